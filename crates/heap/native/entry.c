@@ -1,0 +1,183 @@
+// The entry points that take the place of a C runtime's heap functions: everything that is hot is here.
+//
+// mimalloc is compiled into this file, so that its inlined paths are ours. Each entry asks mimalloc's page map once
+// whose block a pointer is, and goes on with the page that it found. Whatever is not the common case (a block of the
+// old heap, a bad argument, no memory) is the engine's, through `cold`.
+
+#include "platform.h"
+#include "static.c"
+#include "entry.h"
+
+static allograft_cold_t cold;
+
+#define HOT  static mi_decl_forceinline
+
+// The page of a block of ours; NULL for NULL and for blocks of the old heap. Right for every user-mode address, as
+// the page map is committed as a whole (see allograft_heap_start).
+HOT mi_page_t* page_of(const void* p) {
+  return _mi_checked_ptr_page(p);
+}
+
+// C runtimes align blocks to 16 bytes whatever their size; mimalloc would align one of 8 bytes to 8.
+HOT size_t to_blocks_of_16(size_t size) {
+  return ((size - 1) | 15) + 1;
+}
+
+// `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked for, and mimalloc knows
+// the size of the block only. Where a program uses `_recalloc`, the rest of every block, its tail, is kept zero.
+HOT void clean_tail(void* p, size_t size, size_t usable) {
+  memset((uint8_t*)p + size, 0, usable - size);
+}
+
+// A successful call must leave the thread's last error alone; asking the system for memory may not.
+#if defined(_WIN64)
+#define LAST_ERROR_OFFSET  0x68
+#else
+#define LAST_ERROR_OFFSET  0x34
+#endif
+#define last_error  (*(volatile DWORD*)((uint8_t*)NtCurrentTeb() + LAST_ERROR_OFFSET))
+
+static mi_decl_noinline void* allocate_generic(size_t size, bool zero, bool clean, unsigned crt) {
+  const DWORD error = last_error;
+  const size_t padded = (size < 16 ? 16 : size);
+  void* const p = (zero ? mi_zalloc(padded) : mi_malloc(padded));
+  if (mi_unlikely(p == NULL)) return cold.allocate(size, zero, crt);
+  if (clean && !zero) clean_tail(p, size, mi_usable_size(p));
+  last_error = error;
+  return p;
+}
+
+// The common case: a small block, from a page that has one free. NULL for every other.
+HOT void* allocate_small(size_t size, bool zero, bool clean) {
+  mi_theap_t* const theap = _mi_theap_default();
+  // A size of 0 wraps around, and is none of these.
+  if (mi_unlikely(theap == NULL) || mi_unlikely(size - 1 >= MI_SMALL_SIZE_MAX)) return NULL;
+  const size_t padded = to_blocks_of_16(size) + MI_PADDING_SIZE;
+  mi_page_t* const page = _mi_theap_get_free_small_page(theap, padded);
+  if (mi_unlikely(page->free == NULL)) return NULL;
+  void* const p = mi_page_malloc_zero(theap, page, padded, zero, NULL);
+  if (clean && !zero) clean_tail(p, size, _mi_usable_size(p, page));
+  return p;
+}
+
+HOT void* allocate(size_t size, bool zero, bool clean, unsigned crt) {
+  void* const p = allocate_small(size, zero, clean);
+  return mi_likely(p != NULL) ? p : allocate_generic(size, zero, clean, crt);
+}
+
+HOT void* allocate_many(size_t count, size_t size, bool clean, unsigned crt) {
+  size_t total;
+  if (mi_unlikely(mi_count_size_overflow(count, size, &total))) {
+    return cold.allocate(SIZE_MAX, true, crt);
+  }
+  return allocate(total, true, clean, crt);
+}
+
+HOT void release(void* p, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_likely(page != NULL)) {
+    mi_free_ex(p, NULL, page);
+  }
+  else {
+    cold.release(p, crt);
+  }
+}
+
+static mi_decl_noinline void* move(void* p, size_t usable, size_t size, bool clean, unsigned crt) {
+  const DWORD error = last_error;
+  void* const moved = mi_malloc(size < 16 ? 16 : size);
+  if (mi_unlikely(moved == NULL)) return cold.reallocate(p, size, crt);
+  _mi_memcpy(moved, p, usable < size ? usable : size);
+  mi_free(p);
+  if (clean) clean_tail(moved, size, mi_usable_size(moved));
+  last_error = error;
+  return moved;
+}
+
+HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
+  const size_t usable = _mi_usable_size(p, page);
+  // As mimalloc does: a block that fits and wastes no more than half stays where it is.
+  if (mi_likely(size <= usable && size >= usable / 2)) {
+    if (clean) clean_tail(p, size, usable);
+    return p;
+  }
+  return move(p, usable, size, clean, crt);
+}
+
+HOT size_t usable_size(void* p, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  return mi_likely(page != NULL) ? _mi_usable_size(p, page) : cold.usable_size(p, crt);
+}
+
+static mi_decl_noinline void* allocate_aligned_generic(size_t size, size_t alignment, bool clean, unsigned crt) {
+  if (mi_likely(alignment != 0 && (alignment & (alignment - 1)) == 0 && size <= MI_MAX_ALLOC_SIZE / 2)) {
+    const DWORD error = last_error;
+    void* const p = mi_malloc_aligned(size < 16 ? 16 : size, alignment);
+    if (mi_likely(p != NULL)) {
+      if (clean) clean_tail(p, size, mi_usable_size(p));
+      last_error = error;
+      return p;
+    }
+  }
+  return cold.allocate_aligned(size, alignment, crt);
+}
+
+HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned crt) {
+  // 1, 2, 4, 8 and 16: what every block has.
+  if (mi_likely(alignment <= 16 && ((1u << alignment) & 0x10116u) != 0)) {
+    void* const p = allocate_small(size, false, clean);
+    if (mi_likely(p != NULL)) return p;
+  }
+  return allocate_aligned_generic(size, alignment, clean, crt);
+}
+
+// The start of the block of ours that an aligned address lies in. mimalloc marks the pages in which it gave out such
+// addresses, and finds it there by itself. In other pages there may be one too: a thread that was inside the runtime's own
+// `_aligned_malloc` when its `malloc` was taken over has aligned an address in a block of ours by itself.
+HOT void* start_of_aligned(mi_page_t* page, void* p) {
+  return mi_page_has_interior_pointers(page) ? p : (void*)_mi_page_ptr_unalign(page, p);
+}
+
+HOT void release_aligned(void* p, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_likely(page != NULL)) {
+    mi_free_ex(start_of_aligned(page, p), NULL, page);
+  }
+  else {
+    cold.release_aligned(p, crt);
+  }
+}
+
+// One set of entries for each C runtime that can be taken over at once: errno, the new handler and the old heap are
+// the runtime's own, and a jump cannot carry an argument that says which. `clean` entries keep the tails zero.
+#define ENTRIES(n, name, clean)                                                                                        \
+  static void* malloc_##name(size_t size)                        { return allocate(size, false, clean, n); }           \
+  static void* calloc_##name(size_t count, size_t size)          { return allocate_many(count, size, clean, n); }      \
+  static void* realloc_##name(void* p, size_t size)              { return reallocate(p, size, clean, n); }             \
+  static void* aligned_malloc_##name(size_t size, size_t align)  { return allocate_aligned(size, align, clean, n); }
+
+#define ENTRIES_OF_RUNTIME(n)                                                                                          \
+  ENTRIES(n, n, false)                                                                                                 \
+  ENTRIES(n, clean_##n, true)                                                                                          \
+  static void   free_##n(void* p)          { release(p, n); }                                                          \
+  static size_t msize_##n(void* p)         { return usable_size(p, n); }                                               \
+  static void   aligned_free_##n(void* p)  { release_aligned(p, n); }
+
+ENTRIES_OF_RUNTIME(0) ENTRIES_OF_RUNTIME(1) ENTRIES_OF_RUNTIME(2) ENTRIES_OF_RUNTIME(3)
+ENTRIES_OF_RUNTIME(4) ENTRIES_OF_RUNTIME(5) ENTRIES_OF_RUNTIME(6) ENTRIES_OF_RUNTIME(7)
+
+#define ROW(n, name)  \
+  { malloc_##name, calloc_##name, realloc_##name, free_##n, msize_##n, aligned_malloc_##name, aligned_free_##n }
+
+const allograft_entries_t allograft_entries[ALLOGRAFT_RUNTIMES] = {
+  ROW(0, 0), ROW(1, 1), ROW(2, 2), ROW(3, 3), ROW(4, 4), ROW(5, 5), ROW(6, 6), ROW(7, 7)
+};
+
+const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
+  ROW(0, clean_0), ROW(1, clean_1), ROW(2, clean_2), ROW(3, clean_3),
+  ROW(4, clean_4), ROW(5, clean_5), ROW(6, clean_6), ROW(7, clean_7)
+};
+
+#include "lifetime.c"

@@ -1,0 +1,68 @@
+// Starting mimalloc inside a process that is already running, and asking it about itself. Part of entry.c.
+
+// mimalloc treats the thread that starts it as the main one, which lives as long as the process. Ours is whatever
+// thread loads the module, often an injector's that ends at once, and Windows gives its identity (the address of its
+// TEB) to a later thread. So no thread is the main one: this identity is nobody's.
+#define NO_THREAD  ((mi_threadid_t)8)
+
+bool allograft_heap_start(const allograft_cold_t* cold_paths) {
+  cold = *cold_paths;
+  tld_main.thread_id = NO_THREAD;
+  // Set, not defaulted: the environment must not be able to take away what page_of relies on.
+  mi_option_set(mi_option_pagemap_commit, 1);
+  // The program's contract wants an answer at once when there is no memory; the environment may ask otherwise.
+  mi_option_set_default(mi_option_retry_on_oom, 0);
+  os_preloading = false;
+  mi_process_init();
+  _mi_thread_locals_init();
+  _mi_options_post_init();
+  return _mi_page_map != NULL && mi_page_map_memid.initially_committed && mi_theap_is_initialized(_mi_theap_default());
+}
+
+void allograft_heap_thread_done(void) {
+  _mi_thread_done(NULL);
+}
+
+bool allograft_heap_owns(const void* p) {
+  return _mi_safe_ptr_page(p) != NULL;
+}
+
+// An address `p` inside a block of ours for which `p + offset` is aligned, for alignments that mimalloc refuses to
+// combine with an offset. NULL if there is no memory, or where such an address would lie too deep in its block for the page
+// map, which knows the first part of a large block only.
+void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset) {
+  if (alignment > MI_LARGE_PAGE_SIZE / 2 || size > MI_MAX_ALLOC_SIZE - alignment) return NULL;
+  uint8_t* const block = (uint8_t*)mi_malloc(size + alignment);
+  if (block == NULL) return NULL;
+  const size_t past = ((uintptr_t)block + offset) & (alignment - 1);
+  if (past == 0) return block;
+  mi_page_set_has_interior_pointers(_mi_ptr_page(block), true);
+  return block + (alignment - past);
+}
+
+size_t allograft_heap_usable_size_of_aligned(void* p) {
+  mi_page_t* const page = _mi_ptr_page(p);
+  void* const start = start_of_aligned(page, p);
+  return _mi_usable_size(start, page) - (size_t)((uint8_t*)p - (uint8_t*)start);
+}
+
+void allograft_heap_free_aligned(void* p) {
+  mi_page_t* const page = _mi_ptr_page(p);
+  mi_free_ex(start_of_aligned(page, p), NULL, page);
+}
+
+void allograft_heap_figures(allograft_figures_t* figures) {
+  const mi_stats_t* const stats = &subproc_main.stats;
+  figures->committed = (size_t)stats->committed.current;
+  figures->committed_peak = (size_t)stats->committed.peak;
+  figures->reserved = (size_t)stats->reserved.current;
+  figures->reserved_peak = (size_t)stats->reserved.peak;
+  figures->threads = mi_atomic_load_relaxed(&subproc_main.thread_count);
+}
+
+// At process exit, if `MIMALLOC_SHOW_STATS` or `MIMALLOC_VERBOSE` asks for it.
+void allograft_heap_print_statistics(void) {
+  if (mi_option_is_enabled(mi_option_show_stats) || mi_option_is_enabled(mi_option_verbose)) {
+    mi_subproc_stats_print_out(mi_subproc_main(), NULL, NULL);
+  }
+}

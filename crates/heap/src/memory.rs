@@ -1,0 +1,193 @@
+//! The memory functions that compilers call, for a module without a C runtime: `memcpy`, `memmove`, `memset`, `memcmp`.
+//!
+//! Short copies are overlapping loads and stores without a loop; long ones are the processor's own string
+//! instructions, which copy whole cache lines on every x86-64 processor since 2013. No loop here can be mistaken by the
+//! compiler for a call to the very function that it implements: the loops are in assembly.
+
+use core::arch::asm;
+use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
+use core::ffi::{c_int, c_void};
+
+crate::c_symbol!("memcpy", memcpy);
+crate::c_symbol!("memmove", memmove);
+crate::c_symbol!("memset", memset);
+crate::c_symbol!("memcmp", memcmp);
+crate::c_symbol!("strlen", strlen);
+
+/// From here on the string instructions are faster than a loop of 16-byte moves.
+const STRING_INSTRUCTION_FROM: usize = 1024;
+
+/// # Safety
+/// The C standard's: `size` bytes can be read at `from` and written at `to`. Overlap does no harm here.
+unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { copy(to.cast(), from.cast(), size) };
+    to
+}
+
+/// # Safety
+/// The C standard's: `size` bytes can be read at `from` and written at `to`.
+unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { copy(to.cast(), from.cast(), size) };
+    to
+}
+
+/// # Safety
+/// The C standard's: `size` bytes can be written at `to`.
+unsafe extern "C" fn memset(to: *mut c_void, value: c_int, size: usize) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { fill(to.cast(), value as u8, size) };
+    to
+}
+
+/// # Safety
+/// The C standard's: `size` bytes can be read at both places.
+unsafe extern "C" fn memcmp(a: *const c_void, b: *const c_void, size: usize) -> c_int {
+    let (a, b) = (a.cast::<u8>(), b.cast::<u8>());
+    for index in 0..size {
+        // SAFETY: `index` is below `size`.
+        let (x, y) = unsafe { (*a.add(index), *b.add(index)) };
+        if x != y {
+            return c_int::from(x) - c_int::from(y);
+        }
+    }
+    0
+}
+
+/// # Safety
+/// The C standard's: `text` ends with a zero.
+unsafe extern "C" fn strlen(text: *const u8) -> usize {
+    let mut length = 0;
+    // SAFETY: the text is read up to its zero; in assembly's place, a volatile read keeps the compiler from seeing `strlen` here.
+    while unsafe { text.add(length).read_volatile() } != 0 {
+        length += 1;
+    }
+    length
+}
+
+/// Copies `T`s from both ends of `size` bytes: all of them, for sizes from one `T` to two.
+///
+/// # Safety
+/// As for `memmove`.
+#[inline(always)]
+unsafe fn copy_both_ends<T: Copy>(to: *mut u8, from: *const u8, size: usize) {
+    let last = size - size_of::<T>();
+    // SAFETY: both ends lie within the `size` bytes; both are read before either is written.
+    unsafe {
+        let head = from.cast::<T>().read_unaligned();
+        let tail = from.add(last).cast::<T>().read_unaligned();
+        to.cast::<T>().write_unaligned(head);
+        to.add(last).cast::<T>().write_unaligned(tail);
+    }
+}
+
+#[inline(always)]
+unsafe fn copy(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: each arm copies exactly `size` bytes.
+    unsafe {
+        match size {
+            0 => {}
+            1 => *to = *from,
+            2..4 => copy_both_ends::<u16>(to, from, size),
+            4..8 => copy_both_ends::<u32>(to, from, size),
+            8..16 => copy_both_ends::<u64>(to, from, size),
+            16..=32 => copy_both_ends::<__m128i>(to, from, size),
+            33..=64 => copy_both_ends::<[__m128i; 2]>(to, from, size),
+            _ if (to as usize).wrapping_sub(from as usize) >= size => copy_up(to, from, size),
+            _ => copy_down(to, from, size),
+        }
+    }
+}
+
+/// From the lowest address to the highest; right unless `to` lies within the bytes at `from`.
+unsafe fn copy_up(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: the string instruction copies `size` bytes; the loop copies all but the last 1 to 16, which were read before.
+    unsafe {
+        if size >= STRING_INSTRUCTION_FROM {
+            asm!(
+                "rep movsb",
+                inout("rcx") size => _, inout("rdi") to => _, inout("rsi") from => _,
+                options(nostack, preserves_flags)
+            );
+            return;
+        }
+        let last = size - 16;
+        let tail = _mm_loadu_si128(from.add(last).cast());
+        asm!(
+            "2:",
+            "movups {line}, [{from} + {at}]",
+            "movups [{to} + {at}], {line}",
+            "add {at}, 16",
+            "cmp {at}, {last}",
+            "jb 2b",
+            line = out(xmm_reg) _, at = inout(reg) 0usize => _,
+            from = in(reg) from, to = in(reg) to, last = in(reg) last,
+            options(nostack)
+        );
+        _mm_storeu_si128(to.add(last).cast(), tail);
+    }
+}
+
+/// From the highest address to the lowest, for `to` within the bytes at `from`.
+unsafe fn copy_down(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: the loop copies all but the first 1 to 16 bytes, which were read before.
+    unsafe {
+        let head = _mm_loadu_si128(from.cast());
+        asm!(
+            "2:",
+            "movups {line}, [{from} + {at} - 16]",
+            "movups [{to} + {at} - 16], {line}",
+            "sub {at}, 16",
+            "cmp {at}, 16",
+            "ja 2b",
+            line = out(xmm_reg) _, at = inout(reg) size => _,
+            from = in(reg) from, to = in(reg) to,
+            options(nostack)
+        );
+        _mm_storeu_si128(to.cast(), head);
+    }
+}
+
+#[inline(always)]
+unsafe fn fill(to: *mut u8, value: u8, size: usize) {
+    // SAFETY: each arm writes within the `size` bytes, and all of them.
+    unsafe {
+        let word = u64::from(value) * 0x0101_0101_0101_0101;
+        match size {
+            0 => {}
+            1..4 => {
+                *to = value;
+                *to.add(size / 2) = value;
+                *to.add(size - 1) = value;
+            }
+            4..8 => {
+                to.cast::<u32>().write_unaligned(word as u32);
+                to.add(size - 4).cast::<u32>().write_unaligned(word as u32);
+            }
+            8..16 => {
+                to.cast::<u64>().write_unaligned(word);
+                to.add(size - 8).cast::<u64>().write_unaligned(word);
+            }
+            _ if size >= STRING_INSTRUCTION_FROM => asm!(
+                "rep stosb",
+                inout("rcx") size => _, inout("rdi") to => _, in("al") value,
+                options(nostack, preserves_flags)
+            ),
+            _ => {
+                let line = _mm_set1_epi8(value as i8);
+                asm!(
+                    "2:",
+                    "movups [{to} + {at}], {line}",
+                    "add {at}, 16",
+                    "cmp {at}, {last}",
+                    "jb 2b",
+                    line = in(xmm_reg) line, at = inout(reg) 0usize => _,
+                    to = in(reg) to, last = in(reg) size - 16,
+                    options(nostack)
+                );
+                _mm_storeu_si128(to.add(size - 16).cast(), line);
+            }
+        }
+    }
+}
