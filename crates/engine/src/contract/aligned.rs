@@ -1,0 +1,280 @@
+//! The aligned functions. Blocks that they make are mimalloc's, aligned by mimalloc; foreign ones are laid out as the
+//! runtime laid them out (see [`crate::foreign`]).
+
+use core::ffi::{c_uint, c_void};
+use core::ptr::null_mut;
+
+use super::{product, with_new_handler, zero_growth};
+use crate::runtime::{ENOMEM, LARGEST_REQUEST, Runtime};
+use crate::{foreign, slots, tails};
+
+/// An alignment, and where in the block it holds.
+#[derive(Clone, Copy)]
+struct Layout {
+    alignment: usize,
+    offset: usize,
+}
+
+impl Layout {
+    /// Whether `block` fits it as it lies.
+    fn holds_for(self, block: *const c_void) -> bool {
+        (block as usize).wrapping_add(self.offset) & (self.alignment - 1) == 0
+    }
+
+    /// Checks the arguments as the runtime does, and what it would ask its heap for: that sum, or none if the call fails.
+    fn request(self, runtime: &Runtime, size: usize) -> Option<usize> {
+        let misplaced = self.offset != 0 && self.offset >= size;
+        if !self.alignment.is_power_of_two() || misplaced {
+            runtime.invalid_parameter();
+            return None;
+        }
+        let overhead = foreign::overhead_of_aligned(self.alignment, self.offset);
+        let request = size
+            .checked_add(overhead)
+            .filter(|&request| request <= LARGEST_REQUEST);
+        if request.is_none() {
+            runtime.set_errno(ENOMEM);
+        }
+        request
+    }
+}
+
+/// `_aligned_malloc`, for bad alignments and when mimalloc had no memory.
+pub(super) extern "C" fn allocate_for(size: usize, alignment: usize, slot: c_uint) -> *mut c_void {
+    match slots::runtime(slot as usize) {
+        Some(runtime) => allocate(
+            runtime,
+            size,
+            Layout {
+                alignment,
+                offset: 0,
+            },
+        ),
+        None => null_mut(),
+    }
+}
+
+/// `_aligned_free` of NULL and of foreign blocks.
+pub(super) unsafe extern "C" fn release_for(block: *mut c_void, slot: c_uint) {
+    if block.is_null() {
+        return;
+    }
+    // SAFETY: the program's promise to `_aligned_free`.
+    let raw = unsafe { foreign::raw_of_aligned(block) };
+    match slots::runtime(slot as usize) {
+        Some(runtime) => foreign::free(runtime, raw),
+        None => foreign::free_orphan(raw),
+    }
+}
+
+fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
+    let Some(request) = layout.request(runtime, size) else {
+        return null_mut();
+    };
+    with_new_handler(runtime, request, || {
+        let block = allograft_heap::allocate_aligned(size, layout.alignment, layout.offset);
+        if block.is_null() && layout.offset != 0 {
+            return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);
+        }
+        tails::tidy_aligned(block, size)
+    })
+}
+
+/// # Safety
+/// `block` is an aligned block of either heap, and nobody uses it afterwards.
+unsafe fn release(runtime: &Runtime, block: *mut c_void) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if allograft_heap::owns(block) {
+            allograft_heap::free_aligned(block);
+        } else {
+            foreign::free(runtime, foreign::raw_of_aligned(block));
+        }
+    }
+}
+
+/// The bytes of an aligned block as `_aligned_msize` tells them.
+///
+/// # Safety
+/// `block` is an aligned block of either heap.
+unsafe fn size_of_block(runtime: &Runtime, block: *mut c_void, layout: Layout) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if allograft_heap::owns(block) {
+            return allograft_heap::usable_size_of_aligned(block);
+        }
+        let raw = foreign::raw_of_aligned(block);
+        let overhead = foreign::overhead_of_aligned(layout.alignment, layout.offset);
+        foreign::size(runtime, raw).map_or(usize::MAX, |size| size.wrapping_sub(overhead))
+    }
+}
+
+/// # Safety
+/// As for `_aligned_offset_realloc`.
+unsafe fn reallocate(
+    runtime: &Runtime,
+    block: *mut c_void,
+    size: usize,
+    layout: Layout,
+) -> *mut c_void {
+    if block.is_null() {
+        return allocate(runtime, size, layout);
+    }
+    // SAFETY: the caller's promise, in every arm; what is copied fits both blocks.
+    unsafe {
+        if size == 0 {
+            release(runtime, block);
+            return null_mut();
+        }
+        if layout.request(runtime, size).is_none() {
+            return null_mut();
+        }
+        if allograft_heap::owns(block) {
+            let usable = allograft_heap::usable_size_of_aligned(block);
+            if layout.holds_for(block) && size <= usable && size >= usable / 2 {
+                return tails::tidy_aligned(block, size);
+            }
+            let moved = allocate(runtime, size, layout);
+            if !moved.is_null() {
+                let kept = usable.min(size);
+                core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), kept);
+                allograft_heap::free_aligned(block);
+            }
+            return moved;
+        }
+        let raw = foreign::raw_of_aligned(block);
+        let Some(raw_size) = foreign::size(runtime, raw) else {
+            runtime.set_errno(ENOMEM);
+            return null_mut();
+        };
+        let moved = allocate(runtime, size, layout);
+        if !moved.is_null() {
+            let old = raw_size.saturating_sub(block as usize - raw as usize);
+            foreign::migrate(runtime, block, raw, raw_size, moved, old.min(size));
+        }
+        moved
+    }
+}
+
+/// # Safety
+/// As for `_aligned_offset_recalloc`.
+unsafe fn reallocate_zeroed(
+    runtime: &Runtime,
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+    layout: Layout,
+) -> *mut c_void {
+    tails::keep_tails_clean();
+    let Some(total) = product(runtime, count, size) else {
+        return null_mut();
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let old = if block.is_null() {
+            0
+        } else {
+            size_of_block(runtime, block, layout)
+        };
+        let resized = reallocate(runtime, block, total, layout);
+        if !resized.is_null() {
+            zero_growth(resized, old, total);
+        }
+        resized
+    }
+}
+
+/// `_aligned_realloc`
+///
+/// # Safety
+/// As for the function of that name.
+pub(super) unsafe extern "C" fn realloc<const SLOT: usize>(
+    block: *mut c_void,
+    size: usize,
+    alignment: usize,
+) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { offset_realloc::<SLOT>(block, size, alignment, 0) }
+}
+
+/// `_aligned_recalloc`
+///
+/// # Safety
+/// As for the function of that name.
+pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+    alignment: usize,
+) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { offset_recalloc::<SLOT>(block, count, size, alignment, 0) }
+}
+
+/// `_aligned_msize`
+///
+/// # Safety
+/// As for the function of that name.
+pub(super) unsafe extern "C" fn msize<const SLOT: usize>(
+    block: *mut c_void,
+    alignment: usize,
+    offset: usize,
+) -> usize {
+    let Some(runtime) = slots::runtime(SLOT) else {
+        return usize::MAX;
+    };
+    if block.is_null() {
+        runtime.invalid_parameter();
+        return usize::MAX;
+    }
+    // SAFETY: the program's promise to `_aligned_msize`.
+    unsafe { size_of_block(runtime, block, Layout { alignment, offset }) }
+}
+
+/// `_aligned_offset_malloc`
+pub(super) extern "C" fn offset_malloc<const SLOT: usize>(
+    size: usize,
+    alignment: usize,
+    offset: usize,
+) -> *mut c_void {
+    match slots::runtime(SLOT) {
+        Some(runtime) => allocate(runtime, size, Layout { alignment, offset }),
+        None => null_mut(),
+    }
+}
+
+/// `_aligned_offset_realloc`
+///
+/// # Safety
+/// As for the function of that name.
+pub(super) unsafe extern "C" fn offset_realloc<const SLOT: usize>(
+    block: *mut c_void,
+    size: usize,
+    alignment: usize,
+    offset: usize,
+) -> *mut c_void {
+    match slots::runtime(SLOT) {
+        // SAFETY: the same contract.
+        Some(runtime) => unsafe { reallocate(runtime, block, size, Layout { alignment, offset }) },
+        None => null_mut(),
+    }
+}
+
+/// `_aligned_offset_recalloc`
+///
+/// # Safety
+/// As for the function of that name.
+pub(super) unsafe extern "C" fn offset_recalloc<const SLOT: usize>(
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+    alignment: usize,
+    offset: usize,
+) -> *mut c_void {
+    let layout = Layout { alignment, offset };
+    match slots::runtime(SLOT) {
+        // SAFETY: the same contract.
+        Some(runtime) => unsafe { reallocate_zeroed(runtime, block, count, size, layout) },
+        None => null_mut(),
+    }
+}

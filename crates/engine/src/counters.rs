@@ -1,0 +1,50 @@
+//! What is counted, all of it on the cold path.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::once::Once;
+
+/// Where to count: the owner of the engine says (it may be memory that others can read).
+#[derive(Clone, Copy)]
+pub struct Counters {
+    /// Foreign blocks that moved to mimalloc.
+    pub migrated_blocks: &'static AtomicU64,
+    /// Bytes of them: the sizes that they had in the old heap.
+    pub migrated_bytes: &'static AtomicU64,
+    /// Foreign blocks that the program freed.
+    pub freed_blocks: &'static AtomicU64,
+    /// Bytes of them.
+    pub freed_bytes: &'static AtomicU64,
+    /// Foreign blocks that were resized where they lay.
+    pub resized_blocks: &'static AtomicU64,
+}
+
+static COUNTERS: Once<Counters> = Once::new();
+
+pub(crate) fn set(counters: Counters) {
+    // SAFETY: `start` is called once.
+    unsafe { COUNTERS.set(counters) };
+}
+
+pub(crate) fn migrated(bytes: usize) {
+    if let Some(counters) = COUNTERS.get() {
+        add(counters.migrated_blocks, counters.migrated_bytes, bytes);
+    }
+}
+
+pub(crate) fn freed(bytes: usize) {
+    if let Some(counters) = COUNTERS.get() {
+        add(counters.freed_blocks, counters.freed_bytes, bytes);
+    }
+}
+
+pub(crate) fn resized() {
+    if let Some(counters) = COUNTERS.get() {
+        counters.resized_blocks.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn add(blocks: &AtomicU64, total: &AtomicU64, bytes: usize) {
+    blocks.fetch_add(1, Ordering::Relaxed);
+    total.fetch_add(bytes as u64, Ordering::Relaxed);
+}

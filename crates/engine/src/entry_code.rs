@@ -1,0 +1,95 @@
+//! Reading the first instruction of a function, only to see whether it is a jump: some runtimes begin a function
+//! with one of their own, and so do the hooks of other tools.
+
+/// Where the jump goes that the function at `entry` begins with; none if it does not begin with one.
+///
+/// # Safety
+/// Code begins at `entry`, 16 bytes of which can be read.
+pub(crate) unsafe fn jumps_to(entry: usize) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    let code = unsafe { (entry as *const [u8; 16]).read_unaligned() };
+    let displacement =
+        |at: usize| i32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
+    match code {
+        [0xE9, ..] => Some(
+            entry
+                .wrapping_add(5)
+                .wrapping_add_signed(displacement(1) as isize),
+        ),
+        [0xEB, short, ..] => Some(
+            entry
+                .wrapping_add(2)
+                .wrapping_add_signed(short.cast_signed().into()),
+        ),
+        [0xFF, 0x25, ..] => indirect(entry, 6, displacement(2)),
+        #[cfg(target_arch = "x86_64")]
+        [0x48, 0xFF, 0x25, ..] => indirect(entry, 7, displacement(3)),
+        #[cfg(target_arch = "x86_64")]
+        [0x48, 0xB8, a, b, c, d, e, f, g, h, 0xFF, 0xE0, ..] => {
+            Some(u64::from_le_bytes([a, b, c, d, e, f, g, h]) as usize)
+        }
+        _ => None,
+    }
+}
+
+/// `jmp [address]`, `length` bytes long: the operand is relative to its end on x86-64, an address on x86.
+fn indirect(entry: usize, length: usize, operand: i32) -> Option<usize> {
+    let pointer = if cfg!(target_arch = "x86_64") {
+        entry
+            .wrapping_add(length)
+            .wrapping_add_signed(operand as isize)
+    } else {
+        operand as u32 as usize
+    };
+    // SAFETY: the function itself reads its target there whenever it is called.
+    Some(unsafe { (pointer as *const usize).read_unaligned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(code: &[u8]) -> Option<isize> {
+        let mut bytes = [0x90; 32];
+        bytes[..code.len()].copy_from_slice(code);
+        let entry = bytes.as_ptr() as usize;
+        // SAFETY: there are 32 bytes.
+        unsafe { jumps_to(entry) }.map(|to| to.wrapping_sub(entry) as isize)
+    }
+
+    #[test]
+    fn direct_jumps_lead_forwards_and_backwards() {
+        assert_eq!(target(&[0xE9, 0x10, 0, 0, 0]), Some(0x15));
+        assert_eq!(target(&[0xE9, 0xFB, 0xFF, 0xFF, 0xFF]), Some(0));
+        assert_eq!(target(&[0xEB, 0xFE]), Some(0));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn indirect_jumps_are_read_where_they_point() {
+        let to = 0x1122_3344_5566_7788_u64.to_le_bytes();
+        let code: Vec<u8> = [0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC]
+            .into_iter()
+            .chain(to)
+            .collect();
+        let entry = code.as_ptr() as usize;
+        // SAFETY: there are 16 bytes.
+        assert_eq!(unsafe { jumps_to(entry) }, Some(0x1122_3344_5566_7788));
+        let code: Vec<u8> = [0x48, 0xB8]
+            .into_iter()
+            .chain(to)
+            .chain([0xFF, 0xE0, 0, 0, 0, 0])
+            .collect();
+        // SAFETY: there are 16 bytes.
+        assert_eq!(
+            unsafe { jumps_to(code.as_ptr() as usize) },
+            Some(0x1122_3344_5566_7788)
+        );
+    }
+
+    #[test]
+    fn an_ordinary_prologue_is_no_jump() {
+        assert_eq!(target(&[0x48, 0x83, 0xEC, 0x28]), None);
+        assert_eq!(target(&[0x48, 0x89, 0x5C, 0x24, 0x08]), None);
+    }
+}

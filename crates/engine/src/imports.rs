@@ -1,0 +1,82 @@
+//! Reading the import names of a loaded module from its headers in memory. The loader has accepted the image; offsets are checked
+//! against its size all the same, because packers rewrite headers after loading.
+
+use core::ffi::CStr;
+
+use crate::loaded::Module;
+
+/// Whether `module` imports one of `names` from any module.
+pub(crate) fn imports_any(module: &Module, names: &[&CStr]) -> bool {
+    import_names(module).is_some_and(|mut all| all.any(|name| names.contains(&name)))
+}
+
+/// An image in memory, read with checked offsets.
+#[derive(Clone, Copy)]
+struct Image {
+    base: usize,
+    size: usize,
+}
+
+impl Image {
+    fn read<T: Copy>(self, offset: usize) -> Option<T> {
+        let end = offset.checked_add(size_of::<T>())?;
+        // SAFETY: the range lies in the module; `T` is a plain number. Import tables are in sections that can be read.
+        (end <= self.size).then(|| unsafe { ((self.base + offset) as *const T).read_unaligned() })
+    }
+
+    /// The string at `offset`, if it ends before the image does and is no longer than any name of ours.
+    fn name(self, offset: usize) -> Option<&'static CStr> {
+        const LONGEST: usize = 64;
+        let room = self.size.checked_sub(offset)?.min(LONGEST);
+        // SAFETY: as in `read`.
+        let bytes = unsafe { core::slice::from_raw_parts((self.base + offset) as *const u8, room) };
+        CStr::from_bytes_until_nul(bytes).ok()
+    }
+}
+
+/// All names that the module imports, from all modules. None if it imports nothing.
+fn import_names(module: &Module) -> Option<impl Iterator<Item = &'static CStr>> {
+    const NT_HEADERS: usize = 0x3C;
+    const OPTIONAL_HEADER: usize = 24;
+    const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") {
+        120
+    } else {
+        104
+    };
+    const DESCRIPTOR_SIZE: usize = 20;
+
+    let image = Image {
+        base: module.base(),
+        size: module.size(),
+    };
+    let headers = image.read::<u32>(NT_HEADERS)? as usize;
+    let table = image.read::<u32>(headers + OPTIONAL_HEADER + IMPORT_DIRECTORY)? as usize;
+    if table == 0 {
+        return None;
+    }
+    let descriptors = (0..).map_while(move |index| {
+        let names = image.read::<u32>(table + index * DESCRIPTOR_SIZE)?;
+        let module_name = image.read::<u32>(table + index * DESCRIPTOR_SIZE + 12)?;
+        (module_name != 0).then_some(names as usize)
+    });
+    // Without a table of names (some old linkers) the addresses have already overwritten them.
+    Some(
+        descriptors
+            .filter(|&names| names != 0)
+            .flat_map(move |names| names_in(image, names)),
+    )
+}
+
+/// The names in one table of names; imports by ordinal have none.
+fn names_in(image: Image, table: usize) -> impl Iterator<Item = &'static CStr> {
+    const HINT: usize = 2;
+    let word = size_of::<usize>();
+    (0..)
+        .map_while(move |index| {
+            image
+                .read::<usize>(table + index * word)
+                .filter(|&thunk| thunk != 0)
+        })
+        .filter(|thunk| thunk.cast_signed() >= 0)
+        .filter_map(move |thunk| image.name(thunk + HINT))
+}

@@ -1,0 +1,60 @@
+//! The takeover: which functions of which C runtime are replaced, what the replacements do, and how blocks of the old heap
+//! move to mimalloc.
+//!
+//! A *foreign block* is one that mimalloc does not own: the old heap's. A *runtime* is a C runtime DLL that is loaded;
+//! each that is taken over has a number, its *slot*, which selects the entries that its functions are sent to, and so the
+//! `errno`, the handlers and the old heap that those entries use.
+//!
+//! In order: [`start`] once, then [`take_over`] for each of [`loaded_runtimes`] and for those that are loaded later.
+
+#![cfg_attr(not(test), no_std)]
+#![cfg(windows)]
+
+mod census;
+mod contract;
+mod counters;
+mod entry_code;
+mod error;
+mod foreign;
+mod functions;
+mod imports;
+mod loaded;
+mod once;
+mod runtime;
+mod slots;
+mod tails;
+mod takeover;
+mod version;
+
+pub use census::{Census, census};
+pub use counters::Counters;
+pub use error::Failure;
+pub use functions::{FUNCTIONS, Function, Replacement};
+pub use loaded::{Module, loaded_modules};
+pub use slots::Slot;
+pub use tails::{keep_tails_clean, uses_recalloc};
+pub use takeover::{SkipReason, Skipped, Takeover, take_over, unloaded};
+pub use version::FileVersion;
+
+/// Starts mimalloc and remembers where to count. Call it once, before anything else here.
+///
+/// # Errors
+/// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+pub fn start(counters: Counters) -> Result<(), Failure> {
+    counters::set(counters);
+    if allograft_heap::start(&contract::COLD_PATHS) {
+        Ok(())
+    } else {
+        Err(Failure::NoHeap)
+    }
+}
+
+/// Whether `module` is a C runtime that [`take_over`] knows.
+pub fn is_runtime(module: &Module) -> bool {
+    module.name_is(runtime::UCRT)
+}
+
+/// The C runtimes that are loaded now and can be taken over. The caller holds the loader's lock.
+pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
+    loaded_modules().filter(is_runtime)
+}

@@ -1,0 +1,89 @@
+//! The runtimes that are taken over, by number.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use allograft_heap::RUNTIMES;
+use allograft_patch::Relays;
+
+use crate::error::Failure;
+use crate::loaded::Module;
+use crate::once::Once;
+use crate::runtime::Runtime;
+
+/// The number of a runtime that is taken over, or of one of its states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(pub(crate) usize);
+
+impl Slot {
+    /// The number, below `allograft_heap::RUNTIMES`.
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
+/// What is known of a runtime.
+struct Occupant {
+    /// Where its module begins; 0 in an empty slot.
+    base: AtomicUsize,
+    runtime: Once<Runtime>,
+    relays: Once<Relays>,
+}
+
+static SLOTS: [Occupant; RUNTIMES] = [const {
+    Occupant {
+        base: AtomicUsize::new(0),
+        runtime: Once::new(),
+        relays: Once::new(),
+    }
+}; RUNTIMES];
+
+/// Puts `runtime`, a state of `module`, into an empty slot. The caller holds the loader's lock.
+pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, Failure> {
+    let slot = SLOTS
+        .iter()
+        .position(|slot| slot.base.load(Ordering::Acquire) == 0)
+        .map(Slot)
+        .ok_or(Failure::NoSlot(RUNTIMES))?;
+    let occupant = &SLOTS[slot.0];
+    // SAFETY: the slot is empty, and the loader's lock keeps others from filling it.
+    unsafe { occupant.runtime.set(runtime) };
+    occupant.base.store(module.base(), Ordering::Release);
+    Ok(slot)
+}
+
+/// Remembers the relays that lead to the slot's entries.
+pub(crate) fn keep_relays(slot: Slot, relays: Relays) {
+    // SAFETY: called once for an occupied slot, under the loader's lock.
+    unsafe { SLOTS[slot.0].relays.set(relays) };
+}
+
+/// Whether the module that begins at `base` is in a slot.
+pub(crate) fn is_taken(base: usize) -> bool {
+    slots_of(base).next().is_some()
+}
+
+/// Empties the slots of the module that begins at `base`.
+pub(crate) fn vacate(base: usize) {
+    for slot in slots_of(base) {
+        let occupant = &SLOTS[slot.0];
+        occupant.base.store(0, Ordering::Release);
+        occupant.relays.clear();
+        occupant.runtime.clear();
+    }
+}
+
+fn slots_of(base: usize) -> impl Iterator<Item = Slot> {
+    (0..RUNTIMES)
+        .map(Slot)
+        .filter(move |slot| SLOTS[slot.0].base.load(Ordering::Acquire) == base)
+}
+
+/// The runtime with this number; none once its module was unloaded.
+pub(crate) fn runtime(number: usize) -> Option<&'static Runtime> {
+    SLOTS.get(number)?.runtime.get()
+}
+
+/// All relays that are in use.
+pub(crate) fn all_relays() -> impl Iterator<Item = &'static Relays> {
+    SLOTS.iter().filter_map(|slot| slot.relays.get())
+}

@@ -1,0 +1,196 @@
+//! Taking over one runtime: from its exports to jumps that are in place.
+
+use core::ffi::CStr;
+
+use allograft_patch::{Detour, MAX_DETOURS, Relays, Windows, install};
+use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
+
+use crate::error::Failure;
+use crate::functions::{ESSENTIAL, FUNCTIONS, Function};
+use crate::loaded::Module;
+use crate::runtime::{Runtime, State};
+use crate::slots::{self, Slot};
+use crate::{contract, entry_code, tails};
+
+/// Why a function of a runtime that was taken over was left as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SkipReason {
+    /// The runtime passes the name on to another module.
+    Forwarded,
+}
+
+impl SkipReason {
+    /// The reason in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            SkipReason::Forwarded => "the runtime passes it on to another module",
+        }
+    }
+}
+
+/// An exported name that was left alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Skipped {
+    /// The name.
+    pub name: &'static CStr,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// What was done to a runtime.
+#[derive(Clone, Copy, Debug)]
+pub struct Takeover {
+    /// The runtime's number.
+    pub slot: Slot,
+    /// Entries that were redirected. Two names at one address are one entry.
+    pub functions: usize,
+    /// Other threads that were stopped for it.
+    pub threads_stopped: usize,
+    /// How long it took, in nanoseconds.
+    pub nanoseconds: u64,
+    /// Pages of the runtime's code that the system did not give back their protection; 0 but on a hostile system.
+    pub pages_left_writable: usize,
+    skipped: [Option<Skipped>; MAX_DETOURS],
+}
+
+impl Takeover {
+    /// The names that were left alone.
+    pub fn skipped(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().flatten()
+    }
+}
+
+/// Redirects the heap functions of the runtime `module`, all or none. The caller holds the loader's lock.
+///
+/// # Errors
+/// Any of [`Failure`]'s; the process is as it was before then.
+pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
+    let begin = now();
+    if slots::is_taken(module.base()) {
+        return Err(Failure::AlreadyTakenOver);
+    }
+    let mut takeover = occupy_and_redirect(module).inspect_err(|_| slots::vacate(module.base()))?;
+    takeover.nanoseconds = nanoseconds_since(begin);
+    Ok(takeover)
+}
+
+/// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken over. Its relays stay: they
+/// are never called again.
+pub fn unloaded(base: usize) -> bool {
+    let taken = slots::is_taken(base);
+    slots::vacate(base);
+    taken
+}
+
+fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
+    let public = slots::occupy(module, Runtime::of(module, State::Public)?)?;
+    // A runtime without a state for the system has no names for it either, or the same functions under both.
+    let system = match Runtime::of(module, State::System) {
+        Ok(runtime) => slots::occupy(module, runtime)?,
+        Err(_) => public,
+    };
+    let mut plan = Plan::new();
+    plan.fill(module, |state| match state {
+        State::Public => public,
+        State::System => system,
+    })?;
+    let detours = &mut plan.detours[..plan.count];
+    let relays = Relays::build(&Windows, detours).map_err(Failure::Patch)?;
+    let installed = install(&Windows, detours).map_err(|error| {
+        relays.free(&Windows);
+        Failure::Patch(error)
+    })?;
+    slots::keep_relays(public, relays);
+    Ok(Takeover {
+        slot: public,
+        functions: plan.count,
+        threads_stopped: installed.threads_stopped,
+        nanoseconds: 0,
+        pages_left_writable: installed.pages_left_writable,
+        skipped: plan.skipped,
+    })
+}
+
+/// What will be redirected, and what will not.
+struct Plan {
+    detours: [Detour; MAX_DETOURS],
+    count: usize,
+    skipped: [Option<Skipped>; MAX_DETOURS],
+    skipped_count: usize,
+}
+
+impl Plan {
+    fn new() -> Plan {
+        Plan {
+            detours: [Detour::new(0, 0); MAX_DETOURS],
+            count: 0,
+            skipped: [None; MAX_DETOURS],
+            skipped_count: 0,
+        }
+    }
+
+    /// Plans for every function that `module` exports, with the slot for each of its states.
+    fn fill(&mut self, module: &Module, slot_of: impl Fn(State) -> Slot) -> Result<(), Failure> {
+        for row in FUNCTIONS {
+            let before = self.count;
+            for name in row.names {
+                self.add(module, slot_of(State::of_name(name)), row.function, name)?;
+            }
+            if self.count == before && ESSENTIAL.contains(&row.function) {
+                return Err(Failure::Missing(row.names[0]));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        module: &Module,
+        slot: Slot,
+        function: Function,
+        name: &'static CStr,
+    ) -> Result<(), Failure> {
+        let Some(target) = module.export(name) else {
+            return Ok(());
+        };
+        if self.detours[..self.count]
+            .iter()
+            .any(|detour| detour.target == target)
+        {
+            return Ok(());
+        }
+        if !module.contains(target) {
+            self.skipped[self.skipped_count] = Some(Skipped {
+                name,
+                reason: SkipReason::Forwarded,
+            });
+            self.skipped_count += 1;
+            return Ok(());
+        }
+        // SAFETY: an exported function of a loaded module begins there.
+        if let Some(to) = unsafe { entry_code::jumps_to(target) }
+            && !module.contains(to)
+        {
+            return Err(Failure::AlreadyHooked(name, to));
+        }
+        let replacement = contract::entry(function, slot.number(), tails::are_clean());
+        self.detours[self.count] = Detour::new(target, replacement);
+        self.count += 1;
+        Ok(())
+    }
+}
+
+fn now() -> i64 {
+    let mut ticks = 0;
+    // SAFETY: writes the count.
+    unsafe { QueryPerformanceCounter(&mut ticks) };
+    ticks
+}
+
+fn nanoseconds_since(begin: i64) -> u64 {
+    let mut frequency = 0;
+    // SAFETY: writes the frequency.
+    unsafe { QueryPerformanceFrequency(&mut frequency) };
+    let ticks = (now() - begin).max(0) as u128;
+    (ticks * 1_000_000_000 / (frequency.max(1) as u128)) as u64
+}
