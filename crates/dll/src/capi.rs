@@ -1,0 +1,81 @@
+//! The C interface, as `include/allograft.h` declares it.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::Ordering;
+
+use allograft_status::State;
+
+use crate::page;
+
+/// `allograft_version`: the module's version.
+#[unsafe(no_mangle)]
+pub extern "C" fn allograft_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// `allograft_active`: 1 if at least one runtime is taken over.
+#[unsafe(no_mangle)]
+pub extern "C" fn allograft_active() -> c_int {
+    (page::state() == State::Active).into()
+}
+
+/// `allograft_owns`: 1 if the pointer lies in memory of mimalloc's.
+#[unsafe(no_mangle)]
+pub extern "C" fn allograft_owns(block: *const c_void) -> c_int {
+    allograft_heap::owns(block).into()
+}
+
+/// `allograft_error`: why the takeover failed, an empty text if it did not.
+#[unsafe(no_mangle)]
+pub extern "C" fn allograft_error() -> *const c_char {
+    page::message_for_c().cast()
+}
+
+/// `allograft_counters_t`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Counters {
+    size: usize,
+    migrated_blocks: u64,
+    migrated_bytes: u64,
+    freed_blocks: u64,
+    freed_bytes: u64,
+    resized_blocks: u64,
+    committed_bytes: u64,
+    peak_committed_bytes: u64,
+}
+
+/// `allograft_counters`: fills as much of the structure as its size field says that there is.
+///
+/// # Safety
+/// `counters` is NULL or points to a structure whose first field is its size in bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn allograft_counters(counters: *mut Counters) -> c_int {
+    let Some(status) = page::status() else {
+        return 0;
+    };
+    if counters.is_null() {
+        return 0;
+    }
+    page::update_figures();
+    let load = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    // SAFETY: the caller's promise: no more than its size is written.
+    unsafe {
+        let size = (*counters).size.min(size_of::<Counters>());
+        if size < size_of::<usize>() {
+            return 0;
+        }
+        let filled = Counters {
+            size,
+            migrated_blocks: load(&status.migrated_blocks),
+            migrated_bytes: load(&status.migrated_bytes),
+            freed_blocks: load(&status.freed_blocks),
+            freed_bytes: load(&status.freed_bytes),
+            resized_blocks: load(&status.resized_blocks),
+            committed_bytes: load(&status.mimalloc_committed),
+            peak_committed_bytes: load(&status.mimalloc_committed_peak),
+        };
+        core::ptr::copy_nonoverlapping((&raw const filled).cast::<u8>(), counters.cast(), size);
+    }
+    1
+}
