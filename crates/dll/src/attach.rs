@@ -3,7 +3,8 @@
 use core::ptr::null_mut;
 
 use allograft_engine::{
-    Module, is_runtime, keep_tails_clean, loaded_modules, loaded_runtimes, take_over, uses_recalloc,
+    Module, is_debug_runtime, is_runtime, keep_tails_clean, loaded_modules, loaded_runtimes,
+    take_over, uses_recalloc,
 };
 use allograft_status::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
@@ -91,9 +92,7 @@ fn attach_as_told(config: &Config) -> Outcome {
         .load(core::sync::atomic::Ordering::Acquire);
     match (taken_over, failed) {
         (0, 0) => {
-            log::line(format_args!(
-                "no C runtime that can be taken over is loaded: waiting for one"
-            ));
+            say_why_there_is_nothing();
             page::set_state(State::NoRuntime);
         }
         (0, _) => page::set_state(State::Failed),
@@ -102,6 +101,23 @@ fn attach_as_told(config: &Config) -> Outcome {
     Outcome {
         started: true,
         stays: true,
+    }
+}
+
+/// No C runtime that can be taken over is loaded.
+fn say_why_there_is_nothing() {
+    match loaded_modules().find(is_debug_runtime) {
+        Some(debug) => {
+            let name = Wide(debug.name());
+            let reason = format_args!(
+                "{name} is a debug C runtime, which is left alone: use a release build of the program"
+            );
+            log::line(reason);
+            page::set_message(reason);
+        }
+        None => log::line(format_args!(
+            "no C runtime that can be taken over is loaded: waiting for one"
+        )),
     }
 }
 

@@ -16,14 +16,6 @@ allograft_heap::c_symbol!("module_entry", module_entry);
 /// Whether mimalloc runs.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the process is ending.
-static ENDING: AtomicBool = AtomicBool::new(false);
-
-/// Whether the process is ending.
-pub(crate) fn process_ends() -> bool {
-    ENDING.load(Ordering::Acquire)
-}
-
 /// Called by the loader, with its lock held.
 ///
 /// `reserved` is not NULL when the program imports the module by its import table, and when the process ends.
@@ -38,12 +30,9 @@ extern "system" fn module_entry(module: HINSTANCE, reason: u32, reserved: *mut c
         }
         DLL_THREAD_DETACH if STARTED.load(Ordering::Acquire) => allograft_heap::thread_done(),
         // The process ends: what it holds goes with it. Its other threads are gone, with whatever locks they held.
-        DLL_PROCESS_DETACH if !reserved.is_null() => {
-            ENDING.store(true, Ordering::Release);
-            if STARTED.load(Ordering::Acquire) {
-                report::at_exit();
-                allograft_heap::print_statistics();
-            }
+        DLL_PROCESS_DETACH if !reserved.is_null() && STARTED.load(Ordering::Acquire) => {
+            report::at_exit();
+            allograft_heap::print_statistics();
         }
         _ => {}
     }

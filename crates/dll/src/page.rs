@@ -22,7 +22,7 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentProcessId, GetProcessTimes,
 };
 
-use crate::text::{Buffer, copy_wide};
+use crate::text::{Buffer, copy_wide, until_nul};
 
 /// The page, once it is open.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
@@ -240,11 +240,20 @@ pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
 pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) {
     let page = PAGE.load(Ordering::Acquire);
     let Some(status) = status() else { return };
-    let index = status.runtime_count.load(Ordering::Acquire) as usize;
+    let count = status.runtime_count.load(Ordering::Acquire) as usize;
+    // A runtime that was unloaded and loaded again keeps its entry.
+    let same = |runtime: &Runtime| {
+        let known = until_nul(&runtime.path);
+        !known.is_empty() && module.path().starts_with(known)
+    };
+    let index = status.runtimes[..count]
+        .iter()
+        .position(same)
+        .unwrap_or(count);
     if index >= status.runtimes.len() {
         return;
     }
-    // SAFETY: the entry is not in use before the count says so, and only written under the loader's lock.
+    // SAFETY: the entry is only written under the loader's lock, and not read for its text while it is.
     let runtime: &mut Runtime = unsafe { &mut (*page).status.runtimes[index] };
     copy_wide(module.name(), &mut runtime.name);
     copy_wide(module.path(), &mut runtime.path);

@@ -6,7 +6,7 @@ use core::ptr::null_mut;
 use allograft_engine::Module;
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
-use crate::{attach, entry, log};
+use crate::{attach, log};
 
 /// `LDR_DLL_NOTIFICATION_DATA`: the same for both reasons.
 #[repr(C)]
@@ -32,6 +32,12 @@ unsafe extern "system" {
         context: *mut c_void,
         cookie: *mut *mut c_void,
     ) -> NTSTATUS;
+    fn RtlDllShutdownInProgress() -> u8;
+}
+
+fn process_ends() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { RtlDllShutdownInProgress() != 0 }
 }
 
 /// Asks the loader to tell us of every module from now on.
@@ -69,9 +75,7 @@ unsafe extern "system" fn notified(
             attach::loaded_later(&module);
         }
         // When the process ends, modules go without being freed, and the program's last frees still come.
-        UNLOADED
-            if !entry::process_ends() && allograft_engine::unloaded(notification.base as usize) =>
-        {
+        UNLOADED if !process_ends() && allograft_engine::unloaded(notification.base as usize) => {
             log::line(format_args!("a C runtime that was taken over was unloaded"));
         }
         _ => {}

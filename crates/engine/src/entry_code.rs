@@ -81,10 +81,8 @@ mod tests {
             .chain([0xFF, 0xE0, 0, 0, 0, 0])
             .collect();
         // SAFETY: there are 16 bytes.
-        assert_eq!(
-            unsafe { jumps_to(code.as_ptr() as usize) },
-            Some(0x1122_3344_5566_7788)
-        );
+        let to = unsafe { jumps_to(code.as_ptr() as usize) };
+        assert_eq!(to, Some(0x1122_3344_5566_7788));
     }
 
     #[test]

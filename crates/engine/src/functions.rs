@@ -14,6 +14,7 @@ pub enum Function {
     Calloc,
     Realloc,
     Free,
+    OperatorDelete,
     Recalloc,
     Expand,
     Msize,
@@ -87,6 +88,17 @@ pub const FUNCTIONS: &[Replacement] = {
         row(
             Free,
             &[c"free", c"_free_base", c"_o_free", c"_o__free_base"],
+            FREED,
+        ),
+        // The runtimes' `operator new` calls their `malloc`, and throws where that fails; `operator delete` may be given
+        // any block.
+        row(
+            OperatorDelete,
+            if cfg!(target_pointer_width = "64") {
+                &[c"??3@YAXPEAX@Z", c"??_V@YAXPEAX@Z"]
+            } else {
+                &[c"??3@YAXPAX@Z", c"??_V@YAXPAX@Z"]
+            },
             FREED,
         ),
         row(

@@ -51,10 +51,18 @@ pub fn start(counters: Counters) -> Result<(), Failure> {
 
 /// Whether `module` is a C runtime that [`take_over`] knows.
 pub fn is_runtime(module: &Module) -> bool {
-    module.name_is(runtime::UCRT)
+    runtime::RUNTIMES.iter().any(|name| module.name_is(name))
 }
 
-/// The C runtimes that are loaded now and can be taken over. The caller holds the loader's lock.
+/// Whether `module` is a debug C runtime, which is left alone.
+pub fn is_debug_runtime(module: &Module) -> bool {
+    runtime::DEBUG_RUNTIMES
+        .iter()
+        .any(|name| module.name_is(name))
+}
+
+/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller holds the loader's lock.
 pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
-    loaded_modules().filter(is_runtime)
+    let named = |name: &'static &str| loaded_modules().filter(|module| module.name_is(name));
+    runtime::RUNTIMES.iter().flat_map(named)
 }

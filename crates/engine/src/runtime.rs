@@ -9,8 +9,27 @@ use windows_sys::Win32::System::Memory::GetProcessHeap;
 use crate::error::Failure;
 use crate::loaded::Module;
 
-/// The Universal CRT's file name.
-pub(crate) const UCRT: &str = "ucrtbase.dll";
+/// The file names of the C runtimes that can be taken over, in lower case. All keep the same contract, as far as they have it.
+pub(crate) const RUNTIMES: &[&str] = &[
+    "ucrtbase.dll",
+    "msvcrt.dll",
+    "msvcr80.dll",
+    "msvcr90.dll",
+    "msvcr100.dll",
+    "msvcr110.dll",
+    "msvcr120.dll",
+];
+
+/// Those that are left alone: a debug runtime keeps a list of its blocks and checks what lies around them.
+pub(crate) const DEBUG_RUNTIMES: &[&str] = &[
+    "ucrtbased.dll",
+    "msvcrtd.dll",
+    "msvcr80d.dll",
+    "msvcr90d.dll",
+    "msvcr100d.dll",
+    "msvcr110d.dll",
+    "msvcr120d.dll",
+];
 
 pub(crate) const EINVAL: c_int = 22;
 pub(crate) const ENOMEM: c_int = 12;
@@ -47,21 +66,42 @@ impl State {
     }
 }
 
-/// How the new mode is asked for: nothing is exported that tells it for the system's state.
+/// How the new mode is asked for.
 enum NewMode {
     Query(QueryNewMode),
+    /// Nothing is exported that tells it for the system's state, and by some old runtimes: it is set, and set back.
     Exchange(SetNewMode),
+}
+
+impl NewMode {
+    fn of(module: &Module, state: State) -> Option<NewMode> {
+        /// The old runtimes export these two as C++ functions.
+        const QUERY: [&CStr; 2] = [c"_query_new_mode", c"?_query_new_mode@@YAHXZ"];
+        const SET: [&CStr; 2] = [c"_set_new_mode", c"?_set_new_mode@@YAHH@Z"];
+
+        let find = |names: &[&CStr]| names.iter().find_map(|name| module.export(name));
+        // SAFETY: these are the signatures of the functions of these names.
+        unsafe {
+            let exchange = |address| NewMode::Exchange(transmute::<usize, SetNewMode>(address));
+            let query = |address| NewMode::Query(transmute::<usize, QueryNewMode>(address));
+            match state {
+                State::Public => find(&QUERY).map(query).or_else(|| find(&SET).map(exchange)),
+                State::System => find(&[c"_o__set_new_mode"]).map(exchange),
+            }
+        }
+    }
 }
 
 /// A runtime's own functions, by which its contract is kept, as they work on one of its states.
 pub(crate) struct Runtime {
     heap: GetHeap,
     errno: GetErrno,
-    invalid_parameter: InvalidParameter,
-    new_mode: NewMode,
-    call_new_handler: CallNewHandler,
-    getenv_s: GetenvS,
-    wgetenv_s: GetenvS,
+    /// Old runtimes have no such handler: `errno` is all that they set.
+    invalid_parameter: Option<InvalidParameter>,
+    /// How the new mode is asked for, and the handler called; without it, no handler is ever called for `malloc`.
+    new_handler: Option<(NewMode, CallNewHandler)>,
+    getenv_s: Option<GetenvS>,
+    wgetenv_s: Option<GetenvS>,
 }
 
 impl Runtime {
@@ -70,36 +110,38 @@ impl Runtime {
     /// # Errors
     /// [`Failure::Missing`] with the name of the first that it does not export.
     pub(crate) fn of(module: &Module, state: State) -> Result<Runtime, Failure> {
-        let find = |names: (&'static CStr, &'static CStr)| {
-            let name = match state {
-                State::Public => names.0,
-                State::System => names.1,
-            };
-            module.export(name).ok_or(Failure::Missing(name))
+        let name_of = |names: (&'static CStr, &'static CStr)| match state {
+            State::Public => names.0,
+            State::System => names.1,
+        };
+        let find = |names| {
+            module
+                .export(name_of(names))
+                .ok_or(Failure::Missing(name_of(names)))
         };
         let errno = find((c"_errno", c"_o__errno"))?;
+        let heap = find((c"_get_heap_handle", c"_o__get_heap_handle"))?;
+        let new_mode = NewMode::of(module, state);
+        let call_new_handler = find((c"_callnewh", c"_o__callnewh")).ok();
         let invalid = find((
             c"_invalid_parameter_noinfo",
             c"_o__invalid_parameter_noinfo",
-        ))?;
-        let new_mode = find((c"_query_new_mode", c"_o__set_new_mode"))?;
-        let new_handler = find((c"_callnewh", c"_o__callnewh"))?;
-        let getenv_s = find((c"getenv_s", c"_o_getenv_s"))?;
-        let wgetenv_s = find((c"_wgetenv_s", c"_o__wgetenv_s"))?;
-        let heap = find((c"_get_heap_handle", c"_o__get_heap_handle"))?;
+        ))
+        .ok();
+        let getenv_s = find((c"getenv_s", c"_o_getenv_s")).ok();
+        let wgetenv_s = find((c"_wgetenv_s", c"_o__wgetenv_s")).ok();
         // SAFETY: these are the signatures of the functions of these names.
         unsafe {
             Ok(Runtime {
                 heap: transmute::<usize, GetHeap>(heap),
                 errno: transmute::<usize, GetErrno>(errno),
-                invalid_parameter: transmute::<usize, InvalidParameter>(invalid),
-                new_mode: match state {
-                    State::Public => NewMode::Query(transmute::<usize, QueryNewMode>(new_mode)),
-                    State::System => NewMode::Exchange(transmute::<usize, SetNewMode>(new_mode)),
-                },
-                call_new_handler: transmute::<usize, CallNewHandler>(new_handler),
-                getenv_s: transmute::<usize, GetenvS>(getenv_s),
-                wgetenv_s: transmute::<usize, GetenvS>(wgetenv_s),
+                invalid_parameter: invalid
+                    .map(|address| transmute::<usize, InvalidParameter>(address)),
+                new_handler: new_mode.zip(
+                    call_new_handler.map(|address| transmute::<usize, CallNewHandler>(address)),
+                ),
+                getenv_s: getenv_s.map(|address| transmute::<usize, GetenvS>(address)),
+                wgetenv_s: wgetenv_s.map(|address| transmute::<usize, GetenvS>(address)),
             })
         }
     }
@@ -132,20 +174,20 @@ impl Runtime {
     /// Reports an invalid parameter: the handler first, and then `errno`, as the runtime does it.
     pub(crate) fn invalid_parameter(&self) {
         self.set_errno(EINVAL);
-        // SAFETY: has no preconditions. The handler may end the process, or raise.
-        unsafe { (self.invalid_parameter)() };
+        if let Some(report) = self.invalid_parameter {
+            // SAFETY: has no preconditions. The handler may end the process, or raise.
+            unsafe { report() };
+        }
     }
 
     /// Asks the new handler, if the new mode wants it, whether to try again for `size` bytes.
     pub(crate) fn new_handler_says_again(&self, size: usize) -> bool {
-        // SAFETY: has no preconditions. The handler may raise.
-        self.new_mode() != 0 && unsafe { (self.call_new_handler)(size) != 0 }
-    }
-
-    fn new_mode(&self) -> c_int {
-        // SAFETY: none of these has preconditions, and 0 and 1 are modes.
+        let Some((mode, call)) = &self.new_handler else {
+            return false;
+        };
+        // SAFETY: none of these has preconditions, and 0 and 1 are modes. The handler may raise.
         unsafe {
-            match self.new_mode {
+            let mode = match *mode {
                 NewMode::Query(query) => query(),
                 NewMode::Exchange(set) => {
                     let mode = set(1);
@@ -154,12 +196,13 @@ impl Runtime {
                     }
                     mode
                 }
-            }
+            };
+            mode != 0 && call(size) != 0
         }
     }
 
-    /// The runtime's `getenv_s`, or `_wgetenv_s` for `wide`.
-    pub(crate) fn getenv_s(&self, wide: bool) -> GetenvS {
+    /// The runtime's `getenv_s`, or `_wgetenv_s` for `wide`, if it has them.
+    pub(crate) fn getenv_s(&self, wide: bool) -> Option<GetenvS> {
         if wide { self.wgetenv_s } else { self.getenv_s }
     }
 }

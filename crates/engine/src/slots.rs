@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use allograft_heap::RUNTIMES;
-use allograft_patch::Relays;
+use allograft_patch::{Relays, Windows};
 
 use crate::error::Failure;
 use crate::loaded::Module;
@@ -18,6 +18,13 @@ impl Slot {
     /// The number, below `allograft_heap::RUNTIMES`.
     pub fn number(self) -> usize {
         self.0
+    }
+
+    /// Whether the runtime tells of its environment, narrow and wide.
+    pub(crate) fn knows_the_environment(self) -> bool {
+        runtime(self.0).is_some_and(|runtime| {
+            runtime.getenv_s(false).is_some() && runtime.getenv_s(true).is_some()
+        })
     }
 }
 
@@ -62,13 +69,16 @@ pub(crate) fn is_taken(base: usize) -> bool {
     slots_of(base).next().is_some()
 }
 
-/// Empties the slots of the module that begins at `base`.
+/// Empties the slots of the module that begins at `base`, and frees the relays that led to them from it.
 pub(crate) fn vacate(base: usize) {
     for slot in slots_of(base) {
         let occupant = &SLOTS[slot.0];
-        occupant.base.store(0, Ordering::Release);
+        if let Some(relays) = occupant.relays.get() {
+            relays.free(&Windows);
+        }
         occupant.relays.clear();
         occupant.runtime.clear();
+        occupant.base.store(0, Ordering::Release);
     }
 }
 

@@ -74,8 +74,7 @@ pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
     Ok(takeover)
 }
 
-/// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken over. Its relays stay: they
-/// are never called again.
+/// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken over.
 pub fn unloaded(base: usize) -> bool {
     let taken = slots::is_taken(base);
     slots::vacate(base);
@@ -167,6 +166,9 @@ impl Plan {
             self.skipped_count += 1;
             return Ok(());
         }
+        if needs_the_environment(function) && !slot.knows_the_environment() {
+            return Ok(());
+        }
         // SAFETY: an exported function of a loaded module begins there.
         if let Some(to) = unsafe { entry_code::jumps_to(target) }
             && !module.contains(to)
@@ -178,6 +180,11 @@ impl Plan {
         self.count += 1;
         Ok(())
     }
+}
+
+/// Whether the replacement of `function` asks the runtime for its environment.
+fn needs_the_environment(function: Function) -> bool {
+    matches!(function, Function::DupenvS | Function::WdupenvS)
 }
 
 fn now() -> i64 {

@@ -104,7 +104,7 @@ impl Relays {
         Ok(())
     }
 
-    /// Gives the memory back, when the detours were not installed.
+    /// Gives the memory back, when the detours were not installed, or their module is gone.
     pub fn free<S: System>(self, system: &S) {
         system.free(self.base);
     }

@@ -82,7 +82,9 @@ unsafe fn copy_of_variable(
     name: *const c_void,
     wide: bool,
 ) -> Result<Option<(*mut c_void, usize)>, c_int> {
-    let getenv_s = runtime.getenv_s(wide);
+    let Some(getenv_s) = runtime.getenv_s(wide) else {
+        return Ok(None);
+    };
     let unit = if wide { 2 } else { 1 };
     let errno = runtime.errno();
     let mut needed = 0;

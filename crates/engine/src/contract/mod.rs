@@ -51,7 +51,7 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
         Function::Malloc => hot.malloc as usize,
         Function::Calloc => hot.calloc as usize,
         Function::Realloc => hot.realloc as usize,
-        Function::Free => hot.free as usize,
+        Function::Free | Function::OperatorDelete => hot.free as usize,
         Function::Msize => hot.msize as usize,
         Function::AlignedMalloc => hot.aligned_malloc as usize,
         Function::AlignedFree => hot.aligned_free as usize,

@@ -1,0 +1,34 @@
+//! Processes that hold several C runtimes: each is taken over with a table, an `errno` and an old heap of its own.
+
+use allograft_tests::{Mode, Stage};
+
+/// The older runtimes, which Wine has of its own; on Windows those are tested that are installed.
+const OLDER: [&str; 6] = [
+    "msvcrt.dll",
+    "msvcr80.dll",
+    "msvcr90.dll",
+    "msvcr100.dll",
+    "msvcr110.dll",
+    "msvcr120.dll",
+];
+
+#[test]
+fn every_c_runtime_of_a_process_is_taken_over() {
+    let stage = Stage::load();
+    for crt in stage.crts() {
+        for mode in [Mode::Plain, Mode::Early, Mode::Injected] {
+            let run = stage.program("runtimes").on(crt).mode(mode).run();
+            run.expect_code(0);
+            if mode == Mode::Plain {
+                continue;
+            }
+            let report = run.expect_taken_over();
+            let taken: Vec<String> =
+                report.runtimes.iter().map(|runtime| runtime.name.to_lowercase()).collect();
+            assert!(taken.contains(&"ucrtbase.dll".to_string()), "{taken:?}");
+            for name in OLDER.iter().filter(|name| run.stdout.lines().any(|line| line == **name)) {
+                assert!(taken.contains(&(*name).to_string()), "{name} is not among {taken:?}");
+            }
+        }
+    }
+}
