@@ -6,11 +6,11 @@
 //!
 //! Nothing works before [`start`] has returned true.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![cfg(windows)]
 
 mod emulated_tls;
-#[cfg(feature = "freestanding")]
+#[cfg(any(test, feature = "freestanding"))]
 mod memory;
 mod native;
 pub mod options;

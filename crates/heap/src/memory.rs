@@ -8,11 +8,15 @@ use core::arch::asm;
 use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
 use core::ffi::{c_int, c_void};
 
-crate::c_symbol!("memcpy", memcpy);
-crate::c_symbol!("memmove", memmove);
-crate::c_symbol!("memset", memset);
-crate::c_symbol!("memcmp", memcmp);
-crate::c_symbol!("strlen", strlen);
+/// The names that compilers call. A test has a C runtime, and compares with that.
+#[cfg(feature = "freestanding")]
+mod symbols {
+    crate::c_symbol!("memcpy", super::memcpy);
+    crate::c_symbol!("memmove", super::memmove);
+    crate::c_symbol!("memset", super::memset);
+    crate::c_symbol!("memcmp", super::memcmp);
+    crate::c_symbol!("strlen", super::strlen);
+}
 
 /// From here on the string instructions are faster than a loop of 16-byte moves.
 const STRING_INSTRUCTION_FROM: usize = 1024;
@@ -188,6 +192,95 @@ unsafe fn fill(to: *mut u8, value: u8, size: usize) {
                 );
                 _mm_storeu_si128(to.add(size - 16).cast(), line);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn numbered(count: usize) -> Vec<u8> {
+        (0..count)
+            .map(|index| (index * 7 + index / 251) as u8)
+            .collect()
+    }
+
+    /// All short sizes, and those around the borders between the ways of copying.
+    fn sizes() -> impl Iterator<Item = usize> {
+        (0..200).chain(1000..1050).chain([4096, 5000, 10_000])
+    }
+
+    #[test]
+    fn copies_move_every_byte_and_no_other() {
+        for size in sizes() {
+            for shift in [0, 1, 13] {
+                let from = numbered(size + 32);
+                let mut to = vec![0xEE; size + 32];
+                // SAFETY: both are long enough.
+                unsafe {
+                    memcpy(
+                        to.as_mut_ptr().add(shift).cast(),
+                        from.as_ptr().add(3).cast(),
+                        size,
+                    )
+                };
+                assert_eq!(to[shift..shift + size], from[3..3 + size], "{size} bytes");
+                assert!(
+                    to[..shift]
+                        .iter()
+                        .chain(&to[shift + size..])
+                        .all(|&byte| byte == 0xEE)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn moves_are_right_however_the_places_overlap() {
+        for size in sizes() {
+            for distance in [0, 1, 7, 8, 15, 16, 17, 31, 40, 64, 1000] {
+                for up in [false, true] {
+                    let mut bytes = numbered(size + distance);
+                    let expected = bytes.clone();
+                    let (from, to) = if up { (0, distance) } else { (distance, 0) };
+                    let start = bytes.as_mut_ptr();
+                    // SAFETY: both ranges lie in the vector.
+                    unsafe { memmove(start.add(to).cast(), start.add(from).cast(), size) };
+                    assert_eq!(
+                        bytes[to..to + size],
+                        expected[from..from + size],
+                        "{size} bytes by {distance}, up: {up}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fills_every_byte_and_no_other() {
+        for size in sizes() {
+            let mut bytes = vec![0xEEu8; size + 2];
+            // SAFETY: the vector is longer.
+            unsafe { memset(bytes.as_mut_ptr().add(1).cast(), 0x11A, size) };
+            assert!(
+                bytes[1..=size].iter().all(|&byte| byte == 0x1A),
+                "{size} bytes"
+            );
+            assert_eq!((bytes[0], bytes[size + 1]), (0xEE, 0xEE), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn comparison_and_length_are_those_of_c() {
+        let (a, b) = (b"abc\x80", b"abc\x7F");
+        // SAFETY: both are four bytes long; the text ends with a zero.
+        unsafe {
+            assert!(memcmp(a.as_ptr().cast(), b.as_ptr().cast(), 4) > 0);
+            assert!(memcmp(b.as_ptr().cast(), a.as_ptr().cast(), 4) < 0);
+            assert_eq!(memcmp(a.as_ptr().cast(), b.as_ptr().cast(), 3), 0);
+            assert_eq!(strlen(c"seven!!".as_ptr().cast()), 7);
         }
     }
 }
