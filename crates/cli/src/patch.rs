@@ -1,0 +1,231 @@
+//! `allograft patch`: puts the module first in the import table of programs and DLLs, on any host.
+
+mod destination;
+mod listing;
+mod outcome;
+mod replace;
+#[cfg(test)]
+mod tests;
+
+use crate::error::Error;
+use allograft_image::{
+    Image, ImageFile, Machine, Note, PatchState, Patched, check, patch, patch_state, undo,
+};
+use clap::Args;
+use destination::Destination;
+use outcome::{Action, Outcome};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `allograft patch`.
+#[derive(Debug, Args)]
+pub struct PatchArgs {
+    /// The programs and DLLs to patch
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// List what the images import, in order, with the C runtimes marked; change nothing
+    #[arg(long, conflicts_with_all = ["undo", "in_place", "output", "dry_run", "force", "module"])]
+    pub list: bool,
+    /// Patch the image itself, and keep the original as IMAGE.bak
+    #[arg(long = "inplace", alias = "in-place", conflicts_with = "output")]
+    pub in_place: bool,
+    /// Take the module out again: gives back the original, byte for byte, without needing the backup
+    #[arg(long)]
+    pub undo: bool,
+    /// Write the result to FILE, or into it if it is a folder [default: NAME-allograft.exe beside the image; with --undo, the image itself]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The module's file name [default: allograft.dll, allograft32.dll or allograft-arm64.dll, by the image's machine]
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Patch even if that does nothing or the image is packed, undo even if it was changed since, overwrite the output
+    #[arg(long, short)]
+    pub force: bool,
+    /// Answer in JSON, one object for each image
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `allograft patch --help` says behind the options.
+pub const PATCH_MANUAL: &str = "\
+The patched program loads the module before everything else it imports, and so runs on
+mimalloc without a launcher. Put the module beside it: without it the program does not start.
+Works on every system, for x86, x86-64 and ARM64 images alike.
+
+Nothing in the image moves, so resources, .NET code, guard tables and appended data stay as
+they are. An Authenticode signature cannot survive; --undo brings it back. Do not patch programs
+guarded by anti-cheat software: it may get the account banned (`allograft check` looks for it).
+
+Examples:
+      allograft patch z3.exe                      writes z3-allograft.exe
+      allograft patch --inplace game.exe          patches game.exe and keeps game.exe.bak
+      allograft patch --undo game.exe             makes it what it was
+      allograft patch --list game.exe engine.dll  what they import
+
+Exit codes:
+  0    done; or it was done already, which is said
+  125  at least one image was refused; one line on standard error for each says why";
+
+/// Why one image was not patched: one line.
+type Refusal = String;
+
+/// Patches, lists or restores every image of `args`. Returns the exit code.
+///
+/// # Errors
+///
+/// If the answer cannot be printed. What is wrong with an image is said on standard error, and the others go on.
+pub fn run(args: &PatchArgs) -> Result<u32, Error> {
+    if args.images.len() > 1
+        && args
+            .output
+            .as_deref()
+            .is_some_and(|output| !output.is_dir())
+    {
+        return Err(Error::Usage(
+            "--output must name a folder where there is more than one image".to_owned(),
+        ));
+    }
+    let outcomes: Vec<Outcome> = args
+        .images
+        .iter()
+        .map(|path| outcome_of(path, args))
+        .collect();
+    let has_failed = outcomes
+        .iter()
+        .any(|outcome| outcome.action == Action::Refused);
+    outcome::print(&outcomes, args.json)?;
+    Ok(if has_failed { 125 } else { 0 })
+}
+
+fn outcome_of(path: &Path, args: &PatchArgs) -> Outcome {
+    let result = if args.list {
+        listing::of(path)
+    } else if args.undo {
+        undone(path, args)
+    } else {
+        patched(path, args)
+    };
+    result.unwrap_or_else(|refusal| Outcome::refused(path, refusal))
+}
+
+/// Takes the module out of the image at `path`.
+fn undone(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
+    let (bytes, notes) = restored(path, args)?;
+    let destination = match &args.output {
+        Some(output) => Destination::file(path, output, args.force)?,
+        None => Destination::in_place_without_backup(path),
+    };
+    let written = destination.write(&bytes, args.dry_run)?;
+    Ok(Outcome {
+        notes,
+        ..Outcome::written(path, Action::Undone, written)
+    })
+}
+
+fn restored(path: &Path, args: &PatchArgs) -> Result<(Vec<u8>, Vec<Note>), Refusal> {
+    let file = open(path)?;
+    let restored = undo(file.data(), args.force).map_err(line)?;
+    Ok((restored.to_vec(), restored.notes))
+}
+
+/// Puts the module first in the image at `path`.
+fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
+    // The image is no longer mapped when this returns: a mapped file cannot be replaced.
+    let Rewrite {
+        machine,
+        module,
+        patched,
+    } = rewrite(path, args)?;
+    let outcome = match patched {
+        Some(patched) => {
+            let written =
+                destination_of(path, args, &patched.bytes)?.write(&patched.bytes, args.dry_run)?;
+            Outcome {
+                notes: patched.notes,
+                anti_cheats: check::anti_cheats_near(path),
+                ..Outcome::written(path, Action::Patched, written)
+            }
+        }
+        None => Outcome::new(path, Action::AlreadyPatched),
+    };
+    Ok(Outcome {
+        machine: Some(machine),
+        module: Some(module),
+        ..outcome
+    })
+}
+
+/// The new image, in memory.
+struct Rewrite {
+    machine: Machine,
+    module: String,
+    /// `None` if the module is first already.
+    patched: Option<Patched>,
+}
+
+fn rewrite(path: &Path, args: &PatchArgs) -> Result<Rewrite, Refusal> {
+    let file = open(path)?;
+    let image = Image::parse(file.data()).map_err(line)?;
+    let machine = image.headers().machine;
+    let module = module_name(machine, args.module.as_deref())?;
+    let original = match patch_state(&image, module).map_err(line)? {
+        PatchState::Patched { module: old } if !old.eq_ignore_ascii_case(module) => Some(
+            Cow::Owned(undo(file.data(), args.force).map_err(line)?.to_vec()),
+        ),
+        PatchState::Patched { .. } | PatchState::ImportsFirst => None,
+        PatchState::Unpatched => Some(Cow::Borrowed(file.data())),
+    };
+    let patched = match original {
+        Some(original) => {
+            if !args.force {
+                refuse_if_useless(path, &original)?;
+            }
+            Some(patch(&original, module, args.force).map_err(line)?)
+        }
+        None => None,
+    };
+    Ok(Rewrite {
+        machine,
+        module: module.to_owned(),
+        patched,
+    })
+}
+
+fn destination_of(path: &Path, args: &PatchArgs, bytes: &[u8]) -> Result<Destination, Refusal> {
+    match &args.output {
+        _ if args.in_place => Ok(Destination::in_place(path)),
+        Some(output) => Destination::file(path, output, args.force),
+        None => Destination::beside(path, bytes, args.force),
+    }
+}
+
+fn refuse_if_useless(path: &Path, data: &[u8]) -> Result<(), Refusal> {
+    let image = Image::parse(data).map_err(line)?;
+    // A packed image is refused as such, with what to do about it.
+    if allograft_image::packer_of(image.headers()).is_some() {
+        return Ok(());
+    }
+    match check::nothing_to_take_over(path, &image).map_err(line)? {
+        Some(reason) => Err(format!(
+            "{reason}; patching would do nothing (--force patches it all the same)"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn module_name(machine: Machine, given: Option<&str>) -> Result<&str, Refusal> {
+    given.or(machine.module_name()).ok_or_else(|| {
+        format!("made for {machine}, for which there is no module: name one with --module")
+    })
+}
+
+fn open(path: &Path) -> Result<ImageFile, Refusal> {
+    ImageFile::open(path).map_err(line)
+}
+
+fn line(error: allograft_image::Error) -> Refusal {
+    error.to_string()
+}

@@ -1,0 +1,279 @@
+//! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the system's, on any host.
+
+use crate::error::Error;
+use allograft_image::{
+    Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names,
+};
+use clap::Args;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The module that every proxy loads.
+const MODULE: &str = "allograft.dll";
+
+/// Arguments of `allograft proxy`.
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    /// The system DLL to stand in for: version.dll, winmm.dll, winhttp.dll, dinput8.dll, dxgi.dll or d3d11.dll, or any other with --from
+    #[arg(long = "as", value_name = "NAME", value_parser = dll_name)]
+    pub name: String,
+    /// The folder to write it to: that of the program
+    #[arg(long, value_name = "FOLDER")]
+    pub into: PathBuf,
+    /// Read from FILE what the DLL exports
+    #[arg(long, value_name = "FILE", conflicts_with = "remove")]
+    pub from: Option<PathBuf>,
+    /// Remove the proxy again
+    #[arg(long)]
+    pub remove: bool,
+}
+
+/// What `allograft proxy --help` says behind the options.
+pub const PROXY_MANUAL: &str = "\
+Windows gives a program the DLL of its own folder, where there is one, rather than the system's of the
+same name. The proxy is such a DLL: it loads allograft.dll from its folder, and passes every call on to
+the system's DLL. So the program runs on mimalloc however it is started, and none of its files change.
+
+Choose a DLL that the program loads and does not bring along: `allograft patch --list PROGRAM` shows what
+it imports. allograft.dll is put beside the proxy if it is not there. For 64-bit programs.
+
+Under Wine a program gets its own DLL only if told so: WINEDLLOVERRIDES=version=n,b (for version.dll).
+Do not do this to an online game with anti-cheat software: it may get the account banned.
+
+Examples:
+      allograft proxy --as version.dll --into C:\\Games\\Game
+      allograft proxy --as version.dll --into C:\\Games\\Game --remove
+      allograft proxy --as dbghelp.dll --from C:\\Windows\\System32\\dbghelp.dll --into .
+
+Exit codes:
+  0    written or removed; or it was already, which is said
+  125  it was not; one line on standard error says why. A file of another maker is never overwritten
+       or removed";
+
+/// Writes the proxy, or removes it. Returns the exit code.
+///
+/// # Errors
+///
+/// If it cannot be made, a file of another maker is in its place, or the folder cannot be written to.
+pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
+    let path = args.into.join(&args.name);
+    if args.remove {
+        remove(&path)?;
+    } else {
+        write(&path, args)?;
+    }
+    Ok(0)
+}
+
+fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
+    let exports = exports_of(args)?;
+    let bytes = build_proxy(&args.name, MODULE, &exports)
+        .map_err(|error| refused(args.from.as_deref().unwrap_or(path), error))?;
+    let shown = path.display();
+    if present(path)?.is_some_and(|there| there == bytes) {
+        println!("{shown} is there already");
+    } else {
+        write_whole(path, &bytes)?;
+        println!(
+            "wrote {shown}: it loads {MODULE} and passes {} exports on to the system's {}",
+            exports.len(),
+            args.name
+        );
+    }
+    bring_module(&args.into)
+}
+
+/// What the DLL to stand in for exports.
+fn exports_of(args: &ProxyArgs) -> Result<Vec<Export>, Error> {
+    let Some(from) = &args.from else {
+        return known_exports(&args.name).ok_or_else(|| {
+            let known: Vec<&str> = known_names().collect();
+            Error::Usage(format!(
+                "what {} exports is known for {} only: name the DLL itself with --from FILE",
+                args.name,
+                known.join(", ")
+            ))
+        });
+    };
+    let file = ImageFile::open(from).map_err(|error| refused(from, error))?;
+    let image = Image::parse(file.data()).map_err(|error| refused(from, error))?;
+    match image.headers().machine {
+        Machine::X64 => image.exports().map_err(|error| refused(from, error)),
+        other => Err(refused(
+            from,
+            format!("it is made for {other}, and proxies can be made for x86-64 only"),
+        )),
+    }
+}
+
+/// Removes the proxy at `path`.
+fn remove(path: &Path) -> Result<(), Error> {
+    let shown = path.display();
+    if present(path)?.is_none() {
+        println!("{shown} is not there: nothing to remove");
+        return Ok(());
+    }
+    fs::remove_file(path).map_err(|source| refused(path, cannot("remove it", &source)))?;
+    println!("removed {shown}");
+    if path.with_file_name(MODULE).exists() {
+        println!("{MODULE} stays beside it: remove it too if nothing else loads it");
+    }
+    Ok(())
+}
+
+/// The proxy that is at `path`, if there is one.
+///
+/// # Errors
+///
+/// If there is something else.
+fn present(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) if is_proxy(&bytes) => Ok(Some(bytes)),
+        Ok(_) => Err(refused(
+            path,
+            "it was not made by allograft, and is left as it is: choose another DLL to stand in for",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(refused(path, cannot("read what is there", &error))),
+    }
+}
+
+/// Writes the file whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let result = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    result.map_err(|error| {
+        // The temporary file may never have come to be; the first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+        refused(path, cannot("write it", &error))
+    })
+}
+
+/// Copies the module from beside this program to `folder` if it is not there; says so if it cannot be had.
+fn bring_module(folder: &Path) -> Result<(), Error> {
+    let there = folder.join(MODULE);
+    if there.exists() {
+        return Ok(());
+    }
+    let own = std::env::current_exe().map(|program| program.with_file_name(MODULE));
+    match own {
+        Ok(own) if own.is_file() => {
+            fs::copy(&own, &there)
+                .map_err(|source| refused(&there, cannot("copy the module there", &source)))?;
+            println!("copied {MODULE} beside it");
+        }
+        _ => eprintln!(
+            "allograft: put {MODULE} into {}: without it the program runs as before",
+            folder.display()
+        ),
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, reason: impl ToString) -> Error {
+    Error::Refused {
+        path: path.to_path_buf(),
+        reason: reason.to_string(),
+    }
+}
+
+fn cannot(what: &str, error: &io::Error) -> String {
+    format!("cannot {what}: {error}")
+}
+
+/// A file name of a DLL; `.dll` may be left off.
+fn dll_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '\\', ':']) {
+        return Err("the name of a DLL without its folder is wanted, such as version.dll".into());
+    }
+    Ok(if text.contains('.') {
+        text.to_owned()
+    } else {
+        format!("{text}.dll")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(folder: &Path, name: &str) -> ProxyArgs {
+        ProxyArgs {
+            name: name.to_owned(),
+            into: folder.to_path_buf(),
+            from: None,
+            remove: false,
+        }
+    }
+
+    fn folder_with_module() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(MODULE), "a module").unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_proxy_is_written_again_and_removed() {
+        let folder = folder_with_module();
+        let mut args = args(folder.path(), "version.dll");
+        let path = folder.path().join("version.dll");
+        for _ in 0..2 {
+            run(&args).unwrap();
+            assert!(is_proxy(&fs::read(&path).unwrap()));
+        }
+        args.remove = true;
+        for _ in 0..2 {
+            run(&args).unwrap();
+            assert!(!path.exists());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_another_maker_is_neither_overwritten_nor_removed() {
+        let folder = folder_with_module();
+        let path = folder.path().join("winmm.dll");
+        fs::write(&path, "MZ: somebody's own").unwrap();
+        for remove in [false, true] {
+            let args = ProxyArgs {
+                remove,
+                ..args(folder.path(), "winmm.dll")
+            };
+            let line = run(&args).unwrap_err().to_string();
+            assert!(
+                line.contains("winmm.dll: it was not made by allograft"),
+                "{line}"
+            );
+            assert_eq!(fs::read(&path).unwrap(), b"MZ: somebody's own");
+        }
+    }
+
+    #[test]
+    fn a_dll_that_is_not_known_is_read_from_a_file() {
+        let folder = folder_with_module();
+        let mut args = args(folder.path(), "dbghelp.dll");
+        let line = run(&args).unwrap_err().to_string();
+        assert!(line.contains("--from FILE"), "{line}");
+        // A proxy is as good a DLL as any other to read exports from.
+        let model = folder.path().join("model");
+        fs::write(
+            &model,
+            build_proxy("x.dll", MODULE, &known_exports("dxgi.dll").unwrap()).unwrap(),
+        )
+        .unwrap();
+        args.from = Some(model);
+        run(&args).unwrap();
+        let file = ImageFile::open(&folder.path().join("dbghelp.dll")).unwrap();
+        let exports = Image::parse(file.data()).unwrap().exports().unwrap();
+        assert_eq!(exports.len(), known_exports("dxgi.dll").unwrap().len());
+    }
+
+    #[test]
+    fn a_name_is_a_file_name_and_may_lack_its_extension() {
+        assert_eq!(dll_name("version").unwrap(), "version.dll");
+        assert_eq!(dll_name("a.drv").unwrap(), "a.drv");
+        assert!(dll_name("C:\\version.dll").is_err());
+    }
+}

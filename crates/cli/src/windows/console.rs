@@ -1,0 +1,25 @@
+//! The console that the launcher shares with the program.
+
+use super::last_error;
+use crate::error::Error;
+use windows_sys::Win32::Foundation::{FALSE, TRUE};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+use windows_sys::core::BOOL;
+
+/// From now on Ctrl+C and Ctrl+Break do nothing to this process. They reach every process of the console, so the program
+/// decides for itself, and the launcher lives on to hand its exit code over.
+///
+/// A handler is used rather than the system's switch to ignore Ctrl+C, because that would be inherited.
+pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
+    unsafe extern "system" fn swallow(event: u32) -> BOOL {
+        match event {
+            CTRL_C_EVENT | CTRL_BREAK_EVENT => TRUE,
+            _ => FALSE,
+        }
+    }
+    // SAFETY: the handler touches nothing but its argument.
+    match unsafe { SetConsoleCtrlHandler(Some(swallow), TRUE) } {
+        FALSE => Err(last_error("leave Ctrl+C to the program")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! Waiting for kernel objects.
+
+use super::last_error;
+use crate::error::Error;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::time::Duration;
+use windows_sys::Win32::Foundation::{FALSE, HANDLE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
+
+/// Waits until one of `objects` is signalled and returns the index of the first that is, or nothing if `timeout` ran out
+/// before.
+///
+/// Without a timeout it waits for ever.
+pub fn first_of(
+    objects: &[BorrowedHandle<'_>],
+    timeout: Option<Duration>,
+) -> Result<Option<usize>, Error> {
+    let handles: Vec<HANDLE> = objects.iter().map(AsRawHandle::as_raw_handle).collect();
+    let ms = timeout.map_or(INFINITE, |timeout| {
+        // The largest number means for ever.
+        u32::try_from(timeout.as_millis())
+            .unwrap_or(INFINITE)
+            .min(INFINITE - 1)
+    });
+    // SAFETY: the handles are open as long as `objects` borrows them, and there are as many as said.
+    match unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), FALSE, ms) } {
+        WAIT_FAILED => Err(last_error("wait for the program")),
+        WAIT_TIMEOUT => Ok(None),
+        signalled => Ok(Some((signalled - WAIT_OBJECT_0) as usize)),
+    }
+}

@@ -1,0 +1,290 @@
+//! What the launcher does to processes, as far as no module is needed for it: the programs' own ways, and the failures.
+//! A DLL of the system's stands in for a module that is none.
+
+#![cfg(windows)]
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// Set for a process of this test binary that is to be the program rather than the tests.
+const ACT: &str = "ALLOGRAFT_TEST_ACT";
+
+/// Not a test: the program that the launcher runs. It goes through this function because that is where a test binary
+/// can be led to by its arguments.
+#[test]
+fn the_program() {
+    match env::var(ACT).as_deref() {
+        Ok("exit") => std::process::exit(0xC000_0005_u32 as i32),
+        Ok("copy") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).expect("input");
+            print!("<{text}>");
+            eprint!("copied");
+        }
+        Ok("arguments") => {
+            for argument in env::args_os() {
+                println!("argument {argument:?}");
+            }
+        }
+        Ok("folder") => println!("folder {:?}", env::current_dir().expect("a folder")),
+        Ok("sleep") => {
+            println!("awake");
+            thread::sleep(Duration::from_secs(60));
+        }
+        Ok(other) => panic!("no such act: {other}"),
+        Err(_) => {}
+    }
+}
+
+/// A DLL that can be loaded and is no module of allograft.
+fn no_module() -> PathBuf {
+    PathBuf::from(env::var_os("SystemRoot").expect("a system")).join(r"system32\version.dll")
+}
+
+fn allograft() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_allograft"))
+}
+
+/// The launcher about to run this binary as the program that does `act`.
+fn run(act: &str, options: &[&str]) -> Command {
+    let mut command = allograft();
+    command
+        .arg("run")
+        .arg("--module")
+        .arg(no_module())
+        .args(options)
+        .arg("--")
+        .arg(env::current_exe().expect("this binary"))
+        .args(["--exact", "the_program", "--nocapture"])
+        .env(ACT, act);
+    command
+}
+
+fn inject(arguments: &[&OsStr]) -> Output {
+    allograft()
+        .arg("inject")
+        .arg("--module")
+        .arg(no_module())
+        .args(arguments)
+        .output()
+        .expect("the launcher starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
+}
+
+/// The one line that the launcher said.
+fn said(output: &Output) -> String {
+    let text = text(&output.stderr);
+    let line = text.strip_suffix('\n').expect("a line");
+    assert!(!line.contains('\n'), "more than one line: {text}");
+    line.strip_prefix("allograft: ")
+        .expect("our name first")
+        .to_owned()
+}
+
+fn assert_fails(output: &Output, code: i32, words: &str) {
+    assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+    let line = said(output);
+    assert!(line.contains(words), "{line}");
+}
+
+/// A running process of this binary that does nothing, ended with this value.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start() -> Sleeper {
+        let mut child = Command::new(env::current_exe().expect("this binary"))
+            .args(["--exact", "the_program", "--nocapture"])
+            .env(ACT, "sleep")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut heard = String::new();
+        let output = child.stdout.as_mut().expect("a pipe");
+        while !heard.contains("awake") {
+            let mut byte = [0];
+            output.read_exact(&mut byte).expect("it speaks");
+            heard.push(byte[0].into());
+        }
+        Sleeper(child)
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.kill().expect("it ends");
+        self.0.wait().expect("it has ended");
+    }
+}
+
+#[test]
+fn all_32_bits_of_the_exit_code_are_the_programs() {
+    for options in [&[][..], &["--late", "0"]] {
+        let output = run("exit", options).output().expect("the launcher starts");
+        assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
+    }
+}
+
+#[test]
+fn the_standard_streams_are_the_programs() {
+    let mut launcher = run("copy", &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the launcher starts");
+    let mut input = launcher.stdin.take().expect("a pipe");
+    input.write_all(b"one\ntwo").expect("it reads");
+    drop(input);
+    let output = launcher.wait_with_output().expect("it ends");
+    assert!(text(&output.stdout).contains("<one\ntwo>"));
+    assert!(text(&output.stderr).contains("copied"));
+}
+
+#[test]
+fn the_arguments_arrive_as_they_were() {
+    let arguments = [
+        "",
+        "a b",
+        r#"say "hi""#,
+        r"C:\end with\",
+        r#"\\"\"#,
+        "ä\u{1F600}",
+    ];
+    let output = run("arguments", &[])
+        .args(arguments)
+        .output()
+        .expect("the launcher starts");
+    let output = text(&output.stdout);
+    for argument in arguments {
+        assert!(
+            output.contains(&format!("argument {argument:?}\n")),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn the_current_folder_is_the_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run("folder", &[])
+        .current_dir(folder.path())
+        .output()
+        .expect("the launcher starts");
+    let output = text(&output.stdout);
+    let name = folder.path().file_name().expect("a name");
+    assert!(
+        output.contains(name.to_str().expect("a plain name")),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_module_that_says_nothing_is_reported_and_the_program_runs() {
+    let output = run("copy", &[])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the launcher starts");
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("<>"));
+    assert!(text(&output.stderr).contains("runs on its own heap: Windows did not load"));
+}
+
+#[test]
+fn a_program_that_ends_before_the_late_loading_is_reported() {
+    let output = run("exit", &["--late", "60000"])
+        .output()
+        .expect("the launcher starts");
+    assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
+    assert!(said(&output).contains("ended before the 60000 ms"));
+}
+
+#[test]
+fn a_program_that_is_not_there_exits_with_127() {
+    let output = allograft()
+        .arg("run")
+        .arg("--module")
+        .arg(no_module())
+        .args(["--", "no-such-program"])
+        .output()
+        .expect("the launcher starts");
+    assert_fails(&output, 127, "no-such-program: not found");
+}
+
+#[test]
+fn a_file_that_is_no_program_exits_with_126() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, words) in [
+        ("notes.txt", "not a program for Windows"),
+        ("build.cmd", "batch file"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "echo hello").expect("it is written");
+        let output = allograft()
+            .arg("run")
+            .arg("--module")
+            .arg(no_module())
+            .arg(&path)
+            .output()
+            .expect("the launcher starts");
+        assert_fails(&output, 126, words);
+    }
+}
+
+#[test]
+fn a_module_that_is_not_there_or_no_dll_exits_with_125() {
+    let this = env::current_exe().expect("this binary");
+    for (module, words) in [
+        (OsStr::new("no-such.dll"), "no module at"),
+        (this.as_os_str(), "it is not a DLL"),
+    ] {
+        let output = allograft()
+            .arg("run")
+            .arg("--module")
+            .arg(module)
+            .args(["--", "anything"])
+            .output()
+            .expect("the launcher starts");
+        assert_fails(&output, 125, words);
+    }
+}
+
+#[test]
+fn a_process_that_is_not_there_exits_with_125() {
+    let output = inject(&[OsStr::new("--name"), OsStr::new("no-such-program")]);
+    assert_fails(&output, 125, "no process runs no-such-program");
+    let output = inject(&[OsStr::new("--pid"), OsStr::new("4294967292")]);
+    assert_fails(&output, 125, "no process has the id 4294967292");
+}
+
+#[test]
+fn a_process_that_does_not_take_the_module_runs_on() {
+    let mut sleeper = Sleeper::start();
+    let pid = sleeper.0.id().to_string();
+    let output = inject(&[OsStr::new("--pid"), OsStr::new(&pid)]);
+    assert_fails(
+        &output,
+        125,
+        "was not taken over and keeps running untouched",
+    );
+    assert!(sleeper.0.try_wait().expect("it can be asked").is_none());
+}
+
+#[test]
+fn several_processes_of_one_name_are_listed() {
+    let sleepers = [Sleeper::start(), Sleeper::start()];
+    let this = env::current_exe().expect("this binary");
+    let output = inject(&[OsStr::new("--name"), this.file_name().expect("a name")]);
+    assert_fails(&output, 125, "choose one with --pid");
+    let line = said(&output);
+    for sleeper in &sleepers {
+        assert!(line.contains(&sleeper.0.id().to_string()), "{line}");
+    }
+}

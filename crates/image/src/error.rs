@@ -1,0 +1,92 @@
+//! What can be wrong with an image, in one line each.
+
+use std::io;
+
+/// Why an image cannot be read or rewritten.
+///
+/// Every message is one line without the name of the file, which the caller knows and puts in front.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file does not begin as a PE image does.
+    #[error("not a PE image: {0}")]
+    NotAnImage(&'static str),
+
+    /// The headers promise more than the file holds.
+    #[error("truncated: {what} would end at byte {end}, and the file ends at byte {len}")]
+    Truncated {
+        /// What is cut off.
+        what: String,
+        /// The file offset at which it should end.
+        end: u64,
+        /// The length of the file in bytes.
+        len: u64,
+    },
+
+    /// Two statements of the headers exclude each other, or one exceeds what any loader accepts.
+    #[error("contradictory headers: {0}")]
+    Contradictory(String),
+
+    /// The image was compressed or encrypted after it was linked.
+    #[error(
+        "packed with {0}: the packer's own code loads what the program imports; unpack it first (--force patches the packed file)"
+    )]
+    Packed(&'static str),
+
+    /// The image holds code for two processors, with tables that depend on one another.
+    #[error(
+        "an ARM64EC or ARM64X image: Windows fills a second table of import addresses for it, which cannot be extended from outside"
+    )]
+    Hybrid,
+
+    /// The module's name cannot stand in an import table.
+    #[error(
+        "{0:?} cannot be a module's name: give a file name such as allograft.dll, without a folder"
+    )]
+    ModuleName(String),
+
+    /// There is nothing to make a proxy of.
+    #[error("it exports nothing that could be passed on")]
+    NoExports,
+
+    /// A variable cannot be passed on: a program reads it where it is.
+    #[error("it exports a variable ({0}), and only functions can be passed on")]
+    Variable(String),
+
+    /// Another section cannot be added, and none can be extended.
+    #[error("no room for another section in its headers, and {0}")]
+    NoRoom(String),
+
+    /// The image would grow beyond what 32-bit offsets can describe.
+    #[error("too large to patch: it would end beyond 4 GiB")]
+    TooLarge,
+
+    /// The image holds no change of ours to undo.
+    #[error("not patched by allograft: there is nothing to undo")]
+    NotPatched,
+
+    /// The image was patched, and something changed it afterwards.
+    #[error(
+        "changed since it was patched ({0}): restore the backup (--force undoes the patch alone)"
+    )]
+    ChangedSince(&'static str),
+
+    /// What we made is not what we meant to make: a defect of this program, caught before anything is written.
+    #[error(
+        "the patched image failed its own check ({0}); nothing was written: please report this image"
+    )]
+    SelfCheck(String),
+
+    /// The file could not be read.
+    #[error("cannot read: {0}")]
+    Read(#[from] io::Error),
+}
+
+impl Error {
+    pub(crate) fn contradictory(message: impl Into<String>) -> Error {
+        Error::Contradictory(message.into())
+    }
+}
+
+/// The result of everything that reads or rewrites images.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

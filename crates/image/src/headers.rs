@@ -1,0 +1,303 @@
+//! The headers of an image: where they lie in the file and what they say.
+
+use crate::{Error, Machine, Result};
+use object::LittleEndian as LE;
+use object::pe;
+use object::pod::{self, Pod};
+
+/// Bytes of one entry of the section table.
+pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>();
+
+/// Most data directories that any loader looks at.
+const MAX_DIRECTORIES: usize = 16;
+
+/// Smallest `SectionAlignment` with which sections are mapped one by one: the page size of all our machines.
+pub(crate) const PAGE: u32 = 0x1000;
+
+/// A data directory: where a table of the image lies and how long it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Directory {
+    /// Relative virtual address (for the certificate table alone: the file offset).
+    pub address: u32,
+    /// Length in bytes.
+    pub size: u32,
+}
+
+/// One entry of the section table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    /// The name, padded with NULs.
+    pub name: [u8; 8],
+    /// Bytes it takes in memory, as stated; zero means that [`Section::raw_size`] counts.
+    pub virtual_size: u32,
+    /// Relative virtual address.
+    pub address: u32,
+    /// Bytes it takes in the file.
+    pub raw_size: u32,
+    /// Where these lie in the file.
+    pub raw_offset: u32,
+    /// What it holds and what may be done to it (`IMAGE_SCN_*`).
+    pub characteristics: u32,
+}
+
+impl Section {
+    /// Bytes the section takes in memory.
+    pub fn memory_size(&self) -> u32 {
+        if self.virtual_size == 0 {
+            self.raw_size
+        } else {
+            self.virtual_size
+        }
+    }
+
+    /// Where the section's bytes in the file end; `None` if beyond any 32-bit offset.
+    pub fn raw_end(&self) -> Option<u32> {
+        self.raw_offset.checked_add(self.raw_size)
+    }
+
+    /// The name without its padding, with unprintable bytes replaced.
+    pub fn name(&self) -> String {
+        let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(8);
+        self.name[..end]
+            .iter()
+            .map(|&b| {
+                if b.is_ascii_graphic() {
+                    char::from(b)
+                } else {
+                    '?'
+                }
+            })
+            .collect()
+    }
+
+    /// Whether the program may write to the section.
+    pub fn is_writable(&self) -> bool {
+        self.characteristics & pe::IMAGE_SCN_MEM_WRITE.0 != 0
+    }
+
+    fn of(header: &pe::ImageSectionHeader) -> Section {
+        Section {
+            name: header.name,
+            virtual_size: header.virtual_size.get(LE),
+            address: header.virtual_address.get(LE),
+            raw_size: header.size_of_raw_data.get(LE),
+            raw_offset: header.pointer_to_raw_data.get(LE),
+            characteristics: header.characteristics.get(LE).0,
+        }
+    }
+}
+
+/// Everything the headers of an image say, with the places of what a rewrite changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Headers {
+    /// File offset of the PE signature.
+    pub nt_offset: usize,
+    /// File offset of the optional header.
+    pub optional_offset: usize,
+    /// File offset of the first data directory.
+    pub directories_offset: usize,
+    /// File offset of the section table.
+    pub section_table_offset: usize,
+    /// The processor that the image is made for.
+    pub machine: Machine,
+    /// Whether thunks and addresses have 64 bits.
+    pub is_64: bool,
+    /// Characteristics of the file (`IMAGE_FILE_*`).
+    pub characteristics: u16,
+    /// Characteristics of the image (`IMAGE_DLLCHARACTERISTICS_*`).
+    pub dll_characteristics: u16,
+    /// The subsystem's number (`IMAGE_SUBSYSTEM_*`).
+    pub subsystem: u16,
+    /// Sections begin at multiples of this in memory.
+    pub section_alignment: u32,
+    /// Sections begin at multiples of this in the file.
+    pub file_alignment: u32,
+    /// Bytes of the image in memory.
+    pub size_of_image: u32,
+    /// Bytes of all headers in the file, and in memory.
+    pub size_of_headers: u32,
+    /// Bytes of initialised data, summed over the sections.
+    pub size_of_initialized_data: u32,
+    /// The checksum as the image states it; zero if it states none.
+    pub checksum: u32,
+    /// File offset and number of COFF symbols.
+    pub symbols: (u32, u32),
+    /// The data directories that there are, at most 16.
+    pub directories: Vec<Directory>,
+    /// The section table.
+    pub sections: Vec<Section>,
+}
+
+impl Headers {
+    /// Reads the headers of the image that is the whole of `data`.
+    pub fn parse(data: &[u8]) -> Result<Headers> {
+        let dos: &pe::ImageDosHeader =
+            record(data, 0).ok_or(Error::NotAnImage("shorter than a DOS header"))?;
+        if dos.e_magic.get(LE) != pe::IMAGE_DOS_SIGNATURE {
+            return Err(Error::NotAnImage("it does not begin with MZ"));
+        }
+        let nt_offset = dos.nt_headers_offset() as usize;
+        let signature: &object::U32<LE> = record(data, nt_offset).ok_or(Error::NotAnImage(
+            "its PE header would lie outside the file (a DOS program?)",
+        ))?;
+        if signature.get(LE) != pe::IMAGE_NT_SIGNATURE {
+            return Err(Error::NotAnImage(
+                "it has no PE signature (a DOS or 16-bit program?)",
+            ));
+        }
+        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let magic: &object::U16<LE> = record(data, optional_offset)
+            .ok_or_else(|| cut(data, "the file header", optional_offset + 2))?;
+        match magic.get(LE) {
+            pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => {
+                Headers::read::<pe::ImageNtHeaders32>(data, nt_offset)
+            }
+            pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC => {
+                Headers::read::<pe::ImageNtHeaders64>(data, nt_offset)
+            }
+            _ => Err(Error::NotAnImage("its optional header is of no known kind")),
+        }
+    }
+
+    fn read<Nt: object::read::pe::ImageNtHeaders>(
+        data: &[u8],
+        nt_offset: usize,
+    ) -> Result<Headers> {
+        use object::read::pe::ImageOptionalHeader as _;
+
+        let nt: &Nt = record(data, nt_offset)
+            .ok_or_else(|| cut(data, "the optional header", nt_offset + size_of::<Nt>()))?;
+        let (file, optional) = (nt.file_header(), nt.optional_header());
+        let machine = Machine::from_number(file.machine.get(LE).0);
+        if machine
+            .is_64()
+            .is_some_and(|is_64| is_64 != nt.is_type_64())
+        {
+            return Err(Error::contradictory(format!(
+                "the optional header is not of the kind that {machine} has"
+            )));
+        }
+        let directories_offset = nt_offset + size_of::<Nt>();
+        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let section_table_offset =
+            optional_offset + usize::from(file.size_of_optional_header.get(LE));
+        let space = section_table_offset
+            .checked_sub(directories_offset)
+            .ok_or_else(|| {
+                Error::contradictory("the optional header is shorter than its own fields")
+            })?;
+        let count = (optional.number_of_rva_and_sizes() as usize).min(MAX_DIRECTORIES);
+        if space < count * size_of::<pe::ImageDataDirectory>() {
+            return Err(Error::contradictory(format!(
+                "{count} data directories do not fit in the optional header"
+            )));
+        }
+        Ok(Headers {
+            nt_offset,
+            optional_offset,
+            directories_offset,
+            section_table_offset,
+            machine,
+            is_64: nt.is_type_64(),
+            characteristics: file.characteristics.get(LE).0,
+            dll_characteristics: optional.dll_characteristics().0,
+            subsystem: optional.subsystem().0,
+            section_alignment: optional.section_alignment(),
+            file_alignment: optional.file_alignment(),
+            size_of_image: optional.size_of_image(),
+            size_of_headers: optional.size_of_headers(),
+            size_of_initialized_data: optional.size_of_initialized_data(),
+            checksum: optional.check_sum(),
+            symbols: (
+                file.pointer_to_symbol_table.get(LE),
+                file.number_of_symbols.get(LE),
+            ),
+            directories: directories(data, directories_offset, count)?,
+            sections: sections(
+                data,
+                section_table_offset,
+                usize::from(file.number_of_sections.get(LE)),
+            )?,
+        })
+    }
+
+    /// The data directory number `index`, if the image has it and it is not empty.
+    pub fn directory(&self, index: usize) -> Option<Directory> {
+        self.directories
+            .get(index)
+            .copied()
+            .filter(|directory| directory.address != 0)
+    }
+
+    /// File offset just behind the section table.
+    pub fn section_table_end(&self) -> usize {
+        self.section_table_offset + self.sections.len() * SECTION_HEADER_LEN
+    }
+
+    /// Whether the image is a DLL.
+    pub fn is_dll(&self) -> bool {
+        self.characteristics & pe::IMAGE_FILE_DLL.0 != 0
+    }
+
+    /// Whether the image is mapped as one flat piece, in which file offsets and addresses are the same, because its sections are
+    /// aligned to less than a page.
+    pub fn is_flat(&self) -> bool {
+        self.section_alignment < PAGE
+    }
+
+    /// Bytes that are mapped for `section`: whole pages, except in a flat image.
+    pub(crate) fn mapped_size(&self, section: &Section) -> u64 {
+        let unit = self.section_alignment.clamp(1, PAGE);
+        u64::from(section.memory_size()).next_multiple_of(u64::from(unit))
+    }
+
+    /// The section that holds `address` in memory, whole pages counted.
+    pub fn section_at(&self, address: u32) -> Option<&Section> {
+        self.sections.iter().find(|section| {
+            address
+                .checked_sub(section.address)
+                .is_some_and(|offset| u64::from(offset) < self.mapped_size(section))
+        })
+    }
+}
+
+fn directories(data: &[u8], offset: usize, count: usize) -> Result<Vec<Directory>> {
+    let end = offset + count * size_of::<pe::ImageDataDirectory>();
+    let bytes = data
+        .get(offset..end)
+        .ok_or_else(|| cut(data, "the data directories", end))?;
+    let (entries, _) = pod::slice_from_bytes::<pe::ImageDataDirectory>(bytes, count)
+        .map_err(|()| cut(data, "the data directories", end))?;
+    Ok(entries
+        .iter()
+        .map(|entry| Directory {
+            address: entry.virtual_address.get(LE),
+            size: entry.size.get(LE),
+        })
+        .collect())
+}
+
+fn sections(data: &[u8], offset: usize, count: usize) -> Result<Vec<Section>> {
+    let end = offset + count * SECTION_HEADER_LEN;
+    let bytes = data
+        .get(offset..end)
+        .ok_or_else(|| cut(data, "the section table", end))?;
+    let (entries, _) = pod::slice_from_bytes::<pe::ImageSectionHeader>(bytes, count)
+        .map_err(|()| cut(data, "the section table", end))?;
+    Ok(entries.iter().map(Section::of).collect())
+}
+
+/// The plain record at `offset`, if the data reach that far.
+pub(crate) fn record<T: Pod>(data: &[u8], offset: usize) -> Option<&T> {
+    pod::from_bytes(data.get(offset..)?)
+        .ok()
+        .map(|(value, _)| value)
+}
+
+fn cut(data: &[u8], what: &str, end: usize) -> Error {
+    Error::Truncated {
+        what: what.to_owned(),
+        end: end as u64,
+        len: data.len() as u64,
+    }
+}

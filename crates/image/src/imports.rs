@@ -1,0 +1,235 @@
+//! What an image imports: the ordinary import table and the delay-load table.
+
+use crate::crt::{self, Crt};
+use crate::{Error, Image, Result};
+use object::LittleEndian as LE;
+use object::pe;
+
+/// Most imported modules, and most functions of one module, that are read. Real images stay far below; hostile ones do not.
+const MAX_MODULES: usize = 4096;
+const MAX_FUNCTIONS: usize = 65_536;
+
+/// Bytes of one entry of the import table.
+pub(crate) const DESCRIPTOR_LEN: u32 = size_of::<pe::ImageImportDescriptor>() as u32;
+
+/// When the loader brings an imported module in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportKind {
+    /// Before the image's own code runs.
+    Ordinary,
+    /// When one of its functions is first called.
+    Delayed,
+}
+
+/// One imported module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImportedModule {
+    /// The name as it stands in the image, with bytes that are not ASCII replaced.
+    pub name: String,
+    /// When it is loaded.
+    pub kind: ImportKind,
+    /// Whether its functions' addresses were written into the image in advance (bound).
+    pub bound: bool,
+    /// Address of the table of functions to look up, and whether what it holds are virtual addresses instead of relative ones, as in
+    /// delay-load tables of the last century.
+    lookup: u32,
+    base: u32,
+}
+
+impl ImportedModule {
+    /// The C runtime that this import leads to, if it leads to one.
+    pub fn crt(&self) -> Option<&'static Crt> {
+        crt::of_module(&self.name)
+    }
+}
+
+/// One imported function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImportedFunction<'data> {
+    /// Imported by name.
+    Name(&'data [u8]),
+    /// Imported by number.
+    Ordinal(u16),
+}
+
+impl<'data> Image<'data> {
+    /// All imported modules, in the order of the tables: the ordinary ones first, then the delayed ones.
+    ///
+    /// # Errors
+    ///
+    /// If a table or a name lies outside the image.
+    pub fn imports(&self) -> Result<Vec<ImportedModule>> {
+        let mut modules = self.ordinary_imports()?;
+        modules.extend(self.delayed_imports()?);
+        Ok(modules)
+    }
+
+    /// The entries of the import table as they stand there, without the one that ends it.
+    pub(crate) fn import_descriptors(&self) -> Result<Vec<pe::ImageImportDescriptor>> {
+        let mut descriptors = Vec::new();
+        let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT) else {
+            return Ok(descriptors);
+        };
+        let mut address = directory.address;
+        loop {
+            let descriptor: pe::ImageImportDescriptor = self
+                .record_at(address)
+                .ok_or_else(|| Error::contradictory("the import table lies outside the image"))?;
+            // The loader stops at the first entry without a name or without a place for addresses.
+            if descriptor.name.get(LE) == 0 || descriptor.first_thunk.get(LE) == 0 {
+                return Ok(descriptors);
+            }
+            if descriptors.len() == MAX_MODULES {
+                return Err(Error::contradictory(format!(
+                    "the import table has more than {MAX_MODULES} entries"
+                )));
+            }
+            descriptors.push(descriptor);
+            address = address
+                .checked_add(DESCRIPTOR_LEN)
+                .ok_or_else(|| Error::contradictory("the import table lies outside the image"))?;
+        }
+    }
+
+    fn ordinary_imports(&self) -> Result<Vec<ImportedModule>> {
+        self.import_descriptors()?
+            .iter()
+            .map(|descriptor| {
+                let names = descriptor.original_first_thunk.get(LE);
+                Ok(ImportedModule {
+                    name: self.module_name(descriptor.name.get(LE))?,
+                    kind: ImportKind::Ordinary,
+                    bound: descriptor.time_date_stamp.get(LE) != 0,
+                    lookup: if names == 0 {
+                        descriptor.first_thunk.get(LE)
+                    } else {
+                        names
+                    },
+                    base: 0,
+                })
+            })
+            .collect()
+    }
+
+    fn delayed_imports(&self) -> Result<Vec<ImportedModule>> {
+        let outside = || Error::contradictory("the delay-load table lies outside the image");
+        let mut modules = Vec::new();
+        let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT) else {
+            return Ok(modules);
+        };
+        let mut address = directory.address;
+        loop {
+            let descriptor: pe::ImageDelayloadDescriptor =
+                self.record_at(address).ok_or_else(outside)?;
+            if descriptor.dll_name_rva.get(LE) == 0 {
+                return Ok(modules);
+            }
+            if modules.len() == MAX_MODULES {
+                return Err(Error::contradictory(format!(
+                    "the delay-load table has more than {MAX_MODULES} entries"
+                )));
+            }
+            // Bit 0 says "relative addresses"; without it, 32-bit images hold virtual ones.
+            let base = if descriptor.attributes.get(LE) & 1 == 0 {
+                self.image_base_32()
+            } else {
+                0
+            };
+            let relative = |value: u32| value.wrapping_sub(base);
+            modules.push(ImportedModule {
+                name: self.module_name(relative(descriptor.dll_name_rva.get(LE)))?,
+                kind: ImportKind::Delayed,
+                bound: descriptor.time_date_stamp.get(LE) != 0,
+                lookup: relative(descriptor.import_name_table_rva.get(LE)),
+                base,
+            });
+            address = address
+                .checked_add(size_of::<pe::ImageDelayloadDescriptor>() as u32)
+                .ok_or_else(outside)?;
+        }
+    }
+
+    fn module_name(&self, address: u32) -> Result<String> {
+        self.string_at(address)
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .ok_or_else(|| {
+                Error::contradictory("the name of an imported module lies outside the image")
+            })
+    }
+
+    /// The functions that the image imports from `module`, in order.
+    ///
+    /// # Errors
+    ///
+    /// If the table or a name lies outside the image.
+    pub fn functions(&self, module: &ImportedModule) -> Result<Vec<ImportedFunction<'data>>> {
+        let mut functions = Vec::new();
+        let width = self.thunk_len();
+        let mut address = module.lookup;
+        while let Some(thunk) = self.thunk_at(address)? {
+            if functions.len() == MAX_FUNCTIONS {
+                return Err(Error::contradictory(format!(
+                    "more than {MAX_FUNCTIONS} functions are imported from {}",
+                    module.name
+                )));
+            }
+            functions.push(self.function(thunk, module.base)?);
+            address = address.checked_add(width).ok_or_else(|| {
+                Error::contradictory("a table of imported functions lies outside the image")
+            })?;
+        }
+        Ok(functions)
+    }
+
+    fn function(&self, thunk: u64, base: u32) -> Result<ImportedFunction<'data>> {
+        let by_ordinal = if self.headers().is_64 {
+            1 << 63
+        } else {
+            1 << 31
+        };
+        if thunk & by_ordinal != 0 {
+            return Ok(ImportedFunction::Ordinal(thunk as u16));
+        }
+        // A two-byte hint stands before the name.
+        (thunk as u32)
+            .wrapping_sub(base)
+            .checked_add(2)
+            .and_then(|address| self.string_at(address))
+            .map(ImportedFunction::Name)
+            .ok_or_else(|| {
+                Error::contradictory("the name of an imported function lies outside the image")
+            })
+    }
+
+    fn thunk_at(&self, address: u32) -> Result<Option<u64>> {
+        let thunk = if self.headers().is_64 {
+            self.record_at::<object::U64<LE>>(address)
+                .map(|thunk| thunk.get(LE))
+        } else {
+            self.record_at::<object::U32<LE>>(address)
+                .map(|thunk| thunk.get(LE).into())
+        };
+        match thunk {
+            Some(0) => Ok(None),
+            Some(value) => Ok(Some(value)),
+            None => Err(Error::contradictory(
+                "a table of imported functions lies outside the image",
+            )),
+        }
+    }
+
+    /// Bytes of one entry in a table of imported functions.
+    pub(crate) fn thunk_len(&self) -> u32 {
+        if self.headers().is_64 { 8 } else { 4 }
+    }
+
+    fn image_base_32(&self) -> u32 {
+        let optional: Option<&pe::ImageOptionalHeader32> =
+            crate::headers::record(self.data(), self.headers().optional_offset);
+        match optional {
+            Some(optional) if !self.headers().is_64 => optional.image_base.get(LE),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What a check says of programs and of what lies beside them.
+
+mod support;
+
+use allograft_image::Machine;
+use allograft_image::check::{Dotnet, Report, Route, StaticRuntime, check, nothing_to_take_over};
+use allograft_image::{FileVersion, Image, patch};
+use std::fs;
+use support::build_image::ImageSpec;
+use tempfile::TempDir;
+
+type Imports = Vec<(&'static str, Vec<&'static str>)>;
+
+const NO_CRT: (&str, [&str; 1]) = ("KERNEL32.dll", ["ExitProcess"]);
+
+fn importing(modules: &[&'static str]) -> ImageSpec {
+    let imports: Imports = modules.iter().map(|&module| (module, vec!["f"])).collect();
+    ImageSpec {
+        imports,
+        ..ImageSpec::default()
+    }
+}
+
+fn dll(modules: &[&'static str]) -> ImageSpec {
+    ImageSpec {
+        is_dll: true,
+        ..importing(modules)
+    }
+}
+
+fn folder(files: &[(&str, ImageSpec)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, spec) in files {
+        fs::write(folder.path().join(name), spec.build()).unwrap();
+    }
+    folder
+}
+
+fn report(folder: &TempDir) -> Report {
+    check(&folder.path().join("game.exe")).unwrap()
+}
+
+fn why_useless(folder: &TempDir) -> Option<String> {
+    let path = folder.path().join("game.exe");
+    let data = fs::read(&path).unwrap();
+    nothing_to_take_over(&path, &Image::parse(&data).unwrap()).unwrap()
+}
+
+#[test]
+fn a_program_on_the_universal_crt_will_work_and_the_command_is_named() {
+    let folder = folder(&[("game.exe", ImageSpec::default())]);
+    let report = report(&folder);
+    assert!(report.verdict.works);
+    assert_eq!(report.verdict.route, Route::Run);
+    assert_eq!(
+        report.verdict.command,
+        format!(
+            "allograft run -- {}",
+            folder.path().join("game.exe").display()
+        )
+    );
+    assert_eq!(report.crts[0].used_by, ["game.exe"]);
+    assert_eq!(why_useless(&folder), None);
+}
+
+#[test]
+fn a_c_runtime_is_found_through_a_chain_of_dlls_in_any_case_of_letters() {
+    let folder = folder(&[
+        ("game.exe", importing(&["ENGINE.DLL"])),
+        ("engine.dll", dll(&["Core.dll"])),
+        ("core.dll", dll(&["ucrtbase.dll", "engine.dll"])),
+    ]);
+    let report = report(&folder);
+    assert_eq!(
+        report.verdict.reason,
+        "it imports core.dll, which uses the Universal CRT"
+    );
+    assert_eq!(report.crts[0].used_by, ["core.dll"]);
+}
+
+#[test]
+fn a_dll_that_may_be_loaded_later_counts_as_such() {
+    let folder = folder(&[
+        ("game.exe", importing(&[NO_CRT.0])),
+        ("plugin.dll", dll(&["ucrtbase.dll"])),
+    ]);
+    let report = report(&folder);
+    assert!(report.verdict.works);
+    assert!(
+        report
+            .verdict
+            .reason
+            .contains("plugin.dll beside it, which it may load")
+    );
+    assert_eq!(report.crts[0].maybe_used_by, ["plugin.dll"]);
+}
+
+#[test]
+fn a_compiler_s_runtime_file_beside_a_static_program_proves_nothing() {
+    let folder = folder(&[
+        ("game.exe", importing(&[NO_CRT.0])),
+        ("vcruntime140.dll", dll(&["ucrtbase.dll"])),
+    ]);
+    assert!(!report(&folder).verdict.works);
+    assert!(
+        why_useless(&folder)
+            .unwrap()
+            .starts_with("it links its C runtime statically")
+    );
+}
+
+#[test]
+fn a_dll_for_another_machine_proves_nothing() {
+    let other = ImageSpec {
+        machine: Machine::X86,
+        ..dll(&["ucrtbase.dll"])
+    };
+    let folder = folder(&[("game.exe", importing(&[NO_CRT.0])), ("plugin.dll", other)]);
+    assert!(!report(&folder).verdict.works);
+}
+
+#[test]
+fn the_version_of_a_c_runtime_beside_the_program_is_told() {
+    let crt = ImageSpec {
+        resources: Some(([10, 0, 26100, 1742], "")),
+        ..dll(&[NO_CRT.0])
+    };
+    let folder = folder(&[("game.exe", ImageSpec::default()), ("ucrtbase.dll", crt)]);
+    assert_eq!(
+        report(&folder).crts[0].version_beside,
+        Some(FileVersion([10, 0, 26100, 1742]))
+    );
+}
+
+#[test]
+fn a_c_runtime_that_is_not_taken_over_is_named_with_its_compiler() {
+    let folder = folder(&[("game.exe", importing(&["MSVCR120.dll"]))]);
+    assert_eq!(
+        report(&folder).verdict.reason,
+        "its C runtime is msvcr120.dll (Visual C++ 2013), which allograft does not take over yet"
+    );
+}
+
+#[test]
+fn statically_linked_runtimes_are_guessed_from_the_strings_they_leave() {
+    let wide: Vec<u8> = "mscoree.dll"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let cases = [
+        (
+            [&wide[..], b"\0\0CorExitProcess\0"].concat(),
+            StaticRuntime::VisualC,
+        ),
+        (b"\xff Go buildinf:".to_vec(), StaticRuntime::Go),
+        (
+            b"/rustc/0123456789/library/std".to_vec(),
+            StaticRuntime::Rust,
+        ),
+    ];
+    for (strings, expected) in cases {
+        let folder = folder(&[(
+            "game.exe",
+            ImageSpec {
+                strings,
+                ..importing(&[NO_CRT.0])
+            },
+        )]);
+        assert_eq!(report(&folder).static_runtime, Some(expected));
+    }
+}
+
+#[test]
+fn anti_cheat_software_overrules_everything_and_the_danger_is_named() {
+    let folder = folder(&[("game.exe", ImageSpec::default())]);
+    fs::create_dir(folder.path().join("EasyAntiCheat")).unwrap();
+    let report = report(&folder);
+    assert!(!report.verdict.works);
+    assert_eq!(report.verdict.command, "");
+    assert!(report.verdict.reason.contains("Easy Anti-Cheat"));
+    assert!(report.verdict.reason.contains("banned"));
+}
+
+#[test]
+fn a_32_bit_program_is_told_that_its_time_has_not_come() {
+    let folder = folder(&[(
+        "game.exe",
+        ImageSpec {
+            machine: Machine::X86,
+            ..ImageSpec::default()
+        },
+    )]);
+    assert!(
+        report(&folder)
+            .verdict
+            .reason
+            .starts_with("it is a 32-bit program")
+    );
+}
+
+#[test]
+fn pure_dotnet_has_nothing_to_take_over() {
+    let folder = folder(&[(
+        "game.exe",
+        ImageSpec {
+            dotnet: Some(1),
+            ..importing(&["mscoree.dll"])
+        },
+    )]);
+    let report = report(&folder);
+    assert_eq!(report.dotnet, Some(Dotnet::Pure));
+    assert_eq!(
+        report.verdict.reason,
+        "it holds .NET code only, whose memory .NET manages itself"
+    );
+}
+
+#[test]
+fn another_replacement_allocator_is_an_obstacle() {
+    let folder = folder(&[(
+        "game.exe",
+        importing(&["ucrtbase.dll", "tbbmalloc_proxy.dll"]),
+    )]);
+    assert!(
+        report(&folder)
+            .verdict
+            .reason
+            .starts_with("it imports tbbmalloc_proxy.dll")
+    );
+}
+
+#[test]
+fn what_forbids_patching_is_said_and_control_flow_guard_does_not() {
+    let manifest = "<requestedExecutionLevel level=\"requireAdministrator\" uiAccess=\"true\"/>";
+    let spec = ImageSpec {
+        dll_characteristics: 0x4000 | 0x0080,
+        resources: Some(([1, 0, 0, 0], manifest)),
+        imports: vec![
+            ("KERNEL32.dll", vec!["SetProcessMitigationPolicy"]),
+            ("ucrtbase.dll", vec!["malloc"]),
+        ],
+        ..ImageSpec::default()
+    };
+    let folder = folder(&[("game.exe", spec)]);
+    let seen: Vec<(&str, bool)> = report(&folder)
+        .mitigations
+        .iter()
+        .map(|mitigation| (mitigation.code, mitigation.forbids_patching))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("guard-cf", false),
+            ("force-integrity", true),
+            ("sets-mitigation-policy", false),
+            ("requires-administrator", false),
+            ("ui-access", true)
+        ]
+    );
+}
+
+#[test]
+fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
+    let folder = folder(&[("game.exe", ImageSpec::default())]);
+    let path = folder.path().join("game.exe");
+    fs::write(
+        &path,
+        patch(&fs::read(&path).unwrap(), "allograft.dll", false)
+            .unwrap()
+            .bytes,
+    )
+    .unwrap();
+    let report = report(&folder);
+    assert_eq!(report.patched_with.as_deref(), Some("allograft.dll"));
+    assert!(report.verdict.works && report.verdict.command.is_empty());
+}

@@ -1,0 +1,217 @@
+//! Mutated images: whatever they say, nothing panics, nothing grows without bound, and what is written can be read.
+//!
+//! A few thousand cases by default. The long run, in under a minute:
+//! `CARGO_PROFILE_DEV_OPT_LEVEL=2 ALLOGRAFT_FUZZ_CASES=1000000 cargo test -p allograft-image --test hostile`.
+
+mod support;
+
+use allograft_image::{Error, Image, Machine, packer_of, patch, patch_state, summary_of, undo};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::Config;
+use support::build_image::{Headroom, ImageSpec};
+
+/// Bytes at the start of an image in which most headers lie.
+const HEADERS: usize = 0x400;
+
+/// The most that a result may be longer than its image: the largest section that is copied, the image once more, and some.
+const MAX_GROWTH: usize = 66 << 20;
+
+/// One change to a file.
+#[derive(Clone, Debug)]
+enum Mutation {
+    SetByte(usize, u8),
+    SetWord(usize, u32),
+    /// Sets a word to another one of the file.
+    CopyWord(usize, usize),
+    Truncate(usize),
+    Append(Vec<u8>),
+    Clear(usize, usize),
+}
+
+impl Mutation {
+    fn apply(&self, data: &mut Vec<u8>) {
+        let len = data.len().max(1);
+        match *self {
+            Mutation::SetByte(at, value) => data
+                .get_mut(at % len)
+                .into_iter()
+                .for_each(|byte| *byte = value),
+            Mutation::SetWord(at, value) => set_word(data, at % len, value.to_le_bytes()),
+            Mutation::CopyWord(from, to) => {
+                if let Some(word) = data.get(from % len..).and_then(|rest| rest.first_chunk()) {
+                    let word = *word;
+                    set_word(data, to % len, word);
+                }
+            }
+            Mutation::Truncate(at) => data.truncate(at % len),
+            Mutation::Append(ref bytes) => data.extend_from_slice(bytes),
+            Mutation::Clear(at, count) => data
+                .iter_mut()
+                .skip(at % len)
+                .take(count)
+                .for_each(|byte| *byte = 0),
+        }
+    }
+}
+
+fn set_word(data: &mut [u8], at: usize, word: [u8; 4]) {
+    if let Some(place) = data.get_mut(at..at + 4) {
+        place.copy_from_slice(&word);
+    }
+}
+
+/// A place in the file: in the headers more often than elsewhere, and mostly where a field begins.
+fn place() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        4 => (0..HEADERS / 4).prop_map(|word| word * 4),
+        1 => 0..HEADERS,
+        2 => (0..0x3000usize / 4).prop_map(|word| word * 4),
+    ]
+}
+
+/// A value that lies at some edge, or any other.
+fn word() -> impl Strategy<Value = u32> {
+    let edges = [
+        0,
+        1,
+        2,
+        7,
+        0x10,
+        0x28,
+        0x40,
+        0x200,
+        0x400,
+        0x1000,
+        0x2000,
+        0x3000,
+        0x5000,
+        0x7FFF_FFFF,
+        0x8000_0000,
+        u32::MAX - 0x1000,
+        u32::MAX,
+    ];
+    prop_oneof![3 => select(edges.to_vec()), 2 => 0u32..0x6000, 1 => any::<u32>()]
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    prop_oneof![
+        3 => (place(), any::<u8>()).prop_map(|(at, value)| Mutation::SetByte(at, value)),
+        6 => (place(), word()).prop_map(|(at, value)| Mutation::SetWord(at, value)),
+        2 => (place(), place()).prop_map(|(from, to)| Mutation::CopyWord(from, to)),
+        1 => place().prop_map(Mutation::Truncate),
+        1 => prop::collection::vec(any::<u8>(), 1..64).prop_map(Mutation::Append),
+        1 => (place(), 1usize..256).prop_map(|(at, count)| Mutation::Clear(at, count)),
+    ]
+}
+
+fn spec() -> impl Strategy<Value = ImageSpec> {
+    let headroom = [
+        Headroom::BehindTheTable,
+        Headroom::InThePadding,
+        Headroom::OverTheStub,
+        Headroom::None,
+    ];
+    (
+        select(vec![Machine::X86, Machine::X64, Machine::Arm64]),
+        select(headroom.to_vec()),
+        any::<[bool; 7]>(),
+        prop::option::of(0u32..16),
+    )
+        .prop_map(
+            |(
+                machine,
+                headroom,
+                [bound, delayed, states, flat, overlay, signed, resources],
+                dotnet,
+            )| ImageSpec {
+                machine,
+                headroom,
+                is_bound: bound,
+                delays_by_address: bound && delayed,
+                delayed: if delayed {
+                    vec![("USER32.dll", vec!["MessageBoxW", "#7"])]
+                } else {
+                    Vec::new()
+                },
+                states_addresses: states,
+                is_flat: flat,
+                overlay: if overlay {
+                    b"appended".repeat(20)
+                } else {
+                    Vec::new()
+                },
+                certificate: signed.then(|| vec![0xCE; 200]),
+                resources: resources.then_some(([1, 2, 3, 4], "<assembly/>")),
+                dotnet,
+                ..ImageSpec::default()
+            },
+        )
+}
+
+/// Reads everything that can be read of `data`.
+fn read_all(data: &[u8]) {
+    let Ok(image) = Image::parse(data) else {
+        return;
+    };
+    let _ = (
+        image.file_version(),
+        image.manifest(),
+        image.certificates(),
+        packer_of(image.headers()),
+    );
+    let _ = (summary_of(&image), patch_state(&image, "allograft.dll"));
+    for module in image.imports().into_iter().flatten().take(16) {
+        let _ = (module.crt(), image.functions(&module));
+    }
+}
+
+fn survives(data: &[u8]) -> Result<(), TestCaseError> {
+    read_all(data);
+    match patch(data, "allograft.dll", true) {
+        Ok(patched) => {
+            prop_assert!(patched.bytes.len() <= 2 * data.len() + MAX_GROWTH);
+            read_all(&patched.bytes);
+            prop_assert!(undo(&patched.bytes, false)?.equals(data));
+        }
+        Err(Error::SelfCheck(what)) => {
+            return Err(TestCaseError::fail(format!(
+                "the self-check failed: {what}"
+            )));
+        }
+        Err(error) => prop_assert!(!error.to_string().contains('\n')),
+    }
+    for regardless in [false, true] {
+        if let Ok(restored) = undo(data, regardless) {
+            prop_assert!(restored.to_vec().len() <= 2 * data.len());
+        }
+    }
+    Ok(())
+}
+
+fn cases() -> u32 {
+    std::env::var("ALLOGRAFT_FUZZ_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(4000)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(), failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn mutated_images_are_read_patched_or_refused_but_never_trip_us(
+        spec in spec(),
+        patched_before in prop::bool::weighted(0.3),
+        mutations in prop::collection::vec(mutation(), 0..6),
+    ) {
+        let mut data = spec.build();
+        if patched_before && let Ok(patched) = patch(&data, "allograft.dll", true) {
+            data = patched.bytes;
+        }
+        for mutation in &mutations {
+            mutation.apply(&mut data);
+        }
+        survives(&data)?;
+    }
+}

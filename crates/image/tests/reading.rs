@@ -1,0 +1,203 @@
+//! What the reader says of images.
+
+mod support;
+
+use allograft_image::{
+    Error, FileVersion, Image, ImportedFunction, Machine, Subsystem, summary_of,
+};
+use support::build_image::ImageSpec;
+use support::imports;
+
+const MACHINES: [Machine; 3] = [Machine::X86, Machine::X64, Machine::Arm64];
+
+#[test]
+fn imports_are_read_in_order_on_every_machine_the_delayed_ones_last() {
+    for machine in MACHINES {
+        let spec = ImageSpec {
+            machine,
+            delayed: vec![("USER32.dll", vec!["MessageBoxW"])],
+            ..ImageSpec::default()
+        };
+        let data = spec.build();
+        assert_eq!(Image::parse(&data).unwrap().headers().machine, machine);
+        let (ordinary, delayed) = imports(&data);
+        assert_eq!(ordinary, ["KERNEL32.dll", "api-ms-win-crt-heap-l1-1-0.dll"]);
+        assert_eq!(delayed, ["USER32.dll"]);
+    }
+}
+
+#[test]
+fn functions_are_read_by_name_and_by_number_on_every_machine() {
+    for machine in MACHINES {
+        let spec = ImageSpec {
+            machine,
+            imports: vec![("WS2_32.dll", vec!["#115", "send"])],
+            ..ImageSpec::default()
+        };
+        let data = spec.build();
+        let image = Image::parse(&data).unwrap();
+        let modules = image.imports().unwrap();
+        assert_eq!(
+            image.functions(&modules[0]).unwrap(),
+            [
+                ImportedFunction::Ordinal(115),
+                ImportedFunction::Name(b"send")
+            ]
+        );
+    }
+}
+
+#[test]
+fn delayed_imports_of_the_old_kind_are_read_through_their_addresses() {
+    let spec = ImageSpec {
+        machine: Machine::X86,
+        delays_by_address: true,
+        delayed: vec![("USER32.dll", vec!["MessageBoxA", "#9"])],
+        ..ImageSpec::default()
+    };
+    let data = spec.build();
+    let image = Image::parse(&data).unwrap();
+    let module = image.imports().unwrap().pop().unwrap();
+    assert_eq!(module.name, "USER32.dll");
+    assert_eq!(
+        image.functions(&module).unwrap(),
+        [
+            ImportedFunction::Name(b"MessageBoxA"),
+            ImportedFunction::Ordinal(9)
+        ]
+    );
+}
+
+#[test]
+fn bound_imports_are_told_apart() {
+    let data = ImageSpec {
+        is_bound: true,
+        ..ImageSpec::default()
+    }
+    .build();
+    assert!(
+        Image::parse(&data)
+            .unwrap()
+            .imports()
+            .unwrap()
+            .iter()
+            .all(|module| module.bound)
+    );
+    let data = ImageSpec::default().build();
+    assert!(
+        Image::parse(&data)
+            .unwrap()
+            .imports()
+            .unwrap()
+            .iter()
+            .all(|module| !module.bound)
+    );
+}
+
+#[test]
+fn an_image_without_imports_imports_nothing() {
+    let data = ImageSpec {
+        imports: Vec::new(),
+        ..ImageSpec::default()
+    }
+    .build();
+    assert!(Image::parse(&data).unwrap().imports().unwrap().is_empty());
+}
+
+#[test]
+fn a_summary_names_each_c_runtime_once() {
+    let spec = ImageSpec {
+        imports: vec![
+            ("api-ms-win-crt-heap-l1-1-0.dll", vec!["malloc"]),
+            ("MSVCR100.dll", vec!["free"]),
+            ("api-ms-win-crt-runtime-l1-1-0.dll", vec!["exit"]),
+        ],
+        ..ImageSpec::default()
+    };
+    let data = spec.build();
+    let summary = summary_of(&Image::parse(&data).unwrap()).unwrap();
+    let files: Vec<_> = summary.crt_imports.iter().map(|crt| crt.file).collect();
+    assert_eq!(files, ["ucrtbase.dll", "msvcr100.dll"]);
+    assert_eq!(
+        (summary.machine, summary.is_dll, summary.subsystem),
+        (Machine::X64, false, Subsystem::Console)
+    );
+    assert!(!summary.is_dotnet);
+}
+
+#[test]
+fn version_and_manifest_are_read_from_the_resources() {
+    let spec = ImageSpec {
+        resources: Some(([10, 0, 26100, 1742], "<assembly/>")),
+        ..ImageSpec::default()
+    };
+    let data = spec.build();
+    let image = Image::parse(&data).unwrap();
+    assert_eq!(
+        image.file_version(),
+        Some(FileVersion([10, 0, 26100, 1742]))
+    );
+    assert_eq!(image.file_version().unwrap().to_string(), "10.0.26100.1742");
+    assert_eq!(image.manifest().as_deref(), Some("<assembly/>"));
+}
+
+#[test]
+fn what_is_no_image_is_called_so() {
+    for data in [&b""[..], b"MZ", b"#!/bin/sh\n", &[0x4D; 4096]] {
+        let error = Image::parse(data).unwrap_err();
+        assert!(matches!(error, Error::NotAnImage(_)), "{error}");
+        assert!(error.to_string().starts_with("not a PE image: "));
+    }
+}
+
+#[test]
+fn an_image_cut_within_its_headers_is_called_truncated() {
+    let data = ImageSpec::default().build();
+    let error = Image::parse(&data[..0x1A0]).unwrap_err();
+    assert!(matches!(error, Error::Truncated { .. }), "{error}");
+}
+
+#[test]
+fn a_32_bit_header_on_a_64_bit_machine_is_a_contradiction() {
+    let mut data = ImageSpec {
+        machine: Machine::X86,
+        ..ImageSpec::default()
+    }
+    .build();
+    data[0x84..0x86].copy_from_slice(&0x8664u16.to_le_bytes());
+    let error = Image::parse(&data).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "contradictory headers: the optional header is not of the kind that x86-64 has"
+    );
+}
+
+#[test]
+fn an_import_table_outside_the_image_is_an_error() {
+    let mut data = ImageSpec::default().build();
+    let directory = 0x80 + 24 + 112 + 8;
+    data[directory..directory + 4].copy_from_slice(&0x00FF_0000u32.to_le_bytes());
+    let error = Image::parse(&data).unwrap().imports().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "contradictory headers: the import table lies outside the image"
+    );
+}
+
+#[test]
+fn a_table_that_runs_out_of_its_section_is_an_error() {
+    let mut data = ImageSpec::default().build();
+    let end = Image::parse(&data).unwrap().headers().size_of_image;
+    let directory = 0x80 + 24 + 112 + 8;
+    data[directory..directory + 4].copy_from_slice(&(end - 7).to_le_bytes());
+    assert!(Image::parse(&data).unwrap().imports().is_err());
+    data[directory..directory + 4].copy_from_slice(&(end - 20).to_le_bytes());
+    assert!(Image::parse(&data).unwrap().imports().unwrap().is_empty());
+}
+
+#[test]
+fn a_table_that_is_cut_off_with_the_file_is_an_error() {
+    let data = ImageSpec::default().build();
+    let end = Image::parse(&data).unwrap().headers().sections[1].raw_offset as usize;
+    assert!(Image::parse(&data[..end + 4]).unwrap().imports().is_err());
+}

@@ -1,0 +1,121 @@
+//! Real images, in the folder that `ALLOGRAFT_IMAGES` names and in those inside it. Run with
+//! `ALLOGRAFT_IMAGES=FOLDER cargo test -p allograft-image --test real_images -- --ignored`.
+
+mod support;
+
+use allograft_image::{Image, ImageFile, ImportKind, checksum, patch, undo};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::imports;
+
+/// The variable that names the folder, and the one that names another objdump than MinGW's.
+const FOLDER: &str = "ALLOGRAFT_IMAGES";
+const OBJDUMP: &str = "ALLOGRAFT_OBJDUMP";
+
+fn real_images() -> Vec<PathBuf> {
+    let folder = std::env::var_os(FOLDER)
+        .unwrap_or_else(|| panic!("set {FOLDER} to a folder with PE images"));
+    let mut images = Vec::new();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "exe" || extension == "dll")
+            {
+                images.push(path);
+            }
+        }
+    }
+    assert!(
+        !images.is_empty(),
+        "no image in the folder that {FOLDER} names"
+    );
+    images
+}
+
+/// Modules with the number of functions imported from each, as binutils' objdump lists them.
+fn objdump(path: &Path) -> Vec<(String, usize)> {
+    let program =
+        std::env::var(OBJDUMP).unwrap_or_else(|_| "x86_64-w64-mingw32-objdump".to_owned());
+    let output = Command::new(&program)
+        .arg("-p")
+        .arg(path)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut modules: Vec<(String, usize)> = Vec::new();
+    let mut is_in_list = false;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Some(name) = line.trim_start().strip_prefix("DLL Name: ") {
+            modules.push((name.to_owned(), 0));
+            is_in_list = true;
+        } else if line.trim().is_empty() {
+            is_in_list = false;
+        } else if let Some((_, count)) = modules
+            .last_mut()
+            .filter(|_| is_in_list && !line.contains("vma:"))
+        {
+            *count += 1;
+        }
+    }
+    modules
+}
+
+#[test]
+#[ignore = "needs a folder of real images and objdump"]
+fn imports_are_those_that_objdump_lists() {
+    for path in real_images() {
+        let file = ImageFile::open(&path).unwrap();
+        let image = Image::parse(file.data()).unwrap();
+        let modules = image.imports().unwrap();
+        let ordinary = modules
+            .into_iter()
+            .filter(|module| module.kind == ImportKind::Ordinary);
+        let ours: Vec<(String, usize)> = ordinary
+            .map(|module| {
+                let count = image.functions(&module).unwrap().len();
+                (module.name, count)
+            })
+            .collect();
+        assert_eq!(ours, objdump(&path), "{}", path.display());
+    }
+}
+
+#[test]
+#[ignore = "needs a folder of real images"]
+fn real_images_are_patched_and_undone_byte_for_byte() {
+    for path in real_images() {
+        let file = ImageFile::open(&path).unwrap();
+        let patched = patch(file.data(), "allograft.dll", false)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let ((old, _), (new, _)) = (imports(file.data()), imports(&patched.bytes));
+        assert_eq!(
+            (new[0].as_str(), &new[1..]),
+            ("allograft.dll", &old[..]),
+            "{}",
+            path.display()
+        );
+        assert!(
+            undo(&patched.bytes, false).unwrap().equals(file.data()),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs a folder of real images"]
+fn the_checksums_that_real_linkers_and_signers_state_are_ours() {
+    for path in real_images() {
+        let file = ImageFile::open(&path).unwrap();
+        let headers = Image::parse(file.data()).unwrap().headers().clone();
+        if headers.checksum != 0 {
+            let mut data = file.data().to_vec();
+            data[headers.optional_offset + 64..][..4].fill(0);
+            assert_eq!(checksum(&data), headers.checksum, "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Building the Windows code: the module and the launcher by cargo, the test programs by zig.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::layout::{self, WINDOWS};
+use crate::setup::{Environment, Rust};
+use crate::stage::{Crt, Real, Stage};
+use crate::{programs, step};
+
+/// The package of the module.
+pub const MODULE_PACKAGE: &str = "allograft-dll";
+
+/// The package of the launcher.
+pub const LAUNCHER_PACKAGE: &str = "allograft-cli";
+
+/// Which module is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// Unoptimised, with mimalloc's own checks.
+    pub debug: bool,
+    /// For processors with AVX2.
+    pub avx2: bool,
+    /// With mimalloc's mitigations.
+    pub secure: bool,
+}
+
+impl Variant {
+    /// The module's cargo features that make it.
+    fn features(self) -> Vec<String> {
+        [
+            (self.debug, "debug"),
+            (self.avx2, "avx2"),
+            (self.secure, "secure"),
+        ]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, feature)| format!("{MODULE_PACKAGE}/{feature}"))
+        .collect()
+    }
+}
+
+/// Whether cargo's progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// As cargo shows it.
+    Shown,
+    /// Warnings and errors only.
+    Quiet,
+}
+
+/// What cargo built.
+pub struct Built {
+    /// `allograft.dll`
+    pub module: PathBuf,
+    /// `allograft.exe`
+    pub launcher: PathBuf,
+}
+
+/// Builds the module, the launcher and the test programs, lays them on the stage and describes it for the scenarios.
+pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Result<Stage> {
+    let built = windows(environment.rust, variant, output)?;
+    let bin = layout::stage().join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("making {}", bin.display()))?;
+    put(&built.module, &bin.join("allograft.dll"))?;
+    put(&built.launcher, &bin.join("allograft.exe"))?;
+    let programs = layout::stage().join("programs");
+    programs::build(
+        &environment.zig,
+        &layout::root().join("tests/programs"),
+        &programs,
+    )?;
+    let stage = described(environment, bin, programs);
+    stage.write()?;
+    Ok(stage)
+}
+
+fn described(environment: &Environment, bin: PathBuf, programs: PathBuf) -> Stage {
+    let crts = match &environment.wine {
+        Some(_) => environment.prefixes.iter().map(Crt::of).collect(),
+        None => vec![Crt::system()],
+    };
+    Stage {
+        bin,
+        programs,
+        wine: environment.wine.as_ref().map(|wine| wine.loader.clone()),
+        crts,
+        real: Real {
+            z3: environment.real.z3.clone(),
+            java: environment.real.java.clone(),
+            clang_format: environment.real.clang_format.clone(),
+        },
+        zig: vec![environment.zig.clone()],
+    }
+}
+
+/// Builds the module and the launcher.
+pub fn windows(rust: Rust, variant: Variant, output: Output) -> Result<Built> {
+    let mut cargo = layout::cargo();
+    rust.apply(&mut cargo);
+    cargo.args([
+        "build",
+        "--target",
+        WINDOWS,
+        "--package",
+        MODULE_PACKAGE,
+        "--package",
+        LAUNCHER_PACKAGE,
+    ]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if !variant.debug {
+        cargo.arg("--release");
+    }
+    if output == Output::Quiet {
+        cargo.arg("--quiet");
+    }
+    for feature in variant.features() {
+        cargo.args(["--features", &feature]);
+    }
+    let messages = messages_of(&mut cargo)?;
+    Ok(Built {
+        module: artifact(&messages, MODULE_PACKAGE, "allograft.dll")?,
+        launcher: artifact(&messages, LAUNCHER_PACKAGE, "allograft.exe")?,
+    })
+}
+
+/// Runs cargo with its standard error shown, and returns the messages that it prints for programs.
+fn messages_of(cargo: &mut Command) -> Result<Vec<Value>> {
+    let output = cargo
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", step::shown(cargo)))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", step::shown(cargo), output.status);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
+}
+
+/// The path of the file `name` among those that cargo says it made.
+fn artifact(messages: &[Value], package: &str, name: &str) -> Result<PathBuf> {
+    messages
+        .iter()
+        .filter_map(|message| message["filenames"].as_array())
+        .flatten()
+        .filter_map(|path| path.as_str().map(PathBuf::from))
+        .find(|path| path.file_name().is_some_and(|file| file == name))
+        .with_context(|| format!("building {package} made no {name}"))
+}
+
+/// Copies a file so that a program that has the old one open keeps it whole.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let partial = layout::beside(to, "partial");
+    fs::copy(from, &partial)
+        .and_then(|_| fs::rename(&partial, to))
+        .with_context(|| format!("copying {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_is_the_modules_features() {
+        assert!(Variant::default().features().is_empty());
+        let variant = Variant {
+            debug: false,
+            avx2: true,
+            secure: true,
+        };
+        assert_eq!(
+            variant.features(),
+            ["allograft-dll/avx2", "allograft-dll/secure"]
+        );
+    }
+
+    #[test]
+    fn what_cargo_made_is_found_in_its_messages() {
+        let message = serde_json::json!({"reason": "compiler-artifact", "filenames": ["/t/liballograft.dll.a", "/t/allograft.dll"]});
+        let messages = [serde_json::json!({"reason": "build-finished"}), message];
+        assert_eq!(
+            artifact(&messages, "p", "allograft.dll").unwrap(),
+            Path::new("/t/allograft.dll")
+        );
+        assert!(
+            artifact(&messages, "p", "allograft.exe")
+                .unwrap_err()
+                .to_string()
+                .contains("allograft.exe")
+        );
+    }
+}

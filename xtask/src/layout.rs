@@ -1,0 +1,122 @@
+//! Where things lie: in the checkout, under its target folder, and in the cache outside of it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+/// The Rust name of the Windows target.
+pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// The checkout's root.
+///
+/// Taken at compile time: as cargo's runner this program is started in other packages' folders and environments.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the xtask package lies in a folder of the checkout")
+}
+
+/// The folder of this package.
+pub fn own(part: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(part)
+}
+
+/// The stage: what `build` makes and the scenarios read.
+pub fn stage() -> PathBuf {
+    root().join("target/allograft")
+}
+
+/// The Wine prefixes.
+pub fn prefixes() -> PathBuf {
+    root().join("target/wine")
+}
+
+/// What is downloaded, outside of the checkout.
+pub fn cache() -> Result<PathBuf> {
+    let folder = |name: &str| {
+        env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("ALLOGRAFT_CACHE")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("allograft")))
+        .or_else(|| folder("LOCALAPPDATA").map(|data| data.join("allograft")))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache/allograft")))
+        .ok_or_else(|| anyhow!("no folder for downloads: set ALLOGRAFT_CACHE to one"))
+}
+
+/// The first file called `name` in the folders of `PATH`.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(&name))
+        .find(|file| file.is_file())
+}
+
+/// The cargo that runs this program, to be run in the checkout.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The name under which this process makes `path`, before it renames it. Another process that makes the same uses another.
+pub fn partial(path: &Path) -> PathBuf {
+    beside(path, &format!("partial-{}", std::process::id()))
+}
+
+/// How old a partial folder is before it counts as left over from a run that was interrupted; no step takes nearly as long.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
+
+/// Removes from `folder` what interrupted runs left there.
+pub fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry
+            .metadata()
+            .and_then(|about| about.modified())
+            .map(|changed| changed.elapsed().unwrap_or_default());
+        let is_old = age.is_ok_and(|age| age > LEFT_OVER);
+        if is_old && entry.file_name().to_string_lossy().contains(".partial-") {
+            // If it cannot be removed, it is in nobody's way.
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
+/// `path` with a further extension: `a/b-1.2` and `new` make `a/b-1.2.new`.
+pub fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    PathBuf::from(name)
+}
+
+// Not on Windows, where a folder cannot be opened to set its time.
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn only_old_partial_folders_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["done", "old.partial-1", "new.partial-2"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        let long_ago = SystemTime::now() - 2 * LEFT_OVER;
+        for name in ["done", "old.partial-1"] {
+            fs::File::open(path(name))
+                .unwrap()
+                .set_modified(long_ago)
+                .unwrap();
+        }
+        sweep(folder.path());
+        let there = ["done", "old.partial-1", "new.partial-2"].map(|name| path(name).exists());
+        assert_eq!(there, [true, false, true]);
+    }
+}

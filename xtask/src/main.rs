@@ -1,0 +1,129 @@
+//! The project's own commands, run as `cargo xtask …`: they set the machine up, build the Windows code, show it at work, test
+//! it and lay out what a user downloads.
+
+mod compile;
+mod crt;
+mod demo;
+mod dist;
+mod layout;
+mod programs;
+mod runner;
+mod setup;
+mod stage;
+mod step;
+mod test;
+mod wine;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Sets up, builds, shows and tests allograft.
+///
+/// Every command does the set-up that it needs by itself. Downloads are kept in $ALLOGRAFT_CACHE, else in
+/// $XDG_CACHE_HOME/allograft, else in ~/.cache/allograft; everything else lies in the target folder.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install and download what building and testing need; does nothing where all of it is there.
+    ///
+    /// ALLOGRAFT_RUST=distribution takes the Rust compiler of the distribution for the Windows code, even where rustup
+    /// has the Windows target.
+    Setup {
+        /// Make a Wine prefix for each known version of Microsoft's C runtime, not only for the oldest and the newest.
+        #[arg(long)]
+        all_crts: bool,
+    },
+    /// Build the module, the launcher and the test programs for Windows.
+    Build(BuildOptions),
+    /// Run real programs without and with allograft, and compare.
+    Demo,
+    /// Check and test everything.
+    Test {
+        /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
+        #[arg(long)]
+        long: bool,
+        /// Run only the tests whose names contain this, and none of the checks of the source.
+        filter: Option<String>,
+    },
+    /// Lay out what a user downloads.
+    Dist {
+        /// Where to put it; `dist` in the checkout by default.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Run one Windows program in a Wine prefix of the project (cargo's runner for Windows tests).
+    ///
+    /// ALLOGRAFT_CRT names the C runtime: `wine`, which is the default, or a version of Microsoft's.
+    #[command(hide = true)]
+    Wine {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+}
+
+/// Which module `build` makes.
+#[derive(Args, Clone, Copy, Default)]
+struct BuildOptions {
+    /// Build optimised code (the default).
+    #[arg(long, conflicts_with = "debug")]
+    release: bool,
+    /// Build unoptimised code, with mimalloc's own checks.
+    #[arg(long)]
+    debug: bool,
+    /// Build the module for processors with AVX2.
+    #[arg(long)]
+    avx2: bool,
+    /// Build the module with mimalloc's mitigations (guard pages, encoded lists).
+    #[arg(long)]
+    secure: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Setup { all_crts } => {
+            let wanted = if all_crts { crt::all() } else { crt::default() };
+            setup::run(&wanted)?;
+            step::say("set-up: everything is there");
+        }
+        Command::Build(options) => {
+            let environment = setup::run(&crt::default())?;
+            let stage = compile::stage(&environment, options.into(), compile::Output::Shown)?;
+            step::say(&format!("built: {}", stage.bin.display()));
+        }
+        Command::Demo => return demo::run(),
+        Command::Test { long, filter } => return test::run(long, filter.as_deref()),
+        Command::Dist { output } => dist::run(output.as_deref())?,
+        Command::Wine { command } => return runner::run(&command),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<BuildOptions> for compile::Variant {
+    fn from(options: BuildOptions) -> Self {
+        compile::Variant {
+            debug: options.debug,
+            avx2: options.avx2,
+            secure: options.secure,
+        }
+    }
+}

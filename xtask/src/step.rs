@@ -1,0 +1,237 @@
+//! Saying what is being done, and running other programs.
+//!
+//! Everything said here goes to standard error. On a terminal a step shows that it is alive; elsewhere it is a plain line.
+
+use std::env;
+use std::io::{IsTerminal, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Says one line.
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Something that takes time: announced when it begins, and again with its duration when it is done.
+pub struct Step {
+    what: String,
+    bar: Option<ProgressBar>,
+    began: Instant,
+}
+
+impl Step {
+    /// Announces `what`, for instance "set-up: making the base Wine prefix".
+    pub fn begin(what: impl Into<String>) -> Step {
+        Step::with_bar(
+            what.into(),
+            ProgressBar::new_spinner(),
+            "{spinner} {msg} ({elapsed})",
+        )
+    }
+
+    /// The same, of a known number of pieces, each of which [`Step::advance`] counts.
+    pub fn of(what: impl Into<String>, pieces: u64) -> Step {
+        let template = "{spinner} {msg} {wide_bar} {pos}/{len} ({elapsed})";
+        Step::with_bar(what.into(), ProgressBar::new(pieces), template)
+    }
+
+    fn with_bar(what: String, bar: ProgressBar, template: &str) -> Step {
+        let bar = if std::io::stderr().is_terminal() {
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_message(what.clone());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            Some(bar)
+        } else {
+            say(&format!("{what} …"));
+            None
+        };
+        Step {
+            what,
+            bar,
+            began: Instant::now(),
+        }
+    }
+
+    /// Counts `pieces` more as done.
+    pub fn advance(&self, pieces: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(pieces);
+        }
+    }
+
+    /// Announces the end, with the duration.
+    pub fn done(self) {
+        let took = seconds(self.began.elapsed());
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        say(&format!("{}: done in {took}", self.what));
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A duration as a person reads it: `0.4 s`, `83 s`.
+pub fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{seconds:.0} s")
+    }
+}
+
+/// The command as one would type it.
+pub fn shown(command: &Command) -> String {
+    let program = command.get_program();
+    // cargo passes on its own full path, which would be most of every line.
+    let is_cargo = env::var_os("CARGO").is_some_and(|cargo| cargo == program);
+    let program = if is_cargo {
+        "cargo".into()
+    } else {
+        program.to_string_lossy()
+    };
+    let mut words = vec![program.into_owned()];
+    words.extend(
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
+    words.join(" ")
+}
+
+/// Runs `command` with this program's own standard streams.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` with this program's own standard streams, and leaves it to the caller what its failure means.
+pub fn status(command: &mut Command) -> Result<ExitStatus> {
+    command
+        .status()
+        .with_context(|| format!("cannot start `{}`", shown(command)))
+}
+
+/// Runs `command` unseen and returns its standard output; the error of a failure ends with what the command said last.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{}",
+            failure(command, output.status, &format!("{stdout}{stderr}"))
+        );
+    }
+    Ok(stdout)
+}
+
+/// Runs `command` unseen for at most `limit`; one that takes longer is ended and counts as failed.
+pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let mut stderr = child.stderr.take().context("no pipe to the command")?;
+    // Read beside the wait, or a talkative command would block on a full pipe. The thread is not joined after a time-out:
+    // a grandchild may hold the pipe open.
+    let reader = thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = stderr.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    let Some(status) = wait_within(&mut child, limit)? else {
+        bail!("`{}` took longer than {}", shown(command), seconds(limit));
+    };
+    if !status.success() {
+        bail!(
+            "{}",
+            failure(command, status, &reader.join().unwrap_or_default())
+        );
+    }
+    Ok(())
+}
+
+/// Waits for a program for at most `limit`; one that takes longer is ended, and there is no status.
+pub fn wait_within(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if began.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn failure(command: &Command, status: ExitStatus, said: &str) -> String {
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let last = &lines[lines.len().saturating_sub(12)..];
+    let mut text = format!("`{}` failed ({status})", shown(command));
+    for line in last {
+        text.push_str("\n    ");
+        text.push_str(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_a_persons() {
+        assert_eq!(seconds(Duration::from_millis(420)), "0.4 s");
+        assert_eq!(seconds(Duration::from_millis(83_400)), "83 s");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_failed_command_is_named_with_its_last_words() {
+        let error = capture(Command::new("sh").args(["-c", "echo first; echo last >&2; exit 3"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("sh -c"), "{error}");
+        assert!(error.contains("exit status: 3"), "{error}");
+        assert!(error.ends_with("last"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let began = Instant::now();
+        let error = capture_within(Command::new("sleep").arg("60"), Duration::from_millis(100))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("took longer than"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,185 @@
+//! `cargo xtask test`: everything that is checked, as numbered steps, the fast ones first.
+
+mod members;
+mod report;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::crt;
+use crate::layout::{self, WINDOWS};
+use crate::setup::{self, Environment, Rust};
+use crate::wine::Prefix;
+use crate::{compile, step};
+use members::Members;
+use report::Report;
+
+/// The package of the scenarios.
+const SCENARIOS: &str = "allograft-tests";
+
+/// Sets up, and runs every check and test; with `filter`, only the tests whose names contain it.
+pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
+    let environment = setup::run(&crt::default())?;
+    let members = Members::read()?;
+    let session = Session {
+        environment,
+        members,
+        long,
+        filter,
+    };
+    let mut report = Report::default();
+    if filter.is_none() {
+        session.check_source(&mut report);
+    }
+    session.run_tests(&mut report);
+    report.close();
+    Ok(if report.failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+struct Session<'a> {
+    environment: Environment,
+    members: Members,
+    long: bool,
+    filter: Option<&'a str>,
+}
+
+impl Session<'_> {
+    fn check_source(&self, report: &mut Report) {
+        report.step("formatting", || {
+            step::run(layout::cargo().args(["fmt", "--all", "--check"]))
+        });
+        report.step("clippy, host code", || {
+            let mut cargo = layout::cargo();
+            cargo.args(["clippy", "--all-targets"]);
+            step::run(
+                cargo
+                    .args(packages(&self.members.host))
+                    .args(["--", "--deny", "warnings"]),
+            )
+        });
+        let windows_members = &self.members.windows;
+        if self.environment.rust == Rust::Usual {
+            report.step("clippy, Windows code", || {
+                let mut cargo = layout::cargo();
+                cargo.args(["clippy", "--all-targets", "--target", WINDOWS]);
+                step::run(
+                    cargo
+                        .args(packages(windows_members))
+                        .args(["--", "--deny", "warnings"]),
+                )
+            });
+        } else {
+            report.skip(
+                "clippy, Windows code",
+                "the toolchain with clippy has no standard library for Windows; `rustup target add x86_64-pc-windows-gnu` gives it one",
+            );
+        }
+        report.step("documentation, host code", || {
+            let mut cargo = layout::cargo();
+            cargo
+                .args(["doc", "--no-deps"])
+                .env("RUSTDOCFLAGS", "--deny warnings");
+            step::run(cargo.args(packages(&self.members.host)))
+        });
+        report.step("documentation, Windows code", || {
+            let mut cargo = self.windows_cargo();
+            cargo.args(["doc", "--no-deps", "--target", WINDOWS]);
+            step::run(
+                cargo
+                    .env("RUSTDOCFLAGS", "--deny warnings")
+                    .args(packages(&self.members.only_windows)),
+            )
+        });
+    }
+
+    fn run_tests(&self, report: &mut Report) {
+        report.step("unit tests on this machine", || {
+            let mut cargo = layout::cargo();
+            let host = self.members.host.iter().filter(|name| *name != SCENARIOS);
+            step::run(self.with_filter(cargo.arg("test").args(packages(host))))
+        });
+        let servers = self
+            .environment
+            .wine
+            .as_ref()
+            .map(|wine| wine.keep_alive(&self.environment.prefixes));
+        for crt in self.unit_test_crts() {
+            report.step(&format!("unit tests of Windows code, {crt}"), || {
+                step::run(self.with_filter(self.windows_tests()?.env("ALLOGRAFT_CRT", crt)))
+            });
+        }
+        let built = report.step(
+            "building the module, the launcher and the test programs",
+            || {
+                compile::stage(
+                    &self.environment,
+                    compile::Variant::default(),
+                    compile::Output::Shown,
+                )
+                .map(drop)
+            },
+        );
+        if !built {
+            report.skip("scenarios", "nothing to run them on: the build failed");
+            return;
+        }
+        if let Some(servers) = &servers {
+            servers.start();
+        }
+        report.step("scenarios", || {
+            let mut cargo = layout::cargo();
+            step::run(self.with_filter(cargo.args(["test", "--package", SCENARIOS])))
+        });
+    }
+
+    /// Wine's C runtime and Microsoft's newest: what the unit tests find there differs, and the scenarios run on them all.
+    fn unit_test_crts(&self) -> Vec<&str> {
+        if self.environment.wine.is_none() {
+            return vec!["system"];
+        }
+        vec![Prefix::OWN, crt::newest().version]
+    }
+
+    fn windows_cargo(&self) -> Command {
+        let mut cargo = layout::cargo();
+        self.environment.rust.apply(&mut cargo);
+        cargo
+    }
+
+    fn windows_tests(&self) -> Result<Command> {
+        let mut cargo = self.windows_cargo();
+        cargo
+            .args(["test", "--target", WINDOWS])
+            .args(packages(&self.members.windows_tests));
+        if self.environment.wine.is_some() {
+            // By --config and not by a variable: cargo cuts the variable at every space, and this program's path may have one.
+            let runner = serde_json::to_string(&[
+                std::env::current_exe()?.to_string_lossy().as_ref(),
+                "wine",
+            ])?;
+            cargo
+                .arg("--config")
+                .arg(format!("target.{WINDOWS}.runner={runner}"));
+        }
+        Ok(cargo)
+    }
+
+    fn with_filter<'c>(&self, cargo: &'c mut Command) -> &'c mut Command {
+        if self.long {
+            cargo.env("ALLOGRAFT_LONG", "1");
+        }
+        // Without this one failing test binary would keep the others from being run.
+        cargo.arg("--no-fail-fast").args(self.filter)
+    }
+}
+
+fn packages<'a>(names: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
+    names
+        .into_iter()
+        .flat_map(|name| ["--package", name.as_str()])
+}

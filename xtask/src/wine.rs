@@ -1,0 +1,196 @@
+//! Wine as the project uses it: one prefix per C runtime, and a server that stays up while there is work.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::{layout, step};
+
+/// How long, in seconds, a server that was asked to stay outlives its last program. It is told to go long before; this is
+/// for when the session that asked for it was killed.
+const SERVER_STAYS: &str = "600";
+
+/// The installed Wine.
+#[derive(Clone, Debug)]
+pub struct Wine {
+    /// What loads 64-bit programs.
+    pub loader: PathBuf,
+    /// What the programs of one prefix share.
+    server: PathBuf,
+}
+
+/// One Wine prefix of the project, with the C runtime it runs programs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// `wine` for Wine's own C runtime, else the version of Microsoft's.
+    pub name: String,
+    /// The prefix's folder.
+    pub folder: PathBuf,
+}
+
+impl Prefix {
+    /// The name of the C runtime that is Wine's own.
+    pub const OWN: &str = "wine";
+
+    /// The prefix called `name`, whether it exists or not.
+    pub fn named(name: &str) -> Prefix {
+        Prefix {
+            name: name.to_owned(),
+            folder: layout::prefixes().join(name),
+        }
+    }
+
+    /// The version of Microsoft's C runtime in it, if it is not Wine's own.
+    pub fn version(&self) -> Option<&str> {
+        (self.name != Self::OWN).then_some(self.name.as_str())
+    }
+
+    /// The value of `WINEDLLOVERRIDES` that makes programs use its C runtime, and Microsoft's C++ runtime with Microsoft's C runtime:
+    /// Wine's C++ streams on top of that print garbage. A crash ends the program and says nothing, where Wine's debugger would
+    /// print thousands of lines.
+    pub fn overrides(&self) -> &'static str {
+        match self.version() {
+            Some(_) => "ucrtbase,msvcp140,vcruntime140,vcruntime140_1=n,b;winedbg.exe=d",
+            None => "winedbg.exe=d",
+        }
+    }
+
+    /// The folder of the system's DLLs in it.
+    pub fn system32(&self) -> PathBuf {
+        self.folder.join("drive_c/windows/system32")
+    }
+}
+
+impl Wine {
+    /// The Wine of this machine, if it has one: Debian's place first, which is in nobody's `PATH`.
+    pub fn find() -> Option<Wine> {
+        let debian =
+            |name: &str| Some(Path::new("/usr/lib/wine").join(name)).filter(|file| file.is_file());
+        let loader = debian("wine64")
+            .or_else(|| layout::in_path("wine64"))
+            .or_else(|| layout::in_path("wine"))?;
+        let server = debian("wineserver").or_else(|| layout::in_path("wineserver"))?;
+        Some(Wine { loader, server })
+    }
+
+    /// A command that runs `program` in `prefix`.
+    pub fn command(&self, prefix: &Prefix, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(&self.loader);
+        command.arg(program);
+        prefix_environment(&mut command, prefix);
+        command.env("WINEDLLOVERRIDES", prefix.overrides());
+        command
+    }
+
+    /// Its version, as it says it.
+    pub fn version(&self) -> Result<String> {
+        Ok(step::capture(Command::new(&self.loader).arg("--version"))?
+            .trim()
+            .to_owned())
+    }
+
+    /// Waits until nothing runs in `prefix` any more, and its registry is written.
+    pub fn settle(&self, prefix: &Prefix) -> Result<()> {
+        let mut command = Command::new(&self.server);
+        command.arg("--wait");
+        prefix_environment(&mut command, prefix);
+        step::capture(&mut command).map(drop)
+    }
+
+    /// Keeps the servers of `prefixes` up between programs, for as long as the returned guard lives.
+    pub fn keep_alive(&self, prefixes: &[Prefix]) -> Servers {
+        let servers = Servers {
+            wine: self.clone(),
+            prefixes: prefixes.to_vec(),
+        };
+        servers.start();
+        servers
+    }
+}
+
+/// Servers that stay up between programs; dropping this ends them and whatever still runs in their prefixes.
+pub struct Servers {
+    wine: Wine,
+    prefixes: Vec<Prefix>,
+}
+
+impl Servers {
+    /// Starts those that are not running, and the services that Wine starts with the first program of a prefix. That one runs
+    /// already, or does not start, is no failure: the next program starts its own.
+    ///
+    /// The services live as long as the server and inherit the standard streams of that first program: here they get none. They
+    /// would hold the pipe of a program whose output is read open long after that program's end.
+    pub fn start(&self) {
+        self.tell(&format!("--persistent={SERVER_STAYS}"));
+        for prefix in &self.prefixes {
+            let mut command = self.wine.command(prefix, "cmd.exe");
+            command.args(["/c", "exit"]);
+            let _ = without_streams(&mut command).status();
+        }
+    }
+
+    fn tell(&self, what: &str) {
+        for prefix in &self.prefixes {
+            let mut command = Command::new(&self.wine.server);
+            command.arg(what);
+            prefix_environment(&mut command, prefix);
+            let _ = without_streams(&mut command).status();
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.tell("--kill");
+    }
+}
+
+fn without_streams(command: &mut Command) -> &mut Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+}
+
+fn prefix_environment(command: &mut Command, prefix: &Prefix) {
+    command
+        .env("WINEPREFIX", &prefix.folder)
+        .env("WINEDEBUG", "-all");
+    // A prefix is 64-bit because it was made so; a variable that asks for 32 bits would refuse it.
+    command.env_remove("WINEARCH");
+}
+
+/// A path of this machine as programs under Wine call it: `Z:\…`, with backslashes throughout.
+pub fn dos_path(path: &Path) -> Result<String> {
+    let Some(text) = path.to_str() else {
+        bail!(
+            "{} is not valid UTF-8, which Windows programs under Wine cannot be given",
+            path.display()
+        );
+    };
+    Ok(format!("Z:{}", text.replace('/', "\\")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_of_microsofts_runtime_prefers_the_native_dll() {
+        assert_eq!(Prefix::named("10.0.1.2").version(), Some("10.0.1.2"));
+        assert!(
+            Prefix::named("10.0.1.2")
+                .overrides()
+                .starts_with("ucrtbase,")
+        );
+        assert_eq!(Prefix::named(Prefix::OWN).version(), None);
+        assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
+    }
+
+    #[test]
+    fn paths_are_given_on_the_drive_that_stands_for_the_root() {
+        assert_eq!(dos_path(Path::new("/tmp/a b/c")).unwrap(), r"Z:\tmp\a b\c");
+    }
+}
