@@ -3,8 +3,8 @@
 use core::ptr::null_mut;
 
 use allograft_engine::{
-    Module, is_debug_runtime, is_runtime, keep_tails_clean, loaded_modules, loaded_runtimes,
-    take_over, uses_recalloc,
+    Module, is_debug_runtime, is_runtime, is_taken_over, keep_tails_clean, loaded_modules,
+    loaded_runtimes, take_over, uses_recalloc,
 };
 use allograft_status::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
@@ -159,7 +159,8 @@ pub(crate) fn loaded_later(module: &Module) {
     if uses_recalloc(module) {
         keep_tails_clean();
     }
-    if is_runtime(module) && attach_to(module, false) {
+    // The loader also tells of modules that it had mapped before we came, once it initialises them.
+    if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
         page::set_state(State::Active);
         report::write();
     }

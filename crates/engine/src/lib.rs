@@ -54,6 +54,11 @@ pub fn is_runtime(module: &Module) -> bool {
     runtime::RUNTIMES.iter().any(|name| module.name_is(name))
 }
 
+/// Whether `module` is a runtime that is taken over already.
+pub fn is_taken_over(module: &Module) -> bool {
+    slots::is_taken(module.base())
+}
+
 /// Whether `module` is a debug C runtime, which is left alone.
 pub fn is_debug_runtime(module: &Module) -> bool {
     runtime::DEBUG_RUNTIMES
