@@ -27,6 +27,8 @@ struct Program<'a> {
     task: &'static str,
     executable: &'a Path,
     arguments: Vec<String>,
+    /// Options of the launcher: when the module is loaded.
+    launch: &'static [&'static str],
     /// Arguments with which it starts, says its version and ends; for a first start that nobody times.
     version: &'static str,
 }
@@ -68,7 +70,7 @@ pub fn run() -> Result<ExitCode> {
     })
 }
 
-fn programs(real: &stage::Real) -> Result<[Program<'_>; 2]> {
+fn programs(real: &stage::Real) -> Result<[Program<'_>; 3]> {
     let input = windows_path(&layout::own("demo/factor.smt2"))?;
     let keytool =
         "-m java.base/sun.security.tools.keytool.Main -list -v -cacerts -storepass changeit";
@@ -77,7 +79,16 @@ fn programs(real: &stage::Real) -> Result<[Program<'_>; 2]> {
             name: "z3",
             task: "factors an 11-digit number as a question of bit-vectors (xtask/demo/factor.smt2)",
             executable: &real.z3,
+            arguments: vec![input.clone()],
+            launch: &[],
+            version: "--version",
+        },
+        Program {
+            name: "z3, taken over while it runs,",
+            task: "does the same; what it had allocated before moves to mimalloc as it is reallocated",
+            executable: &real.z3,
             arguments: vec![input],
+            launch: &["--late", "500", "--count"],
             version: "--version",
         },
         Program {
@@ -85,6 +96,7 @@ fn programs(real: &stage::Real) -> Result<[Program<'_>; 2]> {
             task: "lists the certificates of its own key store (the class sun.security.tools.keytool.Main)",
             executable: &real.java,
             arguments: keytool.split(' ').map(str::to_owned).collect(),
+            launch: &[],
             version: "-version",
         },
     ])
@@ -161,8 +173,10 @@ fn show(host: &Host, program: &Program) -> Result<bool> {
     let without = host.run(host.command(program.executable).args(&program.arguments))?;
     let report_file = report_file(program.name)?;
     let mut launcher = host.command(&host.launcher);
-    launcher.args(["run", "--report", &windows_path(&report_file)?, "--"]);
     launcher
+        .args(["run", "--report", &windows_path(&report_file)?])
+        .args(program.launch)
+        .arg("--")
         .arg(windows_path(program.executable)?)
         .args(&program.arguments);
     let with = host.run(&mut launcher)?;
@@ -221,7 +235,7 @@ fn folder() -> Result<PathBuf> {
 
 /// Where the module is to write its report; one of an earlier run is removed, so that it cannot be taken for this one's.
 fn report_file(name: &str) -> Result<PathBuf> {
-    let file = folder()?.join(format!("{name}.json"));
+    let file = folder()?.join(format!("{}.json", name.replace([',', ' '], "")));
     fs::remove_file(&file).ok();
     Ok(file)
 }

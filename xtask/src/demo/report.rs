@@ -16,6 +16,7 @@ pub struct Report {
     message: String,
     runtimes: Vec<Runtime>,
     attach_microseconds: f64,
+    old_heap: Option<OldHeap>,
     foreign: Foreign,
     mimalloc: Mimalloc,
 }
@@ -35,6 +36,13 @@ struct Foreign {
     migrated_bytes: u64,
     freed_blocks: u64,
     freed_bytes: u64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct OldHeap {
+    blocks: u64,
+    bytes: u64,
 }
 
 #[derive(Deserialize, Default)]
@@ -83,6 +91,9 @@ impl Report {
             ));
         }
         rows.push(("in", format!("{:.2} ms", self.attach_microseconds / 1000.0)));
+        if let Some(old) = &self.old_heap {
+            rows.push(("old heap held", blocks(old.blocks, old.bytes)));
+        }
         let foreign = &self.foreign;
         rows.push((
             "blocks migrated",
