@@ -3,8 +3,8 @@
 use core::ptr::null_mut;
 
 use allograft_engine::{
-    Module, is_debug_runtime, is_runtime, is_taken_over, keep_tails_clean, loaded_modules,
-    loaded_runtimes, take_over, uses_recalloc,
+    Module, is_debug_runtime, is_runtime, is_taken_over, loaded_modules, loaded_runtimes,
+    module_loaded, take_over,
 };
 use allograft_status::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
@@ -80,9 +80,6 @@ fn attach_as_told(config: &Config) -> Outcome {
         fail(format_args!("{failure}"));
         return STAYS_IDLE;
     }
-    if loaded_modules().any(|module| uses_recalloc(&module)) {
-        keep_tails_clean();
-    }
     let failed = loaded_runtimes()
         .filter(|runtime| !attach_to(runtime, config.count))
         .count();
@@ -156,9 +153,7 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
 
 /// A module was loaded while the process runs. Called with the loader's lock held, before the module's own code runs.
 pub(crate) fn loaded_later(module: &Module) {
-    if uses_recalloc(module) {
-        keep_tails_clean();
-    }
+    module_loaded(module);
     // The loader also tells of modules that it had mapped before we came, once it initialises them.
     if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
         page::set_state(State::Active);

@@ -5,9 +5,16 @@ use core::ffi::CStr;
 
 use crate::loaded::Module;
 
-/// Whether `module` imports one of `names` from any module.
-pub(crate) fn imports_any(module: &Module, names: &[&CStr]) -> bool {
-    import_names(module).is_some_and(|mut all| all.any(|name| names.contains(&name)))
+/// Whether `module` imports one of `names` and was bound to an address for which `is_meant` holds. API sets and forwarders have
+/// led the loader there already.
+pub(crate) fn imports_any(
+    module: &Module,
+    names: &[&CStr],
+    is_meant: impl Fn(usize) -> bool,
+) -> bool {
+    imports(module).is_some_and(|mut all| {
+        all.any(|(name, address)| names.contains(&name) && is_meant(address))
+    })
 }
 
 /// An image in memory, read with checked offsets.
@@ -34,8 +41,8 @@ impl Image {
     }
 }
 
-/// All names that the module imports, from all modules. None if it imports nothing.
-fn import_names(module: &Module) -> Option<impl Iterator<Item = &'static CStr>> {
+/// All functions that the module imports by name, with the addresses that they were bound to. None if it imports nothing.
+fn imports(module: &Module) -> Option<impl Iterator<Item = (&'static CStr, usize)>> {
     const NT_HEADERS: usize = 0x3C;
     const OPTIONAL_HEADER: usize = 24;
     const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") {
@@ -44,6 +51,7 @@ fn import_names(module: &Module) -> Option<impl Iterator<Item = &'static CStr>> 
         104
     };
     const DESCRIPTOR_SIZE: usize = 20;
+    const ADDRESSES: usize = 16;
 
     let image = Image {
         base: module.base(),
@@ -55,28 +63,34 @@ fn import_names(module: &Module) -> Option<impl Iterator<Item = &'static CStr>> 
         return None;
     }
     let descriptors = (0..).map_while(move |index| {
-        let names = image.read::<u32>(table + index * DESCRIPTOR_SIZE)?;
-        let module_name = image.read::<u32>(table + index * DESCRIPTOR_SIZE + 12)?;
-        (module_name != 0).then_some(names as usize)
+        let descriptor = table + index * DESCRIPTOR_SIZE;
+        let names = image.read::<u32>(descriptor)?;
+        let addresses = image.read::<u32>(descriptor + ADDRESSES)?;
+        (addresses != 0).then_some((names as usize, addresses as usize))
     });
     // Without a table of names (some old linkers) the addresses have already overwritten them.
     Some(
         descriptors
-            .filter(|&names| names != 0)
-            .flat_map(move |names| names_in(image, names)),
+            .filter(|&(names, _)| names != 0)
+            .flat_map(move |(names, addresses)| imports_in(image, names, addresses)),
     )
 }
 
-/// The names in one table of names; imports by ordinal have none.
-fn names_in(image: Image, table: usize) -> impl Iterator<Item = &'static CStr> {
+/// The imports by name in one pair of tables; imports by ordinal have none.
+fn imports_in(
+    image: Image,
+    names: usize,
+    addresses: usize,
+) -> impl Iterator<Item = (&'static CStr, usize)> {
     const HINT: usize = 2;
     let word = size_of::<usize>();
     (0..)
         .map_while(move |index| {
-            image
-                .read::<usize>(table + index * word)
-                .filter(|&thunk| thunk != 0)
+            let thunk = image
+                .read::<usize>(names + index * word)
+                .filter(|&thunk| thunk != 0)?;
+            Some((thunk, image.read::<usize>(addresses + index * word)?))
         })
-        .filter(|thunk| thunk.cast_signed() >= 0)
-        .filter_map(move |thunk| image.name(thunk + HINT))
+        .filter(|(thunk, _)| thunk.cast_signed() >= 0)
+        .filter_map(move |(thunk, address)| Some((image.name(thunk + HINT)?, address)))
 }

@@ -32,7 +32,7 @@ pub use error::Failure;
 pub use functions::{FUNCTIONS, Function, Replacement};
 pub use loaded::{Module, loaded_modules};
 pub use slots::Slot;
-pub use tails::{keep_tails_clean, uses_recalloc};
+pub use tails::module_loaded;
 pub use takeover::{SkipReason, Skipped, Takeover, take_over, unloaded};
 pub use version::FileVersion;
 

@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Memory::GetProcessHeap;
@@ -102,6 +103,7 @@ pub(crate) struct Runtime {
     new_handler: Option<(NewMode, CallNewHandler)>,
     getenv_s: Option<GetenvS>,
     wgetenv_s: Option<GetenvS>,
+    clean_tails: AtomicBool,
 }
 
 impl Runtime {
@@ -142,8 +144,19 @@ impl Runtime {
                 ),
                 getenv_s: getenv_s.map(|address| transmute::<usize, GetenvS>(address)),
                 wgetenv_s: wgetenv_s.map(|address| transmute::<usize, GetenvS>(address)),
+                clean_tails: AtomicBool::new(false),
             })
         }
+    }
+
+    /// Whether the tails of blocks are kept clean (see [`crate::tails`]).
+    pub(crate) fn tails_are_clean(&self) -> bool {
+        self.clean_tails.load(Ordering::Relaxed)
+    }
+
+    /// Begins to keep them clean; false if that has begun already.
+    pub(crate) fn begin_to_keep_tails_clean(&self) -> bool {
+        !self.clean_tails.swap(true, Ordering::AcqRel)
     }
 
     /// The old heap. The process heap stands for it as long as the runtime has not started, and has none.

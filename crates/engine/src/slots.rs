@@ -32,6 +32,8 @@ impl Slot {
 struct Occupant {
     /// Where its module begins; 0 in an empty slot.
     base: AtomicUsize,
+    /// Its size in memory.
+    size: AtomicUsize,
     runtime: Once<Runtime>,
     relays: Once<Relays>,
 }
@@ -39,6 +41,7 @@ struct Occupant {
 static SLOTS: [Occupant; RUNTIMES] = [const {
     Occupant {
         base: AtomicUsize::new(0),
+        size: AtomicUsize::new(0),
         runtime: Once::new(),
         relays: Once::new(),
     }
@@ -54,6 +57,7 @@ pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, Failure>
     let occupant = &SLOTS[slot.0];
     // SAFETY: the slot is empty, and the loader's lock keeps others from filling it.
     unsafe { occupant.runtime.set(runtime) };
+    occupant.size.store(module.size(), Ordering::Release);
     occupant.base.store(module.base(), Ordering::Release);
     Ok(slot)
 }
@@ -93,7 +97,31 @@ pub(crate) fn runtime(number: usize) -> Option<&'static Runtime> {
     SLOTS.get(number)?.runtime.get()
 }
 
-/// All relays that are in use.
-pub(crate) fn all_relays() -> impl Iterator<Item = &'static Relays> {
-    SLOTS.iter().filter_map(|slot| slot.relays.get())
+/// Where the module of the runtime with this number begins; none if the slot is empty.
+pub(crate) fn base_of(number: usize) -> Option<usize> {
+    let base = SLOTS.get(number)?.base.load(Ordering::Acquire);
+    (base != 0).then_some(base)
+}
+
+/// Where the modules of the runtimes that are taken over begin; one with two states is named twice.
+pub(crate) fn taken_modules() -> impl Iterator<Item = usize> {
+    (0..RUNTIMES).filter_map(base_of)
+}
+
+/// The runtimes, or states of one, that are the module at `base`.
+pub(crate) fn runtimes_of(base: usize) -> impl Iterator<Item = &'static Runtime> {
+    slots_of(base).filter_map(|slot| runtime(slot.0))
+}
+
+/// The relays that lead from the module at `base`.
+pub(crate) fn relays_of(base: usize) -> impl Iterator<Item = &'static Relays> {
+    slots_of(base).filter_map(|slot| SLOTS[slot.0].relays.get())
+}
+
+/// Whether `address` lies in the module at `base`, which is taken over.
+pub(crate) fn is_in_module(address: usize, base: usize) -> bool {
+    slots_of(base).next().is_some_and(|slot| {
+        let size = SLOTS[slot.0].size.load(Ordering::Acquire);
+        (base..base + size).contains(&address)
+    })
 }

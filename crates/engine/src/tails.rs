@@ -1,34 +1,63 @@
 //! Keeping the tails of blocks zero, for programs that use `_recalloc`.
 //!
 //! `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked for. mimalloc knows the size
-//! of the block only, which may be a little more. The bytes between the two, the *tail*, are zero while [`are_clean`] holds,
-//! so that the difference cannot be seen. Keeping them so costs time in every `malloc`; so it begins with the first
-//! module that imports one of the functions (see [`uses_recalloc`]), or with their first call.
+//! of the block only, which may be a little more. The bytes between the two, the *tail*, are zero in a runtime whose tails are
+//! kept clean, so that the difference cannot be seen. Keeping them so costs time in every `malloc`; so it begins, for each
+//! runtime by itself, with the first module that imports one of the functions from it, or with their first call.
 
 use core::ffi::{CStr, c_void};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_heap::RUNTIMES;
 use allograft_patch::Windows;
 
 use crate::functions::FUNCTIONS;
 use crate::loaded::Module;
-use crate::slots;
-use crate::{contract, imports};
+use crate::runtime::Runtime;
+use crate::{contract, imports, slots};
 
-static CLEAN: AtomicBool = AtomicBool::new(false);
-
-/// Whether tails are kept clean.
-pub(crate) fn are_clean() -> bool {
-    CLEAN.load(Ordering::Relaxed)
+/// Begins to keep tails clean in every runtime that `module` imports a function of the `_recalloc` family from. To be
+/// called for modules that are loaded after the takeover, with the loader's lock held.
+pub fn module_loaded(module: &Module) {
+    for base in slots::taken_modules().filter(|&base| uses_recalloc(module, base)) {
+        keep_clean(base);
+    }
 }
 
-/// Keeps the tails of all blocks clean that are allocated or resized from now on.
-pub fn keep_tails_clean() {
-    if are_clean() || CLEAN.swap(true, Ordering::AcqRel) {
+/// The same for all modules that are loaded now, and the runtime at `base`, which was taken over just now.
+pub(crate) fn runtime_taken_over(base: usize, mut modules: impl Iterator<Item = Module>) {
+    if modules.any(|module| uses_recalloc(&module, base)) {
+        keep_clean(base);
+    }
+}
+
+/// Begins to keep tails clean in the runtime whose function of the family was called in the slot `number`.
+pub(crate) fn recalloc_was_called(number: usize) {
+    if let Some(base) = slots::base_of(number)
+        && slots::runtime(number).is_some_and(|runtime| !runtime.tails_are_clean())
+    {
+        keep_clean(base);
+    }
+}
+
+/// Whether `module` imports a function of the family from the runtime that begins at `base`.
+fn uses_recalloc(module: &Module, base: usize) -> bool {
+    const NAMES: [&CStr; 3] = [
+        c"_recalloc",
+        c"_aligned_recalloc",
+        c"_aligned_offset_recalloc",
+    ];
+    imports::imports_any(module, &NAMES, |address| slots::is_in_module(address, base))
+}
+
+fn keep_clean(base: usize) {
+    let mut first = true;
+    for runtime in slots::runtimes_of(base) {
+        first &= runtime.begin_to_keep_tails_clean();
+    }
+    if !first {
         return;
     }
-    for relays in slots::all_relays() {
+    for relays in slots::relays_of(base) {
         // Where the system refuses, `_recalloc` is as exact as it was before: mimalloc's own.
         let _ = relays.retarget(&Windows, clean_entry_for);
     }
@@ -44,8 +73,8 @@ fn clean_entry_for(entry: usize) -> Option<usize> {
 }
 
 /// Zeroes the tail of a block that the program asked `size` bytes of. Returns the block, which may be NULL or foreign.
-pub(crate) fn tidy(block: *mut c_void, size: usize) -> *mut c_void {
-    if are_clean() && !block.is_null() && allograft_heap::owns(block) {
+pub(crate) fn tidy(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut c_void {
+    if runtime.tails_are_clean() && !block.is_null() && allograft_heap::owns(block) {
         // SAFETY: the block is mimalloc's, and the program does not have these bytes.
         unsafe { zero(block, size, allograft_heap::usable_size(block)) };
     }
@@ -53,8 +82,8 @@ pub(crate) fn tidy(block: *mut c_void, size: usize) -> *mut c_void {
 }
 
 /// The same for a block of one of the aligned functions.
-pub(crate) fn tidy_aligned(block: *mut c_void, size: usize) -> *mut c_void {
-    if are_clean() && !block.is_null() && allograft_heap::owns(block) {
+pub(crate) fn tidy_aligned(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut c_void {
+    if runtime.tails_are_clean() && !block.is_null() && allograft_heap::owns(block) {
         // SAFETY: as above.
         unsafe { zero(block, size, allograft_heap::usable_size_of_aligned(block)) };
     }
@@ -66,14 +95,4 @@ unsafe fn zero(block: *mut c_void, from: usize, to: usize) {
         // SAFETY: the caller says that the block is as long.
         unsafe { block.cast::<u8>().add(from).write_bytes(0, to - from) };
     }
-}
-
-/// Whether `module` imports a function of the `_recalloc` family from whatever module.
-pub fn uses_recalloc(module: &Module) -> bool {
-    const NAMES: [&CStr; 3] = [
-        c"_recalloc",
-        c"_aligned_recalloc",
-        c"_aligned_offset_recalloc",
-    ];
-    imports::imports_any(module, &NAMES)
 }

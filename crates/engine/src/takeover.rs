@@ -7,7 +7,7 @@ use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerf
 
 use crate::error::Failure;
 use crate::functions::{ESSENTIAL, FUNCTIONS, Function};
-use crate::loaded::Module;
+use crate::loaded::{Module, loaded_modules};
 use crate::runtime::{Runtime, State};
 use crate::slots::{self, Slot};
 use crate::{contract, entry_code, tails};
@@ -70,6 +70,7 @@ pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
         return Err(Failure::AlreadyTakenOver);
     }
     let mut takeover = occupy_and_redirect(module).inspect_err(|_| slots::vacate(module.base()))?;
+    tails::runtime_taken_over(module.base(), loaded_modules());
     takeover.nanoseconds = nanoseconds_since(begin);
     Ok(takeover)
 }
@@ -175,7 +176,7 @@ impl Plan {
         {
             return Err(Failure::AlreadyHooked(name, to));
         }
-        let replacement = contract::entry(function, slot.number(), tails::are_clean());
+        let replacement = contract::entry(function, slot.number(), false);
         self.detours[self.count] = Detour::new(target, replacement);
         self.count += 1;
         Ok(())

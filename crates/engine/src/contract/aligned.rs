@@ -76,7 +76,7 @@ fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
         if block.is_null() && layout.offset != 0 {
             return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);
         }
-        tails::tidy_aligned(block, size)
+        tails::tidy_aligned(runtime, block, size)
     })
 }
 
@@ -132,7 +132,7 @@ unsafe fn reallocate(
         if allograft_heap::owns(block) {
             let usable = allograft_heap::usable_size_of_aligned(block);
             if layout.holds_for(block) && size <= usable && size >= usable / 2 {
-                return tails::tidy_aligned(block, size);
+                return tails::tidy_aligned(runtime, block, size);
             }
             let moved = allocate(runtime, size, layout);
             if !moved.is_null() {
@@ -165,7 +165,6 @@ unsafe fn reallocate_zeroed(
     size: usize,
     layout: Layout,
 ) -> *mut c_void {
-    tails::keep_tails_clean();
     let Some(total) = product(runtime, count, size) else {
         return null_mut();
     };
@@ -271,6 +270,7 @@ pub(super) unsafe extern "C" fn offset_recalloc<const SLOT: usize>(
     alignment: usize,
     offset: usize,
 ) -> *mut c_void {
+    tails::recalloc_was_called(SLOT);
     let layout = Layout { alignment, offset };
     match slots::runtime(SLOT) {
         // SAFETY: the same contract.

@@ -59,7 +59,7 @@ pub(super) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_v
         } else {
             allograft_heap::allocate(size)
         };
-        tails::tidy(block, size)
+        tails::tidy(runtime, block, size)
     })
 }
 
@@ -80,7 +80,7 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
         if allograft_heap::owns(block) {
             let usable = allograft_heap::usable_size(block);
             if size <= usable && size >= usable / 2 {
-                return tails::tidy(block, size);
+                return tails::tidy(runtime, block, size);
             }
             let moved = allocate(runtime, size, false);
             if !moved.is_null() {
@@ -124,7 +124,7 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
     count: usize,
     size: usize,
 ) -> *mut c_void {
-    tails::keep_tails_clean();
+    tails::recalloc_was_called(SLOT);
     let Some(runtime) = slots::runtime(SLOT) else {
         return null_mut();
     };
@@ -175,7 +175,7 @@ pub(super) unsafe extern "C" fn expand<const SLOT: usize>(
             }
         };
     if fits {
-        return tails::tidy(block, size.max(1));
+        return tails::tidy(runtime, block, size.max(1));
     }
     runtime.set_errno(ENOMEM);
     null_mut()
