@@ -12,6 +12,7 @@ mod setup;
 mod stage;
 mod step;
 mod test;
+mod tool;
 mod wine;
 
 use std::ffi::OsString;
@@ -53,6 +54,36 @@ enum Command {
         long: bool,
         /// Run only the tests whose names contain this, and none of the checks of the source.
         filter: Option<String>,
+    },
+    /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with the takeover.
+    ///
+    /// The table says for each C runtime, with the module there from the start and injected in the middle, how many operations
+    /// were compared and how many deviated. A sequence that deviates is shortened and printed with its seed.
+    Conformance {
+        /// Seed of the first sequence.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+        /// Operations for each C runtime; 200,000 by default.
+        #[arg(long, value_name = "N")]
+        ops: Option<u64>,
+        /// Only this C runtime: a version of Microsoft's, or `wine`.
+        #[arg(long, value_name = "VERSION")]
+        crt: Option<String>,
+    },
+    /// Take programs over at the worst moments, again and again, and count what goes wrong.
+    Stress {
+        /// Run each storm this often, in place of its own short number of times.
+        #[arg(long, value_name = "N")]
+        runs: Option<u32>,
+        /// Run only the storms whose names contain this.
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+        /// Draw the seeds of the runs from this number, which an earlier call printed.
+        #[arg(long, value_name = "SEED")]
+        seed: Option<u64>,
+        /// Let the storms that have a long form take it.
+        #[arg(long)]
+        long: bool,
     },
     /// Lay out what a user downloads.
     Dist {
@@ -112,10 +143,39 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Demo => return demo::run(),
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
+        Command::Conformance { seed, ops, crt } => {
+            let mut arguments = Vec::new();
+            push_option(&mut arguments, "--seed", seed);
+            push_option(&mut arguments, "--ops", ops);
+            push_option(&mut arguments, "--crt", crt);
+            return tool::run("conformance", &crt::all(), &arguments);
+        }
+        Command::Stress {
+            runs,
+            only,
+            seed,
+            long,
+        } => {
+            let mut arguments = Vec::new();
+            push_option(&mut arguments, "--runs", runs);
+            push_option(&mut arguments, "--only", only);
+            push_option(&mut arguments, "--seed", seed);
+            if long {
+                arguments.push("--long".to_owned());
+            }
+            return tool::run("stress", &crt::default(), &arguments);
+        }
         Command::Dist { output } => dist::run(output.as_deref())?,
         Command::Wine { command } => return runner::run(&command),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Passes an option on, if it was given.
+fn push_option(arguments: &mut Vec<String>, name: &str, value: Option<impl ToString>) {
+    if let Some(value) = value {
+        arguments.extend([name.to_owned(), value.to_string()]);
+    }
 }
 
 impl From<BuildOptions> for compile::Variant {

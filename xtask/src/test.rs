@@ -16,11 +16,11 @@ use members::Members;
 use report::Report;
 
 /// The package of the scenarios.
-const SCENARIOS: &str = "allograft-tests";
+pub const SCENARIOS: &str = "allograft-tests";
 
 /// Sets up, and runs every check and test; with `filter`, only the tests whose names contain it.
 pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
-    let environment = setup::run(&crt::default())?;
+    let environment = setup::run(&crt::all())?;
     let members = Members::read()?;
     let session = Session {
         environment,
