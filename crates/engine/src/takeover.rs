@@ -42,7 +42,7 @@ pub struct Skipped {
 pub struct Takeover {
     /// The runtime's number.
     pub slot: Slot,
-    /// Entries that were redirected. Two names at one address are one entry.
+    /// Entries that were redirected: those of exported names, two at one address once, and bodies that they jump to.
     pub functions: usize,
     /// Other threads that were stopped for it.
     pub threads_stopped: usize,
@@ -153,10 +153,7 @@ impl Plan {
         let Some(target) = module.export(name) else {
             return Ok(());
         };
-        if self.detours[..self.count]
-            .iter()
-            .any(|detour| detour.target == target)
-        {
+        if self.plans_for(target) {
             return Ok(());
         }
         if !module.contains(target) {
@@ -170,16 +167,25 @@ impl Plan {
         if needs_the_environment(function) && !slot.knows_the_environment() {
             return Ok(());
         }
-        // SAFETY: an exported function of a loaded module begins there.
-        if let Some(to) = unsafe { entry_code::jumps_to(target) }
-            && !module.contains(to)
-        {
-            return Err(Failure::AlreadyHooked(name, to));
-        }
         let replacement = contract::entry(function, slot.number(), false);
-        self.detours[self.count] = Detour::new(target, replacement);
-        self.count += 1;
-        Ok(())
+        let mut body = target;
+        loop {
+            self.detours[self.count] = Detour::new(body, replacement);
+            self.count += 1;
+            // An entry that is but a jump leads to the function's body, which the runtime's own code calls without the detour
+            // over the entry: on blocks of ours it would ask the old heap about them.
+            // SAFETY: a function of a loaded module begins there.
+            match unsafe { entry_code::jumps_to(body) } {
+                Some(to) if !module.contains(to) => return Err(Failure::AlreadyHooked(name, to)),
+                Some(to) if !self.plans_for(to) && self.count < MAX_DETOURS => body = to,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn plans_for(&self, target: usize) -> bool {
+        let planned = &self.detours[..self.count];
+        planned.iter().any(|detour| detour.target == target)
     }
 }
 
