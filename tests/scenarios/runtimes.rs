@@ -23,11 +23,20 @@ fn every_c_runtime_of_a_process_is_taken_over() {
                 continue;
             }
             let report = run.expect_taken_over();
-            let taken: Vec<String> =
-                report.runtimes.iter().map(|runtime| runtime.name.to_lowercase()).collect();
+            let taken: Vec<String> = report
+                .runtimes
+                .iter()
+                .map(|runtime| runtime.name.to_lowercase())
+                .collect();
             assert!(taken.contains(&"ucrtbase.dll".to_string()), "{taken:?}");
-            for name in OLDER.iter().filter(|name| run.stdout.lines().any(|line| line == **name)) {
-                assert!(taken.contains(&(*name).to_string()), "{name} is not among {taken:?}");
+            for name in OLDER
+                .iter()
+                .filter(|name| run.stdout.lines().any(|line| line == **name))
+            {
+                assert!(
+                    taken.contains(&(*name).to_string()),
+                    "{name} is not among {taken:?}"
+                );
             }
         }
     }

@@ -1,0 +1,108 @@
+// build: args -fno-builtin
+/* Performs a seeded random sequence of calls over all functions of the heap, with the whole range of arguments that matters, and
+ * writes a transcript of what the contract fixes: one line a call. The transcripts of two runs are equal if the contract holds.
+ *
+ * Arguments: SEED OPERATIONS STOP NAMES [KEEP]
+ *   STOP   the operation before which the program meets the harness; at OPERATIONS or beyond it never does
+ *   NAMES  `all`; or `portable` for the public and `_base` names, no environment and no new mode: what Wine's CRT can do under the
+ *          takeover; or `tame` for the same, and up to STOP only what it can do by itself
+ *   KEEP   a file of lines `FIRST LAST`: only operations in these ranges are performed
+ *
+ * Operation number i depends on the seed and on i alone, and means something in every state: so any subset of a sequence is a
+ * sequence too, and a failing one can be shortened by leaving operations out. */
+
+#include "conformance.h"
+
+static void perform(const struct operation *operation) {
+    struct slot *slot = &slots[operation->slot];
+    before_call();
+    switch (operation->function) {
+    case MALLOC:
+    case CALLOC:
+    case STRDUP:
+    case WCSDUP:
+    case MBSDUP:
+        perform_new_plain(operation, slot);
+        break;
+    case REALLOC:
+    case RECALLOC:
+        perform_resize_plain(operation, slot);
+        break;
+    case EXPAND:
+        perform_expand(operation, slot);
+        break;
+    case MSIZE:
+    case ALIGNED_MSIZE:
+        perform_size(operation, slot);
+        break;
+    case FREE:
+    case ALIGNED_FREE:
+        perform_free(operation, slot);
+        break;
+    case ALIGNED_MALLOC:
+    case OFFSET_MALLOC:
+    case ALIGNED_REALLOC:
+    case OFFSET_REALLOC:
+    case ALIGNED_RECALLOC:
+    case OFFSET_RECALLOC:
+        perform_aligned(operation, slot);
+        break;
+    case DUPENV:
+    case WDUPENV:
+    case PUTENV:
+        perform_environment(operation);
+        break;
+    case NEW_MODE:
+        perform_new_mode(operation);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool asks_for_size(const struct operation *operation) {
+    return operation->function == MSIZE || operation->function == ALIGNED_MSIZE || operation->function == EXPAND;
+}
+
+static void release_all(void) {
+    for (int i = 0; i < SLOTS; i++) {
+        if (slots[i].address) {
+            release(&slots[i]);
+        }
+    }
+}
+
+int main(int count, char **arguments) {
+    if (count < 5) {
+        say("usage: conformance SEED OPERATIONS STOP NAMES [KEEP]");
+        return 2;
+    }
+    uint64_t seed = strtoull(arguments[1], NULL, 10);
+    long operations = atol(arguments[2]), stop = atol(arguments[3]);
+    bool tame = strcmp(arguments[4], "tame") == 0;
+    bool portable = tame || strcmp(arguments[4], "portable") == 0;
+    if (count > 5 && !read_kept(arguments[5])) {
+        say("%s cannot be read", arguments[5]);
+        return 2;
+    }
+    prepare(portable);
+    for (long i = 0; i < operations; i++) {
+        if (i == stop) {
+            flush_transcript();
+            meet_harness();
+        }
+        if (is_kept(i)) {
+            struct operation operation = draw(seed, i, portable);
+            if (tame && i < stop) {
+                operation = tamed(operation);
+            }
+            if (!(tame && i < stop && asks_for_size(&operation))) {
+                perform(&operation);
+            }
+        }
+    }
+    release_all();
+    record("heap %s", HeapValidate((HANDLE)_get_heap_handle(), 0, NULL) ? "sound" : "DAMAGED");
+    flush_transcript();
+    return failures ? 1 : 0;
+}

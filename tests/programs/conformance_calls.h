@@ -1,0 +1,221 @@
+/* The CRT's functions under all their names, the states that they change, and the transcript. Part of conformance.h. */
+
+typedef void *(*one_size_fn)(size_t);
+typedef void *(*two_sizes_fn)(size_t, size_t);
+typedef void *(*three_sizes_fn)(size_t, size_t, size_t);
+typedef void *(*block_size_fn)(void *, size_t);
+typedef void *(*block_two_sizes_fn)(void *, size_t, size_t);
+typedef void *(*block_three_sizes_fn)(void *, size_t, size_t, size_t);
+typedef void *(*block_four_sizes_fn)(void *, size_t, size_t, size_t, size_t);
+typedef void *(*copy_fn)(const void *);
+typedef void (*block_fn)(void *);
+typedef size_t (*size_fn)(void *);
+typedef size_t (*aligned_size_fn)(void *, size_t, size_t);
+typedef int (*narrow_environment_fn)(char **, size_t *, const char *);
+typedef int (*wide_environment_fn)(wchar_t **, size_t *, const wchar_t *);
+typedef int (*put_environment_fn)(const char *, const char *);
+typedef int *(*errno_fn)(void);
+typedef int (*new_handler_fn)(size_t);
+typedef void (*invalid_fn)(const wchar_t *, const wchar_t *, const wchar_t *, unsigned, uintptr_t);
+
+static const char *const function_names[FUNCTIONS] = {
+    "malloc",          "calloc",         "realloc",           "_recalloc",       "_expand",       "_msize",
+    "free",            "_aligned_malloc", "_aligned_realloc", "_aligned_recalloc", "_aligned_msize", "_aligned_free",
+    "_aligned_offset_malloc", "_aligned_offset_realloc", "_aligned_offset_recalloc", "_strdup", "_wcsdup", "_mbsdup",
+    "_dupenv_s",       "_wdupenv_s",     "_putenv_s",         "_set_new_mode"};
+
+/* The addresses of each function's names. A name that the CRT lacks stands for the public one, of the same state. */
+static void *addresses[FUNCTIONS][NAMES];
+
+/* The two states of a CRT: that of the public and `_base` names, and that of the `_o_` names. */
+static struct {
+    errno_fn error;
+    int invalid, handled, retries;
+    size_t handled_size;
+} states[2];
+
+static bool two_states;
+
+static void invalid_in(int state) { states[state].invalid++; }
+
+static int new_in(int state, size_t size) {
+    states[state].handled++;
+    states[state].handled_size = size;
+    return states[state].retries-- > 0;
+}
+
+static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+    (void)a, (void)b, (void)c, (void)line, (void)reserved;
+    invalid_in(0);
+}
+
+static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+    (void)a, (void)b, (void)c, (void)line, (void)reserved;
+    invalid_in(1);
+}
+
+static int public_new(size_t size) { return new_in(0, size); }
+
+static int private_new(size_t size) { return new_in(1, size); }
+
+static void *named(const char *prefix, const char *name, const char *suffix) {
+    char whole[64];
+    snprintf(whole, sizeof whole, "%s%s%s", prefix, name, suffix);
+    return crt_function(whole);
+}
+
+static void resolve(enum function function, bool portable) {
+    const char *name = function_names[function];
+    bool underscore = name[0] == '_';
+    void **of = addresses[function];
+    of[PUBLIC_NAME] = crt_function(name);
+    of[BASE_NAME] = named(underscore ? "" : "_", name, "_base");
+    of[O_NAME] = portable ? NULL : named("_o_", name, "");
+    of[O_BASE_NAME] = portable ? NULL : named(underscore ? "_o_" : "_o__", name, "_base");
+    for (int i = BASE_NAME; i < NAMES; i++) {
+        of[i] = of[i] ? of[i] : of[PUBLIC_NAME];
+    }
+}
+
+static void prepare_state(int state, const char *prefix, invalid_fn invalid, new_handler_fn handler) {
+    invalid_fn (*set_invalid)(invalid_fn) = (invalid_fn(*)(invalid_fn))named(prefix, "_set_invalid_parameter_handler", "");
+    new_handler_fn (*set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))named(prefix, "_set_new_handler", "");
+    states[state].error = (errno_fn)named(prefix, "_errno", "");
+    set_invalid(invalid);
+    set_new(handler);
+}
+
+static void prepare(bool portable) {
+    for (int i = 0; i < FUNCTIONS; i++) {
+        resolve((enum function)i, portable);
+    }
+    two_states = !portable;
+    prepare_state(0, "", public_invalid, public_new);
+    if (two_states) {
+        prepare_state(1, "_o_", private_invalid, private_new);
+    }
+}
+
+static void *function_of(const struct operation *operation) { return addresses[operation->function][operation->name]; }
+
+enum { UNTOUCHED = 77 };
+
+static int current_retries;
+
+static void before_call(void) {
+    for (int i = 0; i <= two_states; i++) {
+        *states[i].error() = UNTOUCHED;
+        states[i].invalid = states[i].handled = 0;
+        states[i].handled_size = 0;
+        states[i].retries = current_retries;
+    }
+}
+
+/* What the call changed in either state. Taken right after it, before anything else can change it. */
+struct effects {
+    char text[160];
+    int error;
+};
+
+static struct effects after_call(void) {
+    struct effects effects = {"", *states[0].error()};
+    int errors[2] = {effects.error, two_states ? *states[1].error() : UNTOUCHED};
+    size_t used = 0;
+    for (int i = 0; i < 2; i++) {
+        const char *which = i ? " o:" : "";
+        if (errors[i] != UNTOUCHED) {
+            effects.error = errors[i];
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s errno %d", which, errors[i]);
+        }
+        if (states[i].invalid) {
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s invalid %d", which,
+                                     states[i].invalid);
+        }
+        if (states[i].handled) {
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s new-handler %d of %zx", which,
+                                     states[i].handled, states[i].handled_size);
+        }
+    }
+    return effects;
+}
+
+/* The transcript, written in large pieces. */
+static char transcript[1 << 16];
+static size_t transcript_used;
+
+static void flush_transcript(void) {
+    DWORD written = 0;
+    size_t begun = 0;
+    while (begun < transcript_used && WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), transcript + begun,
+                                                (DWORD)(transcript_used - begun), &written, NULL)) {
+        begun += written;
+    }
+    transcript_used = 0;
+}
+
+static void record(const char *format, ...) {
+    if (transcript_used > sizeof transcript - 512) {
+        flush_transcript();
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(transcript + transcript_used, 500, format, arguments);
+    va_end(arguments);
+    transcript_used += length < 0 ? 0 : length > 499 ? 499 : (size_t)length;
+    transcript[transcript_used++] = '\n';
+}
+
+/* Something that no CRT may do, whatever the other run does. */
+#define BROKEN(...)                                                                                                    \
+    do {                                                                                                               \
+        failures++;                                                                                                    \
+        record("BROKEN: " __VA_ARGS__);                                                                                \
+    } while (0)
+
+/* The ranges of operations that are kept; all if there are none. */
+static struct range {
+    long first, last;
+} kept[100000];
+static int kept_count;
+static bool keep_all = true;
+
+static const char *read_number(const char *text, long *number) {
+    while (*text == ' ' || *text == '\n' || *text == '\r') {
+        text++;
+    }
+    *number = 0;
+    while (*text >= '0' && *text <= '9') {
+        *number = *number * 10 + (*text++ - '0');
+    }
+    return text;
+}
+
+static bool read_kept(const char *path) {
+    HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+    DWORD size = file == INVALID_HANDLE_VALUE ? 0 : GetFileSize(file, NULL), got = 0;
+    char *text = size ? VirtualAlloc(NULL, (SIZE_T)size + 1, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) : NULL;
+    if (!text || !ReadFile(file, text, size, &got, NULL)) {
+        return false;
+    }
+    const char *rest = text;
+    int most = (int)(sizeof kept / sizeof *kept);
+    while (*rest && kept_count < most) {
+        rest = read_number(rest, &kept[kept_count].first);
+        rest = read_number(rest, &kept[kept_count].last);
+        kept_count++;
+        while (*rest == '\n' || *rest == '\r') {
+            rest++;
+        }
+    }
+    keep_all = false;
+    CloseHandle(file);
+    return true;
+}
+
+static bool is_kept(long number) {
+    static int current;
+    while (!keep_all && current < kept_count && kept[current].last < number) {
+        current++;
+    }
+    return keep_all || (current < kept_count && kept[current].first <= number);
+}

@@ -1,0 +1,200 @@
+/* Drawing operation number i of a sequence. Part of conformance.h. */
+
+enum function {
+    MALLOC,
+    CALLOC,
+    REALLOC,
+    RECALLOC,
+    EXPAND,
+    MSIZE,
+    FREE,
+    ALIGNED_MALLOC,
+    ALIGNED_REALLOC,
+    ALIGNED_RECALLOC,
+    ALIGNED_MSIZE,
+    ALIGNED_FREE,
+    OFFSET_MALLOC,
+    OFFSET_REALLOC,
+    OFFSET_RECALLOC,
+    STRDUP,
+    WCSDUP,
+    MBSDUP,
+    DUPENV,
+    WDUPENV,
+    PUTENV,
+    NEW_MODE,
+    FUNCTIONS
+};
+
+/* How often each function is drawn, in the order above. */
+static const int weights[FUNCTIONS] = {12, 6, 16, 8, 5, 5, 10, 8, 8, 6, 3, 6, 6, 6, 5, 2, 2, 2, 1, 1, 1, 1};
+
+enum { SLOTS = 256, VARIABLES = 8 };
+
+/* Names of a function: public, `_base`, `_o_`, `_o_` of the `_base` name. */
+enum { PUBLIC_NAME, BASE_NAME, O_NAME, O_BASE_NAME, NAMES };
+
+struct operation {
+    long number;
+    enum function function;
+    int name;
+    int slot;
+    bool null;        /* NULL is given even if the slot holds a block */
+    size_t size;      /* bytes, or bytes of an element */
+    size_t count;     /* elements */
+    size_t alignment;
+    bool own_alignment; /* use the alignment and offset that the block has */
+    size_t offset;
+    bool tame;        /* made valid by `tamed` */
+    int retries;      /* times that the new handler asks for another try */
+    uint64_t extra;
+};
+
+static const size_t MAX_REQUEST = 0xFFFFFFFFFFFFFFE0ull;
+
+static size_t pick(uint64_t draw, const size_t *table, size_t count) { return table[draw % count]; }
+
+#define PICK(draw, table) pick(draw, table, sizeof(table) / sizeof *(table))
+
+static size_t draw_size(uint64_t *random) {
+    static const size_t borders[] = {0,   1,   2,    7,    8,    9,    15,   16,   17,   24,   31,   32,   33,   48,   63,  64,
+                                     65,  80,  100,  127,  128,  129,  255,  256,  257,  320,  511,  512,  513,  640,  1000,
+                                     1023, 1024, 1025, 1280, 2047, 2048, 2049, 4095, 4096, 4097, 5000};
+    static const size_t middle[] = {8191,   8192,   8193,   10000,  16000,  0x3fef, 0x3ff0, 0x3fff, 0x4000,
+                                    0x4001, 0x5000, 0x7fff, 0x8000, 0x8001, 0xffff, 0x10000, 0x10001};
+    static const size_t large[] = {0x18000, 0x1ffff, 0x20000, 0x20001, 0x3f000, 0x7f000, 0x7fff0, 0x80000, 0x80001, 0x100000};
+    static const size_t beyond[] = {SIZE_MAX,
+                                    SIZE_MAX - 1,
+                                    SIZE_MAX - 7,
+                                    SIZE_MAX - 15,
+                                    SIZE_MAX - 22,
+                                    SIZE_MAX - 23,
+                                    SIZE_MAX - 24,
+                                    0xFFFFFFFFFFFFFFE0ull + 1,
+                                    0xFFFFFFFFFFFFFFE0ull,
+                                    0xFFFFFFFFFFFFFFE0ull - 1,
+                                    0xFFFFFFFFFFFFFFE0ull - 15,
+                                    0xFFFFFFFFFFFFFFE0ull - 22,
+                                    0xFFFFFFFFFFFFFFE0ull - 23,
+                                    0xFFFFFFFFFFFFFFE0ull - 24,
+                                    SIZE_MAX / 2,
+                                    SIZE_MAX / 2 + 1,
+                                    (size_t)1 << 62,
+                                    (size_t)1 << 47};
+    uint64_t draw = next_random(random), value = next_random(random);
+    switch (draw % 64) {
+    case 0:
+    case 1:
+    case 2:
+        return PICK(value, beyond);
+    case 3:
+    case 4:
+        return PICK(value, middle);
+    case 5:
+        /* Rare: Wine's heap asks the system for memory for each of these. */
+        if (value % 16 == 0) {
+            return PICK(value / 16, large);
+        }
+        break;
+    default:
+        break;
+    }
+    return draw % 3 == 0 ? (size_t)(value % 2000) : draw % 3 == 1 ? (size_t)(value % 200) : PICK(value, borders);
+}
+
+static size_t draw_count(uint64_t *random) {
+    static const size_t counts[] = {0, 1, 1, 1, 2, 3, 7, 10};
+    /* Nothing between what a process can have and 2^47: whether that is to be had depends on the system. */
+    static const size_t beyond[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 3 + 1, (size_t)1 << 47, (size_t)1 << 63};
+    uint64_t draw = next_random(random), value = next_random(random);
+    return draw % 32 == 0 ? PICK(value, beyond) : PICK(value, counts);
+}
+
+static size_t draw_alignment(uint64_t *random) {
+    static const size_t good[] = {1, 2, 4, 8, 8, 16, 16, 16, 32, 64, 64, 128, 256, 512, 1024, 4096};
+    static const size_t bad[] = {0, 3, 5, 6, 12, 24, 100, SIZE_MAX, SIZE_MAX - 1};
+    static const size_t beyond[] = {(size_t)1 << 47, (size_t)1 << 63, 0x10000};
+    uint64_t draw = next_random(random), value = next_random(random);
+    return draw % 8 == 0 ? PICK(value, bad) : draw % 64 == 1 ? PICK(value, beyond) : PICK(value, good);
+}
+
+static size_t draw_offset(uint64_t *random, size_t size) {
+    uint64_t draw = next_random(random), value = next_random(random);
+    switch (draw % 12) {
+    case 0:
+        return size;
+    case 1:
+        return size - 1;
+    case 2:
+        return size + 1;
+    case 3:
+        return SIZE_MAX - (size_t)(value % 3);
+    case 4:
+    case 5:
+        return 0;
+    case 6:
+        return (size_t)(value % 32);
+    default:
+        return size ? (size_t)(value % size) : 0;
+    }
+}
+
+static enum function draw_function(uint64_t draw) {
+    int total = 0;
+    for (int i = 0; i < FUNCTIONS; i++) {
+        total += weights[i];
+    }
+    int rest = (int)(draw % (uint64_t)total);
+    int function = 0;
+    while (rest >= weights[function]) {
+        rest -= weights[function++];
+    }
+    return (enum function)function;
+}
+
+static bool of_environment(enum function function) {
+    return function == DUPENV || function == WDUPENV || function == PUTENV;
+}
+
+static struct operation draw(uint64_t seed, long number, bool portable) {
+    uint64_t random = (seed + 1) * 0x9E3779B97F4A7C15ull ^ ((uint64_t)number + 1) * 0xD1B54A32D192ED03ull;
+    random = random ? random : 1;
+    for (int i = 0; i < 4; i++) {
+        next_random(&random);
+    }
+    struct operation operation = {.number = number};
+    operation.function = draw_function(next_random(&random) >> 8);
+    if (portable && (of_environment(operation.function) || operation.function == NEW_MODE)) {
+        operation.function = MALLOC;
+    }
+    uint64_t name = next_random(&random) >> 8;
+    operation.name = name % 4 ? PUBLIC_NAME : (int)(name / 4 % NAMES);
+    if (portable && operation.name > BASE_NAME) {
+        operation.name = PUBLIC_NAME;
+    }
+    operation.slot = (int)((next_random(&random) >> 8) % SLOTS);
+    operation.null = (next_random(&random) >> 8) % 40 == 0;
+    operation.size = draw_size(&random);
+    operation.count = draw_count(&random);
+    operation.alignment = draw_alignment(&random);
+    operation.own_alignment = (next_random(&random) >> 8) % 4 != 0;
+    operation.offset = draw_offset(&random, operation.size);
+    operation.retries = (int)((next_random(&random) >> 8) % 3);
+    operation.extra = next_random(&random);
+    return operation;
+}
+
+/* What a CRT that breaks the contract by itself can do: such a CRT is left to itself only with arguments that are valid. */
+static struct operation tamed(struct operation operation) {
+    static const size_t alignments[] = {8, 16, 64, 256};
+    if (operation.function == ALIGNED_RECALLOC || operation.function == OFFSET_RECALLOC) {
+        operation.function = ALIGNED_MALLOC;
+    }
+    operation.null = false;
+    operation.size = 1 + operation.size % 5000;
+    operation.count = 1 + operation.count % 4;
+    operation.alignment = PICK(operation.extra, alignments);
+    operation.offset = 0;
+    operation.tame = true;
+    return operation;
+}

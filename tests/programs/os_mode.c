@@ -1,0 +1,119 @@
+// build: args -fno-builtin
+/* The `_o_` names of the CRT work on a second state beside that of the public names: an errno, handlers, a new mode and an environment
+ * of their own. Prints what each call changes in which state; the lines are the same with and without the takeover. */
+
+#include "support.h"
+#include <errno.h>
+#include <stdlib.h>
+
+typedef int *(*errno_fn)(void);
+typedef void (*invalid_fn)(const wchar_t *, const wchar_t *, const wchar_t *, unsigned, uintptr_t);
+typedef int (*new_handler_fn)(size_t);
+
+static struct {
+    errno_fn error;
+    int invalid, handled;
+} state[2];
+
+static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+    (void)a, (void)b, (void)c, (void)line, (void)reserved;
+    state[0].invalid++;
+}
+
+static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+    (void)a, (void)b, (void)c, (void)line, (void)reserved;
+    state[1].invalid++;
+}
+
+static int public_new(size_t size) { return (void)size, state[0].handled++, 0; }
+
+static int private_new(size_t size) { return (void)size, state[1].handled++, 0; }
+
+static void before_call(void) {
+    for (int i = 0; i < 2; i++) {
+        *state[i].error() = 77;
+        state[i].invalid = state[i].handled = 0;
+    }
+}
+
+static void after_call(const char *call, long long result) {
+    int errors[2] = {*state[0].error(), *state[1].error()};
+    say("%s: %lld, errno %d / %d, invalid-parameter %d / %d, new-handler %d / %d", call, result, errors[0], errors[1],
+        state[0].invalid, state[1].invalid, state[0].handled, state[1].handled);
+}
+
+#define TELL(call)                                                                                                     \
+    do {                                                                                                               \
+        before_call();                                                                                                 \
+        long long result_ = (long long)(call);                                                                         \
+        after_call(#call, result_);                                                                                    \
+    } while (0)
+
+static void failing_calls(void) {
+    static const size_t never = (size_t)1 << 47;
+    void *(*o_malloc)(size_t) = (void *(*)(size_t))crt_function("_o_malloc");
+    void *(*o_malloc_base)(size_t) = (void *(*)(size_t))crt_function("_o__malloc_base");
+    void *(*malloc_base)(size_t) = (void *(*)(size_t))crt_function("_malloc_base");
+    void *(*o_calloc)(size_t, size_t) = (void *(*)(size_t, size_t))crt_function("_o_calloc");
+    void *(*o_realloc)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o_realloc");
+    void *(*o_aligned)(size_t, size_t) = (void *(*)(size_t, size_t))crt_function("_o__aligned_malloc");
+    size_t (*o_msize)(void *) = (size_t(*)(void *))crt_function("_o__msize");
+    void *(*o_expand)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o__expand");
+    TELL(malloc(never));
+    TELL(malloc_base(never));
+    TELL(o_malloc(never));
+    TELL(o_malloc_base(never));
+    TELL(malloc(SIZE_MAX));
+    TELL(o_malloc(SIZE_MAX));
+    TELL(o_calloc(1, never));
+    TELL(o_calloc(SIZE_MAX, 2));
+    TELL(o_realloc(NULL, never));
+    TELL(o_aligned(never, 16));
+    TELL(o_aligned(5, 3));
+    TELL(_msize(NULL));
+    TELL(o_msize(NULL));
+    TELL(o_expand(NULL, 5));
+}
+
+static void environments(void) {
+    int (*o_putenv)(const char *, const char *) = (int (*)(const char *, const char *))crt_function("_o__putenv_s");
+    errno_t (*o_dupenv)(char **, size_t *, const char *) =
+        (errno_t(*)(char **, size_t *, const char *))crt_function("_o__dupenv_s");
+    char *value = NULL;
+    size_t size = 0;
+    _putenv_s("ALLOGRAFT_PUBLIC", "set by _putenv_s");
+    o_putenv("ALLOGRAFT_PRIVATE", "set by _o__putenv_s");
+    static const char *const names[] = {"ALLOGRAFT_PUBLIC", "ALLOGRAFT_PRIVATE"};
+    for (int i = 0; i < 2; i++) {
+        TELL(_dupenv_s(&value, &size, names[i]));
+        say("_dupenv_s of %s: %s, %zu", names[i], value ? value : "NULL", size);
+        free(value);
+        TELL(o_dupenv(&value, &size, names[i]));
+        say("_o__dupenv_s of %s: %s, %zu", names[i], value ? value : "NULL", size);
+        free(value);
+    }
+    TELL(o_dupenv(NULL, &size, "x"));
+}
+
+int main(void) {
+    state[0].error = (errno_fn)crt_function("_errno");
+    state[1].error = (errno_fn)crt_function("_o__errno");
+    invalid_fn (*set_invalid)(invalid_fn) = (invalid_fn(*)(invalid_fn))crt_function("_o__set_invalid_parameter_handler");
+    new_handler_fn (*set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))crt_function("_set_new_handler");
+    new_handler_fn (*o_set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))crt_function("_o__set_new_handler");
+    int (*set_mode)(int) = (int (*)(int))crt_function("_set_new_mode");
+    int (*o_set_mode)(int) = (int (*)(int))crt_function("_o__set_new_mode");
+    _set_invalid_parameter_handler(public_invalid);
+    set_invalid(private_invalid);
+    set_new(public_new);
+    o_set_new(private_new);
+    meet_harness();
+    for (int mode = 0; mode < 4; mode++) {
+        say("new mode %d / %d", mode & 1, mode >> 1);
+        set_mode(mode & 1);
+        o_set_mode(mode >> 1);
+        failing_calls();
+    }
+    environments();
+    return verdict();
+}

@@ -1,0 +1,10 @@
+// build: args -nostdlib -lkernel32 -Wl,--entry=start -fno-builtin -fno-stack-protector
+/* A program that imports no C runtime, as one does that links it statically. Waits for the harness, ends with 42. */
+
+#include "no_crt.h"
+
+void start(void) {
+    meet_harness();
+    write_text("passed\n");
+    ExitProcess(42);
+}

@@ -1,0 +1,32 @@
+// build: args -fno-builtin
+/* The program frees the module as often as it likes, from several threads, and it stays. */
+
+#include "support.h"
+#include <stdlib.h>
+
+enum { THREADS = 4, TIMES = 2000 };
+
+static DWORD WINAPI free_it(void *parameter) {
+    for (int i = 0; i < TIMES; i++) {
+        FreeLibrary(parameter);
+        void *block = malloc(100);
+        CHECK(in_current_heap(block), "a block is not mimalloc's after %d times", i);
+        free(block);
+    }
+    return 0;
+}
+
+int main(void) {
+    char *old = malloc(100);
+    meet_harness();
+    HMODULE module = GetModuleHandleA("allograft.dll");
+    CHECK(module != NULL && taken_over(), "the module has not taken over");
+    HANDLE threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        threads[i] = CreateThread(NULL, 0, free_it, module, 0, NULL);
+    }
+    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 30000) == WAIT_OBJECT_0, "the threads did not end");
+    CHECK(GetModuleHandleA("allograft.dll") == module, "the module is gone");
+    free(old);
+    return verdict();
+}

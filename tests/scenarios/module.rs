@@ -1,0 +1,181 @@
+//! `allograft.dll` itself: its size and imports, and how it is configured.
+
+use std::path::Path;
+
+use allograft_tests::{Launch, Mode, Report, Stage};
+use object::read::pe::{ImageNtHeaders, PeFile64};
+
+const MOST_BYTES: usize = 300 * 1024;
+
+#[test]
+fn the_module_is_small_and_imports_the_system_only() {
+    let stage = Stage::load();
+    let bytes = std::fs::read(stage.bin.join("allograft.dll")).expect("the module was built");
+    assert!(
+        bytes.len() <= MOST_BYTES,
+        "the module has {} bytes",
+        bytes.len()
+    );
+    let file = PeFile64::parse(&*bytes).expect("the module is a 64-bit image");
+    for library in imported_libraries(&file) {
+        assert!(
+            matches!(library.as_str(), "kernel32.dll" | "ntdll.dll"),
+            "the module imports {library}"
+        );
+    }
+}
+
+fn imported_libraries<Pe: ImageNtHeaders>(file: &object::read::pe::PeFile<'_, Pe>) -> Vec<String> {
+    let table = file
+        .import_table()
+        .unwrap()
+        .expect("the module has imports");
+    let mut descriptors = table.descriptors().unwrap();
+    let mut names = Vec::new();
+    while let Some(descriptor) = descriptors.next().unwrap() {
+        let name = table
+            .name(descriptor.name.get(object::LittleEndian))
+            .unwrap();
+        names.push(String::from_utf8_lossy(name).to_lowercase());
+    }
+    names
+}
+
+#[test]
+fn the_module_exports_its_c_interface() {
+    use object::{NameOrOrdinal, Object};
+    let bytes =
+        std::fs::read(Stage::load().bin.join("allograft.dll")).expect("the module was built");
+    let file = PeFile64::parse(&*bytes).expect("the module is a 64-bit image");
+    let exports: Vec<_> = file.exports().unwrap().filter_map(Result::ok).collect();
+    for name in [
+        "allograft_version",
+        "allograft_active",
+        "allograft_owns",
+        "allograft_counters",
+        "allograft_error",
+    ] {
+        assert!(
+            exports
+                .iter()
+                .any(|export| export.name() == NameOrOrdinal::Name(name.as_bytes())),
+            "{name} is not exported"
+        );
+    }
+}
+
+fn waiting() -> Launch<'static> {
+    Stage::load().program("waiting")
+}
+
+#[test]
+fn a_disabled_module_is_loaded_and_takes_over_nothing() {
+    for mode in [Mode::Early, Mode::Injected] {
+        let run = waiting()
+            .mode(mode)
+            .env("MIMALLOC_DISABLE_REDIRECT", "1")
+            .run();
+        run.expect_code(0);
+        let report = run
+            .report
+            .as_ref()
+            .unwrap_or_else(|| panic!("no report was written\n{run}"));
+        assert_eq!(report.state, "disabled", "{run}");
+        assert!(report.runtimes.is_empty(), "{run}");
+    }
+}
+
+#[test]
+fn verbose_mimalloc_says_that_the_takeover_worked() {
+    let run = waiting()
+        .mode(Mode::Early)
+        .env("MIMALLOC_VERBOSE", "1")
+        .run();
+    run.expect_taken_over();
+    assert!(
+        run.stderr.contains("ucrtbase"),
+        "nothing was said about the C runtime\n{run}"
+    );
+}
+
+#[test]
+fn a_quiet_module_says_nothing() {
+    let run = waiting().mode(Mode::Early).run();
+    run.expect_taken_over();
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("", ""),
+        "{run}"
+    );
+}
+
+#[test]
+fn log_and_report_go_where_the_environment_says() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, report) = (
+        folder.path().join("log.txt"),
+        folder.path().join("report.json"),
+    );
+    let run = stage
+        .launcher()
+        .env("ALLOGRAFT_LOG", stage.windows_path(&log))
+        .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
+        .args(&["run", "--"])
+        .path_arg(&stage.programs.join("waiting.exe"))
+        .run();
+    run.expect_code(0);
+    expect_log(&log);
+    assert!(Report::read(&report).unwrap().is_active());
+}
+
+#[test]
+fn log_and_report_go_where_the_file_beside_the_module_says() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, report) = (
+        folder.path().join("log.txt"),
+        folder.path().join("report.json"),
+    );
+    let module = folder.path().join("allograft.dll");
+    std::fs::copy(stage.bin.join("allograft.dll"), &module).unwrap();
+    let settings = format!(
+        "; settings of this copy\r\n[allograft]\r\nlog = {}\r\nreport={}\r\n",
+        stage.windows_path(&log),
+        stage.windows_path(&report)
+    );
+    std::fs::write(folder.path().join("allograft.ini"), settings).unwrap();
+    let run = stage
+        .launcher()
+        .args(&["run", "--module"])
+        .path_arg(&module)
+        .arg("--")
+        .path_arg(&stage.programs.join("waiting.exe"))
+        .run();
+    run.expect_code(0);
+    expect_log(&log);
+    assert!(Report::read(&report).unwrap().is_active());
+}
+
+#[test]
+fn a_log_option_names_the_log() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.txt");
+    let run = waiting()
+        .mode(Mode::Injected)
+        .launcher_option("--log")
+        .launcher_option(stage.windows_path(&log))
+        .run();
+    run.expect_taken_over();
+    expect_log(&log);
+}
+
+#[track_caller]
+fn expect_log(log: &Path) {
+    let text = std::fs::read_to_string(log).expect("a log was written");
+    assert!(
+        text.contains("ucrtbase"),
+        "the log does not say what was taken over: {text}"
+    );
+}

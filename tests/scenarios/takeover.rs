@@ -1,0 +1,206 @@
+//! The takeover of programs of our own, on every C runtime: early, and while they run.
+//!
+//! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit code 0 if it holds.
+
+use allograft_tests::{Launch, Mode, Run, Stage};
+
+/// Runs `program` in `modes` on every C runtime, and demands that it passes and was taken over.
+fn passes_in(
+    program: &str,
+    modes: &[Mode],
+    prepare: impl Fn(Launch<'static>) -> Launch<'static>,
+) -> Vec<Run> {
+    let stage = Stage::load();
+    let mut runs = Vec::new();
+    for crt in stage.crts() {
+        for &mode in modes {
+            let run = prepare(stage.program(program).on(crt).mode(mode)).run();
+            run.expect_code(0);
+            if mode != Mode::Plain {
+                run.expect_taken_over();
+            }
+            runs.push(run);
+        }
+    }
+    runs
+}
+
+/// Where the plain run matters too: it shows that the program's demands are met by the untouched C runtime.
+const EVERY_MODE: [Mode; 3] = [Mode::Plain, Mode::Early, Mode::Injected];
+
+const TAKEOVERS: [Mode; 2] = [Mode::Early, Mode::Injected];
+
+#[test]
+fn blocks_of_every_kind_from_before_can_be_read_sized_resized_and_freed() {
+    passes_in("blocks", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn the_report_tells_what_became_of_the_old_blocks() {
+    for run in passes_in("blocks", &[Mode::Injected], |launch| launch) {
+        let report = run.expect_taken_over();
+        let runtime = &report.runtimes[0];
+        assert_eq!(runtime.name.to_lowercase(), "ucrtbase.dll");
+        assert!(
+            runtime.functions >= 20,
+            "only {} functions were taken over",
+            runtime.functions
+        );
+        // The program resizes half of its 8,000 blocks and frees the other half.
+        let foreign = &report.foreign;
+        assert!(foreign.migrated_blocks >= 4000, "{foreign:?}");
+        assert!(foreign.freed_blocks >= 4000, "{foreign:?}");
+        assert!(
+            foreign.migrated_bytes > 1_000_000 && foreign.freed_bytes > 1_000_000,
+            "{foreign:?}"
+        );
+        assert!(report.attach_microseconds > 0.0);
+        assert!(report.message.is_empty(), "{}", report.message);
+    }
+}
+
+#[test]
+fn a_module_that_comes_late_finds_the_program_where_it_is() {
+    passes_in("late", &[Mode::Late(300)], |launch| launch);
+}
+
+#[test]
+fn every_exported_name_of_every_function_works() {
+    let runs = passes_in("families", &TAKEOVERS, |launch| launch);
+    for run in runs {
+        assert!(run.stdout.contains("exported malloc\n"), "{run}");
+    }
+}
+
+#[test]
+fn the_untouched_runtime_exports_the_same_names() {
+    let stage = Stage::load();
+    for crt in stage.microsoft_crts() {
+        let plain = stage.program("families").on(crt).run();
+        let early = stage.program("families").on(crt).mode(Mode::Early).run();
+        early
+            .expect_code(0)
+            .expect_transcript(&plain.expect_code(0).stdout);
+    }
+}
+
+#[test]
+fn memory_that_functions_inside_the_runtime_hand_out_can_be_used_up() {
+    passes_in("inner_memory", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn errno_belongs_to_the_thread_and_is_left_alone_on_success() {
+    passes_in("errno_threads", &TAKEOVERS, |launch| launch);
+}
+
+#[test]
+fn invalid_parameters_go_to_the_handler_of_the_thread_or_of_the_process() {
+    let stage = Stage::load();
+    for crt in stage.microsoft_crts() {
+        for mode in EVERY_MODE {
+            stage
+                .program("invalid_parameter")
+                .on(crt)
+                .mode(mode)
+                .run()
+                .expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn every_form_of_new_and_delete_works_and_exceptions_cross_frames() {
+    passes_in("cpp_new", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn containers_grow_across_the_moment_of_takeover() {
+    passes_in("containers", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn what_the_runtime_itself_allocated_is_freed_across_the_takeover() {
+    for run in passes_in("crt_allocations", &EVERY_MODE, |launch| launch) {
+        assert!(run.stdout.contains("every exit function was run"), "{run}");
+    }
+}
+
+#[test]
+fn tables_that_the_runtime_grows_by_its_inner_functions_keep_their_contents() {
+    passes_in("crt_tables", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn blocks_of_the_system_heap_can_be_given_to_free() {
+    passes_in("heap_blocks", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn foreign_pointers_from_all_over_the_address_space_are_recognised() {
+    passes_in("foreign_pointers", &EVERY_MODE, |launch| launch);
+}
+
+#[test]
+fn threads_at_full_speed_do_not_notice_the_takeover() {
+    for seed in 1..=3 {
+        passes_in("churn", &TAKEOVERS, |launch| {
+            launch.args(&["4", "60000"]).arg(seed.to_string())
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_is_loaded_later_is_taken_over_then() {
+    let stage = Stage::load();
+    for crt in stage.crts() {
+        for mode in TAKEOVERS {
+            let run = stage.program("later_runtime").on(crt).mode(mode).run();
+            run.expect_code(0);
+            assert!(run.stdout.contains("passed"), "{run}");
+        }
+    }
+}
+
+const WAYS_TO_END: [&str; 9] = [
+    "return",
+    "exit",
+    "_exit",
+    "quick_exit",
+    "abort",
+    "ExitProcess",
+    "other-thread",
+    "TerminateProcess",
+    "exception",
+];
+
+#[test]
+fn every_way_to_end_gives_the_exit_code_of_the_untouched_program() {
+    let stage = Stage::load();
+    for way in WAYS_TO_END {
+        let plain = stage.program("exit_paths").arg(way).run();
+        let code = plain.code.unwrap_or_else(|| panic!("{plain}"));
+        for mode in TAKEOVERS {
+            let run = stage.program("exit_paths").arg(way).mode(mode).run();
+            run.expect_code(code).expect_transcript(&plain.stdout);
+        }
+    }
+}
+
+/// The untouched program is no measure here: on Wine's heap it can hang when busy threads are ended.
+#[test]
+fn busy_threads_do_not_hold_up_the_end() {
+    let stage = Stage::load();
+    for way in WAYS_TO_END {
+        let idle = stage.program("exit_paths").arg(way).run();
+        let code = idle.code.unwrap_or_else(|| panic!("{idle}"));
+        for mode in TAKEOVERS {
+            let run = stage
+                .program("exit_paths")
+                .args(&[way, "busy"])
+                .mode(mode)
+                .run();
+            run.expect_code(code).expect_transcript(&idle.stdout);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A sequence of calls: what gives it, and how it is run.
+
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::launch::Mode;
+use crate::run::Run;
+use crate::stage::{Crt, Stage};
+
+/// How long one run may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Which operations of a sequence are performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Every one.
+    All,
+    /// Those with these numbers, in rising order.
+    Only(Vec<u64>),
+}
+
+/// A sequence of calls, and when the module comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// Seed of all operations.
+    pub seed: u64,
+    /// Number of operations.
+    pub operations: u64,
+    /// The operation before which the module comes, in [`Mode::Injected`].
+    pub stop: u64,
+    /// [`Mode::Early`] or [`Mode::Injected`].
+    pub mode: Mode,
+    /// For a C runtime that breaks the contract by itself: only what it can do under the takeover, and before the module comes
+    /// only what it can do without.
+    pub tame: bool,
+    /// The operations that are performed.
+    pub kept: Kept,
+}
+
+impl Sequence {
+    /// The whole sequence of `seed`. The module comes somewhere in its middle half.
+    pub fn new(seed: u64, operations: u64, mode: Mode, tame: bool) -> Sequence {
+        let quarter = operations / 4;
+        let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        Sequence {
+            seed,
+            operations,
+            stop: quarter + spread % (2 * quarter + 1),
+            mode,
+            tame,
+            kept: Kept::All,
+        }
+    }
+
+    fn names(&self) -> &'static str {
+        match (self.tame, self.mode) {
+            (false, _) => "all",
+            (true, Mode::Injected) => "tame",
+            (true, _) => "portable",
+        }
+    }
+
+    /// The same sequence with the operations `numbers` only.
+    pub fn keeping(&self, numbers: &[u64]) -> Sequence {
+        Sequence {
+            kept: Kept::Only(numbers.to_vec()),
+            ..self.clone()
+        }
+    }
+
+    /// The numbers of the operations that are performed.
+    pub fn numbers(&self) -> Vec<u64> {
+        match &self.kept {
+            Kept::All => (0..self.operations).collect(),
+            Kept::Only(numbers) => numbers.clone(),
+        }
+    }
+
+    /// Performs it on `crt`.
+    ///
+    /// # Panics
+    ///
+    /// If the file that names the kept operations cannot be written.
+    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> Run {
+        let mut launch = stage
+            .program("conformance")
+            .on(crt)
+            .mode(mode)
+            .limit(LIMIT)
+            .args(&[
+                &self.seed.to_string(),
+                &self.operations.to_string(),
+                &self.stop.to_string(),
+                self.names(),
+            ]);
+        let mut file = tempfile::NamedTempFile::new().expect("a scratch file can be made");
+        if let Kept::Only(numbers) = &self.kept {
+            file.write_all(ranges(numbers).as_bytes())
+                .expect("the scratch file can be written");
+            launch = launch.path_arg(file.path());
+        }
+        launch.run()
+    }
+}
+
+/// Rising numbers as lines `FIRST LAST`.
+fn ranges(numbers: &[u64]) -> String {
+    let mut text = String::new();
+    let mut rest = numbers;
+    while let Some(&first) = rest.first() {
+        let length = rest
+            .iter()
+            .zip(first..)
+            .take_while(|(number, expected)| **number == *expected)
+            .count();
+        text.push_str(&format!("{first} {}\n", rest[length - 1]));
+        rest = &rest[length..];
+    }
+    text
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}, {} operations", self.seed, self.operations)?;
+        match self.mode {
+            Mode::Injected => write!(f, ", injected before operation {}", self.stop)?,
+            _ => write!(f, ", early")?,
+        }
+        match &self.kept {
+            Kept::All => Ok(()),
+            Kept::Only(numbers) if numbers.len() > 40 => {
+                write!(f, ", {} of them kept", numbers.len())
+            }
+            Kept::Only(numbers) => write!(f, ", only {numbers:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_ranges() {
+        assert_eq!(ranges(&[0, 1, 2, 7, 9, 10]), "0 2\n7 7\n9 10\n");
+        assert_eq!(ranges(&[]), "");
+    }
+
+    #[test]
+    fn the_module_comes_in_the_middle_half() {
+        for seed in 0..100 {
+            let sequence = Sequence::new(seed, 1000, Mode::Injected, false);
+            assert!((250..=750).contains(&sequence.stop), "{sequence}");
+        }
+    }
+
+    #[test]
+    fn a_short_sequence_is_named_by_its_operations() {
+        let sequence = Sequence::new(3, 100, Mode::Early, false).keeping(&[4, 8]);
+        assert_eq!(
+            sequence.to_string(),
+            "seed 3, 100 operations, early, only [4, 8]"
+        );
+    }
+}

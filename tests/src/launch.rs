@@ -1,0 +1,285 @@
+//! Running one Windows program, with or without the takeover.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{Next, Process};
+use crate::report::Report;
+use crate::run::Run;
+use crate::stage::{Crt, Stage};
+
+/// How long a program may run if the scenario says nothing else.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long an injection may take.
+const INJECTION_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a test program says, with its process id, when it waits for the harness.
+const READY: &str = "ready ";
+
+/// When the module comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Never: the untouched C runtime.
+    Plain,
+    /// Before the program's own code, by `allograft run`.
+    Early,
+    /// While the program waits for the harness, by `allograft inject`.
+    Injected,
+    /// So many milliseconds after the start, by `allograft run --late`.
+    Late(u32),
+}
+
+/// A program to be run. Make one with [`Stage::program`].
+pub struct Launch<'a> {
+    stage: &'a Stage,
+    crt: &'a Crt,
+    program: PathBuf,
+    arguments: Vec<String>,
+    launcher_options: Vec<String>,
+    variables: Vec<(String, String)>,
+    native: Vec<String>,
+    directory: Option<PathBuf>,
+    input: Option<String>,
+    mode: Mode,
+    limit: Duration,
+    memory_limit: Option<u64>,
+}
+
+impl<'a> Launch<'a> {
+    /// A launch of the Windows program at the host path `program`.
+    pub fn new(stage: &'a Stage, program: PathBuf) -> Launch<'a> {
+        Launch {
+            stage,
+            crt: stage.newest_crt(),
+            program,
+            arguments: Vec::new(),
+            launcher_options: Vec::new(),
+            variables: Vec::new(),
+            native: Vec::new(),
+            directory: None,
+            input: None,
+            mode: Mode::Plain,
+            limit: DEFAULT_LIMIT,
+            memory_limit: None,
+        }
+    }
+
+    /// Runs it on this C runtime.
+    pub fn on(mut self, crt: &'a Crt) -> Self {
+        self.crt = crt;
+        self
+    }
+
+    /// Says when the module comes; [`Mode::Plain`] if nothing is said.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds several arguments.
+    pub fn args(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Adds the Windows form of a host path as an argument.
+    pub fn path_arg(self, path: &Path) -> Self {
+        let text = self.stage.windows_path(path);
+        self.arg(text)
+    }
+
+    /// Adds an option of `allograft run` or `allograft inject`.
+    pub fn launcher_option(mut self, option: impl Into<String>) -> Self {
+        self.launcher_options.push(option.into());
+        self
+    }
+
+    /// Sets an environment variable of the program.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Makes Wine use the program's own copy of this library instead of Wine's.
+    pub fn native(mut self, library: &str) -> Self {
+        self.native.push(library.to_owned());
+        self
+    }
+
+    /// Runs it in this folder of the host.
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Gives it this standard input and its end, for programs that do not meet the harness.
+    pub fn input(mut self, text: &str) -> Self {
+        self.input = Some(text.to_owned());
+        self
+    }
+
+    /// Bounds its running time.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Has the host bound the memory that the program may write to, in bytes, where there is no Windows to do so.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    ///
+    /// If the host cannot start it at all. Whatever the program does is in the [`Run`].
+    #[track_caller]
+    pub fn run(self) -> Run {
+        self.run_meeting(|_| ())
+    }
+
+    /// As [`Launch::run`]; when the program waits for the harness, calls `meeting` with its Windows process id. In
+    /// [`Mode::Injected`] the module is there by then.
+    #[track_caller]
+    pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> Run {
+        let scratch = tempfile::tempdir().expect("a scratch folder can be made");
+        let report_path = scratch.path().join("report.json");
+        let command = self.command(&report_path);
+        let mut run = Run {
+            code: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            report: None,
+            injection: None,
+            command: shown(&command),
+        };
+        let mut process =
+            Process::start(command, self.limit).unwrap_or_else(|reason| panic!("{reason}"));
+        if let Some(input) = &self.input {
+            process.write(input);
+            process.close_input();
+        }
+        loop {
+            match process.next_line() {
+                Next::Line(line) => match line.strip_prefix(READY).and_then(|id| id.parse().ok()) {
+                    Some(id) => {
+                        if self.mode == Mode::Injected {
+                            run.injection = Some(Box::new(self.inject(id, &report_path)));
+                        }
+                        meeting(id);
+                        process.write("go\n");
+                    }
+                    None => {
+                        run.stdout.push_str(&line);
+                        run.stdout.push('\n');
+                    }
+                },
+                Next::End => break,
+                Next::TimedOut => break,
+            }
+        }
+        run.code = process.wait();
+        run.stderr = process.errors();
+        if report_path.exists() {
+            run.report =
+                Some(Report::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")));
+        }
+        run
+    }
+
+    /// Loads the module in the running process `id` by `allograft inject`, on the same C runtime.
+    fn inject(&self, id: u32, report: &Path) -> Run {
+        let mut injection = self.stage.launcher().on(self.crt).limit(INJECTION_LIMIT);
+        injection = injection
+            .args(&["inject", "--pid", &id.to_string(), "--report"])
+            .path_arg(report);
+        injection
+            .arguments
+            .extend(self.launcher_options.iter().cloned());
+        injection.run()
+    }
+
+    fn command(&self, report: &Path) -> Command {
+        let mut words = Vec::new();
+        let launcher = self.stage.bin.join("allograft.exe");
+        let program = match self.mode {
+            Mode::Plain | Mode::Injected => &self.program,
+            Mode::Early | Mode::Late(_) => {
+                words.extend([
+                    "run".to_owned(),
+                    "--report".to_owned(),
+                    self.stage.windows_path(report),
+                ]);
+                if let Mode::Late(milliseconds) = self.mode {
+                    words.extend(["--late".to_owned(), milliseconds.to_string()]);
+                }
+                words.extend(self.launcher_options.iter().cloned());
+                words.extend(["--".to_owned(), self.stage.windows_path(&self.program)]);
+                &launcher
+            }
+        };
+        let mut command = self.host_command(program);
+        command.args(words).args(&self.arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+
+    /// The command that runs the Windows program `program` on this host.
+    fn host_command(&self, program: &Path) -> Command {
+        let Some(wine) = &self.stage.wine else {
+            return Command::new(program);
+        };
+        let mut command = match self.memory_limit {
+            Some(bytes) => limited(wine, bytes),
+            None => Command::new(wine),
+        };
+        command.arg(program).env("WINEDEBUG", "-all");
+        if self.crt.is_wine() {
+            command.env("ALLOGRAFT_TEST_WINE_CRT", "1");
+        }
+        if let Some(prefix) = &self.crt.prefix {
+            command.env("WINEPREFIX", prefix);
+        }
+        let mut overrides: Vec<String> = self.crt.overrides.iter().cloned().collect();
+        overrides.extend(self.native.iter().map(|library| format!("{library}=n,b")));
+        command.env("WINEDLLOVERRIDES", overrides.join(";"));
+        command
+    }
+}
+
+/// A command that runs `program` by a shell that has set the limit.
+fn limited(program: &Path, bytes: u64) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -d {}; exec \"$0\" \"$@\"", bytes / 1024);
+    command.args(["-c", &script]).arg(program);
+    command
+}
+
+/// The command with its variables, as it can be typed again.
+fn shown(command: &Command) -> String {
+    let mut text = String::new();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            text.push_str(&format!("{}='{}' ", name.display(), value.display()));
+        }
+    }
+    text.push_str(&command.get_program().display().to_string());
+    for argument in command.get_args() {
+        text.push_str(&format!(" '{}'", argument.display()));
+    }
+    text
+}

@@ -1,0 +1,234 @@
+//! One host process with bounded waits: started, listened to line by line, and ended by its own id.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a process is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// How long after the end of a process its output is still waited for. The pipes need not close with it: under Wine the
+/// first program of a prefix starts services that inherit them.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// A running process.
+pub(crate) struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    errors: Receiver<String>,
+    deadline: Instant,
+}
+
+/// What came next on standard output.
+pub(crate) enum Next {
+    /// A line, without its end.
+    Line(String),
+    /// Nothing more will come.
+    End,
+    /// The process used up its time.
+    TimedOut,
+}
+
+impl Process {
+    /// Starts `command` with all three standard streams piped; it may run for `limit`.
+    pub(crate) fn start(mut command: Command, limit: Duration) -> Result<Process, String> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        lead_a_group(&mut command);
+        let mut child = command.spawn().map_err(|error| {
+            format!(
+                "{} cannot be started: {error}",
+                command.get_program().display()
+            )
+        })?;
+        let lines = line_reader(child.stdout.take().expect("standard output is piped"));
+        let errors = line_reader(child.stderr.take().expect("standard error is piped"));
+        Ok(Process {
+            input: child.stdin.take(),
+            child,
+            lines,
+            errors,
+            deadline: Instant::now() + limit,
+        })
+    }
+
+    /// Writes `text` to standard input. A process that has ended is no error: its exit code tells more.
+    pub(crate) fn write(&mut self, text: &str) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(text.as_bytes());
+            let _ = input.flush();
+        }
+    }
+
+    /// Closes standard input.
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits for the next line of standard output.
+    pub(crate) fn next_line(&mut self) -> Next {
+        loop {
+            let ended = self.has_ended();
+            match self
+                .lines
+                .recv_timeout(if ended { LAST_WORDS } else { 10 * POLL })
+            {
+                Ok(line) => return Next::Line(line),
+                Err(RecvTimeoutError::Disconnected) => return Next::End,
+                Err(RecvTimeoutError::Timeout) if ended => return Next::End,
+                Err(RecvTimeoutError::Timeout) if self.remaining().is_zero() => {
+                    return Next::TimedOut;
+                }
+                Err(RecvTimeoutError::Timeout) => (),
+            }
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Waits for the end and gives the exit code; none if the time was used up or a signal ended the process.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.close_input();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.code(),
+                Ok(None) if self.remaining().is_zero() => return None,
+                Ok(None) => thread::sleep(POLL),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// What standard error has said. To be asked after the end.
+    pub(crate) fn errors(&self) -> String {
+        let until = Instant::now() + LAST_WORDS;
+        let mut text = String::new();
+        while let Ok(line) = self
+            .errors
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            end_group(self.child.id());
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Reads lines in a thread of its own; bytes that are no UTF-8 are replaced, and carriage returns at line ends dropped.
+fn line_reader(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut bytes = Vec::new();
+        while stream
+            .read_until(b'\n', &mut bytes)
+            .is_ok_and(|count| count > 0)
+        {
+            let line = String::from_utf8_lossy(&bytes);
+            if sender
+                .send(line.trim_end_matches(['\n', '\r']).to_owned())
+                .is_err()
+            {
+                break;
+            }
+            bytes.clear();
+        }
+    });
+    receiver
+}
+
+/// Makes the process the leader of a group of its own, so that what it starts can be ended with it.
+#[cfg(unix)]
+fn lead_a_group(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+}
+
+#[cfg(not(unix))]
+fn lead_a_group(_command: &mut Command) {}
+
+/// Ends the group that the process `id` leads.
+#[cfg(unix)]
+fn end_group(id: u32) {
+    quietly(Command::new("kill").args(["-KILL", "--", &format!("-{id}")]));
+}
+
+/// Ends the process `id` and those that it started.
+#[cfg(not(unix))]
+fn end_group(id: u32) {
+    quietly(Command::new("taskkill").args(["/F", "/T", "/PID", &id.to_string()]));
+}
+
+fn quietly(command: &mut Command) {
+    let _ = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Process::start(command, limit).unwrap()
+    }
+
+    #[test]
+    fn lines_arrive_while_the_process_waits_for_its_input() {
+        let mut process = shell(
+            "echo ready; read word; echo got $word; echo no >&2; exit 5",
+            Duration::from_secs(20),
+        );
+        assert!(matches!(process.next_line(), Next::Line(line) if line == "ready"));
+        process.write("go\n");
+        assert!(matches!(process.next_line(), Next::Line(line) if line == "got go"));
+        assert!(matches!(process.next_line(), Next::End));
+        assert_eq!(process.wait(), Some(5));
+        assert_eq!(process.errors(), "no\n");
+    }
+
+    #[test]
+    fn the_end_is_seen_even_if_a_child_holds_the_pipe_open() {
+        let started = Instant::now();
+        let mut process = shell("sleep 20 & echo done", Duration::from_secs(60));
+        assert!(matches!(process.next_line(), Next::Line(line) if line == "done"));
+        assert!(matches!(process.next_line(), Next::End));
+        assert_eq!(process.wait(), Some(0));
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_process_that_takes_too_long_is_given_up_and_ended_with_its_children() {
+        let started = Instant::now();
+        let mut process = shell("sleep 60 & sleep 60", Duration::from_millis(100));
+        assert!(matches!(process.next_line(), Next::TimedOut));
+        assert_eq!(process.wait(), None);
+        drop(process);
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}

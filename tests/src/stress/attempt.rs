@@ -1,0 +1,138 @@
+//! One run of one storm: its program, its injections, and what is demanded of both.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::outcome::Figures;
+use super::random::Random;
+use crate::{Crt, Launch, Mode, Report, Run, Stage};
+
+/// How long a launcher may take while threads work at full speed. Wine's start alone takes a second then.
+const INJECTION_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a program may take.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(120);
+
+/// One run.
+pub(super) struct Attempt {
+    pub(super) stage: &'static Stage,
+    pub(super) crt: &'static Crt,
+    pub(super) seed: u64,
+    pub(super) number: u32,
+    pub(super) long: bool,
+}
+
+impl Attempt {
+    /// Random numbers that the run's seed repeats.
+    pub(super) fn random(&self) -> Random {
+        Random::new(self.seed)
+    }
+
+    /// The test program `name`, without the module.
+    pub(super) fn program(&self, name: &str) -> Launch<'static> {
+        let program = self.stage.program(name);
+        program.on(self.crt).mode(Mode::Plain).limit(PROGRAM_LIMIT)
+    }
+
+    /// Injects the module into the process `pid`.
+    pub(super) fn inject(&self, pid: u32) -> Injection {
+        self.injector().inject(pid, None)
+    }
+
+    /// What injects, for threads of its own.
+    pub(super) fn injector(&self) -> Injector {
+        Injector {
+            stage: self.stage,
+            crt: self.crt,
+        }
+    }
+
+    /// A failure with what it takes to see it again.
+    pub(super) fn failure(&self, reason: &str) -> String {
+        format!(
+            "run {} on the C runtime {} (seed {}):\n{reason}",
+            self.number, self.crt.name, self.seed
+        )
+    }
+
+    /// Runs `launch`, injects the module when the program is ready and a random moment has passed, and demands that both went well.
+    pub(super) fn inject_at_random(&self, launch: Launch<'_>) -> Result<Figures, String> {
+        let pause = Duration::from_millis(self.random().below(60));
+        let mut injection = None;
+        let run = launch.run_meeting(|pid| {
+            std::thread::sleep(pause);
+            injection = Some(self.inject(pid));
+        });
+        let injection = injection.ok_or_else(|| format!("the program was never ready\n{run}"))?;
+        demand(run.code == Some(0), "the program failed", &run)?;
+        injection.taken_over()
+    }
+}
+
+/// What injects.
+#[derive(Clone, Copy)]
+pub(super) struct Injector {
+    stage: &'static Stage,
+    crt: &'static Crt,
+}
+
+impl Injector {
+    /// Injects `module`, or the stage's, into the process `pid`.
+    pub(super) fn inject(self, pid: u32, module: Option<&Path>) -> Injection {
+        let folder = tempfile::tempdir().expect("a scratch folder can be made");
+        let path = folder.path().join("report.json");
+        let mut launcher = self
+            .stage
+            .launcher()
+            .on(self.crt)
+            .limit(INJECTION_LIMIT)
+            .args(&["inject", "--timeout", "50", "--pid", &pid.to_string()])
+            .arg("--report")
+            .path_arg(&path);
+        if let Some(module) = module {
+            launcher = launcher.arg("--module").path_arg(module);
+        }
+        let run = launcher.run();
+        // A report that is half written when the program is killed is no report.
+        let report = Report::read(&path).ok();
+        Injection { run, report }
+    }
+
+    /// A copy of the module under the name `name`, in `folder`.
+    pub(super) fn copy_of_module(self, folder: &Path, name: &str) -> PathBuf {
+        let copy = folder.join(name);
+        std::fs::copy(self.stage.bin.join("allograft.dll"), &copy)
+            .expect("the module can be copied");
+        copy
+    }
+}
+
+/// What came of an injection.
+pub(super) struct Injection {
+    pub(super) run: Run,
+    pub(super) report: Option<Report>,
+}
+
+impl Injection {
+    /// Demands that the heap was taken over.
+    pub(super) fn taken_over(&self) -> Result<Figures, String> {
+        demand(self.run.code == Some(0), "the injection failed", &self.run)?;
+        match &self.report {
+            Some(report) if report.is_active() => Ok(Figures {
+                milliseconds: report.attach_microseconds / 1000.0,
+                threads_stopped: report.threads_stopped,
+            }),
+            Some(report) => Err(format!("the heap was not taken over: {report:?}")),
+            None => Err(format!("the module wrote no report\n{}", self.run)),
+        }
+    }
+}
+
+/// What is said of a run that is not as demanded.
+pub(super) fn demand(holds: bool, complaint: &str, run: &Run) -> Result<(), String> {
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{complaint}\n{run}"))
+    }
+}

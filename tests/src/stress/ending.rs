@@ -1,0 +1,74 @@
+//! Programs that end, with the module and while it comes.
+
+use std::thread;
+use std::time::Duration;
+
+use super::attempt::{Attempt, demand};
+use super::outcome::Figures;
+
+/// The exit code of `exit_paths`; under Wine the lowest byte of its exception's is the same.
+const EXIT_CODE: i32 = 7;
+
+/// The ways to end, and whether exit functions run.
+const WAYS: [(&str, bool); 8] = [
+    ("return", true),
+    ("exit", true),
+    ("_exit", false),
+    ("ExitProcess", false),
+    ("other-thread", false),
+    ("terminated-threads", true),
+    ("TerminateProcess", false),
+    ("exception", false),
+];
+
+/// The module is there, eight threads are busy, and the program ends.
+pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
+    let (way, runs_exit_functions) = WAYS[attempt.number as usize % WAYS.len()];
+    let mut injection = None;
+    let program = attempt.program("exit_paths").args(&[way, "busy"]);
+    let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
+    demand(
+        ended_well(run.code),
+        &format!("{way}: another exit code"),
+        &run,
+    )?;
+    demand(
+        run.stdout.contains("exit functions ran") || !runs_exit_functions,
+        &format!("{way}: the exit functions were not run"),
+        &run,
+    )?;
+    injection.ok_or("the program was never ready")?.taken_over()
+}
+
+/// The program ends while a launcher is at work on it. What that says is its affair, as long as it ends; the program's exit code
+/// is its own.
+pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
+    let mut random = attempt.random();
+    let (way, _) = *random.choose(&WAYS);
+    let head_start = Duration::from_millis(random.below(250));
+    let injector = attempt.injector();
+    let mut injecting = None;
+    let program = attempt.program("exit_paths").args(&[way, "busy"]);
+    let run = program.run_meeting(|pid| {
+        injecting = Some(thread::spawn(move || injector.inject(pid, None)));
+        thread::sleep(head_start);
+    });
+    let injection = injecting
+        .and_then(|thread| thread.join().ok())
+        .ok_or("the injection came to no end")?;
+    demand(
+        ended_well(run.code),
+        &format!("{way}: another exit code"),
+        &run,
+    )?;
+    demand(
+        matches!(injection.run.code, Some(0 | 125)),
+        "the launcher did not end as it should",
+        &injection.run,
+    )?;
+    Ok(injection.taken_over().unwrap_or_default())
+}
+
+fn ended_well(code: Option<i32>) -> bool {
+    code.is_some_and(|code| code & 0xFF == EXIT_CODE)
+}

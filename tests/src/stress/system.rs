@@ -1,0 +1,79 @@
+//! What the system does to a program that was taken over, and what others have done to one that will be.
+
+use super::attempt::{Attempt, demand};
+use super::outcome::Figures;
+
+/// Bytes that the host lets a program have, where Wine does not enforce the limit of a job.
+const HOST_LIMIT: u64 = 700 << 20;
+
+/// Threads in the short and in the long form.
+const THREADS: (&str, &str) = ("5000", "100000");
+
+/// Memory does not grow with the number of threads that have ended.
+pub(super) fn thread_churn(attempt: &Attempt) -> Result<Figures, String> {
+    let threads = if attempt.long { THREADS.1 } else { THREADS.0 };
+    let program = attempt.program("thread_churn").arg(threads);
+    attempt.inject_at_random(program.limit(std::time::Duration::from_secs(900)))
+}
+
+/// The module cannot be freed.
+pub(super) fn stays(attempt: &Attempt) -> Result<Figures, String> {
+    attempt.inject_at_random(attempt.program("stays"))
+}
+
+/// Fibers and the thread pool.
+pub(super) fn fibers_and_pool(attempt: &Attempt) -> Result<Figures, String> {
+    attempt.inject_at_random(attempt.program("fibers_and_pool"))
+}
+
+/// Memory runs out after the takeover.
+pub(super) fn out_of_memory(attempt: &Attempt) -> Result<Figures, String> {
+    let program = attempt.program("exhausted").arg("400");
+    attempt.inject_at_random(program.memory_limit(HOST_LIMIT))
+}
+
+/// There is no memory for the module: the launcher says so in some words, and the program goes on.
+pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<Figures, String> {
+    let mut injection = None;
+    let program = attempt.program("exhausted").args(&["400", "before"]);
+    let run = program
+        .memory_limit(HOST_LIMIT)
+        .run_meeting(|pid| injection = Some(attempt.inject(pid)));
+    demand(run.code == Some(0), "the program failed", &run)?;
+    let injection = injection.ok_or("the program was never ready")?;
+    match injection.run.code {
+        // There may have been just enough.
+        Some(0) => injection.taken_over(),
+        _ => demand(
+            injection.run.code == Some(125) && injection.run.stderr.lines().count() == 1,
+            "the injection did not fail in one line",
+            &injection.run,
+        )
+        .map(|()| Figures::default()),
+    }
+}
+
+/// Exceptions and stack walks.
+pub(super) fn unwinding(attempt: &Attempt) -> Result<Figures, String> {
+    attempt.inject_at_random(attempt.program("unwinding"))
+}
+
+/// A function that another tool has redirected: nothing is changed, and the launcher says why.
+pub(super) fn foreign_hook(attempt: &Attempt) -> Result<Figures, String> {
+    let mut injection = None;
+    let program = attempt.program("foreign_hook");
+    let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
+    demand(run.code == Some(0), "the program failed", &run)?;
+    let injection = injection.ok_or("the program was never ready")?;
+    let refused = injection.run.code == Some(125)
+        && injection
+            .run
+            .stderr
+            .contains("another tool has already redirected its function malloc");
+    demand(
+        refused,
+        "the injection was not refused with its reason",
+        &injection.run,
+    )?;
+    Ok(Figures::default())
+}
