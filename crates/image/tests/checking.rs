@@ -73,7 +73,7 @@ fn a_c_runtime_is_found_through_a_chain_of_dlls_in_any_case_of_letters() {
     let report = report(&folder);
     assert_eq!(
         report.verdict.reason,
-        "it imports core.dll, which uses the Universal CRT"
+        "it imports core.dll, which uses ucrtbase.dll"
     );
     assert_eq!(report.crts[0].used_by, ["core.dll"]);
 }
@@ -134,10 +134,10 @@ fn the_version_of_a_c_runtime_beside_the_program_is_told() {
 
 #[test]
 fn a_c_runtime_that_is_not_taken_over_is_named_with_its_compiler() {
-    let folder = folder(&[("game.exe", importing(&["MSVCR120.dll"]))]);
+    let folder = folder(&[("game.exe", importing(&["MSVCR71.dll"]))]);
     assert_eq!(
         report(&folder).verdict.reason,
-        "its C runtime is msvcr120.dll (Visual C++ 2013), which allograft does not take over yet"
+        "its C runtime is msvcr71.dll (Visual C++ .NET 2003), which allograft does not take over yet"
     );
 }
 
@@ -273,4 +273,13 @@ fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
     let report = report(&folder);
     assert_eq!(report.patched_with.as_deref(), Some("allograft.dll"));
     assert!(report.verdict.works && report.verdict.command.is_empty());
+}
+
+#[test]
+fn an_older_c_runtime_that_is_taken_over_is_named() {
+    let folder = folder(&[("game.exe", importing(&["MSVCR120.dll"]))]);
+    assert_eq!(
+        report(&folder).verdict.reason,
+        "it imports msvcr120.dll, whose heap allograft takes over"
+    );
 }

@@ -53,7 +53,7 @@ pub(super) fn of(report: &Report, reach: Reach<'_>) -> Verdict {
         works: true,
         route,
         command,
-        reason: reason(reach),
+        reason: reason(report, reach),
     }
 }
 
@@ -120,12 +120,17 @@ pub(super) fn why_nothing_to_take_over(
     }
 }
 
-fn reason(reach: Reach<'_>) -> String {
+fn reason(report: &Report, reach: Reach<'_>) -> String {
+    let runtime = report
+        .crts
+        .iter()
+        .find(|crt| crt.taken_over && !crt.used_by.is_empty());
+    let runtime = runtime.map_or("a C runtime", |crt| crt.file);
     match reach {
-        Reach::Itself => "it imports the Universal CRT, whose heap allograft takes over".to_owned(),
-        Reach::Imported(dll) => format!("it imports {}, which uses the Universal CRT", dll.name),
+        Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
+        Reach::Imported(dll) => format!("it imports {}, which uses {runtime}", dll.name),
         Reach::Beside(dll) => format!(
-            "it imports no C runtime itself, but {} beside it, which it may load, uses the Universal CRT",
+            "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
             dll.name
         ),
         Reach::Nowhere => String::new(),
