@@ -76,6 +76,8 @@ pub trait System {
     fn state(&self, thread: Thread) -> Result<Option<ThreadState>, Code>;
     /// Closes a handle.
     fn close(&self, thread: Thread);
-    /// Gives the processor away for about a millisecond.
+    /// Gives the processor away for a short time.
     fn pause(&self);
+    /// Milliseconds since some fixed moment.
+    fn milliseconds(&self) -> u64;
 }

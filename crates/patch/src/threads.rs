@@ -2,13 +2,13 @@
 
 use crate::error::Error;
 use crate::jump::Detour;
-use crate::system::{System, Thread};
+use crate::system::{System, Thread, ThreadState};
 
 /// The most threads that can be stopped at once.
 const MOST_THREADS: usize = 65_536;
 
-/// How often, about a millisecond apart, a thread is looked at again that stands inside a jump.
-const PATIENCE: u32 = 1000;
+/// How long, in milliseconds, threads that stand inside a jump, or are just ending, are waited for in all.
+const PATIENCE: u64 = 1000;
 
 /// A thread that we stopped.
 #[derive(Clone, Copy)]
@@ -22,6 +22,7 @@ pub(crate) struct StoppedThreads<'s, S: System> {
     system: &'s S,
     list: *mut Stopped,
     count: usize,
+    deadline: u64,
 }
 
 impl<'s, S: System> StoppedThreads<'s, S> {
@@ -39,6 +40,7 @@ impl<'s, S: System> StoppedThreads<'s, S> {
             system,
             list: list as *mut Stopped,
             count: 0,
+            deadline: system.milliseconds() + PATIENCE,
         };
         while stopped.stop_new(detours)? {}
         Ok(stopped)
@@ -99,41 +101,49 @@ impl<'s, S: System> StoppedThreads<'s, S> {
 
     /// Stops `thread` at a place where it does no harm. False if it ended meanwhile.
     fn stop_outside(&self, thread: Thread, id: u32, detours: &[Detour]) -> Result<bool, Error> {
-        let mut patience = PATIENCE;
         loop {
-            if let Err(code) = self.system.suspend(thread) {
-                return if self.system.has_ended(thread) {
-                    Ok(false)
-                } else {
-                    Err(Error::Suspend(id, code))
-                };
-            }
-            let state = match self.system.state(thread) {
-                Ok(Some(state)) => state,
-                Ok(None) => return Ok(true),
-                Err(code) => {
-                    self.system.resume(thread);
-                    return if self.system.has_ended(thread) {
-                        Ok(false)
-                    } else {
-                        Err(Error::Registers(id, code))
-                    };
-                }
+            let obstacle = match self.stop(thread, id, detours) {
+                Ok(()) => return Ok(true),
+                Err(_) if self.system.has_ended(thread) => return Ok(false),
+                Err(obstacle) => obstacle,
             };
-            let inside = detours
-                .iter()
-                .find(|detour| detour.covers(state.instruction))
-                .or_else(|| returns_into(state.stack, state.stack_end, detours));
-            let Some(detour) = inside else {
-                return Ok(true);
-            };
-            self.system.resume(thread);
-            if patience == 0 {
-                return Err(Error::Busy(id, detour.target));
+            // A thread on its way out refuses both calls for a moment before it counts as ended.
+            if self.system.milliseconds() >= self.deadline {
+                return Err(obstacle);
             }
-            patience -= 1;
             self.system.pause();
         }
+    }
+
+    /// Stops `thread` where it is; if that is inside a jump, or cannot be told, it goes on.
+    fn stop(&self, thread: Thread, id: u32, detours: &[Detour]) -> Result<(), Error> {
+        self.system
+            .suspend(thread)
+            .map_err(|code| Error::Suspend(id, code))?;
+        let refused = match self.system.state(thread) {
+            Ok(None) => return Ok(()),
+            Ok(Some(state)) => match self.in_the_way(state, detours) {
+                None => return Ok(()),
+                Some(detour) => Error::Busy(id, detour.target),
+            },
+            Err(code) => Error::Registers(id, code),
+        };
+        self.system.resume(thread);
+        Err(refused)
+    }
+
+    /// The detour whose jump a thread that stands at `state` executes, or returns into.
+    fn in_the_way<'d>(&self, state: ThreadState, detours: &'d [Detour]) -> Option<&'d Detour> {
+        let inside = detours
+            .iter()
+            .find(|detour| detour.covers(state.instruction));
+        // A thread on a stack of the program's own making is not where its TEB says: what is not mapped is not read.
+        let mapped = self
+            .system
+            .region(state.stack)
+            .filter(|region| !region.free);
+        let end = mapped.map_or(0, |region| state.stack_end.min(region.base + region.size));
+        inside.or_else(|| returns_into(state.stack, end, detours))
     }
 }
 
@@ -150,7 +160,7 @@ fn returns_into(stack: usize, end: usize, detours: &[Detour]) -> Option<&Detour>
     let lowest = detours.iter().map(|detour| detour.target).min()?;
     let highest = detours.iter().map(|detour| detour.target).max()? + crate::JUMP_SIZE;
     let words = (end - stack).min(LONGEST) / word;
-    // SAFETY: a stopped thread's stack is committed from its pointer to its end.
+    // SAFETY: the stack is mapped from its pointer to this end, and its thread is stopped.
     let words = unsafe { core::slice::from_raw_parts(stack as *const usize, words) };
     words
         .iter()

@@ -15,6 +15,7 @@ use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_FREE, MEM_RELEASE, MEM_RESERVE, MEMORY_BASIC_INFORMATION, PAGE_READWRITE,
     VirtualAlloc, VirtualFree, VirtualProtect, VirtualQuery,
 };
+use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThreadId, GetThreadId, ResumeThread, Sleep, SuspendThread,
     WaitForSingleObject,
@@ -188,6 +189,11 @@ impl System for Windows {
     fn pause(&self) {
         // SAFETY: has no preconditions.
         unsafe { Sleep(1) };
+    }
+
+    fn milliseconds(&self) -> u64 {
+        // SAFETY: has no preconditions.
+        unsafe { GetTickCount64() }
     }
 }
 

@@ -89,10 +89,12 @@ fn protection(address: usize) -> u32 {
     information.Protect
 }
 
-/// Windows, but the call with the number `failing` (of those that can fail) fails.
+/// Windows, but the call with the number `failing` (of those that can fail) fails. A call to stop a thread fails from then on: a
+/// single refusal is what a thread on its way out gives, and is waited out.
 struct Failing {
     calls: Cell<usize>,
     failing: usize,
+    stopping_fails: Cell<bool>,
 }
 
 impl Failing {
@@ -100,7 +102,15 @@ impl Failing {
         Failing {
             calls: Cell::new(0),
             failing,
+            stopping_fails: Cell::new(false),
         }
+    }
+
+    fn stopping_fails(&self) -> bool {
+        if self.fails() {
+            self.stopping_fails.set(true);
+        }
+        self.stopping_fails.get()
     }
 
     fn fails(&self) -> bool {
@@ -155,7 +165,7 @@ impl System for Failing {
         Windows.own_thread_id()
     }
     fn suspend(&self, thread: Thread) -> Result<(), Code> {
-        if self.fails() {
+        if self.stopping_fails() {
             Err(REFUSED)
         } else {
             Windows.suspend(thread)
@@ -165,7 +175,7 @@ impl System for Failing {
         Windows.resume(thread)
     }
     fn state(&self, thread: Thread) -> Result<Option<ThreadState>, Code> {
-        if self.fails() {
+        if self.stopping_fails() {
             Err(REFUSED)
         } else {
             Windows.state(thread)
@@ -176,6 +186,9 @@ impl System for Failing {
     }
     fn pause(&self) {
         Windows.pause()
+    }
+    fn milliseconds(&self) -> u64 {
+        Windows.milliseconds()
     }
 }
 
