@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-changed=native");
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("windows") {
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("windows") || !feature("own") {
         return;
     }
     let include = PathBuf::from(
@@ -30,6 +30,8 @@ fn main() {
         .flag("-fdata-sections")
         // Drops what nothing calls: the linker cannot, since the unwind tables name every function.
         .flag_if_supported("-fwhole-program")
+        // The program's handlers may raise through the entries.
+        .flag("-fexceptions")
         .flag("-fno-builtin-malloc")
         .flag("-fno-stack-protector")
         .flag("-Wno-unknown-pragmas");
@@ -61,6 +63,9 @@ fn definitions() -> Vec<(&'static str, Option<&'static str>)> {
     }
     if feature("secure") {
         definitions.push(("MI_SECURE", Some("4")));
+    }
+    if feature("public-api") {
+        definitions.push(("ALLOGRAFT_PUBLIC_API", None));
     }
     if feature("skip-collect-on-exit") {
         definitions.push(("MI_SKIP_COLLECT_ON_EXIT", None));

@@ -15,7 +15,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 use crate::config::Config;
 use crate::page::Opened;
 use crate::text::Wide;
-use crate::{ini, log, page, processor, report, watch};
+use crate::{children, ini, log, page, processor, report, watch};
 
 /// How the module goes on.
 pub(crate) struct Outcome {
@@ -58,7 +58,8 @@ fn already_here(module: HINSTANCE) -> Outcome {
 
 fn attach_as_told(config: &Config) -> Outcome {
     if let Some(lack) = processor::lacks() {
-        fail(format_args!("{lack}"));
+        tell(format_args!("{lack}"));
+        page::set_state(State::Failed);
         return Outcome {
             started: false,
             stays: false,
@@ -72,12 +73,16 @@ fn attach_as_told(config: &Config) -> Outcome {
         return STAYS_IDLE;
     }
     pin();
+    if config.follow {
+        children::follow(config);
+    }
     allograft_heap::options::look_up_with(ini::mimalloc_option);
     let Some(status) = page::status() else {
         return STAYS_IDLE;
     };
     if let Err(failure) = allograft_engine::start(page::counters(status)) {
-        fail(format_args!("{failure}"));
+        tell(format_args!("{failure}"));
+        page::set_state(State::Failed);
         return STAYS_IDLE;
     }
     let failed = loaded_runtimes()
@@ -87,9 +92,17 @@ fn attach_as_told(config: &Config) -> Outcome {
     let taken_over = status
         .runtime_count
         .load(core::sync::atomic::Ordering::Acquire);
+    if let Some(debug) = loaded_modules().find(is_debug_runtime) {
+        tell(format_args!(
+            "{} is a debug C runtime, which is left alone: use a release build of the program",
+            Wide(debug.name())
+        ));
+    }
     match (taken_over, failed) {
         (0, 0) => {
-            say_why_there_is_nothing();
+            log::line(format_args!(
+                "no C runtime that can be taken over is loaded: waiting for one"
+            ));
             page::set_state(State::NoRuntime);
         }
         (0, _) => page::set_state(State::Failed),
@@ -101,29 +114,12 @@ fn attach_as_told(config: &Config) -> Outcome {
     }
 }
 
-/// No C runtime that can be taken over is loaded.
-fn say_why_there_is_nothing() {
-    match loaded_modules().find(is_debug_runtime) {
-        Some(debug) => {
-            let name = Wide(debug.name());
-            let reason = format_args!(
-                "{name} is a debug C runtime, which is left alone: use a release build of the program"
-            );
-            log::line(reason);
-            page::set_message(reason);
-        }
-        None => log::line(format_args!(
-            "no C runtime that can be taken over is loaded: waiting for one"
-        )),
-    }
-}
-
 /// Takes one runtime over, and says how it went.
 fn attach_to(runtime: &Module, count: bool) -> bool {
     let (name, path) = (Wide(runtime.name()), Wide(runtime.path()));
     match take_over(runtime) {
         Ok(takeover) => {
-            page::add_runtime(runtime, &takeover);
+            let index = page::add_runtime(runtime, &takeover);
             log::line(format_args!(
                 "took over {} functions of {path} in {}.{:03} ms, {} threads stopped",
                 takeover.functions,
@@ -138,14 +134,16 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
                     skipped.reason.text()
                 ));
             }
-            report::keep_skipped(&takeover);
+            if let Some(index) = index {
+                report::keep_skipped(index, &takeover);
+            }
             if count && let Some(census) = allograft_engine::census(takeover.slot) {
                 page::add_census(census);
             }
             true
         }
         Err(failure) => {
-            fail(format_args!("{name} was not taken over: {failure}"));
+            tell(format_args!("{name} was not taken over: {failure}"));
             false
         }
     }
@@ -161,10 +159,10 @@ pub(crate) fn loaded_later(module: &Module) {
     }
 }
 
-fn fail(reason: core::fmt::Arguments<'_>) {
+/// Says why something was not taken over, in the log and to whoever reads the status page.
+fn tell(reason: core::fmt::Arguments<'_>) {
     log::line(reason);
     page::set_message(reason);
-    page::set_state(State::Failed);
 }
 
 /// The runtime's code leads here from now on: the module must never go.

@@ -14,6 +14,7 @@ use crate::text::{copy_wide, until_nul};
 const PATH_UNITS: usize = 2048;
 
 /// What was asked for.
+#[derive(Clone)]
 pub(crate) struct Config {
     log: [u16; PATH_UNITS],
     report: [u16; PATH_UNITS],
@@ -23,9 +24,23 @@ pub(crate) struct Config {
     pub(crate) verbose: bool,
     /// Count the blocks of the old heap.
     pub(crate) count: bool,
+    /// Give the module to the programs that the program starts.
+    pub(crate) follow: bool,
 }
 
 impl Config {
+    /// Nothing was asked for.
+    pub(crate) const fn nothing() -> Config {
+        Config {
+            log: [0; PATH_UNITS],
+            report: [0; PATH_UNITS],
+            disabled: false,
+            verbose: false,
+            count: false,
+            follow: false,
+        }
+    }
+
     /// Reads it all.
     pub(crate) fn read(options: &Options) -> Config {
         let launched = options.present.load(Ordering::Acquire) == 1;
@@ -40,6 +55,11 @@ impl Config {
             verbose: flag(w!("MIMALLOC_VERBOSE"), "mimalloc", "verbose"),
             count: flag(w!("ALLOGRAFT_COUNT"), "allograft", "count")
                 || launched && options.count != 0,
+            follow: flag(
+                w!("ALLOGRAFT_FOLLOW_CHILDREN"),
+                "allograft",
+                "follow_children",
+            ) || launched && options.follow != 0,
         };
         let from_launcher = |path: &[u16], to: &mut [u16]| {
             if launched {

@@ -1,4 +1,5 @@
-//! `allograft.dll`: loaded into a process at any moment, it takes over the heaps of the process's C runtimes.
+//! What `allograft.dll` and `mimalloc.dll` are made of. Loaded into a process at any moment, they take over the heaps of the process's
+//! C runtimes.
 //!
 //! This crate is the module's face to the outside: its entry point, its configuration, what it writes (log, report,
 //! status page), and its C interface. The work is the engine's. There is no C runtime in here, and nothing is
@@ -9,6 +10,7 @@
 
 mod attach;
 mod capi;
+mod children;
 mod config;
 mod entry;
 mod file;
@@ -16,16 +18,21 @@ mod ini;
 mod log;
 mod page;
 mod processor;
+#[cfg(feature = "public-api")]
+mod public_api;
 mod report;
 mod text;
 mod watch;
 
-#[panic_handler]
-fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
+pub use entry::{end_of_process, end_of_thread, install, start_heap};
+pub use page::status;
+
+/// What a module does when something in it is wrong: says so, and stops where a debugger and a crash dump see it. Behind this the heap
+/// cannot be trusted.
+pub fn stop(information: &core::panic::PanicInfo<'_>) -> ! {
     log::line(format_args!(
         "internal error, the process cannot go on: {information}"
     ));
-    // Stops where a debugger and a crash dump see it: behind this the heap cannot be trusted.
     // SAFETY: an undefined instruction, on purpose.
     unsafe { core::arch::asm!("ud2", options(noreturn)) }
 }

@@ -11,7 +11,7 @@ use allograft_status::{
     MAGIC, Options, PATH_UNITS, Page, Runtime, State, Status, VERSION, section_name,
 };
 use windows_sys::Win32::Foundation::{
-    ERROR_ALREADY_EXISTS, FILETIME, GetLastError, INVALID_HANDLE_VALUE,
+    ERROR_ALREADY_EXISTS, FILETIME, GetLastError, HANDLE, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP_ALL_ACCESS, MEM_COMMIT, MEM_RESERVE, MapViewOfFile,
@@ -97,11 +97,11 @@ fn shared_page() -> Option<*mut Page> {
     }
     if !existed {
         // SAFETY: a fresh section is all zeroes, and ours.
-        unsafe { fill_header(page) };
+        unsafe { fill_header(page, GetCurrentProcess(), GetCurrentProcessId()) };
         return Some(page);
     }
     // SAFETY: the view is as long as a page, and all its fields are plain data.
-    let checked = unsafe { (*page).check(GetCurrentProcessId(), process_created()) };
+    let checked = unsafe { (*page).check(GetCurrentProcessId(), created(GetCurrentProcess())) };
     checked.is_ok().then_some(page)
 }
 
@@ -116,41 +116,36 @@ fn private_page() -> *mut Page {
             PAGE_READWRITE,
         );
         if !memory.is_null() {
-            fill_header(memory.cast());
+            fill_header(memory.cast(), GetCurrentProcess(), GetCurrentProcessId());
         }
         memory.cast()
     }
 }
 
+/// Makes `page` that of the open process with the id `pid`.
+///
 /// # Safety
 /// `page` can be written, and nobody else uses it yet.
-unsafe fn fill_header(page: *mut Page) {
+pub(crate) unsafe fn fill_header(page: *mut Page, process: HANDLE, pid: u32) {
     // SAFETY: the caller's promise.
     unsafe {
         (*page).magic = MAGIC;
         (*page).version = VERSION;
         (*page).size = size_of::<Page>() as u32;
-        (*page).pid = GetCurrentProcessId();
-        (*page).process_created = process_created();
+        (*page).pid = pid;
+        (*page).process_created = created(process);
     }
 }
 
-fn process_created() -> u64 {
+/// When the process was created, as a `FILETIME`; 0 if the system does not tell.
+fn created(process: HANDLE) -> u64 {
     let zero = FILETIME {
         dwLowDateTime: 0,
         dwHighDateTime: 0,
     };
     let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
     // SAFETY: all four can be written.
-    unsafe {
-        GetProcessTimes(
-            GetCurrentProcess(),
-            &mut created,
-            &mut exited,
-            &mut kernel,
-            &mut user,
-        )
-    };
+    unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
     as_u64(created)
 }
 
@@ -178,7 +173,7 @@ pub(crate) fn no_options() -> &'static Options {
         present: AtomicU32::new(0),
         disable: 0,
         count: 0,
-        reserved: 0,
+        follow: 0,
         log: [0; PATH_UNITS],
         report: [0; PATH_UNITS],
     };
@@ -186,7 +181,7 @@ pub(crate) fn no_options() -> &'static Options {
 }
 
 /// What others read. None before the page is open.
-pub(crate) fn status() -> Option<&'static Status> {
+pub fn status() -> Option<&'static Status> {
     // SAFETY: as above. What is not atomic is written under the loader's lock, before what says that it is there.
     unsafe {
         PAGE.load(Ordering::Acquire)
@@ -203,6 +198,7 @@ pub(crate) fn counters(status: &'static Status) -> Counters {
         freed_blocks: &status.freed_blocks,
         freed_bytes: &status.freed_bytes,
         resized_blocks: &status.resized_blocks,
+        now_and_then: update_figures,
     }
 }
 
@@ -236,11 +232,16 @@ pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
     }
 }
 
-/// Adds a runtime that was taken over.
-pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) {
+/// How many runtimes the page tells of. Others can write to the page: it is not taken at its word.
+pub(crate) fn runtime_count(status: &Status) -> usize {
+    (status.runtime_count.load(Ordering::Acquire) as usize).min(status.runtimes.len())
+}
+
+/// Adds a runtime that was taken over. Returns the index of its entry, none if there is no room for it.
+pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize> {
     let page = PAGE.load(Ordering::Acquire);
-    let Some(status) = status() else { return };
-    let count = status.runtime_count.load(Ordering::Acquire) as usize;
+    let status = status()?;
+    let count = runtime_count(status);
     // A runtime that was unloaded and loaded again keeps its entry.
     let same = |runtime: &Runtime| {
         let known = until_nul(&runtime.path);
@@ -250,14 +251,17 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) {
         .iter()
         .position(same)
         .unwrap_or(count);
-    if index >= status.runtimes.len() {
-        return;
+    let runtime = status.runtimes.get(index)?;
+    let (mut name, mut path) = (runtime.name, runtime.path);
+    copy_wide(module.name(), &mut name);
+    copy_wide(module.path(), &mut path);
+    // SAFETY: the entry is only written under the loader's lock, and nobody in this process reads its text while it is.
+    unsafe {
+        let entry = &raw mut (*page).status.runtimes[index];
+        (&raw mut (*entry).name).write(name);
+        (&raw mut (*entry).path).write(path);
+        (&raw mut (*entry).version).write(FileVersion::of(module).unwrap_or_default().0);
     }
-    // SAFETY: the entry is only written under the loader's lock, and not read for its text while it is.
-    let runtime: &mut Runtime = unsafe { &mut (*page).status.runtimes[index] };
-    copy_wide(module.name(), &mut runtime.name);
-    copy_wide(module.path(), &mut runtime.path);
-    runtime.version = FileVersion::of(module).unwrap_or_default().0;
     runtime
         .functions
         .store(takeover.functions as u32, Ordering::Relaxed);
@@ -273,7 +277,8 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) {
     status.attached_at.store(now(), Ordering::Relaxed);
     status
         .runtime_count
-        .store(index as u32 + 1, Ordering::Release);
+        .store(count.max(index + 1) as u32, Ordering::Release);
+    Some(index)
 }
 
 /// Adds what the old heap of a runtime holds.

@@ -40,12 +40,14 @@ pub(crate) fn open(config: &Config) {
     }
 }
 
-/// Remembers what `takeover`, of the runtime that was added last, left alone.
-pub(crate) fn keep_skipped(takeover: &Takeover) {
-    let Some(status) = page::status() else { return };
-    let index = (status.runtime_count.load(Ordering::Acquire) as usize).saturating_sub(1);
+/// Remembers what `takeover`, of the runtime at `index` in the status page, left alone.
+pub(crate) fn keep_skipped(index: usize, takeover: &Takeover) {
     // SAFETY: the loader's lock is held.
     let list = unsafe { &mut *SKIPPED.0.get() };
+    // A runtime that was loaded before has told of these already.
+    if list.iter().flatten().any(|(known, _)| *known == index) {
+        return;
+    }
     for skipped in takeover.skipped() {
         let count = SKIPPED_COUNT.load(Ordering::Relaxed);
         if let Some(place) = list.get_mut(count) {
@@ -174,7 +176,7 @@ struct Runtimes<'a>(&'a Status);
 
 impl fmt::Display for Runtimes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.runtime_count.load(Ordering::Acquire) as usize;
+        let count = page::runtime_count(self.0);
         for (index, runtime) in self.0.runtimes[..count].iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
             write!(f, "{separator}\n    ")?;

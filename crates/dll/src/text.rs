@@ -57,6 +57,35 @@ pub(crate) fn until_nul(units: &[u16]) -> &[u16] {
     &units[..end]
 }
 
+/// Copies the path `path` with the number `number` before its extension: `report.json` becomes `report.42.json`. A path for which there is
+/// no room becomes an empty one.
+pub(crate) fn insert_number(path: &[u16], number: u32, to: &mut [u16]) {
+    let mut digits = Buffer::<16>::new();
+    // Writing into a buffer cannot fail, and no number is longer.
+    let _ = fmt::Write::write_fmt(&mut digits, format_args!(".{number}"));
+    let name = path
+        .iter()
+        .rposition(|&unit| unit == u16::from(b'\\') || unit == u16::from(b'/'))
+        .map_or(0, |at| at + 1);
+    let dot = path[name..]
+        .iter()
+        .rposition(|&unit| unit == u16::from(b'.'));
+    let (stem, extension) = path.split_at(dot.map_or(path.len(), |at| name + at));
+    if path.len() + digits.as_bytes().len() >= to.len() {
+        to[0] = 0;
+        return;
+    }
+    let digits = digits.as_bytes().iter().map(|&digit| digit.into());
+    let units = stem
+        .iter()
+        .copied()
+        .chain(digits)
+        .chain(extension.iter().copied());
+    for (place, unit) in to.iter_mut().zip(units.chain([0])) {
+        *place = unit;
+    }
+}
+
 /// Copies as much of `text` as leaves room for a NUL behind it.
 pub(crate) fn copy_wide(text: &[u16], to: &mut [u16]) {
     let count = text.len().min(to.len() - 1);

@@ -33,6 +33,21 @@ unsafe extern "system" {
         cookie: *mut *mut c_void,
     ) -> NTSTATUS;
     fn RtlDllShutdownInProgress() -> u8;
+    fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
+    fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;
+}
+
+/// Runs `action` with the loader's lock held: the loader gives notice of modules with a lock of its own, and a process that
+/// ends takes the loader's before it ends its other threads, which must not be in the middle of a takeover then.
+fn with_loader_lock(action: impl FnOnce()) {
+    let mut cookie = 0;
+    // SAFETY: the lock is released by the thread that took it; it may be taken more than once.
+    let locked = unsafe { LdrLockLoaderLock(0, core::ptr::null_mut(), &mut cookie) } == 0;
+    action();
+    if locked {
+        // SAFETY: as above.
+        unsafe { LdrUnlockLoaderLock(0, cookie) };
+    }
 }
 
 fn process_ends() -> bool {
@@ -72,7 +87,7 @@ unsafe extern "system" fn notified(
                     &*notification.path,
                 )
             };
-            attach::loaded_later(&module);
+            with_loader_lock(|| attach::loaded_later(&module));
         }
         // When the process ends, modules go without being freed, and the program's last frees still come.
         UNLOADED if !process_ends() && allograft_engine::unloaded(notification.base as usize) => {

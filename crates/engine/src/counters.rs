@@ -17,6 +17,8 @@ pub struct Counters {
     pub freed_bytes: &'static AtomicU64,
     /// Foreign blocks that were resized where they lay.
     pub resized_blocks: &'static AtomicU64,
+    /// Called now and then, while foreign blocks go: for what is too dear to be kept up to date with each.
+    pub now_and_then: fn(),
 }
 
 static COUNTERS: Once<Counters> = Once::new();
@@ -28,13 +30,18 @@ pub(crate) fn set(counters: Counters) {
 
 pub(crate) fn migrated(bytes: usize) {
     if let Some(counters) = COUNTERS.get() {
-        add(counters.migrated_blocks, counters.migrated_bytes, bytes);
+        add(
+            counters,
+            counters.migrated_blocks,
+            counters.migrated_bytes,
+            bytes,
+        );
     }
 }
 
 pub(crate) fn freed(bytes: usize) {
     if let Some(counters) = COUNTERS.get() {
-        add(counters.freed_blocks, counters.freed_bytes, bytes);
+        add(counters, counters.freed_blocks, counters.freed_bytes, bytes);
     }
 }
 
@@ -44,7 +51,13 @@ pub(crate) fn resized() {
     }
 }
 
-fn add(blocks: &AtomicU64, total: &AtomicU64, bytes: usize) {
-    blocks.fetch_add(1, Ordering::Relaxed);
+fn add(counters: &Counters, blocks: &AtomicU64, total: &AtomicU64, bytes: usize) {
+    /// Blocks from one call of [`Counters::now_and_then`] to the next.
+    const EVERY: u64 = 256;
+
+    let before = blocks.fetch_add(1, Ordering::Relaxed);
     total.fetch_add(bytes as u64, Ordering::Relaxed);
+    if before.is_multiple_of(EVERY) {
+        (counters.now_and_then)();
+    }
 }

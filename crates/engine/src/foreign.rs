@@ -3,7 +3,8 @@
 use core::ffi::c_void;
 
 use windows_sys::Win32::System::Memory::{
-    GetProcessHeap, HEAP_REALLOC_IN_PLACE_ONLY, HeapAlloc, HeapFree, HeapReAlloc, HeapSize,
+    GetProcessHeap, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY, HeapAlloc, HeapFree, HeapReAlloc,
+    HeapSize,
 };
 
 use crate::counters;
@@ -17,6 +18,13 @@ pub(crate) fn size(runtime: &Runtime, block: *const c_void) -> Option<usize> {
     // SAFETY: the heap is the runtime's; it validates the block as well as it did for the runtime itself.
     let size = unsafe { HeapSize(runtime.heap(), 0, block) };
     (size != usize::MAX).then_some(size)
+}
+
+/// A block of the old heap, for when it is too late for mimalloc. NULL if there is no memory.
+pub(crate) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_void {
+    let flags = if zeroed { HEAP_ZERO_MEMORY } else { 0 };
+    // SAFETY: the heap is the runtime's.
+    unsafe { HeapAlloc(runtime.heap(), flags, size) }
 }
 
 /// Frees the block. What the heap refuses becomes `errno`, as with the runtime's own `free`.

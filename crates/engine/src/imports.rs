@@ -13,8 +13,24 @@ pub(crate) fn imports_any(
     is_meant: impl Fn(usize) -> bool,
 ) -> bool {
     imports(module).is_some_and(|mut all| {
-        all.any(|(name, address)| names.contains(&name) && is_meant(address))
+        all.any(|import| names.contains(&import.name) && is_meant(import.address))
     })
+}
+
+/// The address of the word in which `module` keeps the address of the function that it imports as `name`.
+pub(crate) fn slot(module: &Module, name: &CStr) -> Option<usize> {
+    imports(module)?
+        .find(|import| import.name == name)
+        .map(|import| import.slot)
+}
+
+/// A function that is imported by name.
+struct Import {
+    name: &'static CStr,
+    /// The word that holds its address.
+    slot: usize,
+    /// What it was bound to.
+    address: usize,
 }
 
 /// An image in memory, read with checked offsets.
@@ -41,8 +57,8 @@ impl Image {
     }
 }
 
-/// All functions that the module imports by name, with the addresses that they were bound to. None if it imports nothing.
-fn imports(module: &Module) -> Option<impl Iterator<Item = (&'static CStr, usize)>> {
+/// All functions that the module imports by name. None if it imports nothing.
+fn imports(module: &Module) -> Option<impl Iterator<Item = Import>> {
     const NT_HEADERS: usize = 0x3C;
     const OPTIONAL_HEADER: usize = 24;
     const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") {
@@ -77,11 +93,7 @@ fn imports(module: &Module) -> Option<impl Iterator<Item = (&'static CStr, usize
 }
 
 /// The imports by name in one pair of tables; imports by ordinal have none.
-fn imports_in(
-    image: Image,
-    names: usize,
-    addresses: usize,
-) -> impl Iterator<Item = (&'static CStr, usize)> {
+fn imports_in(image: Image, names: usize, addresses: usize) -> impl Iterator<Item = Import> {
     const HINT: usize = 2;
     let word = size_of::<usize>();
     (0..)
@@ -89,8 +101,14 @@ fn imports_in(
             let thunk = image
                 .read::<usize>(names + index * word)
                 .filter(|&thunk| thunk != 0)?;
-            Some((thunk, image.read::<usize>(addresses + index * word)?))
+            Some((thunk, addresses + index * word))
         })
         .filter(|(thunk, _)| thunk.cast_signed() >= 0)
-        .filter_map(move |(thunk, address)| Some((image.name(thunk + HINT)?, address)))
+        .filter_map(move |(thunk, slot)| {
+            Some(Import {
+                name: image.name(thunk + HINT)?,
+                slot: image.base + slot,
+                address: image.read::<usize>(slot)?,
+            })
+        })
 }

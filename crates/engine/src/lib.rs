@@ -42,6 +42,14 @@ pub use version::FileVersion;
 /// [`Failure::NoHeap`] if the system has no memory for mimalloc.
 pub fn start(counters: Counters) -> Result<(), Failure> {
     counters::set(counters);
+    start_heap()
+}
+
+/// Starts mimalloc, for those who call it by name. [`start`] may come later.
+///
+/// # Errors
+/// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+pub fn start_heap() -> Result<(), Failure> {
     if allograft_heap::start(&contract::COLD_PATHS) {
         Ok(())
     } else {

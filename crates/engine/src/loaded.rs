@@ -80,6 +80,11 @@ impl Module {
         function.map(|function| function as *const c_void as usize)
     }
 
+    /// The address of the word through which it calls the function that it imports as `name`.
+    pub fn import_slot(&self, name: &CStr) -> Option<usize> {
+        crate::imports::slot(self, name)
+    }
+
     /// The handle by which the system's functions know it.
     pub fn handle(&self) -> HMODULE {
         self.base as HMODULE

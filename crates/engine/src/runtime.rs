@@ -184,7 +184,7 @@ impl Runtime {
         unsafe { *(self.errno)() }
     }
 
-    /// Reports an invalid parameter: the handler first, and then `errno`, as the runtime does it.
+    /// Reports an invalid parameter: `errno` first, and then the handler, as the runtime does it.
     pub(crate) fn invalid_parameter(&self) {
         self.set_errno(EINVAL);
         if let Some(report) = self.invalid_parameter {

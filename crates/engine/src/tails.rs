@@ -50,13 +50,17 @@ fn uses_recalloc(module: &Module, base: usize) -> bool {
 }
 
 fn keep_clean(base: usize) {
-    let mut first = true;
-    for runtime in slots::runtimes_of(base) {
-        first &= runtime.begin_to_keep_tails_clean();
-    }
-    if !first {
+    let mut states = slots::runtimes_of(base);
+    // The first state decides which of several threads does it.
+    if !states
+        .next()
+        .is_some_and(Runtime::begin_to_keep_tails_clean)
+    {
         return;
     }
+    states.for_each(|state| {
+        state.begin_to_keep_tails_clean();
+    });
     for relays in slots::relays_of(base) {
         // Where the system refuses, `_recalloc` is as exact as it was before: mimalloc's own.
         let _ = relays.retarget(&Windows, clean_entry_for);

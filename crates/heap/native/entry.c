@@ -37,7 +37,14 @@ HOT void clean_tail(void* p, size_t size, size_t usable) {
 #endif
 #define last_error  (*(volatile DWORD*)((uint8_t*)NtCurrentTeb() + LAST_ERROR_OFFSET))
 
+// A thread that mimalloc has been told the end of would begin anew, and never end again; and when the process ends, threads
+// that were killed may have held mimalloc's locks. What is still allocated then is the old heap's.
+HOT bool too_late_for_mimalloc(void) {
+  return mi_unlikely(_mi_theap_default() == &_mi_theap_empty) || mi_unlikely(allograft_process_ends());
+}
+
 static mi_decl_noinline void* allocate_generic(size_t size, bool zero, bool clean, unsigned crt) {
+  if (too_late_for_mimalloc()) return cold.allocate(size, zero, crt);
   const DWORD error = last_error;
   const size_t padded = (size < 16 ? 16 : size);
   void* const p = (zero ? mi_zalloc(padded) : mi_malloc(padded));
@@ -84,6 +91,7 @@ HOT void release(void* p, unsigned crt) {
 }
 
 static mi_decl_noinline void* move(void* p, size_t usable, size_t size, bool clean, unsigned crt) {
+  if (too_late_for_mimalloc()) return cold.reallocate(p, size, crt);
   const DWORD error = last_error;
   void* const moved = mi_malloc(size < 16 ? 16 : size);
   if (mi_unlikely(moved == NULL)) return cold.reallocate(p, size, crt);
@@ -112,9 +120,11 @@ HOT size_t usable_size(void* p, unsigned crt) {
 }
 
 static mi_decl_noinline void* allocate_aligned_generic(size_t size, size_t alignment, bool clean, unsigned crt) {
-  if (mi_likely(alignment != 0 && (alignment & (alignment - 1)) == 0 && size <= MI_MAX_ALLOC_SIZE / 2)) {
+  const bool valid = (alignment != 0 && (alignment & (alignment - 1)) == 0 && size <= MI_MAX_ALLOC_SIZE / 2);
+  if (mi_likely(valid && !too_late_for_mimalloc())) {
     const DWORD error = last_error;
-    void* const p = mi_malloc_aligned(size < 16 ? 16 : size, alignment);
+    const size_t padded = (size < 16 ? 16 : size);
+    void* const p = (alignment <= 16 ? mi_malloc(padded) : mi_malloc_aligned(padded, alignment));
     if (mi_likely(p != NULL)) {
       if (clean) clean_tail(p, size, mi_usable_size(p));
       last_error = error;
@@ -181,3 +191,6 @@ const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
 };
 
 #include "lifetime.c"
+#if defined(ALLOGRAFT_PUBLIC_API)
+#include "public_api.c"
+#endif

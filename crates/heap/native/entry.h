@@ -35,6 +35,9 @@ typedef struct allograft_figures_s {
   size_t threads;       // threads that have allocated and not ended (a count)
 } allograft_figures_t;
 
+// Whether the process is ending (Rust).
+bool allograft_process_ends(void);
+
 // The compiler drops every other function that nothing here calls: most of mimalloc's interface.
 #if defined(__clang__)
 #define VISIBLE
@@ -47,12 +50,16 @@ extern const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] VIS
 
 VISIBLE bool   allograft_heap_start(const allograft_cold_t* cold_paths);
 VISIBLE void   allograft_heap_thread_done(void);
+VISIBLE bool   allograft_heap_is_too_late(void);
 VISIBLE bool   allograft_heap_owns(const void* p);
 VISIBLE void*  allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset);
 VISIBLE size_t allograft_heap_usable_size_of_aligned(void* p);
 VISIBLE void   allograft_heap_free_aligned(void* p);
 VISIBLE void   allograft_heap_figures(allograft_figures_t* figures);
 VISIBLE void   allograft_heap_print_statistics(void);
+#if defined(ALLOGRAFT_PUBLIC_API)
+VISIBLE void   allograft_heap_redirected_by(bool (*says)(void));
+#endif
 
 VISIBLE void*  mi_malloc(size_t size);
 VISIBLE void*  mi_zalloc(size_t size);

@@ -5,18 +5,34 @@
 // TEB) to a later thread. So no thread is the main one: this identity is nobody's.
 #define NO_THREAD  ((mi_threadid_t)8)
 
+static bool prints_statistics(void) {
+  return mi_option_is_enabled(mi_option_show_stats) || mi_option_is_enabled(mi_option_verbose);
+}
+
 bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   cold = *cold_paths;
+  if (_mi_process_is_initialized) return true;
   tld_main.thread_id = NO_THREAD;
   // Set, not defaulted: the environment must not be able to take away what page_of relies on.
   mi_option_set(mi_option_pagemap_commit, 1);
+  mi_option_set(mi_option_max_vabits, 0);
   // The program's contract wants an answer at once when there is no memory; the environment may ask otherwise.
   mi_option_set_default(mi_option_retry_on_oom, 0);
   os_preloading = false;
   mi_process_init();
   _mi_thread_locals_init();
   _mi_options_post_init();
-  return _mi_page_map != NULL && mi_page_map_memid.initially_committed && mi_theap_is_initialized(_mi_theap_default());
+  if (prints_statistics()) {
+    // What the statistics are made of at process exit is looked up now, while a DLL can still be loaded.
+    size_t unused;
+    mi_process_info(&unused, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+  }
+  const bool has_slots = (mi_tls_raw_index_default != TLS_OUT_OF_INDEXES && mi_tls_raw_index_cached != TLS_OUT_OF_INDEXES);
+  return has_slots && _mi_page_map != NULL && mi_page_map_memid.initially_committed && mi_theap_is_initialized(_mi_theap_default());
+}
+
+bool allograft_heap_is_too_late(void) {
+  return too_late_for_mimalloc();
 }
 
 void allograft_heap_thread_done(void) {
@@ -62,7 +78,7 @@ void allograft_heap_figures(allograft_figures_t* figures) {
 
 // At process exit, if `MIMALLOC_SHOW_STATS` or `MIMALLOC_VERBOSE` asks for it.
 void allograft_heap_print_statistics(void) {
-  if (mi_option_is_enabled(mi_option_show_stats) || mi_option_is_enabled(mi_option_verbose)) {
+  if (prints_statistics()) {
     mi_subproc_stats_print_out(mi_subproc_main(), NULL, NULL);
   }
 }

@@ -44,10 +44,32 @@ long allograft_parse_long(const char* text, char** end, int base);
 DWORD allograft_get_option(LPCSTR name, LPSTR value, DWORD size);
 #define GetEnvironmentVariableA  allograft_get_option
 
-// Functions of mimalloc's public interface that nothing here calls, and which would need a C runtime.
-#define getenv(name)    ((void)(name), (char*)NULL)
-#define _wgetenv(name)  ((void)(name), (wchar_t*)NULL)
-#define wcslen(text)    ((void)(text), (size_t)0)
-#define free(block)     ((void)(block))
+#define wcslen(text)  allograft_wcslen(text)
+static inline size_t allograft_wcslen(const wchar_t* text) {
+  size_t length = 0;
+  while (text[length] != 0) length++;
+  return length;
+}
+
+#if defined(ALLOGRAFT_PUBLIC_API)
+// All of mimalloc's public interface is kept and exported. Only the declarations are read as a shared library's: the sources
+// would else expect another module to do the redirection.
+#define MI_SHARED_LIB
+#define MI_SHARED_LIB_EXPORT
+#include "mimalloc.h"
+#include "mimalloc-stats.h"
+#undef MI_SHARED_LIB
+#undef MI_SHARED_LIB_EXPORT
+#define free(block)  mi_free(block)
+// public_api.c answers what mimalloc would ask a redirection module, and has its own of the two that ask a C runtime.
+#define MI_PRIM_HAS_ALLOCATOR_INIT  1
+#define mi_dupenv_s   allograft_unused_dupenv_s
+#define mi_wdupenv_s  allograft_unused_wdupenv_s
+#else
+// Functions of mimalloc's public interface that nothing here calls, and which would need a C runtime or more of the system.
+#define free(block)  ((void)(block))
 #undef GetFullPathNameA
 #define GetFullPathNameA(name, size, buffer, part)  ((void)(name), (DWORD)0)
+#endif
+#define getenv(name)    ((void)(name), (char*)NULL)
+#define _wgetenv(name)  ((void)(name), (wchar_t*)NULL)

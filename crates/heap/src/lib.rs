@@ -9,9 +9,16 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg(windows)]
 
+#[cfg(feature = "own")]
 mod emulated_tls;
+mod ending;
+mod interface;
 #[cfg(any(test, feature = "freestanding"))]
 mod memory;
+#[cfg(feature = "own")]
+mod native;
+#[cfg(not(feature = "own"))]
+#[path = "borrowed.rs"]
 mod native;
 pub mod options;
 mod privileges;
@@ -20,9 +27,10 @@ mod text;
 
 use core::ffi::c_void;
 
-pub use native::{ColdPaths, Entries, Figures, RUNTIMES};
+pub use interface::{ColdPaths, Entries, Figures, RUNTIMES};
+pub use native::{serve, tell_redirected};
 
-/// Starts mimalloc. Call it once, from any thread, before any other function of this crate.
+/// Starts mimalloc. Call it once, from any thread, before any other function of this crate; a later call changes nothing but `cold`.
 ///
 /// False if the system gives not even the memory for mimalloc's page map.
 pub fn start(cold: &ColdPaths) -> bool {
@@ -35,7 +43,8 @@ pub fn start(cold: &ColdPaths) -> bool {
 /// With `clean_tails`, every block is zero behind the size that was asked for, which `_recalloc` needs to be right and
 /// `malloc` pays for.
 pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
-    // SAFETY: the tables are constant data of the C side.
+    // SAFETY: the tables are constant data of the C side, where there is one.
+    #[allow(unused_unsafe, reason = "borrowed.rs has its tables in Rust")]
     unsafe {
         if clean_tails {
             &native::allograft_clean_entries[runtime]
@@ -49,6 +58,13 @@ pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
 pub fn thread_done() {
     // SAFETY: has no preconditions after `start`, and does nothing for a thread that never allocated.
     unsafe { native::allograft_heap_thread_done() }
+}
+
+/// Whether the calling thread, or the process, is past the point up to which mimalloc may allocate: the thread has been through
+/// [`thread_done`], or the process ends and its other threads were killed. What is allocated then is somebody else's to give.
+pub fn is_too_late() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { native::allograft_heap_is_too_late() }
 }
 
 /// Whether `block` lies in memory of mimalloc's. Right for every pointer, never a fault.
@@ -144,6 +160,13 @@ pub fn figures() -> Figures {
 pub fn print_statistics() {
     // SAFETY: has no preconditions after `start`.
     unsafe { native::allograft_heap_print_statistics() }
+}
+
+/// Has `says` answer for mimalloc's `mi_is_redirected()`; until then the answer is no.
+#[cfg(feature = "public-api")]
+pub fn redirected_by(says: extern "C" fn() -> bool) {
+    // SAFETY: the function lives as long as the module.
+    unsafe { native::allograft_heap_redirected_by(says) }
 }
 
 /// C runtimes align to 16 bytes whatever the size; mimalloc aligns a block of 8 bytes to 8.

@@ -102,8 +102,8 @@ pub struct Options {
     pub disable: u32,
     /// 1 asks to count the blocks of the old heap, which takes time for each block.
     pub count: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// 1 asks to give the module to the programs that the program starts.
+    pub follow: u32,
     /// Path of the log file, NUL-terminated; empty for none.
     pub log: [u16; PATH_UNITS],
     /// Path of the report file, NUL-terminated; empty for none.

@@ -72,6 +72,9 @@ fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
         return null_mut();
     };
     with_new_handler(runtime, request, || {
+        if allograft_heap::is_too_late() {
+            return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);
+        }
         let block = allograft_heap::allocate_aligned(size, layout.alignment, layout.offset);
         if block.is_null() && layout.offset != 0 {
             return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);

@@ -12,6 +12,7 @@ mod strings;
 use core::ffi::c_void;
 
 use allograft_heap::{ColdPaths, RUNTIMES};
+use windows_sys::Win32::Foundation::{ERROR_NOT_ENOUGH_MEMORY, GetLastError, SetLastError};
 
 use crate::functions::Function;
 use crate::runtime::{ENOMEM, LARGEST_REQUEST, Runtime};
@@ -78,26 +79,33 @@ fn with_new_handler(
     attempt: impl Fn() -> *mut c_void,
 ) -> *mut c_void {
     if request <= LARGEST_REQUEST {
+        let before = last_error();
         loop {
             let block = attempt();
             if !block.is_null() {
+                set_last_error(before);
                 return block;
             }
             if !runtime.new_handler_says_again(request) {
                 break;
             }
         }
-        out_of_memory_says_the_system();
+        // What a heap of the system leaves when it has no memory.
+        set_last_error(ERROR_NOT_ENOUGH_MEMORY);
     }
     runtime.set_errno(ENOMEM);
     core::ptr::null_mut()
 }
 
-/// The last error that a heap of the system leaves when it has no memory.
-fn out_of_memory_says_the_system() {
-    use windows_sys::Win32::Foundation::{ERROR_NOT_ENOUGH_MEMORY, SetLastError};
+/// The calling thread's last error of the system, which a successful call leaves alone.
+fn last_error() -> u32 {
     // SAFETY: has no preconditions.
-    unsafe { SetLastError(ERROR_NOT_ENOUGH_MEMORY) };
+    unsafe { GetLastError() }
+}
+
+fn set_last_error(code: u32) {
+    // SAFETY: has no preconditions.
+    unsafe { SetLastError(code) };
 }
 
 /// `count * size`, unless it is more than a runtime asks its heap for. Then the call fails.

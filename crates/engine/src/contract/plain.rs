@@ -54,6 +54,9 @@ pub(super) unsafe extern "C" fn usable_size_for(block: *mut c_void, slot: c_uint
 /// A block of `size` bytes, or the failure that the program expects.
 pub(super) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_void {
     with_new_handler(runtime, size, || {
+        if allograft_heap::is_too_late() {
+            return foreign::allocate(runtime, size, zeroed);
+        }
         let block = if zeroed {
             allograft_heap::allocate_zeroed(size)
         } else {
@@ -81,6 +84,16 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
             let usable = allograft_heap::usable_size(block);
             if size <= usable && size >= usable / 2 {
                 return tails::tidy(runtime, block, size);
+            }
+            if size <= usable {
+                // A block never fails to shrink: without memory for a smaller one it stays where it is.
+                let smaller = allograft_heap::allocate(size);
+                if smaller.is_null() {
+                    return tails::tidy(runtime, block, size);
+                }
+                core::ptr::copy_nonoverlapping(block.cast::<u8>(), smaller.cast::<u8>(), size);
+                allograft_heap::free(block);
+                return tails::tidy(runtime, smaller, size);
             }
             let moved = allocate(runtime, size, false);
             if !moved.is_null() {

@@ -1,0 +1,15 @@
+//! Whether the process is ending: the loader has killed all threads but one, and calls the DLLs for the last time.
+
+crate::c_symbol!("allograft_process_ends", process_ends);
+
+// Exported since Windows XP, and in no import library.
+#[link(name = "ntdll", kind = "raw-dylib")]
+unsafe extern "system" {
+    fn RtlDllShutdownInProgress() -> u8;
+}
+
+/// Called by the C side too, off the hot path.
+pub(crate) extern "C" fn process_ends() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { RtlDllShutdownInProgress() != 0 }
+}

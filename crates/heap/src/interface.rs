@@ -1,0 +1,59 @@
+//! What the entries and their owner tell each other, as `native/entry.h` declares it.
+
+use core::ffi::{c_uint, c_void};
+
+/// How many C runtimes can be taken over at once: `ALLOGRAFT_RUNTIMES`.
+pub const RUNTIMES: usize = 8;
+
+/// What the hot entries leave to their owner. The last argument of each is the number of the C runtime that was called.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ColdPaths {
+    /// mimalloc had no memory, or the size is one that no heap has; the second argument asks for zeroes.
+    pub allocate: extern "C" fn(usize, bool, c_uint) -> *mut c_void,
+    /// The block is NULL or foreign, the size is 0, or there was no memory.
+    pub reallocate: unsafe extern "C" fn(*mut c_void, usize, c_uint) -> *mut c_void,
+    /// The block is NULL or foreign.
+    pub release: unsafe extern "C" fn(*mut c_void, c_uint),
+    /// The block is NULL or foreign.
+    pub usable_size: unsafe extern "C" fn(*mut c_void, c_uint) -> usize,
+    /// The alignment (the second argument) is no power of two, or there was no memory.
+    pub allocate_aligned: extern "C" fn(usize, usize, c_uint) -> *mut c_void,
+    /// The block is NULL or foreign.
+    pub release_aligned: unsafe extern "C" fn(*mut c_void, c_uint),
+}
+
+/// The hot entries of one C runtime, each with the signature of the function that it replaces.
+#[repr(C)]
+pub struct Entries {
+    /// `malloc`
+    pub malloc: unsafe extern "C" fn(usize) -> *mut c_void,
+    /// `calloc`
+    pub calloc: unsafe extern "C" fn(usize, usize) -> *mut c_void,
+    /// `realloc`
+    pub realloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    /// `free`
+    pub free: unsafe extern "C" fn(*mut c_void),
+    /// `_msize`
+    pub msize: unsafe extern "C" fn(*mut c_void) -> usize,
+    /// `_aligned_malloc`
+    pub aligned_malloc: unsafe extern "C" fn(usize, usize) -> *mut c_void,
+    /// `_aligned_free`
+    pub aligned_free: unsafe extern "C" fn(*mut c_void),
+}
+
+/// mimalloc's own figures, in bytes where not said otherwise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Memory that mimalloc has committed.
+    pub committed: usize,
+    /// The most that it had.
+    pub committed_peak: usize,
+    /// Address space that it has reserved.
+    pub reserved: usize,
+    /// The most that it had.
+    pub reserved_peak: usize,
+    /// Threads that have allocated and not ended (a count).
+    pub threads: usize,
+}
