@@ -1,6 +1,6 @@
 // build: args -fno-builtin
 /* Eight threads at full speed, and one that keeps starting threads which work for a moment and end, while the harness loads the
- * module as often and in whatever way it likes. Goes on for a while after that. Arguments: seed, milliseconds to go on. */
+ * module as often, by whatever name and in whatever way it likes. Goes on for a while after that. Arguments: seed, milliseconds to go on. */
 
 #include "traffic.h"
 
@@ -59,7 +59,6 @@ int main(int count, char **arguments) {
     }
     threads[WORKERS] = CreateThread(NULL, 0, keep_starting, NULL, 0, NULL);
     meet_harness();
-    CHECK(taken_over(), "the module has not taken over");
     Sleep(go_on);
     stop = true;
     DWORD waited = WaitForMultipleObjects(WORKERS + 1, threads, TRUE, LIMIT);

@@ -8,15 +8,19 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::layout::{self, WINDOWS};
+use crate::mimalloc::Mimalloc;
 use crate::setup::{Environment, Rust};
 use crate::stage::{Crt, Real, Stage};
-use crate::{programs, step};
+use crate::{programs, redirect, step};
 
 /// The package of the module.
 pub const MODULE_PACKAGE: &str = "allograft-dll";
 
 /// The package of the launcher.
 pub const LAUNCHER_PACKAGE: &str = "allograft-cli";
+
+/// The package of the example with Rust and C++ in it.
+const EXAMPLE_PACKAGE: &str = "rust-and-cpp";
 
 /// Which module is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +34,8 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// The module's cargo features that make it.
-    fn features(self) -> Vec<String> {
+    /// The cargo features of `package`, one of the DLLs, that make it.
+    fn features(self, package: &str) -> Vec<String> {
         [
             (self.debug, "debug"),
             (self.avx2, "avx2"),
@@ -39,7 +43,7 @@ impl Variant {
         ]
         .into_iter()
         .filter(|(wanted, _)| *wanted)
-        .map(|(_, feature)| format!("{MODULE_PACKAGE}/{feature}"))
+        .map(|(_, feature)| format!("{package}/{feature}"))
         .collect()
     }
 }
@@ -61,7 +65,7 @@ pub struct Built {
     pub launcher: PathBuf,
 }
 
-/// Builds the module, the launcher and the test programs, lays them on the stage and describes it for the scenarios.
+/// Builds the DLLs, the launcher and the test programs, lays them on the stage and describes it for the scenarios.
 pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Result<Stage> {
     let built = windows(environment.rust, variant, output)?;
     let bin = layout::stage().join("bin");
@@ -69,6 +73,8 @@ pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Res
     put(&built.module, &bin.join("allograft.dll"))?;
     put(&built.launcher, &bin.join("allograft.exe"))?;
     let programs = layout::stage().join("programs");
+    stage_mimalloc(environment, variant, output, &programs)?;
+    stage_example(environment.rust, variant, output, &programs)?;
     programs::build(
         &environment.zig,
         &layout::root().join("tests/programs"),
@@ -77,6 +83,38 @@ pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Res
     let stage = described(environment, bin, programs);
     stage.write()?;
     Ok(stage)
+}
+
+/// Lays on the stage what the programs need that link with `mimalloc.dll`, the DLL beside them; and an unmodified one with our
+/// redirection module.
+fn stage_mimalloc(
+    environment: &Environment,
+    variant: Variant,
+    output: Output,
+    programs: &Path,
+) -> Result<()> {
+    let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
+    let redirect = redirect::build(environment.rust, variant, output)?;
+    redirect::lay_out_kit(
+        &environment.zig,
+        &mimalloc,
+        &redirect,
+        &layout::stage().join("redirected"),
+    )?;
+    let library = layout::stage().join("lib");
+    for folder in [programs, &library] {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    put(&mimalloc.dll, &programs.join("mimalloc.dll"))?;
+    put(&mimalloc.import_library, &library.join("libmimalloc.dll.a"))?;
+    mimalloc.copy_headers(&layout::stage().join("include"))
+}
+
+/// Lays the example with Rust and C++ in it beside the test programs.
+fn stage_example(rust: Rust, variant: Variant, output: Output, programs: &Path) -> Result<()> {
+    let messages = packages(rust, variant, output, &[EXAMPLE_PACKAGE], None)?;
+    let example = artifact(&messages, EXAMPLE_PACKAGE, "rust-and-cpp.exe")?;
+    put(&example, &programs.join("rust-and-cpp.exe"))
 }
 
 fn described(environment: &Environment, bin: PathBuf, programs: PathBuf) -> Stage {
@@ -100,17 +138,33 @@ fn described(environment: &Environment, bin: PathBuf, programs: PathBuf) -> Stag
 
 /// Builds the module and the launcher.
 pub fn windows(rust: Rust, variant: Variant, output: Output) -> Result<Built> {
+    let messages = packages(
+        rust,
+        variant,
+        output,
+        &[MODULE_PACKAGE, LAUNCHER_PACKAGE],
+        Some(MODULE_PACKAGE),
+    )?;
+    Ok(Built {
+        module: artifact(&messages, MODULE_PACKAGE, "allograft.dll")?,
+        launcher: artifact(&messages, LAUNCHER_PACKAGE, "allograft.exe")?,
+    })
+}
+
+/// Builds packages for Windows, with the features of the variant for `varied`, if one of them has these. Returns what cargo says of it for programs.
+pub fn packages(
+    rust: Rust,
+    variant: Variant,
+    output: Output,
+    packages: &[&str],
+    varied: Option<&str>,
+) -> Result<Vec<Value>> {
     let mut cargo = layout::cargo();
     rust.apply(&mut cargo);
-    cargo.args([
-        "build",
-        "--target",
-        WINDOWS,
-        "--package",
-        MODULE_PACKAGE,
-        "--package",
-        LAUNCHER_PACKAGE,
-    ]);
+    cargo.args(["build", "--target", WINDOWS]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
     cargo.arg("--message-format=json-render-diagnostics");
     if !variant.debug {
         cargo.arg("--release");
@@ -118,14 +172,10 @@ pub fn windows(rust: Rust, variant: Variant, output: Output) -> Result<Built> {
     if output == Output::Quiet {
         cargo.arg("--quiet");
     }
-    for feature in variant.features() {
+    for feature in varied.map_or_else(Vec::new, |package| variant.features(package)) {
         cargo.args(["--features", &feature]);
     }
-    let messages = messages_of(&mut cargo)?;
-    Ok(Built {
-        module: artifact(&messages, MODULE_PACKAGE, "allograft.dll")?,
-        launcher: artifact(&messages, LAUNCHER_PACKAGE, "allograft.exe")?,
-    })
+    messages_of(&mut cargo)
 }
 
 /// Runs cargo with its standard error shown, and returns the messages that it prints for programs.
@@ -145,7 +195,7 @@ fn messages_of(cargo: &mut Command) -> Result<Vec<Value>> {
 }
 
 /// The path of the file `name` among those that cargo says it made.
-fn artifact(messages: &[Value], package: &str, name: &str) -> Result<PathBuf> {
+pub fn artifact(messages: &[Value], package: &str, name: &str) -> Result<PathBuf> {
     messages
         .iter()
         .filter_map(|message| message["filenames"].as_array())
@@ -169,14 +219,14 @@ mod tests {
 
     #[test]
     fn a_variant_is_the_modules_features() {
-        assert!(Variant::default().features().is_empty());
+        assert!(Variant::default().features(MODULE_PACKAGE).is_empty());
         let variant = Variant {
             debug: false,
             avx2: true,
             secure: true,
         };
         assert_eq!(
-            variant.features(),
+            variant.features(MODULE_PACKAGE),
             ["allograft-dll/avx2", "allograft-dll/secure"]
         );
     }

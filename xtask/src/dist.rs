@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use crate::compile::{self, Output, Variant};
 use crate::crt;
 use crate::layout;
+use crate::mimalloc::Mimalloc;
+use crate::redirect;
 use crate::setup::{self, sha256_of};
 use crate::step::{self, Step};
 use licences::Linked;
@@ -51,9 +53,42 @@ pub fn run(output: Option<&Path>) -> Result<()> {
     )?;
     copy(&ordinary.module, &folder.join("allograft.dll"))?;
     copy(&ordinary.launcher, &folder.join("allograft.exe"))?;
+    let step = Step::begin("dist: building mimalloc.dll");
+    lay_out_mimalloc(&environment, &folder, &linked.version)?;
+    step.done();
     write_sums(&folder)?;
     step::say(&format!("laid out: {}", folder.display()));
     Ok(())
+}
+
+/// `mimalloc.dll`, what programs that link with it are built with, and the module for those that have a `mimalloc.dll` already.
+fn lay_out_mimalloc(environment: &setup::Environment, folder: &Path, version: &str) -> Result<()> {
+    let mimalloc = Mimalloc::build(environment.rust, Variant::default(), Output::Quiet)?;
+    copy(&mimalloc.dll, &folder.join("mimalloc.dll"))?;
+    copy(
+        &mimalloc.import_library,
+        &folder.join("lib/libmimalloc.dll.a"),
+    )?;
+    mimalloc.write_msvc_library(&environment.zig, &folder.join("lib/mimalloc.dll.lib"))?;
+    mimalloc.copy_headers(&folder.join("include"))?;
+    let redirect = redirect::build(environment.rust, Variant::default(), Output::Quiet)?;
+    copy(&redirect, &folder.join("mimalloc-redirect.dll"))?;
+    for (file, to) in [
+        ("allograft-config.cmake", "lib/cmake/allograft"),
+        ("allograft-config-version.cmake", "lib/cmake/allograft"),
+        ("allograft.pc", "lib/pkgconfig"),
+    ] {
+        fill_in(file, version, &folder.join(to).join(file))?;
+    }
+    Ok(())
+}
+
+/// Copies a file of `xtask/packaging` with the version filled in.
+fn fill_in(file: &str, version: &str, to: &Path) -> Result<()> {
+    copy(&layout::own("packaging").join(file), to)?;
+    let text = fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
+    fs::write(to, text.replace("@VERSION@", version))
+        .with_context(|| format!("writing {}", to.display()))
 }
 
 fn build(environment: &setup::Environment, what: &str, variant: Variant) -> Result<compile::Built> {

@@ -171,6 +171,8 @@ impl Program {
             ])
             .args(["-Wall", "-Wextra", "-Werror", "-I"])
             .arg(layout::root().join("include"))
+            .arg("-I")
+            .arg(layout::stage().join("include"))
             .arg(&self.source);
         if self.shared {
             command.arg("-shared");
@@ -178,6 +180,8 @@ impl Program {
         command
             .arg("-L")
             .arg(folder)
+            .arg("-L")
+            .arg(layout::stage().join("lib"))
             .args(&self.flags)
             .arg("-o")
             .arg(self.output(folder));

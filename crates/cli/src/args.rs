@@ -4,7 +4,7 @@ use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
 use allograft_status::MIMALLOC_VERSION;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -74,6 +74,11 @@ pub enum Command {
     /// during the takeover; if that fails it runs on as before.
     #[command(after_long_help = INJECT_MANUAL)]
     Inject(InjectArgs),
+    /// Show what the module does in running programs.
+    ///
+    /// Says what was taken over and when, what has become of the old heap's blocks since, and how much memory mimalloc holds.
+    #[command(after_long_help = STATUS_MANUAL)]
+    Status(StatusArgs),
     /// Make a program load mimalloc by itself.
     ///
     /// Puts the module first in the import table of programs and DLLs, or takes it out again.
@@ -107,6 +112,9 @@ pub struct ModuleArgs {
     /// Count the blocks of the old heap at the takeover: it is said, and in the report; takes time for each block
     #[arg(long)]
     pub count: bool,
+    /// Give the module to the programs that the program starts, and to those that they start
+    #[arg(long)]
+    pub follow_children: bool,
 }
 
 /// Arguments of `allograft run`.
@@ -134,8 +142,10 @@ The program is looked for as given; a bare name in the current folder, then in
 the folders of PATH. `.exe` may be left off. Batch files are refused: name the
 program that they start.
 
-Programs started by the program do not get the module. Ending allograft from
-outside does not end the program.
+Programs started by the program get the module with --follow-children, except
+those of 32 bits and those that another process starts for it (services,
+elevation); each writes a report of its own, with its process id before the
+extension. Ending allograft from outside does not end the program.
 
 Examples:
       allograft run -- z3.exe -smt2 problem.smt2
@@ -187,6 +197,42 @@ Exit codes:
   0    taken over; or it was already, which is said
   125  it was not; one line on standard error says why, and the program runs on
        as before";
+
+/// Arguments of `allograft status`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["pid", "all"])))]
+pub struct StatusArgs {
+    /// The process with this id
+    #[arg(long, value_name = "N")]
+    pub pid: Option<u32>,
+    /// Every process of this session that has the module
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON: an object for one process, an array for all
+    #[arg(long)]
+    pub json: bool,
+    /// Show it again every second, until the process ends
+    #[arg(long)]
+    pub watch: bool,
+}
+
+const STATUS_MANUAL: &str = "\
+Blocks that the program got from its old heap before the takeover move to
+mimalloc when it reallocates them. How many there were is known if they were
+counted at the takeover (--count of run and inject, or ALLOGRAFT_COUNT=1); a bar
+shows what is left. All blocks of that heap are counted, some of which belong to
+Windows and stay. mimalloc's figures are as of the last time that the program
+ended a thread or went through some hundred old blocks.
+
+Examples:
+      allograft status --all
+      allograft status --pid 4711 --watch
+      allograft status --pid 4711 --json
+
+Exit codes:
+  0    the state was printed
+  125  there is no module in the process, or its word cannot be trusted; one line
+       on standard error says which";
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
     let number: u32 = text.parse().map_err(|_| {
@@ -270,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_manual_has_examples() {
-        for command in ["run", "inject"] {
+        for command in ["run", "inject", "status"] {
             let manual = Cli::try_parse_from(["allograft", command, "--help"]).unwrap_err();
             let text = manual.render().to_string();
             assert!(text.contains(&format!("allograft {command} --")), "{text}");

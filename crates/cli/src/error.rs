@@ -93,6 +93,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// What the module does in the process cannot be told.
+    #[error("no status of {process}: {reason}")]
+    NoStatus {
+        /// The process, as text for a person.
+        process: String,
+        /// Why not.
+        reason: String,
+    },
     /// The attempt was made, and the program runs on its own heap.
     #[error("{process} was not taken over and keeps running untouched: {reason}")]
     NotTakenOver {

@@ -15,6 +15,8 @@ mod diagnosis;
 mod outcome;
 #[cfg(any(windows, test))]
 mod search_path;
+#[cfg(any(windows, test))]
+mod status;
 
 #[cfg(windows)]
 mod inject;
@@ -54,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<u32, Error> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Inject(args) => inject::inject(&args),
+        Command::Status(args) => status::run(&args),
         Command::Patch(args) => patch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),
@@ -66,6 +69,7 @@ fn dispatch(cli: Cli) -> Result<u32, Error> {
     match cli.command {
         Command::Run(_) => Err(Error::NeedsWindows { command: "run" }),
         Command::Inject(_) => Err(Error::NeedsWindows { command: "inject" }),
+        Command::Status(_) => Err(Error::NeedsWindows { command: "status" }),
         Command::Patch(args) => patch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),
@@ -115,6 +119,8 @@ mod tests {
             &["allograft", "inject"],
             &["allograft", "inject", "--pid", "x"],
             &["allograft", "inject", "--pid", "1", "--name", "a"],
+            &["allograft", "status"],
+            &["allograft", "status", "--pid", "1", "--all"],
             &["allograft", "frobnicate"],
             &["allograft", "run", "--late", "-1", "--", "a"],
         ] {

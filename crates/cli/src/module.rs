@@ -21,6 +21,8 @@ pub struct Request {
     pub report: Vec<u16>,
     /// Whether to count the blocks of the old heap.
     pub count: bool,
+    /// Whether the programs that the program starts get the module too.
+    pub follow: bool,
 }
 
 impl Request {
@@ -45,6 +47,7 @@ impl Request {
             log: option("the log file", args.log.as_deref())?,
             report: option("the report file", args.report.as_deref())?,
             count: args.count,
+            follow: args.follow_children,
         })
     }
 }

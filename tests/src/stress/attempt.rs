@@ -93,9 +93,11 @@ impl Injector {
             launcher = launcher.arg("--module").path_arg(module);
         }
         let run = launcher.run();
-        // A report that is half written when the program is killed is no report.
-        let report = Report::read(&path).ok();
-        Injection { run, report }
+        Injection {
+            run,
+            // A report that is half written when the program is killed is no report.
+            report: Report::read(&path).ok(),
+        }
     }
 
     /// A copy of the module under the name `name`, in `folder`.

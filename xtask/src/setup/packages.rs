@@ -22,6 +22,11 @@ const MINGW: Need = Need {
     purpose: "compiles the C part of the module and links Windows code (x86_64-w64-mingw32-gcc)",
 };
 
+const MINGW_CPP: Need = Need {
+    package: "g++-mingw-w64-x86-64-win32",
+    purpose: "compiles the C++ library of an example (x86_64-w64-mingw32-g++)",
+};
+
 const WINE: Need = Need {
     package: "wine64",
     purpose: "runs Windows programs (wine64, wineserver)",
@@ -56,6 +61,9 @@ pub fn missing() -> Vec<Need> {
     let mut missing = Vec::new();
     if layout::in_path("x86_64-w64-mingw32-gcc").is_none() {
         missing.push(MINGW);
+    }
+    if layout::in_path("x86_64-w64-mingw32-g++").is_none() {
+        missing.push(MINGW_CPP);
     }
     if !cfg!(windows) && Wine::find().is_none() {
         missing.push(WINE);

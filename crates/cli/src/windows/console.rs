@@ -3,7 +3,10 @@
 use super::last_error;
 use crate::error::Error;
 use windows_sys::Win32::Foundation::{FALSE, TRUE};
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+use windows_sys::Win32::System::Console::{
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode,
+    GetStdHandle, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode,
+};
 use windows_sys::core::BOOL;
 
 /// From now on Ctrl+C and Ctrl+Break do nothing to this process. They reach every process of the console, so the program
@@ -21,5 +24,16 @@ pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
     match unsafe { SetConsoleCtrlHandler(Some(swallow), TRUE) } {
         FALSE => Err(last_error("leave Ctrl+C to the program")),
         _ => Ok(()),
+    }
+}
+
+/// Whether standard output is a terminal that moves its cursor by escape sequences; asks it to.
+pub fn understands_cursor_movements() -> bool {
+    let mut mode = 0;
+    // SAFETY: both take any handle, and refuse those that are no console's.
+    unsafe {
+        let output = GetStdHandle(STD_OUTPUT_HANDLE);
+        GetConsoleMode(output, &mut mode) != FALSE
+            && SetConsoleMode(output, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING) != FALSE
     }
 }

@@ -20,8 +20,9 @@ use windows_sys::Win32::System::SystemInformation::{
 };
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcessId, GetExitCodeProcess, GetProcessTimes, IsWow64Process2, OpenProcess,
-    PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, PROCESS_SYNCHRONIZE,
-    PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE, QueryFullProcessImageNameW,
+    PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_VM_OPERATION, PROCESS_VM_READ,
+    PROCESS_VM_WRITE, QueryFullProcessImageNameW,
 };
 
 /// What loading a module into a process takes.
@@ -50,8 +51,21 @@ impl Process {
     ///
     /// If there is no such process, or this user may not.
     pub fn open(pid: u32) -> Result<Process, Error> {
+        Process::with_rights(RIGHTS, pid)
+    }
+
+    /// Opens the process `pid` only to see what it is and when it ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Process::open`].
+    pub fn observed(pid: u32) -> Result<Process, Error> {
+        Process::with_rights(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, pid)
+    }
+
+    fn with_rights(rights: u32, pid: u32) -> Result<Process, Error> {
         // SAFETY: no memory is handed over.
-        let handle = unsafe { OpenProcess(RIGHTS, FALSE, pid) };
+        let handle = unsafe { OpenProcess(rights, FALSE, pid) };
         if !handle.is_null() {
             // SAFETY: the handle was just opened, and nobody else has it.
             let handle = unsafe { OwnedHandle::from_raw_handle(handle) };

@@ -32,6 +32,17 @@ pub fn find(name: &str) -> Result<u32, Error> {
     }
 }
 
+/// The ids of all processes there are now, in order.
+///
+/// # Errors
+///
+/// If the system does not list them.
+pub fn pids() -> Result<Vec<u32>, Error> {
+    let mut pids: Vec<u32> = all()?.into_iter().map(|(pid, _)| pid).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
 fn is_called(file: &str, name: &str) -> bool {
     let file = file.to_lowercase();
     let name = name.to_lowercase();

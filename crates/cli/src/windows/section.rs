@@ -6,16 +6,18 @@ use super::security::Descriptor;
 use crate::error::Error;
 use crate::module::Request;
 use crate::outcome::Outcome;
-use allograft_status::{MAGIC, Page, VERSION, section_name};
+use allograft_status::{MAGIC, Page, Rejected, State, VERSION, section_name};
 use std::mem::MaybeUninit;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Release};
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Foundation::{
+    ERROR_FILE_NOT_FOUND, FALSE, GetLastError, HANDLE, INVALID_HANDLE_VALUE,
+};
 use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
-    PAGE_READWRITE, UnmapViewOfFile,
+    CreateFileMappingW, FILE_MAP, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_MAPPED_VIEW_ADDRESS,
+    MapViewOfFile, OpenFileMappingW, PAGE_READWRITE, UnmapViewOfFile,
 };
 
 /// The status page, mapped. It lives as long as somebody holds it: this, or the module.
@@ -76,6 +78,7 @@ impl Section {
             let report = (&raw mut (*page).options.report).cast::<u16>();
             ptr::copy_nonoverlapping(request.report.as_ptr(), report, request.report.len());
             (&raw mut (*page).options.count).write_volatile(request.count.into());
+            (&raw mut (*page).options.follow).write_volatile(request.follow.into());
             (*page).options.present.store(1, Release);
         }
     }
@@ -96,6 +99,40 @@ impl Section {
             ptr::copy_nonoverlapping(page, copy.as_mut_ptr(), 1);
             copy.assume_init()
         }
+    }
+}
+
+/// A copy of the page of `process`, without a trace in the process; none if it has none.
+///
+/// # Errors
+///
+/// If there is something of that name that is no page of this process.
+pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
+    let (name, _) = section_name(process.pid());
+    // SAFETY: the name is NUL-terminated.
+    let handle = unsafe { OpenFileMappingW(FILE_MAP_READ, FALSE, name.as_ptr()) };
+    if handle.is_null() {
+        let error = last_error(format!("open the status page of {process}"));
+        // SAFETY: asks for a number.
+        let missing = unsafe { GetLastError() } == ERROR_FILE_NOT_FOUND;
+        return if missing { Ok(None) } else { Err(error) };
+    }
+    let unfit = |reason: Rejected| Error::NoStatus {
+        process: process.to_string(),
+        reason: reason.to_string(),
+    };
+    let section = Section {
+        // A section that is smaller than a page cannot be mapped as one.
+        page: view(handle, FILE_MAP_READ).ok_or_else(|| unfit(Rejected::NotAPage))?,
+        // SAFETY: the handle was just opened, and nobody else has it.
+        _handle: unsafe { OwnedHandle::from_raw_handle(handle) },
+    };
+    let page = section.snapshot();
+    match page.check(process.pid(), process.created()?) {
+        // A launcher has made it, and the module is not there yet.
+        Ok(()) if page.status.state.load(Acquire) == State::Empty as u32 => Ok(None),
+        Ok(()) => Ok(Some(page)),
+        Err(rejected) => Err(unfit(rejected)),
     }
 }
 
@@ -136,24 +173,21 @@ fn open_or_create(process: &Process) -> Result<OwnedHandle, Error> {
 }
 
 fn map(handle: &OwnedHandle, process: &Process) -> Result<NonNull<Page>, Error> {
-    // SAFETY: the handle is open. A section smaller than a page makes the call fail.
-    let view = unsafe {
-        MapViewOfFile(
-            handle.as_raw_handle(),
-            FILE_MAP_READ | FILE_MAP_WRITE,
-            0,
-            0,
-            size_of::<Page>(),
-        )
-    };
-    NonNull::new(view.Value.cast())
+    view(handle.as_raw_handle(), FILE_MAP_READ | FILE_MAP_WRITE)
         .ok_or_else(|| last_error(format!("look into the memory shared with {process}")))
+}
+
+/// Maps a section as a page; nothing if that cannot be, as with a section smaller than one.
+fn view(section: HANDLE, access: FILE_MAP) -> Option<NonNull<Page>> {
+    // SAFETY: the handle is open.
+    let view = unsafe { MapViewOfFile(section, access, 0, 0, size_of::<Page>()) };
+    NonNull::new(view.Value.cast())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allograft_status::{PATH_UNITS, State};
+    use allograft_status::PATH_UNITS;
     use std::process::{Child, Command, Stdio};
 
     /// A process of its own for each test, since a page belongs to a process.
@@ -206,6 +240,7 @@ mod tests {
             log: "a.log\0".encode_utf16().collect(),
             report: vec![u16::from(b'r'); PATH_UNITS],
             count: true,
+            follow: true,
         };
         launcher.tell(&request);
         let page = module.snapshot();
@@ -218,6 +253,46 @@ mod tests {
             (*state).store(State::NoRuntime as u32, Release);
         }
         assert_eq!(launcher.outcome(), Outcome::NoRuntime);
+    }
+
+    #[test]
+    fn a_reader_sees_what_the_module_has_said_and_leaves_no_page_behind() {
+        let other = Other::start();
+        let process = other.process();
+        assert!(read(&process).unwrap().is_none());
+        let module = Section::of(&process).unwrap();
+        assert!(read(&process).unwrap().is_none(), "nothing is said yet");
+        // SAFETY: the view is a page, and the state is atomic.
+        unsafe {
+            let state = &raw const (*module.page.as_ptr()).status.state;
+            (*state).store(State::Active as u32, Release);
+        }
+        let page = read(&process).unwrap().expect("a page");
+        assert_eq!(page.status.state.into_inner(), State::Active as u32);
+    }
+
+    #[test]
+    fn a_planted_section_of_another_size_or_content_is_refused() {
+        for size in [64, size_of::<Page>() as u32] {
+            let other = Other::start();
+            let process = other.process();
+            let (name, _) = section_name(process.pid());
+            // SAFETY: the name is NUL-terminated.
+            let planted = unsafe {
+                CreateFileMappingW(
+                    INVALID_HANDLE_VALUE,
+                    ptr::null(),
+                    PAGE_READWRITE,
+                    0,
+                    size,
+                    name.as_ptr(),
+                )
+            };
+            // SAFETY: the handle was just made, and nobody else has it.
+            let _planted = unsafe { OwnedHandle::from_raw_handle(planted) };
+            let error = read(&process).err().expect("a refusal").to_string();
+            assert!(error.contains("not a status page"), "{error}");
+        }
     }
 
     #[test]

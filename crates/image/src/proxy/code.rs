@@ -353,7 +353,7 @@ impl Code {
 
     fn vectors(&mut self, opcode: u8) {
         for register in 0..6u8 {
-            // The register's number is in bits 3 to 5 of the second-last byte but the displacement.
+            // ModRM: the register in bits 3 to 5, and a place on the stack with a displacement of 32 bits.
             self.put(&[0x0F, opcode, 0x84 | register << 3, 0x24]);
             self.put(&(0x50 + 0x10 * u32::from(register)).to_le_bytes());
         }

@@ -64,6 +64,11 @@ impl Data {
         address
     }
 
+    fn overwrite(&mut self, address: u32, bytes: &[u8]) {
+        let start = (address - self.address) as usize;
+        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
     fn string(&mut self, text: &str) -> u32 {
         let address = self.put(1, text.as_bytes());
         self.bytes.push(0);
@@ -104,11 +109,7 @@ pub fn build(name: &str, module: &str, exports: &[Export]) -> Result<Vec<u8>> {
         address: code_end,
         bytes: Vec::new(),
     };
-    let names: Vec<Option<u32>> = exports
-        .iter()
-        .map(|export| export.name.as_deref().map(|name| data.string(name)))
-        .collect();
-    let exported = put_exports(&mut data, name, exports, &names, &code.stubs)?;
+    let (exported, names) = put_exports(&mut data, name, exports, &code.stubs)?;
     let wanted = put_wanted(&mut data, exports, &names);
     let system_name = data.wide(&format!("\\{name}"));
     let module_name = data.wide(module);
@@ -179,30 +180,33 @@ pub fn build(name: &str, module: &str, exports: &[Export]) -> Result<Vec<u8>> {
     Ok(file(entry, &sections, &directories))
 }
 
-/// The export table. Its strings lie inside its range as little as anything else that is exported: an address in that range would be
-/// taken for a name to pass on to.
+/// The export table with all that belongs to it, and where the names of the exports are.
 fn put_exports(
     data: &mut Data,
     name: &str,
     exports: &[Export],
-    names: &[Option<u32>],
     stubs: &[u32],
-) -> Result<Range> {
+) -> Result<(Range, Vec<Option<u32>>)> {
     let ordinals = || exports.iter().map(|export| u32::from(export.ordinal));
     let (Some(first), Some(last)) = (ordinals().min(), ordinals().max()) else {
         return Err(Error::NoExports);
     };
+    let table_at = data.put(4, &[0; size_of::<pe::ImageExportDirectory>()]);
+    let own_name = data.string(name);
+    let names: Vec<Option<u32>> = exports
+        .iter()
+        .map(|export| export.name.as_deref().map(|name| data.string(name)))
+        .collect();
     let mut functions = vec![0; (last - first + 1) as usize];
     // The loader finds a name by bisection, so they are in the order of their bytes.
     let mut by_name = BTreeMap::new();
-    for ((export, address), stub) in exports.iter().zip(names).zip(stubs) {
+    for ((export, address), stub) in exports.iter().zip(&names).zip(stubs) {
         let index = u32::from(export.ordinal) - first;
         functions[index as usize] = PAGE + stub;
         if let (Some(name), Some(address)) = (&export.name, address) {
             by_name.insert(name.as_bytes(), (*address, index as u16));
         }
     }
-    let own_name = data.string(name);
     let functions_at = data.numbers(&functions);
     let name_addresses: Vec<u32> = by_name.values().map(|(address, _)| *address).collect();
     let names_at = data.numbers(&name_addresses);
@@ -221,8 +225,8 @@ fn put_exports(
         address_of_names: names_at.into(),
         address_of_name_ordinals: indices_at.into(),
     };
-    let address = data.put(4, bytes_of(&table));
-    Ok((address, size_of::<pe::ImageExportDirectory>() as u32))
+    data.overwrite(table_at, bytes_of(&table));
+    Ok(((table_at, data.here() - table_at), names))
 }
 
 /// See [`Place::Wanted`].

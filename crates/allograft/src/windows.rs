@@ -1,0 +1,207 @@
+//! The takeover from within a Rust program.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use allograft_status::{State, Status};
+use windows_sys::Win32::Foundation::{HMODULE, NTSTATUS};
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
+};
+use windows_sys::Win32::System::SystemServices::{DLL_PROCESS_DETACH, DLL_THREAD_DETACH};
+
+use crate::{Error, Report, Runtime};
+
+/// mimalloc as the allocator of Rust code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mimalloc;
+
+/// What every block is aligned to.
+const USUAL_ALIGNMENT: usize = 16;
+
+// SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where there is no memory, no unwinding.
+unsafe impl GlobalAlloc for Mimalloc {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !is_started() {
+            return null_mut();
+        }
+        if layout.align() <= USUAL_ALIGNMENT {
+            allograft_heap::allocate(layout.size()).cast()
+        } else {
+            allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast()
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if !is_started() {
+            return null_mut();
+        }
+        if layout.align() <= USUAL_ALIGNMENT {
+            return allograft_heap::allocate_zeroed(layout.size()).cast();
+        }
+        let block = allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast::<u8>();
+        if !block.is_null() {
+            // SAFETY: the block is as long.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the block is mimalloc's, by the trait's contract.
+        unsafe { allograft_heap::free(block.cast()) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the block is mimalloc's and the new layout is valid, by the trait's contract; what is copied fits both blocks.
+        unsafe {
+            let usable = allograft_heap::usable_size(block.cast());
+            // As mimalloc does: a block that fits and wastes no more than half stays where it is.
+            if size <= usable && size >= usable / 2 {
+                return block;
+            }
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(block, size.min(layout.size()));
+                self.dealloc(block, layout);
+            }
+            moved
+        }
+    }
+}
+
+const NOT_STARTED: u8 = 0;
+const STARTING: u8 = 1;
+const STARTED: u8 = 2;
+const NO_MEMORY: u8 = 3;
+
+static HEAP: AtomicU8 = AtomicU8::new(NOT_STARTED);
+
+/// Whether mimalloc runs. The first caller starts it: Rust's own runtime allocates before any code of the program could.
+#[inline]
+fn is_started() -> bool {
+    HEAP.load(Ordering::Acquire) == STARTED || start()
+}
+
+#[cold]
+fn start() -> bool {
+    match HEAP.compare_exchange(NOT_STARTED, STARTING, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {
+            let started = allograft_module::start_heap();
+            HEAP.store(if started { STARTED } else { NO_MEMORY }, Ordering::Release);
+        }
+        Err(_) => {
+            while HEAP.load(Ordering::Acquire) == STARTING {
+                std::thread::yield_now();
+            }
+        }
+    }
+    HEAP.load(Ordering::Acquire) == STARTED
+}
+
+pub(crate) fn owns(block: *const c_void) -> bool {
+    is_started() && allograft_heap::owns(block)
+}
+
+pub(crate) fn install() -> Result<Report, Error> {
+    static OUTCOME: OnceLock<Result<Report, Error>> = OnceLock::new();
+    OUTCOME.get_or_init(install_once).clone()
+}
+
+fn install_once() -> Result<Report, Error> {
+    if !is_started() {
+        return Err(Error::Failed(
+            "there is no memory for mimalloc's page map".to_owned(),
+        ));
+    }
+    with_loader_lock(|| allograft_module::install(own_image()));
+    outcome(allograft_module::status().ok_or(Error::AlreadyTakenOver)?)
+}
+
+fn outcome(status: &Status) -> Result<Report, Error> {
+    match State::from_u32(status.state.load(Ordering::Acquire)) {
+        Some(State::Active | State::NoRuntime) => {}
+        Some(State::Disabled) => return Err(Error::Disabled),
+        _ => return Err(Error::Failed(until_nul(&status.message))),
+    }
+    let count = status.runtime_count.load(Ordering::Acquire) as usize;
+    let runtimes = status.runtimes[..count.min(status.runtimes.len())].iter();
+    Ok(Report {
+        runtimes: runtimes.map(runtime).collect(),
+        threads_stopped: status.threads_stopped.load(Ordering::Relaxed),
+    })
+}
+
+fn runtime(runtime: &allograft_status::Runtime) -> Runtime {
+    let end = runtime.name.iter().position(|&unit| unit == 0);
+    Runtime {
+        name: String::from_utf16_lossy(&runtime.name[..end.unwrap_or(runtime.name.len())]),
+        version: runtime.version,
+        functions: runtime.functions.load(Ordering::Relaxed),
+    }
+}
+
+fn until_nul(text: &[u8]) -> String {
+    let end = text
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(text.len());
+    String::from_utf8_lossy(&text[..end]).into_owned()
+}
+
+/// The program or DLL that this code is linked into.
+fn own_image() -> HMODULE {
+    let mut image: HMODULE = null_mut();
+    // SAFETY: the address is our own; the image lives as long as its code runs.
+    unsafe {
+        GetModuleHandleExW(
+            GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+            own_image as *const () as *const u16,
+            &mut image,
+        )
+    };
+    image
+}
+
+// Exported since Windows XP, and in no import library.
+#[link(name = "ntdll", kind = "raw-dylib")]
+unsafe extern "system" {
+    fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
+    fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;
+    fn RtlDllShutdownInProgress() -> u8;
+}
+
+/// Does `work` while no other thread loads or unloads a module.
+fn with_loader_lock<T>(work: impl FnOnce() -> T) -> T {
+    let mut cookie = 0;
+    // SAFETY: without flags the call waits for the lock; it is given back below, by the same thread.
+    let locked = unsafe { LdrLockLoaderLock(0, null_mut(), &mut cookie) } >= 0;
+    let result = work();
+    if locked {
+        // SAFETY: the cookie is that of the lock taken above.
+        unsafe { LdrUnlockLoaderLock(0, cookie) };
+    }
+    result
+}
+
+/// The loader calls what stands in this table of the image whenever a thread or the process ends: as late as the entry point of a DLL.
+#[used]
+#[unsafe(link_section = ".CRT$XLY")]
+static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;
+
+extern "system" fn at_end(_image: *const c_void, reason: u32, _reserved: *const c_void) {
+    match reason {
+        DLL_THREAD_DETACH => allograft_module::end_of_thread(),
+        DLL_PROCESS_DETACH if process_ends() => allograft_module::end_of_process(),
+        _ => {}
+    }
+}
+
+/// Whether it is the process that ends, and not a DLL with this code that is unloaded.
+fn process_ends() -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { RtlDllShutdownInProgress() != 0 }
+}

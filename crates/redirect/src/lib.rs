@@ -1,0 +1,103 @@
+//! `mimalloc-redirect.dll`, for an unmodified `mimalloc.dll`, which imports it: the program's calls to the heap functions of its C
+//! runtimes are sent to that `mimalloc.dll`.
+//!
+//! mimalloc calls `mi_allocator_init` from its own entry point, when it is ready; that is when the takeover happens, whether the
+//! C runtime has been initialised by then or not. What the module logs and reports, and which settings it has, is as in `allograft.dll`;
+//! `MIMALLOC_FORCE_REDIRECT` changes nothing here, since the order of the modules never keeps it from working.
+
+#![no_std]
+#![cfg(windows)]
+
+use core::ffi::{c_char, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use allograft_status::State;
+use windows_sys::Win32::Foundation::HINSTANCE;
+use windows_sys::Win32::System::SystemServices::{
+    DLL_PROCESS_ATTACH, DLL_PROCESS_DETACH, DLL_THREAD_DETACH,
+};
+use windows_sys::core::BOOL;
+
+allograft_heap::c_symbol!("redirect_entry", redirect_entry);
+
+#[panic_handler]
+fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
+    allograft_module::stop(information)
+}
+
+/// This module, for its folder.
+static SELF: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+/// Whether the takeover was tried.
+static TRIED: AtomicBool = AtomicBool::new(false);
+
+/// Called by the loader, with its lock held: before the entry point of `mimalloc.dll` when modules are loaded, after it when threads end.
+extern "system" fn redirect_entry(module: HINSTANCE, reason: u32, reserved: *mut c_void) -> BOOL {
+    match reason {
+        DLL_PROCESS_ATTACH => SELF.store(module, Ordering::Release),
+        // A mimalloc that is not redirected tells itself that a thread ends.
+        DLL_THREAD_DETACH if is_redirected() => allograft_module::end_of_thread(),
+        DLL_PROCESS_DETACH if !reserved.is_null() => allograft_module::end_of_process(),
+        _ => {}
+    }
+    1
+}
+
+fn is_redirected() -> bool {
+    state() == State::Active
+}
+
+fn state() -> State {
+    let state = allograft_module::status().map(|status| status.state.load(Ordering::Acquire));
+    state.and_then(State::from_u32).unwrap_or(State::Empty)
+}
+
+/// `mi_allocator_init`: takes over, and returns whether it did. `message` gets a line for mimalloc to log.
+///
+/// # Safety
+/// `message` is NULL or can be written. The caller holds the loader's lock, as an entry point does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool {
+    if !TRIED.swap(true, Ordering::AcqRel) {
+        allograft_module::install(SELF.load(Ordering::Acquire));
+        if is_redirected() {
+            allograft_heap::tell_redirected();
+        }
+    }
+    let text = match state() {
+        State::Active => c"mimalloc-redirect (allograft): the C runtime's heap is redirected to mimalloc.\n",
+        State::Disabled => c"mimalloc-redirect (allograft): disabled by MIMALLOC_DISABLE_REDIRECT.\n",
+        State::NoRuntime => c"mimalloc-redirect (allograft): no C runtime that can be redirected is loaded yet.\n",
+        _ => c"mimalloc-redirect (allograft): nothing was redirected; MIMALLOC_VERBOSE=1 or ALLOGRAFT_LOG=FILE tells why.\n",
+    };
+    if !message.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { *message = text.as_ptr() };
+    }
+    is_redirected()
+}
+
+/// `mi_allocator_done`: does nothing, since blocks are still freed after mimalloc's own end.
+#[unsafe(no_mangle)]
+pub extern "C" fn mi_allocator_done() {}
+
+/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is there to be switched.
+#[unsafe(no_mangle)]
+pub extern "C" fn mi_redirect_enable() -> bool {
+    allograft_heap::serve(true);
+    is_redirected()
+}
+
+/// `mi_redirect_disable`: new blocks come from the process's heap; those of mimalloc are still taken back. Returns as above.
+#[unsafe(no_mangle)]
+pub extern "C" fn mi_redirect_disable() -> bool {
+    allograft_heap::serve(false);
+    is_redirected()
+}
+
+/// `mi_redirect_enable_term`: as [`mi_redirect_enable`], for a process that ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn mi_redirect_enable_term() -> bool {
+    mi_redirect_enable()
+}

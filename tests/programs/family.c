@@ -1,0 +1,62 @@
+// build: args -fno-builtin
+/* Starts itself in the ways that programs start others, and each child says whether it was on mimalloc from its beginning. The first
+ * argument is how many generations are to come; the second, how this one was started. */
+
+#include "support.h"
+#include <process.h>
+#include <stdlib.h>
+
+static char own_path[MAX_PATH];
+
+static void await(HANDLE process, const char *way) {
+    DWORD code = 1;
+    CHECK(WaitForSingleObject(process, 60000) == WAIT_OBJECT_0, "the child of %s did not end", way);
+    GetExitCodeProcess(process, &code);
+    CHECK(code == 0, "the child of %s ended with %lu", way, code);
+    CloseHandle(process);
+}
+
+/* As kernel32 starts programs, with `flags`. */
+static void create(const char *generations, const char *way, DWORD flags) {
+    char command[MAX_PATH + 100];
+    snprintf(command, sizeof command, "\"%s\" %s %s", own_path, generations, way);
+    STARTUPINFOA startup = {.cb = sizeof startup};
+    PROCESS_INFORMATION child;
+    if (!CreateProcessA(own_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
+        CHECK(false, "no child by %s: error %lu", way, GetLastError());
+        return;
+    }
+    if (flags & CREATE_SUSPENDED) {
+        CHECK(ResumeThread(child.hThread) == 1, "the thread of a stopped child was not stopped once");
+    }
+    CloseHandle(child.hThread);
+    await(child.hProcess, way);
+}
+
+/* As the C runtime does. */
+static void spawn(const char *generations) {
+    const char *arguments[] = {"family.exe", generations, "spawn", NULL};
+    intptr_t child = _spawnv(_P_NOWAIT, own_path, arguments);
+    CHECK(child != -1, "no child by spawn");
+    if (child != -1) {
+        await((HANDLE)child, "spawn");
+    }
+}
+
+int main(int count, char **arguments) {
+    char generations[2] = {count > 1 ? arguments[1][0] : '0', 0};
+    void *block = malloc(100);
+    say("%s: %s", count > 2 ? arguments[2] : "parent", owned(block) ? "on mimalloc" : "on the old heap");
+    free(block);
+    if (count < 3) {
+        meet_harness();
+    }
+    if (generations[0] > '0') {
+        generations[0]--;
+        GetModuleFileNameA(NULL, own_path, sizeof own_path);
+        create(generations, "CreateProcess", 0);
+        create(generations, "stopped", CREATE_SUSPENDED);
+        spawn(generations);
+    }
+    return verdict();
+}

@@ -1,0 +1,77 @@
+//! `mimalloc-redirect.dll`: the takeover for programs with an unmodified `mimalloc.dll`.
+
+use std::path::Path;
+
+use allograft_tests::{Launch, Report, Stage};
+use tempfile::TempDir;
+
+/// A folder with the program, mimalloc as its makers build it, and our redirection module.
+fn folder_with(program: &str) -> TempDir {
+    let stage = Stage::load();
+    let kit = stage.bin.with_file_name("redirected");
+    let folder = tempfile::tempdir().unwrap();
+    for file in [
+        stage.programs.join(program).with_extension("exe"),
+        kit.join("mimalloc.dll"),
+        kit.join("mimalloc-redirect.dll"),
+    ] {
+        std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+fn launch(folder: &Path, program: &str) -> Launch<'static> {
+    Launch::new(Stage::load(), folder.join(program).with_extension("exe"))
+}
+
+#[test]
+fn a_mimalloc_that_is_loaded_late_has_the_heap_redirected_and_old_blocks_moved() {
+    let stage = Stage::load();
+    let folder = folder_with("redirected");
+    for crt in stage.microsoft_crts() {
+        let report = folder.path().join("report.json");
+        let run = launch(folder.path(), "redirected")
+            .on(crt)
+            .arg("late")
+            .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
+            .run();
+        run.expect_code(0).expect_transcript("passed\n");
+        let report = Report::read(&report).unwrap();
+        assert!(report.is_active(), "{run}");
+        assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
+    }
+}
+
+#[test]
+fn a_program_that_imports_mimalloc_comes_up_redirected() {
+    let stage = Stage::load();
+    let folder = folder_with("linked_new");
+    for crt in stage.microsoft_crts() {
+        let run = launch(folder.path(), "linked_new").on(crt).run();
+        run.expect_code(0).expect_transcript("passed\n");
+    }
+}
+
+#[test]
+fn a_disabled_redirection_leaves_the_program_on_its_own_heap() {
+    let folder = folder_with("redirected");
+    let run = launch(folder.path(), "redirected")
+        .arg("untouched")
+        .env("MIMALLOC_DISABLE_REDIRECT", "1")
+        .run();
+    run.expect_code(0).expect_transcript("passed\n");
+}
+
+#[test]
+fn verbose_mimalloc_prints_what_the_module_says() {
+    let folder = folder_with("redirected");
+    let run = launch(folder.path(), "redirected")
+        .arg("late")
+        .env("MIMALLOC_VERBOSE", "1")
+        .run();
+    run.expect_code(0);
+    assert!(
+        run.stderr.contains("heap is redirected to mimalloc"),
+        "{run}"
+    );
+}
