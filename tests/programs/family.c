@@ -3,6 +3,7 @@
  * argument is how many generations are to come; the second, how this one was started. */
 
 #include "support.h"
+#include <errno.h>
 #include <process.h>
 #include <stdlib.h>
 
@@ -16,15 +17,22 @@ static void await(HANDLE process, const char *way) {
     CloseHandle(process);
 }
 
+/* Wine, about once in a thousand starts on a busy machine, finds that the process it has just made is gone (ERROR_INTERNAL_ERROR from
+ * its NtCreateUserProcess). That is asked again, a few times. */
+static bool another_try(int *tries) { return GetLastError() == ERROR_INTERNAL_ERROR && ++*tries < 4; }
+
 /* As kernel32 starts programs, with `flags`. */
 static void create(const char *generations, const char *way, DWORD flags) {
     char command[MAX_PATH + 100];
     snprintf(command, sizeof command, "\"%s\" %s %s", own_path, generations, way);
     STARTUPINFOA startup = {.cb = sizeof startup};
     PROCESS_INFORMATION child;
-    if (!CreateProcessA(own_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
-        CHECK(false, "no child by %s: error %lu", way, GetLastError());
-        return;
+    int tries = 0;
+    while (!CreateProcessA(own_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
+        if (!another_try(&tries)) {
+            CHECK(false, "no child by %s: error %lu", way, GetLastError());
+            return;
+        }
     }
     if (flags & CREATE_SUSPENDED) {
         CHECK(ResumeThread(child.hThread) == 1, "the thread of a stopped child was not stopped once");
@@ -36,8 +44,12 @@ static void create(const char *generations, const char *way, DWORD flags) {
 /* As the C runtime does. */
 static void spawn(const char *generations) {
     const char *arguments[] = {"family.exe", generations, "spawn", NULL};
-    intptr_t child = _spawnv(_P_NOWAIT, own_path, arguments);
-    CHECK(child != -1, "no child by spawn");
+    int tries = 0;
+    intptr_t child;
+    do {
+        child = _spawnv(_P_NOWAIT, own_path, arguments);
+    } while (child == -1 && another_try(&tries));
+    CHECK(child != -1, "no child by spawn: errno %d, error %lu", errno, GetLastError());
     if (child != -1) {
         await((HANDLE)child, "spawn");
     }

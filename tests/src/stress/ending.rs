@@ -1,5 +1,6 @@
 //! Programs that end, with the module and while it comes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use super::outcome::Figures;
 
 /// The exit code of `exit_paths`; under Wine the lowest byte of its exception's is the same.
 const EXIT_CODE: i32 = 7;
+
+/// How long a program may take to end while the module comes: much less than other programs get, as Wine makes some hang.
+const RACE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The ways to end, and whether exit functions run.
 const WAYS: [(&str, bool); 8] = [
@@ -47,16 +51,19 @@ pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
 /// The program ends while a launcher is at work on it. What that says is its affair, as long as it ends; the program's exit code
 /// is its own.
 ///
-/// Wine ends the other threads of a process wherever they are, in its own locks too, so that a program that ends with busy threads
-/// hangs now and then, without the module as well (6 of 120 runs, on Wine's C runtime and on Microsoft's). A run in which the
-/// program was not taken over yet, and its threads still worked in Wine's heap, is not held against the module.
+/// Wine ends the other threads of a process wherever they are, in its own locks too (Windows takes the heap's lock first), so that a
+/// program that ends with busy threads hangs now and then, without the module as well: 6 of 120 runs of the untouched program, on
+/// Wine's C runtime and on Microsoft's. So under Wine a few such runs are not held against the module; more than that are.
 pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     let mut random = attempt.random();
     let (way, _) = *random.choose(&WAYS[..WITHOUT_TERMINATED_THREADS]);
     let head_start = Duration::from_millis(random.below(250));
     let injector = attempt.injector();
     let mut injecting = None;
-    let program = attempt.program("exit_paths").args(&[way, "busy"]);
+    let program = attempt
+        .program("exit_paths")
+        .args(&[way, "busy"])
+        .limit(RACE_LIMIT);
     let run = program.run_meeting(|pid| {
         injecting = Some(thread::spawn(move || injector.inject(pid, None)));
         thread::sleep(head_start);
@@ -64,7 +71,7 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     let injection = injecting
         .and_then(|thread| thread.join().ok())
         .ok_or("the injection came to no end")?;
-    if run.code.is_none() && attempt.stage.wine.is_some() && injection.taken_over().is_err() {
+    if run.code.is_none() && attempt.stage.wine.is_some() && is_one_of_few_hangs(attempt) {
         return Ok(Figures::default());
     }
     demand(
@@ -78,6 +85,13 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
         &injection.run,
     )?;
     Ok(injection.taken_over().unwrap_or_default())
+}
+
+/// Counts a hang; whether there were no more, so far, than three and one in ten runs.
+fn is_one_of_few_hangs(attempt: &Attempt) -> bool {
+    static HANGS: AtomicU64 = AtomicU64::new(0);
+    let hangs = HANGS.fetch_add(1, Ordering::Relaxed) + 1;
+    hangs <= 3 + u64::from(attempt.number) / 10
 }
 
 fn ended_well(code: Option<i32>) -> bool {
