@@ -17,8 +17,8 @@ static void await(HANDLE process, const char *way) {
     CloseHandle(process);
 }
 
-/* Wine, about once in a thousand starts on a busy machine, finds that the process it has just made is gone (ERROR_INTERNAL_ERROR from
- * its NtCreateUserProcess). That is asked again, a few times. */
+/* Under Wine, with children followed, about one start in a thousand fails on a busy machine: NtCreateUserProcess itself says
+ * ERROR_INTERNAL_ERROR, as if the process that it has just made were gone. Why is not known; it is asked again, a few times. */
 static bool another_try(int *tries) { return GetLastError() == ERROR_INTERNAL_ERROR && ++*tries < 4; }
 
 /* As kernel32 starts programs, with `flags`. */

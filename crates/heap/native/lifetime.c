@@ -16,6 +16,10 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   // Set, not defaulted: the environment must not be able to take away what page_of relies on.
   mi_option_set(mi_option_pagemap_commit, 1);
   mi_option_set(mi_option_max_vabits, 0);
+  #if MI_DEBUG
+  // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would take for a mistake.
+  mi_option_set(mi_option_guarded_precise, 1);
+  #endif
   // The program's contract wants an answer at once when there is no memory; the environment may ask otherwise.
   mi_option_set_default(mi_option_retry_on_oom, 0);
   os_preloading = false;

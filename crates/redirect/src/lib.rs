@@ -21,6 +21,7 @@ use windows_sys::core::BOOL;
 
 allograft_heap::c_symbol!("redirect_entry", redirect_entry);
 
+#[cfg(not(test))]
 #[panic_handler]
 fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
     allograft_module::stop(information)

@@ -4,6 +4,7 @@
 #![no_std]
 #![cfg(windows)]
 
+#[cfg(not(test))]
 #[panic_handler]
 fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
     allograft_module::stop(information)
