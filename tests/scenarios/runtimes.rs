@@ -1,6 +1,6 @@
 //! Processes that hold several C runtimes: each is taken over with a table, an `errno` and an old heap of its own.
 
-use allograft_tests::{Mode, Stage};
+use allograft_tests::{Launch, Mode, Stage};
 
 /// The older runtimes, which Wine has of its own; on Windows those are tested that are installed.
 const OLDER: [&str; 6] = [
@@ -39,5 +39,29 @@ fn every_c_runtime_of_a_process_is_taken_over() {
                 );
             }
         }
+    }
+}
+
+/// No package carries a debug runtime; what is recognised is its name, under which a copy of another one stands here.
+#[test]
+fn a_debug_runtime_is_left_alone_and_named() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("debug_runtime.exe");
+    std::fs::copy(stage.programs.join("debug_runtime.exe"), &program).unwrap();
+    for crt in stage.microsoft_crts() {
+        let Some(prefix) = &crt.prefix else { continue };
+        let runtime = prefix.join("drive_c/windows/system32/ucrtbase.dll");
+        std::fs::copy(runtime, folder.path().join("ucrtbased.dll")).unwrap();
+        let run = Launch::new(stage, program.clone())
+            .on(crt)
+            .mode(Mode::Early)
+            .run();
+        run.expect_code(0);
+        let message = &run.report.as_ref().expect("a report").message;
+        assert!(
+            message.contains("ucrtbased.dll is a debug C runtime"),
+            "{message}"
+        );
     }
 }

@@ -93,10 +93,7 @@ fn attach_as_told(config: &Config) -> Outcome {
         .runtime_count
         .load(core::sync::atomic::Ordering::Acquire);
     if let Some(debug) = loaded_modules().find(is_debug_runtime) {
-        tell(format_args!(
-            "{} is a debug C runtime, which is left alone: use a release build of the program",
-            Wide(debug.name())
-        ));
+        tell_of_debug_runtime(&debug);
     }
     match (taken_over, failed) {
         (0, 0) => {
@@ -152,11 +149,22 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
 /// A module was loaded while the process runs. Called with the loader's lock held, before the module's own code runs.
 pub(crate) fn loaded_later(module: &Module) {
     module_loaded(module);
+    if is_debug_runtime(module) {
+        tell_of_debug_runtime(module);
+        report::write();
+    }
     // The loader also tells of modules that it had mapped before we came, once it initialises them.
     if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
         page::set_state(State::Active);
         report::write();
     }
+}
+
+fn tell_of_debug_runtime(module: &Module) {
+    tell(format_args!(
+        "{} is a debug C runtime, which is left alone: use a release build of the program",
+        Wide(module.name())
+    ));
 }
 
 /// Says why something was not taken over, in the log and to whoever reads the status page.
