@@ -167,7 +167,7 @@ impl Plan {
         if needs_the_environment(function) && !slot.knows_the_environment() {
             return Ok(());
         }
-        let replacement = contract::entry(function, slot.number(), false);
+        let mut replacement = contract::entry(function, slot.number(), false);
         let mut body = target;
         loop {
             self.detours[self.count] = Detour::new(body, replacement);
@@ -177,7 +177,10 @@ impl Plan {
             // SAFETY: a function of a loaded module begins there.
             match unsafe { entry_code::jumps_to(body) } {
                 Some(to) if !module.contains(to) => return Err(Failure::AlreadyHooked(name, to)),
-                Some(to) if !self.plans_for(to) && self.count < MAX_DETOURS => body = to,
+                Some(to) if !self.plans_for(to) && self.count < MAX_DETOURS => {
+                    body = to;
+                    replacement = contract::entry_of_body(function, slot.number());
+                }
                 _ => return Ok(()),
             }
         }

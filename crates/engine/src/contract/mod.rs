@@ -71,6 +71,14 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
     }
 }
 
+/// The same for the body of a function, which the runtime's own code calls beside the exported name.
+pub(crate) fn entry_of_body(function: Function, slot: usize) -> usize {
+    match function {
+        Function::Recalloc => instances!(plain::recalloc_within)[slot],
+        other => entry(other, slot, false),
+    }
+}
+
 /// Tries `attempt` until it has a block, or the program's new handler gives up; then the call fails as the runtime's own does.
 /// `request` is the size that the handler is told.
 fn with_new_handler(

@@ -138,6 +138,20 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
     size: usize,
 ) -> *mut c_void {
     tails::recalloc_was_called(SLOT);
+    // SAFETY: the same contract.
+    unsafe { recalloc_within::<SLOT>(block, count, size) }
+}
+
+/// `_recalloc` as the runtime's own code calls it, for tables of its own: they are made by `calloc` or by this, whose tails are
+/// zero anyway, so that this is no reason to keep those of the whole program clean.
+///
+/// # Safety
+/// As for `_recalloc`.
+pub(super) unsafe extern "C" fn recalloc_within<const SLOT: usize>(
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
     let Some(runtime) = slots::runtime(SLOT) else {
         return null_mut();
     };
