@@ -89,9 +89,7 @@ fn attach_as_told(config: &Config) -> Outcome {
         .filter(|runtime| !attach_to(runtime, config.count))
         .count();
     watch::start();
-    let taken_over = status
-        .runtime_count
-        .load(core::sync::atomic::Ordering::Acquire);
+    let taken_over = page::runtime_count(status);
     if let Some(debug) = loaded_modules().find(is_debug_runtime) {
         tell_of_debug_runtime(&debug);
     }

@@ -32,7 +32,6 @@ unsafe extern "system" {
         context: *mut c_void,
         cookie: *mut *mut c_void,
     ) -> NTSTATUS;
-    fn RtlDllShutdownInProgress() -> u8;
     fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
     fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;
 }
@@ -48,11 +47,6 @@ fn with_loader_lock(action: impl FnOnce()) {
         // SAFETY: as above.
         unsafe { LdrUnlockLoaderLock(0, cookie) };
     }
-}
-
-fn process_ends() -> bool {
-    // SAFETY: has no preconditions.
-    unsafe { RtlDllShutdownInProgress() != 0 }
 }
 
 /// Asks the loader to tell us of every module from now on.
@@ -90,7 +84,10 @@ unsafe extern "system" fn notified(
             with_loader_lock(|| attach::loaded_later(&module));
         }
         // When the process ends, modules go without being freed, and the program's last frees still come.
-        UNLOADED if !process_ends() && allograft_engine::unloaded(notification.base as usize) => {
+        UNLOADED
+            if !allograft_heap::process_ends()
+                && allograft_engine::unloaded(notification.base as usize) =>
+        {
             log::line(format_args!("a C runtime that was taken over was unloaded"));
         }
         _ => {}

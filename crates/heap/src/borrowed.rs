@@ -342,8 +342,7 @@ unsafe extern "C" fn aligned_malloc<const NUMBER: usize>(
     // SAFETY: the program's call; what mimalloc would not take is left to the cold path.
     unsafe {
         if alignment.is_power_of_two() && size <= isize::MAX as usize / 2 {
-            let size = size.max(16);
-            let block = mi_malloc_aligned_at(size, alignment.max(16), 0);
+            let block = mi_malloc_aligned_at(size.max(16), alignment.max(16), 0);
             if !block.is_null() {
                 clean_tail::<NUMBER>(block, size);
                 return block;

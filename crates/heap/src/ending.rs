@@ -8,8 +8,8 @@ unsafe extern "system" {
     fn RtlDllShutdownInProgress() -> u8;
 }
 
-/// Called by the C side too, off the hot path.
-pub(crate) extern "C" fn process_ends() -> bool {
+/// Whether it is. Called by the C side too, off the hot path.
+pub extern "C" fn process_ends() -> bool {
     // SAFETY: has no preconditions.
     unsafe { RtlDllShutdownInProgress() != 0 }
 }

@@ -27,6 +27,7 @@ mod text;
 
 use core::ffi::c_void;
 
+pub use ending::process_ends;
 pub use interface::{ColdPaths, Entries, Figures, RUNTIMES};
 pub use native::{serve, tell_redirected};
 

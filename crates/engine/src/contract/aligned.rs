@@ -72,12 +72,15 @@ fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
         return null_mut();
     };
     with_new_handler(runtime, request, || {
-        if allograft_heap::is_too_late() {
-            return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);
-        }
-        let block = allograft_heap::allocate_aligned(size, layout.alignment, layout.offset);
-        if block.is_null() && layout.offset != 0 {
-            return foreign::allocate_aligned(runtime, size, layout.alignment, layout.offset);
+        let Layout { alignment, offset } = layout;
+        let too_late = allograft_heap::is_too_late();
+        let block = if too_late {
+            null_mut()
+        } else {
+            allograft_heap::allocate_aligned(size, alignment, offset)
+        };
+        if block.is_null() && (too_late || offset != 0) {
+            return foreign::allocate_aligned(runtime, size, alignment, offset);
         }
         tails::tidy_aligned(runtime, block, size)
     })

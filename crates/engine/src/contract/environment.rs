@@ -103,8 +103,8 @@ unsafe fn copy_of_variable(
         if code == 0 && needed != 0 {
             return Ok(Some((block, needed)));
         }
-        // SAFETY: the block is ours, unless mimalloc had none, which was seen above.
-        unsafe { allograft_heap::free(block) };
+        // SAFETY: the block was just allocated, and nobody else has it.
+        unsafe { plain::release(runtime, block) };
         runtime.set_errno(errno);
     }
     Ok(None)

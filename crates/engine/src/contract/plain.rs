@@ -119,7 +119,7 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
 ///
 /// # Safety
 /// `block` is one, and nobody uses it afterwards.
-unsafe fn release(runtime: &Runtime, block: *mut c_void) {
+pub(super) unsafe fn release(runtime: &Runtime, block: *mut c_void) {
     if allograft_heap::owns(block) {
         // SAFETY: the caller's promise.
         unsafe { allograft_heap::free(block) };
