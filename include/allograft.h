@@ -40,6 +40,7 @@ typedef struct allograft_counters_s {
   uint64_t resized_blocks;        /* foreign blocks that were resized where they lie */
   uint64_t committed_bytes;       /* memory that mimalloc has committed */
   uint64_t peak_committed_bytes;  /* the most that it had */
+  uint64_t used_bytes;            /* what of committed_bytes holds blocks, or tables of mimalloc's */
 } allograft_counters_t;
 
 /* Fills the structure, as far as its size field reaches; the size field becomes the number of bytes filled. Returns 1, or 0

@@ -1,10 +1,13 @@
 //! Compiles mimalloc and the entry points as one translation unit, for Windows targets only.
 
+mod flags;
+
 use std::env;
 use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-changed=native");
+    println!("cargo:rerun-if-changed=flags.rs");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("windows") || !feature("own") {
         return;
     }
@@ -12,65 +15,66 @@ fn main() {
         env::var_os("DEP_MIMALLOC_INCLUDE_DIR")
             .expect("libmimalloc-sys says where mimalloc's headers are"),
     );
-    let sources = include
-        .parent()
-        .expect("mimalloc's include folder has a parent")
-        .join("src");
 
     let mut build = cc::Build::new();
+    flags::set(&mut build, &include);
+    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86") {
+        set_for_x86(&mut build);
+    }
     build
         .file("native/entry.c")
         .include("native")
-        .include(&include)
-        .include(&sources)
-        .opt_level(3)
-        .debug(false)
-        .warnings(false)
-        .flag("-ffunction-sections")
-        .flag("-fdata-sections")
         // Drops what nothing calls: the linker cannot, since the unwind tables name every function.
-        .flag_if_supported("-fwhole-program")
-        // The program's handlers may raise through the entries.
-        .flag("-fexceptions")
-        .flag("-fno-builtin-malloc")
-        .flag("-fno-stack-protector")
-        .flag("-Wno-unknown-pragmas");
-    for (name, value) in definitions() {
-        build.define(name, value);
+        .flag_if_supported("-fwhole-program");
+    define_by_features(&mut build);
+    build.compile("allograft_entry");
+}
+
+/// Sets what differs on x86, where addresses are few and nothing can be taken for granted of the caller's stack.
+fn set_for_x86(build: &mut cc::Build) {
+    build
+        // As Rust's own target: every processor since the Pentium 4.
+        .flag("-march=pentium4")
+        .flag("-mtune=generic")
+        .flag("-mfpmath=sse")
+        // Windows aligns the stack to a word only.
+        .flag("-mpreferred-stack-boundary=2")
+        // The system unwinds by the registrations that frames make, and steps over those without one.
+        .flag("-fno-exceptions")
+        .flag("-fno-asynchronous-unwind-tables")
+        // C runtimes align to 8 bytes here: MEMORY_ALLOCATION_ALIGNMENT.
+        .define("MI_MAX_ALIGN_SIZE", Some("8"))
+        // In KiB: mimalloc takes address space in pieces of this size (twice as large with every eighth), and does not give it back.
+        .define("MI_DEFAULT_ARENA_RESERVE", Some("32768"))
+        // In KiB: larger blocks than this are the system's, and go back to it when they are freed.
+        .define("MI_DEFAULT_ARENA_MAX_OBJECT_SIZE", Some("8192"));
+}
+
+/// What differs between the variants of the modules.
+fn define_by_features(build: &mut cc::Build) {
+    if feature("debug") {
+        build
+            .define("MI_DEBUG", Some("2"))
+            .define("MI_SHOW_ERRORS", Some("1"))
+            .define("MI_GUARDED", Some("0"));
+    } else {
+        flags::without_checks(build);
     }
     if feature("avx2") {
         build.flag("-march=haswell");
     }
-    build.compile("allograft_entry");
-}
-
-/// The preprocessor definitions that mimalloc is built with.
-fn definitions() -> Vec<(&'static str, Option<&'static str>)> {
-    let mut definitions = vec![
-        // We start and end mimalloc ourselves; this choice leaves nothing that runs by itself.
-        ("MI_WIN_INIT_USE_TLS_DLLMAIN", None),
-        // The ownership test reads the page map for any pointer, so all of it must be readable.
-        ("MI_DEFAULT_PAGEMAP_COMMIT", Some("1")),
-        ("_WIN32_WINNT", Some("0x0A00")),
-    ];
-    if feature("debug") {
-        definitions.push(("MI_DEBUG", Some("2")));
-        definitions.push(("MI_SHOW_ERRORS", Some("1")));
-        definitions.push(("MI_GUARDED", Some("0")));
-    } else {
-        definitions.push(("MI_BUILD_RELEASE", None));
-        definitions.push(("NDEBUG", None));
+    if feature("sse42") {
+        build.flag("-march=nehalem").flag("-mtune=generic");
     }
     if feature("secure") {
-        definitions.push(("MI_SECURE", Some("4")));
+        build.define("MI_SECURE", Some("4"));
     }
     if feature("public-api") {
-        definitions.push(("ALLOGRAFT_PUBLIC_API", None));
+        build.define("ALLOGRAFT_PUBLIC_API", None);
     }
     if feature("skip-collect-on-exit") {
-        definitions.push(("MI_SKIP_COLLECT_ON_EXIT", None));
+        build.define("MI_SKIP_COLLECT_ON_EXIT", None);
     }
-    definitions
 }
 
 fn feature(name: &str) -> bool {

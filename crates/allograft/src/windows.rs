@@ -167,7 +167,11 @@ fn own_image() -> HMODULE {
 }
 
 // Exported since Windows XP, and in no import library.
-#[link(name = "ntdll", kind = "raw-dylib")]
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
 unsafe extern "system" {
     fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
     fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;

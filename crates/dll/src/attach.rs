@@ -15,7 +15,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 use crate::config::Config;
 use crate::page::Opened;
 use crate::text::Wide;
-use crate::{children, ini, log, page, processor, report, watch};
+use crate::{children, first_copy, ini, log, page, processor, report, watch};
 
 /// How the module goes on.
 pub(crate) struct Outcome {
@@ -48,6 +48,7 @@ pub(crate) fn attach(module: HINSTANCE) -> Outcome {
 
 /// Another copy of the module has attached to this process before: two would take each other's jumps for the runtime's code.
 fn already_here(module: HINSTANCE) -> Outcome {
+    first_copy::find(module as usize);
     ini::find(module);
     log::open(&Config::read(page::no_options()));
     log::line(format_args!(
@@ -75,6 +76,9 @@ fn attach_as_told(config: &Config) -> Outcome {
     pin();
     if config.follow {
         children::follow(config);
+    }
+    if !config.imports {
+        allograft_engine::leave_import_tables_alone();
     }
     allograft_heap::options::look_up_with(ini::mimalloc_option);
     let Some(status) = page::status() else {
@@ -116,12 +120,14 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
         Ok(takeover) => {
             let index = page::add_runtime(runtime, &takeover);
             log::line(format_args!(
-                "took over {} functions of {path} in {}.{:03} ms, {} threads stopped",
+                "took over {} functions of {path} in {}.{:03} ms, {} threads stopped, {} imports redirected",
                 takeover.functions,
                 takeover.nanoseconds / 1_000_000,
                 takeover.nanoseconds / 1_000 % 1_000,
                 takeover.threads_stopped,
+                takeover.imports,
             ));
+            page::add_imports(takeover.imports);
             for skipped in takeover.skipped() {
                 log::line(format_args!(
                     "left {} alone: {}",
@@ -146,7 +152,7 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
 
 /// A module was loaded while the process runs. Called with the loader's lock held, before the module's own code runs.
 pub(crate) fn loaded_later(module: &Module) {
-    module_loaded(module);
+    page::add_imports(module_loaded(module));
     if is_debug_runtime(module) {
         tell_of_debug_runtime(module);
         report::write();

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use allograft_status::State;
 
-use crate::page;
+use crate::{first_copy, page};
 
 /// `allograft_version`: the module's version.
 #[unsafe(no_mangle)]
@@ -16,19 +16,31 @@ pub extern "C" fn allograft_version() -> *const c_char {
 /// `allograft_active`: 1 if at least one runtime is taken over.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_active() -> c_int {
-    (page::state() == State::Active).into()
+    // SAFETY: the function of this name has this type.
+    match unsafe { first_copy::ACTIVE.get::<extern "C" fn() -> c_int>() } {
+        Some(active) => active(),
+        None => (page::state() == State::Active).into(),
+    }
 }
 
 /// `allograft_owns`: 1 if the pointer lies in memory of mimalloc's.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_owns(block: *const c_void) -> c_int {
-    allograft_heap::owns(block).into()
+    // SAFETY: the function of this name has this type.
+    match unsafe { first_copy::OWNS.get::<extern "C" fn(*const c_void) -> c_int>() } {
+        Some(owns) => owns(block),
+        None => allograft_heap::owns(block).into(),
+    }
 }
 
 /// `allograft_error`: why the takeover failed, an empty text if it did not.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_error() -> *const c_char {
-    page::message_for_c().cast()
+    // SAFETY: the function of this name has this type.
+    match unsafe { first_copy::ERROR.get::<extern "C" fn() -> *const c_char>() } {
+        Some(error) => error(),
+        None => page::message_for_c().cast(),
+    }
 }
 
 /// `allograft_counters_t`
@@ -43,6 +55,7 @@ pub struct Counters {
     resized_blocks: u64,
     committed_bytes: u64,
     peak_committed_bytes: u64,
+    used_bytes: u64,
 }
 
 /// `allograft_counters`: fills as much of the structure as its size field says that there is.
@@ -51,6 +64,12 @@ pub struct Counters {
 /// `counters` is NULL or points to a structure whose first field is its size in bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allograft_counters(counters: *mut Counters) -> c_int {
+    type Ask = unsafe extern "C" fn(*mut Counters) -> c_int;
+    // SAFETY: the function of this name has this type.
+    if let Some(ask) = unsafe { first_copy::COUNTERS.get::<Ask>() } {
+        // SAFETY: the caller's promise.
+        return unsafe { ask(counters) };
+    }
     let Some(status) = page::status() else {
         return 0;
     };
@@ -74,6 +93,7 @@ pub unsafe extern "C" fn allograft_counters(counters: *mut Counters) -> c_int {
             resized_blocks: load(&status.resized_blocks),
             committed_bytes: load(&status.mimalloc_committed),
             peak_committed_bytes: load(&status.mimalloc_committed_peak),
+            used_bytes: load(&status.mimalloc_used),
         };
         core::ptr::copy_nonoverlapping((&raw const filled).cast::<u8>(), counters.cast(), size);
     }

@@ -10,6 +10,7 @@
 //!
 //! Not followed: what other processes start on the program's behalf (services, COM servers, elevation).
 
+mod assistant;
 mod newborn;
 
 use core::cell::UnsafeCell;
@@ -60,6 +61,7 @@ static INHERITANCE: Inheritance = Inheritance(UnsafeCell::new(Config::nothing())
 pub(crate) fn follow(config: &Config) {
     // SAFETY: nobody reads it yet.
     unsafe { *INHERITANCE.0.get() = config.clone() };
+    assistant::prepare();
     let slots = loaded_modules()
         .filter(starts_processes)
         .filter_map(|module| module.import_slot(c"NtCreateUserProcess"));
@@ -127,7 +129,9 @@ unsafe extern "system" fn create(
         // SAFETY: both handles were just made, and the thread has not begun.
         unsafe {
             let error = GetLastError();
-            give_module(*process, *thread);
+            if !assistant::is_being_started() {
+                give_module(*process, *thread);
+            }
             if thread_flags & STOPPED == 0 {
                 ResumeThread(*thread);
             }

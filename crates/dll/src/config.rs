@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) count: bool,
     /// Give the module to the programs that the program starts.
     pub(crate) follow: bool,
+    /// Point import tables straight at mimalloc.
+    pub(crate) imports: bool,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             verbose: false,
             count: false,
             follow: false,
+            imports: true,
         }
     }
 
@@ -60,6 +63,7 @@ impl Config {
                 "allograft",
                 "follow_children",
             ) || launched && options.follow != 0,
+            imports: flag_or(true, w!("ALLOGRAFT_IMPORTS"), "allograft", "imports"),
         };
         let from_launcher = |path: &[u16], to: &mut [u16]| {
             if launched {
@@ -110,8 +114,13 @@ fn text(variable: PCWSTR, section: &str, key: &str, value: &mut [u16]) -> usize 
     ini::read(section, key, value)
 }
 
-/// A switch: on for what mimalloc takes as on.
+/// A switch that is off if nothing is said.
 fn flag(variable: PCWSTR, section: &str, key: &str) -> bool {
+    flag_or(false, variable, section, key)
+}
+
+/// A switch: on for what mimalloc takes as on, `default` if nothing is said.
+fn flag_or(default: bool, variable: PCWSTR, section: &str, key: &str) -> bool {
     let mut value = [0u16; 16];
     let length = text(variable, section, key, &mut value);
     let is = |word: &str| {
@@ -120,5 +129,8 @@ fn flag(variable: PCWSTR, section: &str, key: &str) -> bool {
             .map(|&unit| (unit as u8).to_ascii_uppercase())
             .eq(word.bytes())
     };
-    length > 0 && !["0", "FALSE", "NO", "OFF"].into_iter().any(is)
+    match length {
+        0 => default,
+        _ => !["0", "FALSE", "NO", "OFF"].into_iter().any(is),
+    }
 }

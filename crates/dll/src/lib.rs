@@ -14,6 +14,7 @@ mod children;
 mod config;
 mod entry;
 mod file;
+mod first_copy;
 mod ini;
 mod log;
 mod page;
@@ -22,6 +23,8 @@ mod processor;
 mod public_api;
 mod report;
 mod text;
+#[cfg(all(target_arch = "x86", feature = "freestanding"))]
+mod unwinder;
 mod watch;
 
 pub use entry::{end_of_process, end_of_thread, install, start_heap};

@@ -281,6 +281,13 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     Some(index)
 }
 
+/// Adds words of import tables that were pointed at the replacements.
+pub(crate) fn add_imports(count: usize) {
+    if let Some(status) = status() {
+        status.imports.fetch_add(count as u32, Ordering::Relaxed);
+    }
+}
+
 /// Adds what the old heap of a runtime holds.
 pub(crate) fn add_census(census: Census) {
     if let Some(status) = status() {
@@ -302,6 +309,9 @@ pub(crate) fn update_figures() {
         status
             .mimalloc_committed_peak
             .store(figures.committed_peak as u64, Ordering::Relaxed);
+        status
+            .mimalloc_used
+            .store(figures.used as u64, Ordering::Relaxed);
     }
 }
 

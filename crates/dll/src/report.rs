@@ -128,6 +128,8 @@ impl fmt::Display for Report {
         writeln!(f, "  \"attach_microseconds\": {microseconds:.1},")?;
         let stopped = status.threads_stopped.load(Ordering::Relaxed);
         writeln!(f, "  \"threads_stopped\": {stopped},")?;
+        let imports = status.imports.load(Ordering::Relaxed);
+        writeln!(f, "  \"imports_redirected\": {imports},")?;
         if status.old_known.load(Ordering::Acquire) != 0 {
             let (blocks, bytes) = (load(&status.old_blocks), load(&status.old_bytes));
             writeln!(
@@ -149,10 +151,11 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  \"mimalloc\": {{\"committed_bytes\": {}, \"peak_committed_bytes\": {}, \"reserved_bytes\": {}, \
+            "  \"mimalloc\": {{\"committed_bytes\": {}, \"peak_committed_bytes\": {}, \"used_bytes\": {}, \"reserved_bytes\": {}, \
              \"peak_reserved_bytes\": {}, \"threads\": {}}}",
             figures.committed,
             figures.committed_peak,
+            figures.used,
             figures.reserved,
             figures.reserved_peak,
             figures.threads,

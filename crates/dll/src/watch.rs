@@ -3,10 +3,11 @@
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use allograft_engine::Module;
+use allograft_engine::{LoaderLock, Module};
+use allograft_status::State;
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
-use crate::{attach, log};
+use crate::{attach, log, page};
 
 /// `LDR_DLL_NOTIFICATION_DATA`: the same for both reasons.
 #[repr(C)]
@@ -24,7 +25,11 @@ const UNLOADED: u32 = 2;
 type Callback = unsafe extern "system" fn(u32, *const Notification, *mut c_void);
 
 // Documented since Windows Vista, and in no import library.
-#[link(name = "ntdll", kind = "raw-dylib")]
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
 unsafe extern "system" {
     fn LdrRegisterDllNotification(
         flags: u32,
@@ -32,21 +37,6 @@ unsafe extern "system" {
         context: *mut c_void,
         cookie: *mut *mut c_void,
     ) -> NTSTATUS;
-    fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
-    fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;
-}
-
-/// Runs `action` with the loader's lock held: the loader gives notice of modules with a lock of its own, and a process that
-/// ends takes the loader's before it ends its other threads, which must not be in the middle of a takeover then.
-fn with_loader_lock(action: impl FnOnce()) {
-    let mut cookie = 0;
-    // SAFETY: the lock is released by the thread that took it; it may be taken more than once.
-    let locked = unsafe { LdrLockLoaderLock(0, core::ptr::null_mut(), &mut cookie) } == 0;
-    action();
-    if locked {
-        // SAFETY: as above.
-        unsafe { LdrUnlockLoaderLock(0, cookie) };
-    }
 }
 
 /// Asks the loader to tell us of every module from now on.
@@ -81,7 +71,10 @@ unsafe extern "system" fn notified(
                     &*notification.path,
                 )
             };
-            with_loader_lock(|| attach::loaded_later(&module));
+            // The loader gives notice of modules with a lock of its own. A process that ends takes the loader's before it ends its
+            // other threads, which must not be in the middle of a takeover then.
+            let _lock = LoaderLock::take();
+            attach::loaded_later(&module);
         }
         // When the process ends, modules go without being freed, and the program's last frees still come.
         UNLOADED
@@ -89,6 +82,9 @@ unsafe extern "system" fn notified(
                 && allograft_engine::unloaded(notification.base as usize) =>
         {
             log::line(format_args!("a C runtime that was taken over was unloaded"));
+            if !allograft_engine::is_any_taken_over() {
+                page::set_state(State::NoRuntime);
+            }
         }
         _ => {}
     }

@@ -17,8 +17,10 @@ mod entry_code;
 mod error;
 mod foreign;
 mod functions;
+mod import_tables;
 mod imports;
 mod loaded;
+mod loader_lock;
 mod once;
 mod runtime;
 mod slots;
@@ -30,10 +32,11 @@ pub use census::{Census, census};
 pub use counters::Counters;
 pub use error::Failure;
 pub use functions::{FUNCTIONS, Function, Replacement};
+pub use import_tables::leave_import_tables_alone;
 pub use loaded::{Module, loaded_modules};
+pub use loader_lock::LoaderLock;
 pub use slots::Slot;
-pub use tails::module_loaded;
-pub use takeover::{SkipReason, Skipped, Takeover, take_over, unloaded};
+pub use takeover::{SkipReason, Skipped, Takeover, module_loaded, take_over, unloaded};
 pub use version::FileVersion;
 
 /// Starts mimalloc and remembers where to count. Call it once, before anything else here.
@@ -65,6 +68,11 @@ pub fn is_runtime(module: &Module) -> bool {
 /// Whether `module` is a runtime that is taken over already.
 pub fn is_taken_over(module: &Module) -> bool {
     slots::is_taken(module.base())
+}
+
+/// Whether any runtime is taken over at the moment.
+pub fn is_any_taken_over() -> bool {
+    slots::taken_modules().next().is_some()
 }
 
 /// Whether `module` is a debug C runtime, which is left alone.

@@ -118,6 +118,12 @@ pub(crate) fn relays_of(base: usize) -> impl Iterator<Item = &'static Relays> {
     slots_of(base).filter_map(|slot| SLOTS[slot.0].relays.get())
 }
 
+/// Where the calls of `function` go, if it is a function of a runtime that is taken over and has been redirected.
+pub(crate) fn replacement_of(function: usize) -> Option<usize> {
+    let base = taken_modules().find(|&base| is_in_module(function, base))?;
+    relays_of(base).find_map(|relays| relays.replacement_of(function))
+}
+
 /// Whether `address` lies in the module at `base`, which is taken over.
 pub(crate) fn is_in_module(address: usize, base: usize) -> bool {
     slots_of(base).next().is_some_and(|slot| {

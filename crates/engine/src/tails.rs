@@ -6,28 +6,47 @@
 //! runtime by itself, with the first module that imports one of the functions from it, or with their first call.
 
 use core::ffi::{CStr, c_void};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_heap::RUNTIMES;
 use allograft_patch::Windows;
 
-use crate::functions::FUNCTIONS;
-use crate::loaded::Module;
+use crate::loaded::{Module, loaded_modules};
+use crate::loader_lock::LoaderLock;
 use crate::runtime::Runtime;
-use crate::{contract, imports, slots};
+use crate::{import_tables, imports, slots};
+
+/// Whether words of import tables still lead to entries that do not keep tails clean, since the loader was busy when they were to be
+/// exchanged.
+static IMPORTS_LAG: AtomicBool = AtomicBool::new(false);
 
 /// Begins to keep tails clean in every runtime that `module` imports a function of the `_recalloc` family from. To be
-/// called for modules that are loaded after the takeover, with the loader's lock held.
-pub fn module_loaded(module: &Module) {
+/// called for modules that are loaded after the takeover, with the loader's lock held, and before their import tables are changed.
+pub(crate) fn module_loaded(module: &Module) {
     for base in slots::taken_modules().filter(|&base| uses_recalloc(module, base)) {
         keep_clean(base);
     }
 }
 
-/// The same for all modules that are loaded now, and the runtime at `base`, which was taken over just now.
-pub(crate) fn runtime_taken_over(base: usize, mut modules: impl Iterator<Item = Module>) {
-    if modules.any(|module| uses_recalloc(&module, base)) {
-        keep_clean(base);
+/// Whether one of `modules` imports a function of the family from the runtime at `base`, which has a slot and is not taken over yet.
+pub(crate) fn are_wanted(base: usize, mut modules: impl Iterator<Item = Module>) -> bool {
+    modules.any(|module| uses_recalloc(&module, base))
+}
+
+/// Remembers that the runtime at `base` keeps tails clean; false if it does already.
+pub(crate) fn begin(base: usize) -> bool {
+    let mut states = slots::runtimes_of(base);
+    // The first state decides which of several threads does it.
+    if !states
+        .next()
+        .is_some_and(Runtime::begin_to_keep_tails_clean)
+    {
+        return false;
     }
+    states.for_each(|state| {
+        state.begin_to_keep_tails_clean();
+    });
+    true
 }
 
 /// Begins to keep tails clean in the runtime whose function of the family was called in the slot `number`.
@@ -36,6 +55,8 @@ pub(crate) fn recalloc_was_called(number: usize) {
         && slots::runtime(number).is_some_and(|runtime| !runtime.tails_are_clean())
     {
         keep_clean(base);
+    } else if IMPORTS_LAG.load(Ordering::Relaxed) {
+        exchange_imports();
     }
 }
 
@@ -50,30 +71,39 @@ fn uses_recalloc(module: &Module, base: usize) -> bool {
 }
 
 fn keep_clean(base: usize) {
-    let mut states = slots::runtimes_of(base);
-    // The first state decides which of several threads does it.
-    if !states
-        .next()
-        .is_some_and(Runtime::begin_to_keep_tails_clean)
-    {
+    if !begin(base) {
         return;
     }
-    states.for_each(|state| {
-        state.begin_to_keep_tails_clean();
-    });
     for relays in slots::relays_of(base) {
         // Where the system refuses, `_recalloc` is as exact as it was before: mimalloc's own.
-        let _ = relays.retarget(&Windows, clean_entry_for);
+        let _ = relays.retarget(&Windows, |entry| {
+            clean_counterpart(entry).map(|(_, clean)| clean)
+        });
+    }
+    exchange_imports();
+}
+
+/// Points the words of import tables that lead to entries which leave tails as they are at those that keep them clean. The thread may
+/// hold locks of the program's, so that it must not wait for the loader's: if that is taken, the next call of `_recalloc` tries again.
+fn exchange_imports() {
+    let lock = LoaderLock::try_take();
+    IMPORTS_LAG.store(lock.is_none(), Ordering::Relaxed);
+    if lock.is_some() {
+        import_tables::redirect(&mut loaded_modules(), &|address| {
+            let (slot, entry) = clean_counterpart(address)?;
+            slots::runtime(slot)?.tails_are_clean().then_some(entry)
+        });
     }
 }
 
-/// The entry that keeps tails clean, for the address of one that does not.
-fn clean_entry_for(entry: usize) -> Option<usize> {
-    let rows = || FUNCTIONS.iter().map(|row| row.function);
-    (0..RUNTIMES)
-        .flat_map(|slot| rows().map(move |function| (function, slot)))
-        .find(|&(function, slot)| contract::entry(function, slot, false) == entry)
-        .map(|(function, slot)| contract::entry(function, slot, true))
+/// The entry that keeps tails clean and its slot, for the address of one that does not.
+fn clean_counterpart(entry: usize) -> Option<(usize, usize)> {
+    (0..RUNTIMES).find_map(|slot| {
+        let as_they_are = allograft_heap::entries(slot, false).addresses();
+        let index = as_they_are.iter().position(|&address| address == entry)?;
+        let clean = allograft_heap::entries(slot, true).addresses()[index];
+        (clean != entry).then_some((slot, clean))
+    })
 }
 
 /// Zeroes the tail of a block that the program asked `size` bytes of. Returns the block, which may be NULL or foreign.

@@ -10,7 +10,7 @@ use crate::functions::{ESSENTIAL, FUNCTIONS, Function};
 use crate::loaded::{Module, loaded_modules};
 use crate::runtime::{Runtime, State};
 use crate::slots::{self, Slot};
-use crate::{contract, entry_code, tails};
+use crate::{contract, entry_code, import_tables, tails};
 
 /// Why a function of a runtime that was taken over was left as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,8 @@ pub struct Takeover {
     pub slot: Slot,
     /// Entries that were redirected: those of exported names, two at one address once, and bodies that they jump to.
     pub functions: usize,
+    /// Words of import tables that were pointed at the replacements.
+    pub imports: usize,
     /// Other threads that were stopped for it.
     pub threads_stopped: usize,
     /// How long it took, in nanoseconds.
@@ -70,9 +72,15 @@ pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
         return Err(Failure::AlreadyTakenOver);
     }
     let mut takeover = occupy_and_redirect(module).inspect_err(|_| slots::vacate(module.base()))?;
-    tails::runtime_taken_over(module.base(), loaded_modules());
     takeover.nanoseconds = nanoseconds_since(begin);
     Ok(takeover)
+}
+
+/// Points the import tables of `module`, which was loaded after the takeover, at the replacements, and keeps tails clean if it wants
+/// them so. Returns how many words were exchanged. The caller holds the loader's lock.
+pub fn module_loaded(module: &Module) -> usize {
+    tails::module_loaded(module);
+    import_tables::redirect(&mut core::iter::once(*module), &slots::replacement_of)
 }
 
 /// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken over.
@@ -89,21 +97,35 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
         Ok(runtime) => slots::occupy(module, runtime)?,
         Err(_) => public,
     };
-    let mut plan = Plan::new();
+    let clean_tails = tails::are_wanted(module.base(), loaded_modules());
+    if clean_tails {
+        tails::begin(module.base());
+    }
+    let mut plan = Plan::new(clean_tails);
     plan.fill(module, |state| match state {
         State::Public => public,
         State::System => system,
     })?;
     let detours = &mut plan.detours[..plan.count];
     let relays = Relays::build(&Windows, detours).map_err(Failure::Patch)?;
-    let installed = install(&Windows, detours).map_err(|error| {
+    let mut imports = 0;
+    let redirect_imports = || {
+        imports = import_tables::redirect(&mut loaded_modules(), &|function| {
+            let is_meant = module.contains(function);
+            is_meant.then(|| relays.replacement_of(function)).flatten()
+        });
+    };
+    let before = allograft_heap::others_may_have_aligned(true);
+    let installed = install(&Windows, detours, redirect_imports).map_err(|error| {
         relays.free(&Windows);
         Failure::Patch(error)
     })?;
+    allograft_heap::others_may_have_aligned(before || installed.threads_stopped > 0);
     slots::keep_relays(public, relays);
     Ok(Takeover {
         slot: public,
         functions: plan.count,
+        imports,
         threads_stopped: installed.threads_stopped,
         nanoseconds: 0,
         pages_left_writable: installed.pages_left_writable,
@@ -113,6 +135,7 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
 
 /// What will be redirected, and what will not.
 struct Plan {
+    clean_tails: bool,
     detours: [Detour; MAX_DETOURS],
     count: usize,
     skipped: [Option<Skipped>; MAX_DETOURS],
@@ -120,8 +143,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn new() -> Plan {
+    fn new(clean_tails: bool) -> Plan {
         Plan {
+            clean_tails,
             detours: [Detour::new(0, 0); MAX_DETOURS],
             count: 0,
             skipped: [None; MAX_DETOURS],
@@ -167,19 +191,24 @@ impl Plan {
         if needs_the_environment(function) && !slot.knows_the_environment() {
             return Ok(());
         }
-        let mut replacement = contract::entry(function, slot.number(), false);
+        let mut replacement = contract::entry(function, slot.number(), self.clean_tails);
         let mut body = target;
         loop {
-            self.detours[self.count] = Detour::new(body, replacement);
+            let place = self
+                .detours
+                .get_mut(self.count)
+                .ok_or(Failure::Patch(allograft_patch::Error::TooMany(MAX_DETOURS)))?;
+            *place = Detour::new(body, replacement);
             self.count += 1;
             // An entry that is but a jump leads to the function's body, which the runtime's own code calls without the detour
             // over the entry: on blocks of ours it would ask the old heap about them.
             // SAFETY: a function of a loaded module begins there.
             match unsafe { entry_code::jumps_to(body) } {
                 Some(to) if !module.contains(to) => return Err(Failure::AlreadyHooked(name, to)),
-                Some(to) if !self.plans_for(to) && self.count < MAX_DETOURS => {
+                Some(to) if !self.plans_for(to) => {
                     body = to;
-                    replacement = contract::entry_of_body(function, slot.number());
+                    replacement =
+                        contract::entry_of_body(function, slot.number(), self.clean_tails);
                 }
                 _ => return Ok(()),
             }

@@ -30,6 +30,7 @@ typedef struct allograft_entries_s {
 typedef struct allograft_figures_s {
   size_t committed;
   size_t committed_peak;
+  size_t used;          // committed less the pieces that hold nothing at the moment
   size_t reserved;
   size_t reserved_peak;
   size_t threads;       // threads that have allocated and not ended (a count)
@@ -53,6 +54,7 @@ VISIBLE void   allograft_heap_thread_done(void);
 VISIBLE bool   allograft_heap_is_too_late(void);
 VISIBLE bool   allograft_heap_owns(const void* p);
 VISIBLE void*  allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset);
+VISIBLE bool   allograft_heap_others_may_have_aligned(bool they_may);
 VISIBLE size_t allograft_heap_usable_size_of_aligned(void* p);
 VISIBLE void   allograft_heap_free_aligned(void* p);
 VISIBLE void   allograft_heap_figures(allograft_figures_t* figures);

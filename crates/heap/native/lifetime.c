@@ -9,13 +9,18 @@ static bool prints_statistics(void) {
   return mi_option_is_enabled(mi_option_show_stats) || mi_option_is_enabled(mi_option_verbose);
 }
 
+static void set_theap_of_thread(mi_theap_t* theap) {
+  mi_win_tls_slot_set(_mi_theap_default_slot, _mi_theap_default_expansion_slot, theap);
+}
+
 bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   cold = *cold_paths;
   if (_mi_process_is_initialized) return true;
   tld_main.thread_id = NO_THREAD;
-  // Set, not defaulted: the environment must not be able to take away what page_of relies on.
+  // Set, not defaulted: the environment must not be able to take away what page_of relies on. On x86 the map covers all addresses, also
+  // those that a program without large addresses cannot have.
   mi_option_set(mi_option_pagemap_commit, 1);
-  mi_option_set(mi_option_max_vabits, 0);
+  mi_option_set(mi_option_max_vabits, sizeof(void*) == 4 ? 32 : 0);
   #if MI_DEBUG
   // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would take for a mistake.
   mi_option_set(mi_option_guarded_precise, 1);
@@ -23,7 +28,13 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   // The program's contract wants an answer at once when there is no memory; the environment may ask otherwise.
   mi_option_set_default(mi_option_retry_on_oom, 0);
   os_preloading = false;
+  mi_tls_slots_init();
+  if (mi_tls_raw_index_default == TLS_OUT_OF_INDEXES || mi_tls_raw_index_cached == TLS_OUT_OF_INDEXES) return false;
+  // mimalloc would prepare this thread for allocating now, and commit two megabytes of tables for that. The thread may never allocate: it
+  // seems to be prepared for as long as mimalloc starts.
+  set_theap_of_thread(&theap_main);
   mi_process_init();
+  set_theap_of_thread(NULL);
   _mi_thread_locals_init();
   _mi_options_post_init();
   if (prints_statistics()) {
@@ -31,8 +42,7 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
     size_t unused;
     mi_process_info(&unused, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
   }
-  const bool has_slots = (mi_tls_raw_index_default != TLS_OUT_OF_INDEXES && mi_tls_raw_index_cached != TLS_OUT_OF_INDEXES);
-  return has_slots && _mi_page_map != NULL && mi_page_map_memid.initially_committed && mi_theap_is_initialized(_mi_theap_default());
+  return _mi_page_map != NULL && mi_page_map_memid.initially_committed;
 }
 
 bool allograft_heap_is_too_late(void) {
@@ -60,6 +70,12 @@ void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offs
   return block + (alignment - past);
 }
 
+bool allograft_heap_others_may_have_aligned(bool they_may) {
+  const bool before = others_may_have_aligned;
+  others_may_have_aligned = they_may;
+  return before;
+}
+
 size_t allograft_heap_usable_size_of_aligned(void* p) {
   mi_page_t* const page = _mi_ptr_page(p);
   void* const start = start_of_aligned(page, p);
@@ -75,6 +91,8 @@ void allograft_heap_figures(allograft_figures_t* figures) {
   const mi_stats_t* const stats = &subproc_main.stats;
   figures->committed = (size_t)stats->committed.current;
   figures->committed_peak = (size_t)stats->committed.peak;
+  const size_t idle = idle_bytes();
+  figures->used = (figures->committed > idle ? figures->committed - idle : 0);
   figures->reserved = (size_t)stats->reserved.current;
   figures->reserved_peak = (size_t)stats->reserved.peak;
   figures->threads = mi_atomic_load_relaxed(&subproc_main.thread_count);

@@ -14,7 +14,6 @@ use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW, GetProcAddress,
 };
-use windows_sys::Win32::System::Memory::{GetProcessHeap, HEAP_ZERO_MEMORY, HeapAlloc};
 use windows_sys::core::w;
 
 use crate::interface::{ColdPaths, Entries, Figures, RUNTIMES};
@@ -59,9 +58,13 @@ fn mimalloc() -> &'static Mimalloc {
     unsafe { (*FOUND.0.get()).as_ref().unwrap_unchecked() }
 }
 
-/// Whether new blocks are mimalloc's from now on, or those of the process's heap. Blocks of both are taken back at any time.
+/// Whether new blocks are mimalloc's from now on, or the runtimes' own. Blocks of both are taken back at any time.
 pub fn serve(serving: bool) {
     SERVING.store(serving, Ordering::Relaxed);
+}
+
+fn is_serving() -> bool {
+    SERVING.load(Ordering::Relaxed)
 }
 
 /// Tells mimalloc that the program's calls are sent to it: `mi_is_redirected()` says so from then on.
@@ -124,9 +127,10 @@ pub unsafe fn allograft_heap_thread_done() {
     unsafe { (mimalloc().redirect_entry)(THREAD_DETACH) }
 }
 
-/// A thread that ends is mimalloc's own affair here.
+/// A thread that ends is mimalloc's own affair here. While mimalloc is not to serve, it is as if it could not: what leaves new blocks to
+/// the runtime's old heap at the end does so then.
 pub unsafe fn allograft_heap_is_too_late() -> bool {
-    crate::ending::process_ends()
+    !is_serving() || crate::ending::process_ends()
 }
 
 pub unsafe fn allograft_heap_owns(block: *const c_void) -> bool {
@@ -141,6 +145,11 @@ pub unsafe fn allograft_heap_interior_aligned(
     _offset: usize,
 ) -> *mut c_void {
     null_mut()
+}
+
+/// mimalloc marks every page in which an aligned address was given out, and has no other way to find its block.
+pub unsafe fn allograft_heap_others_may_have_aligned(_they_may: bool) -> bool {
+    false
 }
 
 pub unsafe fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize {
@@ -248,9 +257,8 @@ unsafe fn clean_tail<const NUMBER: usize>(block: *mut c_void, size: usize) {
 unsafe fn allocate<const NUMBER: usize>(size: usize, zeroed: bool) -> *mut c_void {
     // SAFETY: any size is a valid argument of all of these.
     unsafe {
-        if !SERVING.load(Ordering::Relaxed) {
-            let flags = if zeroed { HEAP_ZERO_MEMORY } else { 0 };
-            return HeapAlloc(GetProcessHeap(), flags, size);
+        if !is_serving() {
+            return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
         }
         // C runtimes align blocks to 16 bytes whatever their size; mimalloc would align one of 8 bytes to 8.
         let padded = size.max(16);
@@ -300,7 +308,11 @@ unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usiz
             clean_tail::<NUMBER>(block, size);
             return block;
         }
-        let moved = mi_malloc(size.max(16));
+        let moved = if is_serving() {
+            mi_malloc(size.max(16))
+        } else {
+            null_mut()
+        };
         if moved.is_null() {
             return cold(block, size, (NUMBER % RUNTIMES) as c_uint);
         }
@@ -341,7 +353,7 @@ unsafe extern "C" fn aligned_malloc<const NUMBER: usize>(
 ) -> *mut c_void {
     // SAFETY: the program's call; what mimalloc would not take is left to the cold path.
     unsafe {
-        if alignment.is_power_of_two() && size <= isize::MAX as usize / 2 {
+        if is_serving() && alignment.is_power_of_two() && size <= isize::MAX as usize / 2 {
             let block = mi_malloc_aligned_at(size.max(16), alignment.max(16), 0);
             if !block.is_null() {
                 clean_tail::<NUMBER>(block, size);

@@ -3,7 +3,11 @@
 crate::c_symbol!("allograft_process_ends", process_ends);
 
 // Exported since Windows XP, and in no import library.
-#[link(name = "ntdll", kind = "raw-dylib")]
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
 unsafe extern "system" {
     fn RtlDllShutdownInProgress() -> u8;
 }

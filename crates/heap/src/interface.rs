@@ -42,6 +42,21 @@ pub struct Entries {
     pub aligned_free: unsafe extern "C" fn(*mut c_void),
 }
 
+impl Entries {
+    /// Their addresses, in the order of the fields.
+    pub fn addresses(&self) -> [usize; 7] {
+        [
+            self.malloc as usize,
+            self.calloc as usize,
+            self.realloc as usize,
+            self.free as usize,
+            self.msize as usize,
+            self.aligned_malloc as usize,
+            self.aligned_free as usize,
+        ]
+    }
+}
+
 /// mimalloc's own figures, in bytes where not said otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +65,9 @@ pub struct Figures {
     pub committed: usize,
     /// The most that it had.
     pub committed_peak: usize,
+    /// What of the committed memory holds blocks, or tables of mimalloc's: the rest (in pieces of 64 KiB) is kept to be used
+    /// again, or will be given back to the system in a while.
+    pub used: usize,
     /// Address space that it has reserved.
     pub reserved: usize,
     /// The most that it had.

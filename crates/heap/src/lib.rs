@@ -78,25 +78,28 @@ pub fn owns(block: *const c_void) -> bool {
     unsafe { native::allograft_heap_owns(block) }
 }
 
-/// Allocates `size` bytes, aligned to 16. NULL if there is no memory.
+/// How C runtimes align every block, whatever its size: to two words.
+const BLOCK_ALIGNMENT: usize = 2 * size_of::<usize>();
+
+/// Allocates `size` bytes, aligned as a C runtime aligns them. NULL if there is no memory.
 pub fn allocate(size: usize) -> *mut c_void {
     // SAFETY: any size is a valid argument.
-    unsafe { native::mi_malloc(at_least_16(size)) }
+    unsafe { native::mi_malloc(at_least_aligned(size)) }
 }
 
-/// Allocates `size` zeroed bytes, aligned to 16; what lies behind them in the block is zero too. NULL if there is no memory.
+/// Allocates `size` zeroed bytes, aligned likewise; what lies behind them in the block is zero too. NULL if there is no memory.
 pub fn allocate_zeroed(size: usize) -> *mut c_void {
     // SAFETY: any size is a valid argument.
-    unsafe { native::mi_zalloc(at_least_16(size)) }
+    unsafe { native::mi_zalloc(at_least_aligned(size)) }
 }
 
 /// Allocates `size` bytes such that the address `offset` bytes into them is a multiple of `alignment`, a power of two.
 /// NULL if there is no memory, or where mimalloc cannot serve such a combination.
 pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_void {
-    let size = at_least_16(size);
+    let size = at_least_aligned(size);
     // SAFETY: sizes, alignments and offsets of any value are valid arguments of all three.
     unsafe {
-        if offset == 0 && alignment <= 16 {
+        if offset == 0 && alignment <= BLOCK_ALIGNMENT {
             return native::mi_malloc(size);
         }
         let block = native::mi_malloc_aligned_at(size, alignment, offset);
@@ -123,6 +126,13 @@ pub unsafe fn free(block: *mut c_void) {
 pub unsafe fn usable_size(block: *const c_void) -> usize {
     // SAFETY: the caller's promise.
     unsafe { native::mi_usable_size(block) }
+}
+
+/// Says whether a thread may have aligned an address in a block of ours by itself: one that was inside a runtime's own aligned function when
+/// its `malloc` was taken over. Freeing aligned blocks takes longer then. Returns what was said before; false at the start.
+pub fn others_may_have_aligned(they_may: bool) -> bool {
+    // SAFETY: sets a flag.
+    unsafe { native::allograft_heap_others_may_have_aligned(they_may) }
 }
 
 /// The bytes that the program may use from `block` on, for a block of one of the aligned functions.
@@ -170,7 +180,7 @@ pub fn redirected_by(says: extern "C" fn() -> bool) {
     unsafe { native::allograft_heap_redirected_by(says) }
 }
 
-/// C runtimes align to 16 bytes whatever the size; mimalloc aligns a block of 8 bytes to 8.
-fn at_least_16(size: usize) -> usize {
-    size.max(16)
+/// mimalloc aligns a block of a single word to a word only.
+fn at_least_aligned(size: usize) -> usize {
+    size.max(BLOCK_ALIGNMENT)
 }

@@ -1,10 +1,13 @@
 //! The memory functions that compilers call, for a module without a C runtime: `memcpy`, `memmove`, `memset`, `memcmp`.
 //!
 //! Short copies are overlapping loads and stores without a loop; long ones are the processor's own string
-//! instructions, which copy whole cache lines on every x86-64 processor since 2013. No loop here can be mistaken by the
+//! instructions, which copy whole cache lines on every processor since 2013. No loop here can be mistaken by the
 //! compiler for a call to the very function that it implements: the loops are in assembly.
 
 use core::arch::asm;
+#[cfg(target_arch = "x86")]
+use core::arch::x86::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
+#[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
 use core::ffi::{c_int, c_void};
 
@@ -109,11 +112,7 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, size: usize) {
     // SAFETY: the string instruction copies `size` bytes; the loop copies all but the last 1 to 16, which were read before.
     unsafe {
         if size >= STRING_INSTRUCTION_FROM {
-            asm!(
-                "rep movsb",
-                inout("rcx") size => _, inout("rdi") to => _, inout("rsi") from => _,
-                options(nostack, preserves_flags)
-            );
+            copy_string(to, from, size);
             return;
         }
         let last = size - 16;
@@ -130,6 +129,48 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, size: usize) {
             options(nostack)
         );
         _mm_storeu_si128(to.add(last).cast(), tail);
+    }
+}
+
+/// From the lowest address to the highest, by the processor's own string instruction.
+#[inline(always)]
+unsafe fn copy_string(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: the instruction copies `size` bytes. On x86 the compiler keeps ESI for itself: it gets it back.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!(
+            "rep movsb",
+            inout("rcx") size => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags)
+        );
+        #[cfg(target_arch = "x86")]
+        asm!(
+            "xchg esi, {from}",
+            "rep movsb",
+            "mov esi, {from}",
+            from = inout(reg) from => _, inout("ecx") size => _, inout("edi") to => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// `size` times the byte `value`, by the processor's own string instruction.
+#[inline(always)]
+unsafe fn fill_string(to: *mut u8, value: u8, size: usize) {
+    // SAFETY: the instruction writes `size` bytes.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!(
+            "rep stosb",
+            inout("rcx") size => _, inout("rdi") to => _, in("al") value,
+            options(nostack, preserves_flags)
+        );
+        #[cfg(target_arch = "x86")]
+        asm!(
+            "rep stosb",
+            inout("ecx") size => _, inout("edi") to => _, in("al") value,
+            options(nostack, preserves_flags)
+        );
     }
 }
 
@@ -173,11 +214,7 @@ unsafe fn fill(to: *mut u8, value: u8, size: usize) {
                 to.cast::<u64>().write_unaligned(word);
                 to.add(size - 8).cast::<u64>().write_unaligned(word);
             }
-            _ if size >= STRING_INSTRUCTION_FROM => asm!(
-                "rep stosb",
-                inout("rcx") size => _, inout("rdi") to => _, in("al") value,
-                options(nostack, preserves_flags)
-            ),
+            _ if size >= STRING_INSTRUCTION_FROM => fill_string(to, value, size),
             _ => {
                 let line = _mm_set1_epi8(value as i8);
                 asm!(

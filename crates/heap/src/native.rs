@@ -17,6 +17,7 @@ unsafe extern "C" {
         alignment: usize,
         offset: usize,
     ) -> *mut c_void;
+    pub fn allograft_heap_others_may_have_aligned(they_may: bool) -> bool;
     pub fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize;
     pub fn allograft_heap_free_aligned(block: *mut c_void);
     pub fn allograft_heap_figures(figures: *mut Figures);

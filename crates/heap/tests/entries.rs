@@ -62,13 +62,13 @@ fn sizes() -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn blocks_of_every_size_are_aligned_to_16_and_ours() {
+fn blocks_of_every_size_are_aligned_to_two_words_and_ours() {
     let heap = started(false);
     for size in sizes() {
         let blocks: Vec<_> = (0..20).map(|_| unsafe { (heap.malloc)(size) }).collect();
         for &block in &blocks {
             assert!(!block.is_null());
-            assert_eq!(block as usize % 16, 0, "{size} bytes");
+            assert_eq!(block as usize % (2 * size_of::<usize>()), 0, "{size} bytes");
             assert!(owns(block));
             assert!(unsafe { (heap.msize)(block) } >= size);
             unsafe { block.cast::<u8>().write_bytes(0xA5, size) };
@@ -185,6 +185,7 @@ fn offsets_hold_even_for_alignments_that_mimalloc_refuses_to_shift() {
 #[test]
 fn an_aligned_address_inside_a_plain_block_of_ours_is_freed_as_that_block() {
     let heap = started(false);
+    allograft_heap::others_may_have_aligned(true);
     for size in [24, 200, 3000, 50_000] {
         for _ in 0..100 {
             let raw = unsafe { (heap.malloc)(size) };
@@ -215,12 +216,19 @@ fn what_is_not_ours_goes_to_the_owner_of_the_cold_paths_with_the_runtimes_number
     assert!(FAILED.load(Ordering::Relaxed) >= before.1 + 8);
 }
 
+/// How many bits the addresses of user code have.
+const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "64") {
+    47
+} else {
+    32
+};
+
 /// The page map covers all that user code can address: no lookup faults, from the first 64 KiB to the last.
 #[test]
 fn no_address_of_the_address_space_faults_or_is_taken_for_ours() {
     let heap = started(false);
     let (mut asked, mut mapped) = (0, 0);
-    for shift in 16..47 {
+    for shift in 16..ADDRESS_BITS {
         for nudge in [0, 1 << 16, 3 << 20] {
             let address = (1usize << shift) + nudge;
             let memory = unsafe {
@@ -243,10 +251,12 @@ fn no_address_of_the_address_space_faults_or_is_taken_for_ours() {
             unsafe { VirtualFree(memory, 0, MEM_RELEASE) };
         }
     }
-    let last = 0x7FFF_FFFE_0000_usize as *mut c_void;
+    let last = (((1u64 << ADDRESS_BITS) - 0x2_0000) as usize) as *mut c_void;
     assert_eq!(unsafe { (heap.msize)(last) }, 12345 + 3);
+    // Of the few addresses of x86, a program has many already.
+    let enough = if cfg!(target_arch = "x86") { 16 } else { 2 };
     assert!(
-        mapped * 2 > asked,
+        mapped * enough > asked,
         "only {mapped} of {asked} addresses could be had"
     );
 }

@@ -15,7 +15,7 @@
 //! # fn entry() -> usize { 0 } fn replacement() -> usize { 0 }
 //! let mut detours = [Detour::new(entry(), replacement())];
 //! let relays = Relays::build(&Windows, &mut detours).expect("memory near the function");
-//! let stopped = install(&Windows, &mut detours).map_err(|error| relays.free(&Windows));
+//! let stopped = install(&Windows, &mut detours, || ()).map_err(|error| relays.free(&Windows));
 //! # }
 //! ```
 
@@ -30,6 +30,7 @@ mod system;
 mod threads;
 mod transaction;
 mod windows;
+mod words;
 
 pub use error::Error;
 pub use jump::{Detour, JUMP_SIZE};
@@ -37,3 +38,4 @@ pub use relay::Relays;
 pub use system::{Code, Region, System, Thread, ThreadState};
 pub use transaction::{Installed, MAX_DETOURS, install};
 pub use windows::Windows;
+pub use words::Words;

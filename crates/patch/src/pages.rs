@@ -4,10 +4,13 @@ use windows_sys::Win32::System::Memory::PAGE_EXECUTE_READWRITE;
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE};
-use crate::system::System;
+use crate::system::{KEEP_CALL_TARGETS, System};
 use crate::transaction::MAX_DETOURS;
 
 const PAGE: usize = 0x1000;
+
+/// The protection of open pages.
+const WRITABLE: u32 = PAGE_EXECUTE_READWRITE | KEEP_CALL_TARGETS;
 
 /// Neighbouring pages that are opened and closed together.
 #[derive(Clone, Copy)]
@@ -65,7 +68,7 @@ impl Pages {
             if span.former.is_some() {
                 continue;
             }
-            match system.protect(span.base, span.size, PAGE_EXECUTE_READWRITE) {
+            match system.protect(span.base, span.size, WRITABLE) {
                 Ok(former) => span.former = Some(former),
                 Err(code) => {
                     let error = Error::CodeProtection(span.base, code);
@@ -82,7 +85,7 @@ impl Pages {
         let mut result = Ok(());
         for span in &mut self.spans[..self.count] {
             let Some(former) = span.former else { continue };
-            match system.protect(span.base, span.size, former) {
+            match system.protect(span.base, span.size, former | KEEP_CALL_TARGETS) {
                 Ok(_) => span.former = None,
                 Err(code) => result = result.and(Err(Error::CodeProtection(span.base, code))),
             }

@@ -14,9 +14,13 @@ const GRANULARITY: usize = 0x1_0000;
 /// Bytes of one relay's code: an indirect jump (6) and two bytes of padding.
 const STUB_SIZE: usize = 8;
 
-/// Bytes of the address that a relay jumps to. It lies in a page of data behind the code, so that it can be exchanged while
-/// threads execute the relay.
-const TARGET_SIZE: usize = size_of::<usize>();
+/// What lies in a page of data behind the code, for each relay: the address that it jumps to, which can be exchanged there
+/// while threads execute the relay, and the function that it stands for.
+#[repr(C)]
+struct Record {
+    target: usize,
+    function: usize,
+}
 
 const PAGE: usize = 0x1000;
 
@@ -38,7 +42,7 @@ impl Relays {
     pub fn build<S: System>(system: &S, detours: &mut [Detour]) -> Result<Relays, Error> {
         let count = detours.len();
         let code_size = (count * STUB_SIZE).next_multiple_of(PAGE);
-        let data_size = (count * TARGET_SIZE).next_multiple_of(PAGE);
+        let data_size = (count * size_of::<Record>()).next_multiple_of(PAGE);
         let lowest = detours
             .iter()
             .map(|detour| detour.target)
@@ -58,11 +62,14 @@ impl Relays {
         };
         for (index, detour) in detours.iter_mut().enumerate() {
             detour.relay = base + index * STUB_SIZE;
-            let target = relays.target_of(index);
+            let record = relays.record(index);
             // SAFETY: the memory was just committed, for this relay among others.
             unsafe {
-                (detour.relay as *mut [u8; STUB_SIZE]).write(stub(detour.relay, target));
-                (target as *mut usize).write(detour.replacement);
+                (detour.relay as *mut [u8; STUB_SIZE]).write(stub(detour.relay, record as usize));
+                record.write(Record {
+                    target: detour.replacement,
+                    function: detour.target,
+                });
             }
         }
         let protected = system
@@ -87,14 +94,14 @@ impl Relays {
         exchange: impl Fn(usize) -> Option<usize>,
     ) -> Result<(), Error> {
         let data = self.base + self.code_size;
-        let size = (self.count * TARGET_SIZE).next_multiple_of(PAGE);
+        let size = (self.count * size_of::<Record>()).next_multiple_of(PAGE);
         let refused = |code| Error::RelayProtection(data, code);
         let former = system
             .protect(data, size, PAGE_READWRITE)
             .map_err(refused)?;
         for index in 0..self.count {
             // SAFETY: the word is committed, aligned, and accessed by instructions that read it as a whole.
-            let target = unsafe { AtomicUsize::from_ptr(self.target_of(index) as *mut usize) };
+            let target = unsafe { AtomicUsize::from_ptr(&raw mut (*self.record(index)).target) };
             if let Some(other) = exchange(target.load(Ordering::Relaxed)) {
                 target.store(other, Ordering::Release);
             }
@@ -114,8 +121,23 @@ impl Relays {
         self.base..self.base + self.code_size
     }
 
-    fn target_of(&self, index: usize) -> usize {
-        self.base + self.code_size + index * TARGET_SIZE
+    /// Where the calls of the function at `function` go at the moment; none if it has no relay here.
+    pub fn replacement_of(&self, function: usize) -> Option<usize> {
+        let records = (0..self.count).map(|index| self.record(index));
+        // SAFETY: the records are there as long as the relays, and the function's address is never changed.
+        let record = unsafe {
+            records
+                .into_iter()
+                .find(|&record| (*record).function == function)?
+        };
+        // SAFETY: as in `retarget`.
+        let target = unsafe { AtomicUsize::from_ptr(&raw mut (*record).target) };
+        Some(target.load(Ordering::Acquire))
+    }
+
+    fn record(&self, index: usize) -> *mut Record {
+        let records = (self.base + self.code_size) as *mut Record;
+        records.wrapping_add(index)
     }
 }
 

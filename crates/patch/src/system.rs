@@ -19,6 +19,10 @@ impl fmt::Display for Code {
     }
 }
 
+/// Added to a protection that allows execution: leaves the pages' valid targets of indirect calls as they are. Without it the system
+/// takes every address in them for one (`PAGE_TARGETS_NO_UPDATE`).
+pub(crate) const KEEP_CALL_TARGETS: u32 = 0x4000_0000;
+
 /// A run of pages that are alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Region {
@@ -28,6 +32,8 @@ pub struct Region {
     pub size: usize,
     /// Nobody has reserved it.
     pub free: bool,
+    /// What may be done with the pages (the `PAGE_` values); 0 for those that are not committed.
+    pub protection: u32,
 }
 
 /// A handle of a thread of this process.

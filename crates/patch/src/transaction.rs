@@ -18,13 +18,17 @@ pub struct Installed {
     pub pages_left_writable: usize,
 }
 
-/// Stops the other threads, writes the jumps of all `detours`, and lets the threads go.
+/// Stops the other threads, writes the jumps of all `detours`, calls `then`, and lets the threads go.
 ///
-/// The detours must have been through [`crate::Relays::build`]. They are sorted by address.
+/// `then` is called only when all jumps are in place, and must neither allocate nor wait for a lock. The detours must have been through [`crate::Relays::build`]. They are sorted by address.
 ///
 /// # Errors
 /// Any of [`Error`]'s; no jump is in place then, and every page has the protection that it had.
-pub fn install<S: System>(system: &S, detours: &mut [Detour]) -> Result<Installed, Error> {
+pub fn install<S: System>(
+    system: &S,
+    detours: &mut [Detour],
+    then: impl FnOnce(),
+) -> Result<Installed, Error> {
     if detours.len() > MAX_DETOURS {
         return Err(Error::TooMany(MAX_DETOURS));
     }
@@ -53,6 +57,7 @@ pub fn install<S: System>(system: &S, detours: &mut [Detour]) -> Result<Installe
         // Some jumps cannot be taken back, so all of them stay: each works, and half of them would not.
         pages_left_writable = pages.open_count();
     }
+    then();
     Ok(Installed {
         threads_stopped: threads.count(),
         pages_left_writable,

@@ -5,8 +5,8 @@ use core::mem::{MaybeUninit, size_of};
 use core::ptr::null_mut;
 
 use windows_sys::Win32::Foundation::{
-    CloseHandle, GetLastError, HANDLE, NTSTATUS, RtlNtStatusToDosError, STATUS_NO_MORE_ENTRIES,
-    WAIT_OBJECT_0,
+    CloseHandle, ERROR_INVALID_PARAMETER, GetLastError, HANDLE, NTSTATUS, RtlNtStatusToDosError,
+    STATUS_NO_MORE_ENTRIES, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{
     CONTEXT, FlushInstructionCache, GetThreadContext,
@@ -21,13 +21,17 @@ use windows_sys::Win32::System::Threading::{
     WaitForSingleObject,
 };
 
-use crate::system::{Code, Region, System, Thread, ThreadState};
+use crate::system::{Code, KEEP_CALL_TARGETS, Region, System, Thread, ThreadState};
 
 /// The rights that stopping a thread and reading its registers take.
 const THREAD_RIGHTS: u32 = 0x0002 | 0x0008 | 0x0040 | 0x0010_0000;
 
 // What windows-sys has not, or has in its driver-kit half only.
-#[link(name = "ntdll", kind = "raw-dylib")]
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
 unsafe extern "system" {
     fn NtGetNextThread(
         process: HANDLE,
@@ -63,6 +67,10 @@ impl System for Windows {
             base: information.BaseAddress as usize,
             size: information.RegionSize,
             free: information.State == MEM_FREE,
+            protection: match information.State {
+                MEM_COMMIT => information.Protect,
+                _ => 0,
+            },
         })
     }
 
@@ -89,14 +97,12 @@ impl System for Windows {
     }
 
     fn protect(&self, address: usize, size: usize, protection: u32) -> Result<u32, Code> {
-        let mut former = 0;
-        // SAFETY: changes the pages' protection only; what that means to others is the caller's business.
-        let done =
-            unsafe { VirtualProtect(address as *const c_void, size, protection, &mut former) };
-        if done == 0 {
-            Err(last_error())
-        } else {
-            Ok(former)
+        match set_protection(address, size, protection) {
+            // Systems without control-flow guard (before Windows 8.1) do not know the flag.
+            Err(Code(ERROR_INVALID_PARAMETER)) if protection & KEEP_CALL_TARGETS != 0 => {
+                set_protection(address, size, protection & !KEEP_CALL_TARGETS)
+            }
+            result => result,
         }
     }
 
@@ -197,6 +203,17 @@ impl System for Windows {
     }
 }
 
+fn set_protection(address: usize, size: usize, protection: u32) -> Result<u32, Code> {
+    let mut former = 0;
+    // SAFETY: changes the pages' protection only; what that means to others is the caller's business.
+    let done = unsafe { VirtualProtect(address as *const c_void, size, protection, &mut former) };
+    if done == 0 {
+        Err(last_error())
+    } else {
+        Ok(former)
+    }
+}
+
 fn last_error() -> Code {
     // SAFETY: has no preconditions.
     Code(unsafe { GetLastError() })
@@ -233,6 +250,9 @@ struct ThreadBasicInformation {
 /// Where the thread's TEB is; none before the thread has begun to run.
 fn teb(thread: Thread) -> Result<Option<*const usize>, Code> {
     const THREAD_BASIC_INFORMATION: i32 = 0;
+    /// No memory of a program lies below. Wine's 32-bit half answers for no TEB with the distance between its two kinds of TEB.
+    const LOWEST_ADDRESS: usize = 0x1_0000;
+
     let mut information = MaybeUninit::<ThreadBasicInformation>::zeroed();
     // SAFETY: the structure is plain data, of the size that is passed.
     unsafe {
@@ -247,6 +267,6 @@ fn teb(thread: Thread) -> Result<Option<*const usize>, Code> {
             return Err(Code(RtlNtStatusToDosError(status)));
         }
         let teb = information.assume_init().teb;
-        Ok((!teb.is_null()).then_some(teb))
+        Ok((teb as usize >= LOWEST_ADDRESS).then_some(teb))
     }
 }

@@ -13,9 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allograft_patch::{
-    Code, Detour, Error, Region, Relays, System, Thread, ThreadState, Windows, install,
+    Code, Detour, Error, Region, Relays, System, Thread, ThreadState, Windows, Words, install,
 };
-use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE};
+use windows_sys::Win32::System::Memory::{
+    PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY, PAGE_READWRITE,
+};
 
 /// Two takeovers at once would stop one another; in a process they are serialised by the loader's lock, here by this one.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -241,7 +243,7 @@ fn calls_reach_the_replacement_and_the_pages_keep_their_protection() {
     let mut detours = functions.detours();
     let relays = Relays::build(&Windows, &mut detours).expect("relays");
     assert!((0..9).all(|index| functions.call(index) == 1));
-    let installed = install(&Windows, &mut detours).expect("installed");
+    let installed = install(&Windows, &mut detours, || ()).expect("installed");
     assert!((0..9).all(|index| functions.call(index) == 2));
     assert_eq!(functions.protections(), before);
     assert_eq!(installed.pages_left_writable, 0);
@@ -257,7 +259,7 @@ fn a_relay_can_be_sent_elsewhere_while_the_jump_stays() {
     let functions = Functions::new(2);
     let mut detours = functions.detours();
     let relays = Relays::build(&Windows, &mut detours).expect("relays");
-    install(&Windows, &mut detours).expect("installed");
+    install(&Windows, &mut detours, || ()).expect("installed");
     let (from, to) = (
         returns_2 as *const () as usize,
         returns_3 as *const () as usize,
@@ -280,7 +282,7 @@ fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
         let system = Failing::at(step);
         let mut detours = functions.detours();
         let result = Relays::build(&system, &mut detours).and_then(|relays| {
-            install(&system, &mut detours).inspect_err(|_| relays.free(&system))
+            install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
         });
         if result.is_ok() {
             assert!(
@@ -303,7 +305,9 @@ fn a_refusal_says_what_was_refused_where() {
     let _alone = alone();
     let functions = Functions::new(1);
     let mut detours = functions.detours();
-    let refused = Relays::build(&Failing::at(0), &mut detours).unwrap_err();
+    // On x86 any memory will do for the relays, and getting it is the first call that can fail.
+    let step = usize::from(cfg!(target_arch = "x86"));
+    let refused = Relays::build(&Failing::at(step), &mut detours).unwrap_err();
     assert!(matches!(refused, Error::RelayProtection(_, REFUSED)));
     assert!(
         refused
@@ -320,7 +324,7 @@ fn functions_closer_than_a_jump_are_refused() {
     let entry = functions.entry(0);
     let mut detours = [Detour::new(entry + 4, 0), Detour::new(entry, 0)];
     assert_eq!(
-        install(&Windows, &mut detours),
+        install(&Windows, &mut detours, || ()),
         Err(Error::TooClose {
             first: entry,
             second: entry + 4
@@ -344,7 +348,7 @@ fn all_threads_are_stopped_however_many_start_and_end() {
         let fresh = Functions::new(1);
         let mut detours = fresh.detours();
         Relays::build(&Windows, &mut detours).expect("relays");
-        let installed = install(&Windows, &mut detours).expect("installed");
+        let installed = install(&Windows, &mut detours, || ()).expect("installed");
         assert!(installed.threads_stopped >= counting.len(), "{installed:?}");
         assert_eq!(fresh.call(0), 2);
     }
@@ -371,7 +375,7 @@ fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
     std::thread::sleep(Duration::from_millis(50));
     let mut detours = [Detour::new(base, returns_2 as *const () as usize)];
     Relays::build(&Windows, &mut detours).expect("relays");
-    let refused = install(&Windows, &mut detours);
+    let refused = install(&Windows, &mut detours, || ());
     assert!(
         matches!(refused, Err(Error::Busy(_, address)) if address == base),
         "{refused:?}"
@@ -385,5 +389,43 @@ fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
         .protect(base, 0x1000, PAGE_EXECUTE_READ)
         .expect("executable");
     entered.join().unwrap();
-    install(&Windows, &mut detours).expect("installed");
+    install(&Windows, &mut detours, || ()).expect("installed");
+}
+
+#[test]
+fn words_are_exchanged_in_pages_of_every_kind_which_keep_their_protection() {
+    for kind in [PAGE_READONLY, PAGE_READWRITE, PAGE_EXECUTE_READ] {
+        let pages = Windows.allocate_anywhere(0x2000).expect("memory");
+        Windows.protect(pages, 0x2000, kind).expect("protected");
+        let mut words = Words::new(&Windows);
+        for address in [
+            pages,
+            pages + size_of::<usize>(),
+            pages + 0xFF8,
+            pages + 0x1000,
+        ] {
+            unsafe { words.write(address, 7) }.expect("written");
+            assert_eq!(unsafe { *(address as *const usize) }, 7);
+        }
+        drop(words);
+        for page in [pages, pages + 0x1000] {
+            assert_eq!(protection(page), kind);
+        }
+        Windows.free(pages);
+    }
+}
+
+#[test]
+fn a_word_whose_page_cannot_be_opened_stays_as_it_is() {
+    let page = Windows.allocate_anywhere(0x1000).expect("memory");
+    Windows
+        .protect(page, 0x1000, PAGE_READONLY)
+        .expect("protected");
+    let refusing = Failing::at(0);
+    let mut words = Words::new(&refusing);
+    assert_eq!(unsafe { words.write(page, 7) }, Err(REFUSED));
+    drop(words);
+    assert_eq!(unsafe { *(page as *const usize) }, 0);
+    assert_eq!(protection(page), PAGE_READONLY);
+    Windows.free(page);
 }

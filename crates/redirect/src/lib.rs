@@ -90,7 +90,7 @@ pub extern "C" fn mi_redirect_enable() -> bool {
     is_redirected()
 }
 
-/// `mi_redirect_disable`: new blocks come from the process's heap; those of mimalloc are still taken back. Returns as above.
+/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; those of mimalloc are still taken back. Returns as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_disable() -> bool {
     allograft_heap::serve(false);

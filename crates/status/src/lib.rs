@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 pub const MAGIC: [u8; 8] = *b"allogrft";
 
 /// Version of the layout. A reader rejects every other one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The release of mimalloc that allograft is built from. A test of the launcher compares it with mimalloc's own word.
 pub const MIMALLOC_VERSION: &str = "3.3.2";
@@ -158,12 +158,14 @@ pub struct Status {
     pub mimalloc_committed: AtomicU64,
     /// Peak of it.
     pub mimalloc_committed_peak: AtomicU64,
+    /// Bytes of it in use: those that hold blocks, or tables of mimalloc's.
+    pub mimalloc_used: AtomicU64,
     /// Version of the module: major, minor, patch.
     pub module_version: [u16; 4],
     /// mimalloc's version number as `mi_version()` tells it (30302 is 3.3.2).
     pub mimalloc_version: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// Words of import tables that lead straight to mimalloc.
+    pub imports: AtomicU32,
     /// The failure in words (UTF-8, NUL-terminated), empty if there is none.
     pub message: [u8; 1024],
     /// The C runtimes that were found.
@@ -190,6 +192,9 @@ pub struct Page {
     /// What the module says.
     pub status: Status,
 }
+
+// Every field has one size everywhere; so they lie in the same places for programs of every word size if they are aligned alike.
+const _: () = assert!(align_of::<u64>() == 8 && align_of::<AtomicU64>() == 8);
 
 /// Why a page cannot be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Threading::{
 };
 use windows_sys::core::{s, w};
 
-use super::own_path;
+use super::{assistant, own_path};
 use crate::config::Config;
 use crate::page;
 use crate::text::{copy_wide, insert_number};
@@ -37,8 +37,14 @@ pub(super) struct Newborn {
 
 /// Why the process did not get the module.
 pub(super) enum Reason {
-    /// It has another word size than the module.
+    /// It has another word size than the module, and the system is short of what reaching it takes.
     OtherWordSize,
+    /// It has another word size than the module, and the launcher of this name, which reaches it, is not there.
+    NoAssistant(&'static str),
+    /// That launcher failed, with this exit code.
+    AssistantFailed(&'static str, u32),
+    /// That launcher did not end in time.
+    AssistantSlow(&'static str),
     /// Our own path is not known.
     NoPath,
     /// The system refused the act, with this code.
@@ -49,6 +55,18 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::OtherWordSize => f.write_str("it is a program of another word size"),
+            Reason::NoAssistant(name) => write!(
+                f,
+                "it is a program of another word size, and {name}, which gives it the module, is not beside this module"
+            ),
+            Reason::AssistantFailed(name, code) => write!(
+                f,
+                "it is a program of another word size, and {name} could not give it the module (exit code {code})"
+            ),
+            Reason::AssistantSlow(name) => write!(
+                f,
+                "it is a program of another word size, and {name}, which gives it the module, did not end in time"
+            ),
             Reason::NoPath => f.write_str("the path of the module is too long"),
             Reason::Refused(act, code) => write!(f, "cannot {act}: system error {code}"),
         }
@@ -71,23 +89,29 @@ impl Newborn {
 
     /// Tells the process what `inheritance` says, and has its first thread load the module before anything else.
     pub(super) fn give_module(&self, inheritance: &Config) -> Result<(), Reason> {
-        if self.is_32_bit() != cfg!(target_pointer_width = "32") {
-            return Err(Reason::OtherWordSize);
-        }
         let mut path = [0u16; PATH_UNITS];
         let length = own_path(&mut path);
-        if length == 0 {
+        let path = &path[..=length];
+        let Some(backslash) = path.iter().rposition(|&unit| unit == u16::from(b'\\')) else {
             return Err(Reason::NoPath);
-        }
+        };
         self.tell(inheritance)?;
-        self.queue_load(&path[..=length])
+        if self.is_of_our_word_size() {
+            self.queue_load(path)
+        } else {
+            assistant::give_module(&path[..=backslash], self.process, self.thread)
+        }
     }
 
-    fn is_32_bit(&self) -> bool {
-        let mut emulated = 0;
-        // SAFETY: the handle is open, the place ours. A system of 32 bits emulates nothing.
-        unsafe { IsWow64Process(self.process, &mut emulated) };
-        emulated != 0 || cfg!(target_pointer_width = "32")
+    /// Processes on one system are of one word size if both are emulated for the smaller one, or neither is.
+    fn is_of_our_word_size(&self) -> bool {
+        let (mut child, mut own) = (0, 0);
+        // SAFETY: the handles are open, the places ours. A system of 32 bits emulates nothing.
+        unsafe {
+            IsWow64Process(self.process, &mut child);
+            IsWow64Process(GetCurrentProcess(), &mut own);
+        }
+        child == own
     }
 
     /// Makes the status page of the process, with its options. The process gets a handle of its own to it, which keeps the page until
@@ -176,7 +200,7 @@ fn fill_options(options: &mut Options, inheritance: &Config, pid: u32) {
     options.present.store(1, Ordering::Release);
 }
 
-fn refused(act: &'static str) -> Reason {
+pub(super) fn refused(act: &'static str) -> Reason {
     // SAFETY: has no preconditions.
     Reason::Refused(act, unsafe { GetLastError() })
 }

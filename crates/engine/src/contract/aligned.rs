@@ -140,6 +140,17 @@ unsafe fn reallocate(
             if layout.holds_for(block) && size <= usable && size >= usable / 2 {
                 return tails::tidy_aligned(runtime, block, size);
             }
+            if layout.holds_for(block) && size <= usable {
+                // A block never fails to shrink: without memory for a smaller one it stays where it is.
+                let Layout { alignment, offset } = layout;
+                let smaller = allograft_heap::allocate_aligned(size, alignment, offset);
+                if smaller.is_null() {
+                    return tails::tidy_aligned(runtime, block, size);
+                }
+                core::ptr::copy_nonoverlapping(block.cast::<u8>(), smaller.cast::<u8>(), size);
+                allograft_heap::free_aligned(block);
+                return tails::tidy_aligned(runtime, smaller, size);
+            }
             let moved = allocate(runtime, size, layout);
             if !moved.is_null() {
                 let kept = usable.min(size);

@@ -72,10 +72,10 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
 }
 
 /// The same for the body of a function, which the runtime's own code calls beside the exported name.
-pub(crate) fn entry_of_body(function: Function, slot: usize) -> usize {
+pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) -> usize {
     match function {
         Function::Recalloc => instances!(plain::recalloc_within)[slot],
-        other => entry(other, slot, false),
+        other => entry(other, slot, clean_tails),
     }
 }
 

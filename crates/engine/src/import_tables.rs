@@ -1,0 +1,45 @@
+//! Pointing the import tables of modules straight at the replacements.
+//!
+//! The jump over a function's entry catches every call, however the caller came by the address. A call through an import table
+//! need not take it: the table is made to hold the replacement's address, as if the program had been linked with it. Words that cannot be
+//! changed stay as they are, and the jump serves them.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use allograft_patch::{Windows, Words};
+
+use crate::imports;
+use crate::loaded::Module;
+
+static LEFT_ALONE: AtomicBool = AtomicBool::new(false);
+
+/// Leaves import tables as they are from now on.
+pub fn leave_import_tables_alone() {
+    LEFT_ALONE.store(true, Ordering::Relaxed);
+}
+
+/// Exchanges the words of the import tables of `modules` for which `exchange` has another address. Returns how many were exchanged. The
+/// caller holds the loader's lock. Nothing is allocated, and no lock is waited for.
+pub(crate) fn redirect(
+    modules: &mut dyn Iterator<Item = Module>,
+    exchange: &dyn Fn(usize) -> Option<usize>,
+) -> usize {
+    if LEFT_ALONE.load(Ordering::Relaxed) {
+        return 0;
+    }
+    let mut words = Words::new(&Windows);
+    let mut count = 0;
+    for module in modules {
+        imports::visit(&module, &mut |slot, address| {
+            if let Some(other) = exchange(address)
+                && slot.is_multiple_of(align_of::<usize>())
+                // SAFETY: the word holds an address in the module's import table, and the module stays while the loader's
+                // lock is held.
+                && unsafe { words.write(slot, other) }.is_ok()
+            {
+                count += 1;
+            }
+        });
+    }
+    count
+}

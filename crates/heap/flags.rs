@@ -1,0 +1,34 @@
+//! How mimalloc is compiled for Windows. The modules' build (build.rs) and that of the bench's limit, the same mimalloc linked
+//! statically (in xtask), share it, so that what the bench compares differs in nothing else.
+
+use std::path::Path;
+
+/// Sets the flags and definitions of a release build, and where mimalloc's headers (`include`) and the sources beside them are found.
+pub fn set(build: &mut cc::Build, include: &Path) {
+    let sources = include.with_file_name("src");
+    build
+        .include(include)
+        .include(sources)
+        .opt_level(3)
+        .debug(false)
+        .warnings(false)
+        .flag("-ffunction-sections")
+        .flag("-fdata-sections")
+        // The program's handlers may raise through the entries.
+        .flag("-fexceptions")
+        .flag("-fno-builtin-malloc")
+        .flag("-fno-stack-protector")
+        .flag("-Wno-unknown-pragmas")
+        // We start and end mimalloc ourselves; this choice leaves nothing that runs by itself.
+        .define("MI_WIN_INIT_USE_TLS_DLLMAIN", None)
+        // The ownership test reads the page map for any pointer, so all of it must be readable.
+        .define("MI_DEFAULT_PAGEMAP_COMMIT", Some("1"))
+        .define("_WIN32_WINNT", Some("0x0A00"));
+}
+
+/// Leaves mimalloc's own checks out.
+pub fn without_checks(build: &mut cc::Build) {
+    build
+        .define("MI_BUILD_RELEASE", None)
+        .define("NDEBUG", None);
+}
