@@ -9,6 +9,27 @@
 /// assert_eq!(allograft_image::checksum(&[0x01, 0x80, 0x02, 0x80]), 0x0004 + 4);
 /// ```
 pub fn checksum(bytes: &[u8]) -> u32 {
+    checksum_of(&[bytes])
+}
+
+/// The same of an image in pieces.
+pub(crate) fn checksum_of(pieces: &[&[u8]]) -> u32 {
+    let (mut sum, mut len) = (0, 0usize);
+    for piece in pieces {
+        let of_piece = sum_of_words(piece);
+        // In a piece that begins in the middle of a word each byte counts as the other half; exchanging the halves of the sum does that.
+        sum += u64::from(if len.is_multiple_of(2) {
+            of_piece
+        } else {
+            of_piece.swap_bytes()
+        });
+        len += piece.len();
+    }
+    u32::from(fold(sum)).wrapping_add(len as u32)
+}
+
+/// The sum of the words of `bytes`, with the carries added back in.
+fn sum_of_words(bytes: &[u8]) -> u16 {
     // 2^16 leaves the remainder 1 when divided by 2^16 - 1, so words of 32 bits give the same sum once their carries are folded; and
     // 64 bits hold the sum of every file that 32-bit offsets can describe.
     let words = bytes.chunks_exact(4);
@@ -17,14 +38,14 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     let sum = words.fold(u64::from(u32::from_le_bytes(last)), |sum, word| {
         sum + u64::from(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
     });
-    fold(sum).wrapping_add(bytes.len() as u32)
+    fold(sum)
 }
 
-fn fold(mut sum: u64) -> u32 {
+fn fold(mut sum: u64) -> u16 {
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
-    sum as u32
+    sum as u16
 }
 
 #[cfg(test)]
@@ -52,6 +73,18 @@ mod tests {
                 by_definition(&bytes[..len]),
                 "{len} bytes"
             );
+        }
+    }
+
+    #[test]
+    fn it_does_not_matter_where_a_file_is_cut_in_pieces() {
+        let bytes: Vec<u8> = (0..301u32).map(|n| (n * 7919 >> 3) as u8).collect();
+        let whole = checksum(&bytes);
+        for first in 0..20 {
+            for second in first..bytes.len() {
+                let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                assert_eq!(checksum_of(&pieces), whole, "cut at {first} and {second}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with an image, in one line each.
 
+use crate::Machine;
 use std::io;
 
 /// Why an image cannot be read or rewritten.
@@ -44,6 +45,10 @@ pub enum Error {
         "{0:?} cannot be a module's name: give a file name such as allograft.dll, without a folder"
     )]
     ModuleName(String),
+
+    /// Proxies are not made for the machine.
+    #[error("proxies are made for x86 and x86-64 programs only, not for {0}")]
+    ProxyMachine(Machine),
 
     /// There is nothing to make a proxy of.
     #[error("it exports nothing that could be passed on")]

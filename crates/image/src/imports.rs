@@ -1,6 +1,7 @@
 //! What an image imports: the ordinary import table and the delay-load table.
 
 use crate::crt::{self, Crt};
+use crate::layout;
 use crate::{Error, Image, Result};
 use object::LittleEndian as LE;
 use object::pe;
@@ -75,7 +76,7 @@ impl<'data> Image<'data> {
         loop {
             let descriptor: pe::ImageImportDescriptor = self
                 .record_at(address)
-                .ok_or_else(|| Error::contradictory("the import table lies outside the image"))?;
+                .ok_or_else(|| self.outside("the import table"))?;
             // The loader stops at the first entry without a name or without a place for addresses.
             if descriptor.name.get(LE) == 0 || descriptor.first_thunk.get(LE) == 0 {
                 return Ok(descriptors);
@@ -88,7 +89,7 @@ impl<'data> Image<'data> {
             descriptors.push(descriptor);
             address = address
                 .checked_add(DESCRIPTOR_LEN)
-                .ok_or_else(|| Error::contradictory("the import table lies outside the image"))?;
+                .ok_or_else(|| self.outside("the import table"))?;
         }
     }
 
@@ -113,7 +114,7 @@ impl<'data> Image<'data> {
     }
 
     fn delayed_imports(&self) -> Result<Vec<ImportedModule>> {
-        let outside = || Error::contradictory("the delay-load table lies outside the image");
+        let outside = || self.outside("the delay-load table");
         let mut modules = Vec::new();
         let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT) else {
             return Ok(modules);
@@ -150,12 +151,16 @@ impl<'data> Image<'data> {
         }
     }
 
+    /// The error for a table that is not where it should be: what is wrong with the sections, if that is why.
+    fn outside(&self, what: &str) -> Error {
+        layout::fault_of_sections(self)
+            .unwrap_or_else(|| Error::contradictory(format!("{what} lies outside the image")))
+    }
+
     fn module_name(&self, address: u32) -> Result<String> {
         self.string_at(address)
             .map(|name| String::from_utf8_lossy(name).into_owned())
-            .ok_or_else(|| {
-                Error::contradictory("the name of an imported module lies outside the image")
-            })
+            .ok_or_else(|| self.outside("the name of an imported module"))
     }
 
     /// The functions that the image imports from `module`, in order.
@@ -175,9 +180,9 @@ impl<'data> Image<'data> {
                 )));
             }
             functions.push(self.function(thunk, module.base)?);
-            address = address.checked_add(width).ok_or_else(|| {
-                Error::contradictory("a table of imported functions lies outside the image")
-            })?;
+            address = address
+                .checked_add(width)
+                .ok_or_else(|| self.outside("a table of imported functions"))?;
         }
         Ok(functions)
     }
@@ -197,9 +202,7 @@ impl<'data> Image<'data> {
             .checked_add(2)
             .and_then(|address| self.string_at(address))
             .map(ImportedFunction::Name)
-            .ok_or_else(|| {
-                Error::contradictory("the name of an imported function lies outside the image")
-            })
+            .ok_or_else(|| self.outside("the name of an imported function"))
     }
 
     fn thunk_at(&self, address: u32) -> Result<Option<u64>> {
@@ -213,9 +216,7 @@ impl<'data> Image<'data> {
         match thunk {
             Some(0) => Ok(None),
             Some(value) => Ok(Some(value)),
-            None => Err(Error::contradictory(
-                "a table of imported functions lies outside the image",
-            )),
+            None => Err(self.outside("a table of imported functions")),
         }
     }
 

@@ -60,6 +60,14 @@ impl Layout {
     }
 }
 
+/// What is wrong with the sections, by themselves and as parts of the file, if anything is.
+pub(crate) fn fault_of_sections(image: &Image<'_>) -> Option<Error> {
+    let headers = image.headers();
+    check_alignments(headers)
+        .and_then(|()| check_sections(headers, image.data().len()))
+        .err()
+}
+
 fn check_alignments(headers: &Headers) -> Result<()> {
     let (in_memory, in_file) = (headers.section_alignment, headers.file_alignment);
     // The kernel's own rule: multiples of a disk sector, or a flat image with the two alignments equal.

@@ -17,7 +17,7 @@
 //! for note in &patched.notes {
 //!     println!("{note}");
 //! }
-//! std::fs::write("game-allograft.exe", &patched.bytes)?;
+//! std::fs::write("game-allograft.exe", patched.to_vec()?)?;
 //! # Ok::<(), allograft_image::Error>(())
 //! ```
 

@@ -40,7 +40,7 @@ impl Machine {
 
     /// Whether the takeover itself works on this machine today. Import tables can be rewritten for all of them.
     pub fn is_taken_over(self) -> bool {
-        self == Machine::X64
+        matches!(self, Machine::X86 | Machine::X64)
     }
 
     /// Whether the machine's images have the 64-bit form of the optional header; `None` where we cannot tell.

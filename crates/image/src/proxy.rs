@@ -10,16 +10,25 @@
 //! first call and not when the proxy is loaded, because loading a DLL while the loader is loading another is asking for trouble.
 
 mod code;
+mod data;
+mod exports;
+mod file;
 mod image;
+mod import_table;
 mod known;
+mod relocations;
+mod sections;
+mod target;
+mod unwind;
 
 pub use known::{known_exports, known_names};
 
-use crate::{Error, Export, Result};
+use crate::{Error, Export, Machine, Result};
+use target::Target;
 
 /// What stands behind the DOS header of every proxy, for people who look into the file, and for [`is_proxy`].
 const MARKER: &[u8] =
-    b"A proxy made by allograft: it loads allograft.dll and passes every call on to the system's DLL.\r\n\0";
+    b"A proxy made by allograft: it loads a module of allograft and passes every call on to the system's DLL.\r\n\0";
 
 /// Where [`MARKER`] stands.
 const MARKER_OFFSET: usize = 0x40;
@@ -32,16 +41,22 @@ pub fn is_proxy(bytes: &[u8]) -> bool {
             .is_some_and(|rest| rest.starts_with(MARKER))
 }
 
-/// Makes a proxy for x86-64: a DLL that loads `module` from its own folder and passes `exports` on to the DLL called `name` of the
+/// Makes a proxy for programs of `machine`: a DLL that loads `module` from its own folder and passes `exports` on to the DLL called `name` of the
 /// system's.
 ///
 /// The same arguments make the same bytes.
 ///
 /// # Errors
 ///
-/// [`Error::ModuleName`] if `name` or `module` is no file name, [`Error::Variable`] if an export is a variable, which cannot be passed
+/// [`Error::ProxyMachine`] if proxies are not made for the machine, [`Error::ModuleName`] if `name` or `module` is no file name, [`Error::Variable`] if an export is a variable, which cannot be passed
 /// on, and [`Error::NoExports`] if there are none.
-pub fn build_proxy(name: &str, module: &str, exports: &[Export]) -> Result<Vec<u8>> {
+pub fn build_proxy(
+    machine: Machine,
+    name: &str,
+    module: &str,
+    exports: &[Export],
+) -> Result<Vec<u8>> {
+    let target = Target::of(machine)?;
     for file in [name, module] {
         let is_name = !file.is_empty()
             && file.len() <= 255
@@ -59,7 +74,7 @@ pub fn build_proxy(name: &str, module: &str, exports: &[Export]) -> Result<Vec<u
     if let Some(variable) = exports.iter().find(|export| !export.is_code) {
         return Err(Error::Variable(label(variable)));
     }
-    image::build(name, module, exports)
+    image::build(target, name, module, exports)
 }
 
 fn label(export: &Export) -> String {

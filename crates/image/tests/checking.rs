@@ -182,20 +182,25 @@ fn anti_cheat_software_overrules_everything_and_the_danger_is_named() {
 }
 
 #[test]
-fn a_32_bit_program_is_told_that_its_time_has_not_come() {
-    let folder = folder(&[(
-        "game.exe",
-        ImageSpec {
-            machine: Machine::X86,
-            ..ImageSpec::default()
-        },
-    )]);
-    assert!(
-        report(&folder)
-            .verdict
-            .reason
-            .starts_with("it is a 32-bit program")
-    );
+fn programs_of_both_word_sizes_work_and_those_of_other_machines_are_told_that_they_do_not() {
+    for (machine, works) in [
+        (Machine::X86, true),
+        (Machine::X64, true),
+        (Machine::Arm64, false),
+    ] {
+        let folder = folder(&[(
+            "game.exe",
+            ImageSpec {
+                machine,
+                ..ImageSpec::default()
+            },
+        )]);
+        let verdict = report(&folder).verdict;
+        assert_eq!(verdict.works, works, "{}", verdict.reason);
+        if !works {
+            assert!(verdict.reason.contains("ARM64"), "{}", verdict.reason);
+        }
+    }
 }
 
 #[test]
@@ -267,7 +272,8 @@ fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
         &path,
         patch(&fs::read(&path).unwrap(), "allograft.dll", false)
             .unwrap()
-            .bytes,
+            .to_vec()
+            .unwrap(),
     )
     .unwrap();
     let report = report(&folder);

@@ -168,11 +168,11 @@ fn read_all(data: &[u8]) {
 
 fn survives(data: &[u8]) -> Result<(), TestCaseError> {
     read_all(data);
-    match patch(data, "allograft.dll", true) {
+    match patch(data, "allograft.dll", true).and_then(|patched| patched.to_vec()) {
         Ok(patched) => {
-            prop_assert!(patched.bytes.len() <= 2 * data.len() + MAX_GROWTH);
-            read_all(&patched.bytes);
-            prop_assert!(undo(&patched.bytes, false)?.equals(data));
+            prop_assert!(patched.len() <= 2 * data.len() + MAX_GROWTH);
+            read_all(&patched);
+            prop_assert!(undo(&patched, false)?.equals(data));
         }
         Err(Error::SelfCheck(what)) => {
             return Err(TestCaseError::fail(format!(
@@ -207,7 +207,7 @@ proptest! {
     ) {
         let mut data = spec.build();
         if patched_before && let Ok(patched) = patch(&data, "allograft.dll", true) {
-            data = patched.bytes;
+            data = patched.to_vec()?;
         }
         for mutation in &mutations {
             mutation.apply(&mut data);

@@ -1,7 +1,7 @@
 //! What to do with a program, from all that was seen of it.
 
 use super::{CrtUse, Dotnet, Report, StaticRuntime};
-use crate::{Machine, Reach};
+use crate::Reach;
 use serde::Serialize;
 
 /// The way in.
@@ -62,19 +62,11 @@ fn obstacle(report: &Report, reach: Reach<'_>) -> Option<String> {
     if let Some(guard) = report.anti_cheats.first() {
         return Some(format!("{} guards this program: {}", guard.name, guard.why));
     }
-    match report.machine {
-        machine if machine.is_taken_over() => {}
-        Machine::X86 => {
-            return Some(
-                "it is a 32-bit program, and the takeover works in 64-bit programs only so far"
-                    .to_owned(),
-            );
-        }
-        machine => {
-            return Some(format!(
-                "it is made for {machine}, and the takeover works in x86-64 programs only so far"
-            ));
-        }
+    if !report.machine.is_taken_over() {
+        return Some(format!(
+            "it is made for {}, and the takeover works in x86 and x86-64 programs only so far",
+            report.machine
+        ));
     }
     if let Some(allocator) = report.allocators.first() {
         return Some(format!(

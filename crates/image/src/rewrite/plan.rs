@@ -2,12 +2,14 @@
 
 use super::SECTION_NAME;
 use super::edit::HeaderEditor;
+use super::patched::Pieces;
 use super::record::{self, PREFIX_LEN, Record};
 use super::room::Room;
 use super::table::ImportTable;
+use crate::checksum::checksum_of;
 use crate::layout::{Layout, align};
 use crate::notes::Note;
-use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section, checksum};
+use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
 use object::pe;
 
 /// Flags of memory that holds initialised data and can be written to: the loader writes the addresses it looks up into our table.
@@ -15,12 +17,12 @@ const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
 
 /// A rewrite that is known to be possible.
-pub(super) struct Rewrite<'a> {
-    image: &'a Image<'a>,
+pub(super) struct Rewrite<'a, 'data> {
+    image: &'a Image<'data>,
     layout: &'a Layout,
     room: Room,
     table: ImportTable,
-    record: Record<'a>,
+    record: Record<'data>,
     /// The section that holds the table: a new one, or the last one, extended.
     section: Section,
     /// Where in that section our part begins.
@@ -29,9 +31,13 @@ pub(super) struct Rewrite<'a> {
     len: u32,
 }
 
-impl<'a> Rewrite<'a> {
+impl<'a, 'data> Rewrite<'a, 'data> {
     /// Plans to put `module` first in the import table of `image`.
-    pub fn plan(image: &'a Image<'a>, layout: &'a Layout, module: &str) -> Result<Rewrite<'a>> {
+    pub fn plan(
+        image: &'a Image<'data>,
+        layout: &'a Layout,
+        module: &str,
+    ) -> Result<Rewrite<'a, 'data>> {
         let room = Room::find(image, layout)?;
         let table = ImportTable::with_module_first(image, module)?;
         let data = image.data();
@@ -62,24 +68,31 @@ impl<'a> Rewrite<'a> {
     }
 
     /// The patched file.
-    pub fn carry_out(&self) -> Result<Vec<u8>> {
+    pub fn carry_out(&self) -> Result<Pieces<'data>> {
         let data = self.image.data();
-        let size = self.section.raw_end().ok_or(Error::TooLarge)? as usize;
-        let mut bytes = Vec::with_capacity(size + self.layout.trailing.len());
-        bytes.extend_from_slice(&data[..self.layout.kept_len]);
-        self.change_headers(&mut bytes)?;
-        bytes.resize(self.section.raw_offset as usize, 0);
-        if self.room == Room::ExtendLast {
-            bytes.extend_from_slice(self.last_section_bytes());
-        }
-        let at = (self.section.raw_offset + self.start) as usize;
-        bytes.resize(at, 0);
+        let mut headers = self.record.headers.to_vec();
+        self.change_headers(&mut headers)?;
+        let padding = (self.section.raw_offset as usize)
+            .checked_sub(self.layout.kept_len)
+            .ok_or(Error::TooLarge)?;
+        let at = padding + self.start as usize;
         let table = self.table.to_bytes(self.table_address());
-        bytes.extend_from_slice(&self.record.to_bytes(&table, self.len));
-        bytes.resize(size, 0);
-        bytes.extend_from_slice(&data[self.layout.trailing.clone()]);
-        self.seal(&mut bytes, at)?;
-        Ok(bytes)
+        let mut section = Vec::with_capacity(padding + self.section.raw_size as usize);
+        section.resize(padding, 0);
+        if self.room == Room::ExtendLast {
+            section.extend_from_slice(self.last_section_bytes());
+        }
+        section.resize(at, 0);
+        section.extend_from_slice(&self.record.to_bytes(&table, self.len));
+        section.resize(padding + self.section.raw_size as usize, 0);
+        let mut pieces = Pieces {
+            body: &data[headers.len()..self.layout.kept_len],
+            trailing: &data[self.layout.trailing.clone()],
+            headers,
+            section,
+        };
+        self.seal(&mut pieces, at)?;
+        Ok(pieces)
     }
 
     fn table_address(&self) -> u32 {
@@ -87,7 +100,7 @@ impl<'a> Rewrite<'a> {
     }
 
     /// The bytes of the last section that are mapped.
-    fn last_section_bytes(&self) -> &'a [u8] {
+    fn last_section_bytes(&self) -> &'data [u8] {
         // A section without bytes in the file may state any offset.
         let last = self
             .image
@@ -158,19 +171,14 @@ impl<'a> Rewrite<'a> {
         }
     }
 
-    /// Writes what is reckoned over the whole file: the fingerprint, then the checksum.
-    fn seal(&self, bytes: &mut Vec<u8>, at: usize) -> Result<()> {
-        let headers = Headers::parse(bytes)?;
-        record::seal(
-            bytes,
-            &headers,
-            self.record.headers.len(),
-            at,
-            self.len as usize,
-        )
-        .ok_or(Error::TooLarge)?;
-        let checksum = checksum(bytes);
-        HeaderEditor::new(bytes)?.set_checksum(checksum);
+    /// Writes what is reckoned over all that was made: the fingerprint, and then the checksum. Our part begins at `at` in the section.
+    fn seal(&self, pieces: &mut Pieces<'data>, at: usize) -> Result<()> {
+        let headers = Headers::parse(&pieces.headers)?;
+        let record = &mut pieces.section[at..at + self.len as usize];
+        record::seal(&pieces.headers, &headers, self.record.headers.len(), record)
+            .ok_or(Error::TooLarge)?;
+        let checksum = checksum_of(&pieces.in_order());
+        HeaderEditor::new(&mut pieces.headers)?.set_checksum(checksum);
         Ok(())
     }
 

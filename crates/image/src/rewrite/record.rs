@@ -125,23 +125,18 @@ fn parse(bytes: &[u8], file_len: usize) -> Option<Record<'_>> {
     adds_up.then_some(record)
 }
 
-/// Fills in the fingerprint of the patched file `file`, whose record lies at `at` and is `len` bytes long and keeps `header_len` bytes of
-/// headers.
+/// Fills in the fingerprint in `record`, the bytes from the magic to the end of the record. `file` begins with the patched headers,
+/// of which the record keeps the first `header_len` bytes as they were.
 pub(crate) fn seal(
-    file: &mut [u8],
+    file: &[u8],
     headers: &Headers,
     header_len: usize,
-    at: usize,
-    len: usize,
+    record: &mut [u8],
 ) -> Option<()> {
-    let fingerprint = fingerprint(
-        file,
-        headers,
-        header_len,
-        file.get(at..at.checked_add(len)?)?,
-    )?;
-    let place = file.get_mut(at + FINGERPRINT.start..at + FINGERPRINT.end)?;
-    place.copy_from_slice(&fingerprint.to_le_bytes());
+    let fingerprint = fingerprint(file, headers, header_len, record)?;
+    record
+        .get_mut(FINGERPRINT)?
+        .copy_from_slice(&fingerprint.to_le_bytes());
     Some(())
 }
 
