@@ -1,5 +1,6 @@
 //! The command line of `allograft` and its manual.
 
+use crate::bench::{BENCH_MANUAL, BenchArgs};
 use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
@@ -45,6 +46,9 @@ Examples:
 
   Put mimalloc into a program that is running already:
       allograft inject --name game.exe
+
+  Measure what it brings:
+      allograft bench -- z3.exe -smt2 problem.smt2
 
   See whether it worked, and what it did:
       allograft run --report report.json -- java.exe -jar server.jar
@@ -95,12 +99,21 @@ pub enum Command {
     /// Nothing of the program is changed: it loads the DLL in the place of the system's, and with it mimalloc.
     #[command(after_long_help = PROXY_MANUAL)]
     Proxy(ProxyArgs),
+    /// Measure a program without and with mimalloc.
+    ///
+    /// Runs it several times either way, in turn, and says how time and memory differ, and whether that is more than noise.
+    #[command(after_long_help = BENCH_MANUAL)]
+    Bench(BenchArgs),
+    /// Load the module into a process that was handed down: what the launcher and the module ask of the launcher of another
+    /// word size.
+    #[command(hide = true)]
+    Assist(AssistArgs),
 }
 
 /// Which module to load, and what to tell it: the same for every way of loading it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ModuleArgs {
-    /// The module to load [default: allograft.dll beside this program]
+    /// The module to load [default: allograft.dll, or allograft32.dll for 32-bit programs, beside this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
     /// Write what was taken over, and what came of it, to FILE as JSON: at the takeover, and again when the program ends
@@ -143,9 +156,8 @@ the folders of PATH. `.exe` may be left off. Batch files are refused: name the
 program that they start.
 
 Programs started by the program get the module with --follow-children, except
-those of 32 bits and those that another process starts for it (services,
-elevation); each writes a report of its own, with its process id before the
-extension. Ending allograft from outside does not end the program.
+those that another process starts for it (services, elevation); each writes a
+report of its own, with its process id before the extension. Ending allograft from outside does not end the program.
 
 Examples:
       allograft run -- z3.exe -smt2 problem.smt2
@@ -154,8 +166,9 @@ Examples:
 
 Exit codes: the program's own (all 32 bits of it), or
   125  allograft failed; one line on standard error says at what
-  126  the program cannot be executed: not a program for Windows, a 32-bit
-       program, a batch file, administrator rights needed
+  126  the program cannot be executed: not a program for Windows, one for a
+       machine that there is no module for, a batch file, administrator rights
+       needed
   127  the program was not found";
 
 /// Arguments of `allograft inject`.
@@ -185,8 +198,8 @@ pub struct TargetArgs {
 }
 
 const INJECT_MANUAL: &str = "\
-The process must be a 64-bit one of the same session, and of the same user
-unless allograft is run as administrator. Do not do this to an online game with
+The process must be of the same session, and of the same user unless allograft
+is run as administrator. Do not do this to an online game with
 anti-cheat software: it may get the account banned.
 
 Examples:
@@ -233,6 +246,26 @@ Exit codes:
   0    the state was printed
   125  there is no module in the process, or its word cannot be trusted; one line
        on standard error says which";
+
+/// Arguments of `allograft assist`.
+#[derive(Debug, Args)]
+pub struct AssistArgs {
+    /// The process, as a handle that was handed down
+    #[arg(long, value_name = "HANDLE")]
+    pub process: u32,
+    /// Its first thread, which has not begun and is to load the module before it does
+    #[arg(long, value_name = "HANDLE")]
+    pub thread: Option<u32>,
+    /// An event to be set after that; the handle is one of the process's
+    #[arg(long, value_name = "HANDLE", requires = "thread")]
+    pub event: Option<u32>,
+    /// Without a thread: wait so long for the module to be loaded
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "thread")]
+    pub timeout: Option<Duration>,
+    /// The module to load
+    #[arg(long, value_name = "DLL")]
+    pub module: PathBuf,
+}
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
     let number: u32 = text.parse().map_err(|_| {
@@ -304,6 +337,30 @@ mod tests {
             assert_eq!(args.late, Some(Duration::from_millis(5)));
             assert_eq!(args.module.log, None);
         }
+    }
+
+    /// As the module's own code has them (`dll/src/children/assistant.rs`).
+    #[test]
+    fn the_words_by_which_a_module_asks_for_assistance_are_understood() {
+        let words = "allograft assist --module C:\\m.dll --process 12 --thread 4294967295";
+        match Cli::try_parse_from(words.split(' ')).unwrap().command {
+            Command::Assist(args) => {
+                assert_eq!((args.process, args.thread), (12, Some(u32::MAX)));
+                assert_eq!((args.event, args.timeout), (None, None));
+                assert_eq!(args.module, PathBuf::from("C:\\m.dll"));
+            }
+            other => panic!("not an assistance: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_manual_does_not_speak_of_assistance_which_nobody_types() {
+        assert!(
+            !Cli::command()
+                .render_long_help()
+                .to_string()
+                .contains("assist")
+        );
     }
 
     #[test]

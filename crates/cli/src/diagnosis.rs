@@ -1,5 +1,6 @@
 //! Reasons that can be read off the files concerned.
 
+use crate::machine::OWN;
 use allograft_image::crt::{self, Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use std::path::Path;
@@ -9,8 +10,9 @@ pub fn not_executable(summary: Result<ImageSummary>) -> String {
     match summary {
         Ok(image) if image.is_dll => "it is a DLL".to_owned(),
         Ok(image) => match image.machine {
-            Machine::X86 => NO_32_BIT_MODULE.to_owned(),
-            Machine::X64 => "Windows refuses it".to_owned(),
+            machine if machine == OWN => "Windows refuses it".to_owned(),
+            Machine::X86 => "it is a 32-bit program, and this system runs none".to_owned(),
+            Machine::X64 => "it is a 64-bit program, and this system runs none".to_owned(),
             other => format!("it is a program for {other}"),
         },
         Err(allograft_image::Error::NotAnImage(_)) => "it is not a program for Windows".to_owned(),
@@ -18,19 +20,26 @@ pub fn not_executable(summary: Result<ImageSummary>) -> String {
     }
 }
 
-/// Why there is no module for a process of 32 bits.
-pub const NO_32_BIT_MODULE: &str = "it is a 32-bit program, and there is no 32-bit module yet";
-
-/// What makes a file unfit to be the module, if anything does.
-pub fn unfit_module(summary: Result<ImageSummary>) -> Option<String> {
+/// The machine that a module is made for, given what could be read of its file.
+///
+/// # Errors
+///
+/// What makes it unfit to be a module.
+pub fn machine_of_module(summary: Result<ImageSummary>) -> std::result::Result<Machine, String> {
     match summary {
-        Ok(image) if !image.is_dll => Some("it is not a DLL".to_owned()),
-        Ok(image) if image.machine != Machine::X64 => {
-            Some(format!("it is made for {}, not for x86-64", image.machine))
-        }
-        Ok(_) => None,
-        Err(error) => Some(error.to_string()),
+        Ok(image) if image.is_dll => Ok(image.machine),
+        Ok(_) => Err("it is not a DLL".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// Why the system did not load the module at `path` into a program.
+pub fn why_not_loaded(path: &Path) -> String {
+    format!(
+        "Windows did not load {} into it (a policy or security software may forbid it), \
+         or that is no module of allograft",
+        path.display()
+    )
 }
 
 /// What can be learned of a running program from outside.
@@ -43,20 +52,6 @@ pub struct Program {
 }
 
 impl Program {
-    /// Why the system did not load the module at `path` into it.
-    pub fn why_not_loaded(&self, path: &Path) -> String {
-        match &self.image {
-            Some(image) if image.machine == Machine::Arm64 => {
-                "it is a program for ARM64, for which there is no module yet".to_owned()
-            }
-            _ => format!(
-                "Windows did not load {} into it (a policy or security software may forbid it), \
-                 or that is no module of allograft",
-                path.display()
-            ),
-        }
-    }
-
     /// Why the module found no C runtime to take over in it.
     pub fn why_no_runtime(&self) -> String {
         match self.runtime() {
@@ -120,11 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn a_32_bit_program_is_named_as_such() {
-        assert_eq!(
-            not_executable(Ok(program(Machine::X86, &[]))),
-            "it is a 32-bit program, and there is no 32-bit module yet"
-        );
+    fn a_program_of_another_word_size_is_named_as_such() {
+        let (other, words) = match OWN {
+            Machine::X86 => (Machine::X64, "it is a 64-bit program"),
+            _ => (Machine::X86, "it is a 32-bit program"),
+        };
+        let reason = not_executable(Ok(program(other, &[])));
+        assert!(reason.starts_with(words), "{reason}");
     }
 
     #[test]
@@ -141,15 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn a_module_must_be_a_dll_of_the_right_machine() {
-        assert_eq!(unfit_module(Ok(module(Machine::X64))), None);
+    fn a_module_is_a_dll_and_says_its_machine() {
+        for machine in [Machine::X86, Machine::X64] {
+            assert_eq!(machine_of_module(Ok(module(machine))), Ok(machine));
+        }
         assert_eq!(
-            unfit_module(Ok(module(Machine::X86))).unwrap(),
-            "it is made for x86, not for x86-64"
-        );
-        assert_eq!(
-            unfit_module(Ok(program(Machine::X64, &[]))).unwrap(),
-            "it is not a DLL"
+            machine_of_module(Ok(program(Machine::X64, &[]))),
+            Err("it is not a DLL".to_owned())
         );
     }
 
@@ -205,17 +200,5 @@ mod tests {
             running(&["ucrtbase.dll"], &[]).why_no_runtime(),
             "the module did not find ucrtbase.dll in it"
         );
-    }
-
-    #[test]
-    fn a_module_that_was_not_loaded_is_named() {
-        let path = Path::new("allograft.dll");
-        let reason = running(&[], &[]).why_not_loaded(path);
-        assert!(reason.starts_with("Windows did not load allograft.dll into it"));
-        let other = Program {
-            image: Some(program(Machine::Arm64, &[])),
-            loaded: Vec::new(),
-        };
-        assert!(other.why_not_loaded(path).contains("ARM64"));
     }
 }

@@ -21,7 +21,7 @@ pub enum Error {
         command: &'static str,
     },
     /// There is no module where it was looked for.
-    #[error("no module at {}: put allograft.dll beside this program, or name it with --module", path.display())]
+    #[error("no module at {}: put it there, or name another with --module", path.display())]
     ModuleMissing {
         /// Where it was looked for.
         path: PathBuf,
@@ -32,6 +32,20 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The launcher for programs of another word size is not there.
+    #[error("no {assistant} beside this program: it is what loads the module into 32-bit programs")]
+    AssistantMissing {
+        /// Its file name.
+        assistant: &'static str,
+    },
+    /// The launcher for programs of another word size failed.
+    #[error("{assistant}: {reason}")]
+    Assistant {
+        /// Its file name.
+        assistant: &'static str,
+        /// What is wrong.
         reason: String,
     },
     /// A path is too long for the module's options.
@@ -106,6 +120,14 @@ pub enum Error {
     NotTakenOver {
         /// The process, as text for a person.
         process: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A program's runs without and with the module cannot be compared.
+    #[error("no comparison of {program}: {reason}")]
+    NotCompared {
+        /// The program's file name.
+        program: String,
         /// Why not.
         reason: String,
     },

@@ -1,6 +1,7 @@
 //! `allograft`: starts Windows programs on mimalloc, and puts it into running ones.
 
 mod args;
+mod bench;
 mod check;
 mod error;
 mod patch;
@@ -12,12 +13,16 @@ mod command_line;
 #[cfg(any(windows, test))]
 mod diagnosis;
 #[cfg(any(windows, test))]
+mod machine;
+#[cfg(any(windows, test))]
 mod outcome;
 #[cfg(any(windows, test))]
 mod search_path;
 #[cfg(any(windows, test))]
 mod status;
 
+#[cfg(windows)]
+mod assist;
 #[cfg(windows)]
 mod inject;
 #[cfg(windows)]
@@ -60,6 +65,8 @@ fn dispatch(cli: Cli) -> Result<u32, Error> {
         Command::Patch(args) => patch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Assist(args) => assist::run(&args),
     }
 }
 
@@ -69,7 +76,9 @@ fn dispatch(cli: Cli) -> Result<u32, Error> {
     match cli.command {
         Command::Run(_) => Err(Error::NeedsWindows { command: "run" }),
         Command::Inject(_) => Err(Error::NeedsWindows { command: "inject" }),
+        Command::Bench(_) => Err(Error::NeedsWindows { command: "bench" }),
         Command::Status(_) => Err(Error::NeedsWindows { command: "status" }),
+        Command::Assist(_) => Err(Error::NeedsWindows { command: "assist" }),
         Command::Patch(args) => patch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),

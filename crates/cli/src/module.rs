@@ -4,17 +4,15 @@ use crate::args::ModuleArgs;
 use crate::diagnosis;
 use crate::error::Error;
 use crate::windows::wide;
+use allograft_image::Machine;
 use allograft_status::PATH_UNITS;
 use std::path::{Path, PathBuf, absolute};
 
-/// The module's name where the user names none.
-const DEFAULT_NAME: &str = "allograft.dll";
-
-/// A module that exists, and its options, with paths that mean the same in every process.
+/// What the user asks for, with paths that exist and mean the same in every process.
 #[derive(Debug)]
 pub struct Request {
-    /// The module's file.
-    pub path: PathBuf,
+    /// The module that the user names.
+    pub module: Option<Module>,
     /// The log file, NUL-terminated; a lone NUL for none.
     pub log: Vec<u16>,
     /// The report file, likewise.
@@ -25,39 +23,85 @@ pub struct Request {
     pub follow: bool,
 }
 
+/// A DLL that exists.
+#[derive(Debug)]
+pub struct Module {
+    path: PathBuf,
+    machine: Machine,
+}
+
 impl Request {
     /// Settles what the user asks for.
     ///
     /// # Errors
     ///
-    /// If there is no such module, it cannot be loaded into a 64-bit process, or a path is too long.
+    /// If the module that the user names is none, or a path is too long.
     pub fn resolve(args: &ModuleArgs) -> Result<Request, Error> {
-        let path = match &args.module {
-            Some(path) => full_path(path)?,
-            None => beside_this_program()?,
-        };
-        if !path.is_file() {
-            return Err(Error::ModuleMissing { path });
-        }
-        if let Some(reason) = diagnosis::unfit_module(allograft_image::summary(&path)) {
-            return Err(Error::ModuleUnfit { path, reason });
-        }
         Ok(Request {
-            path,
+            module: match &args.module {
+                Some(path) => Some(Module::at(full_path(path)?)?),
+                None => None,
+            },
             log: option("the log file", args.log.as_deref())?,
             report: option("the report file", args.report.as_deref())?,
             count: args.count,
             follow: args.follow_children,
         })
     }
+
+    /// The path of the module for a program of `machine`: what the user names, or the one of that machine beside this program.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is made for another machine.
+    pub fn module_for(&self, machine: Machine) -> Result<PathBuf, Error> {
+        let default;
+        let module = match &self.module {
+            Some(module) => module,
+            None => {
+                default = Module::beside_this_program(machine)?;
+                &default
+            }
+        };
+        if module.machine != machine {
+            return Err(Error::ModuleUnfit {
+                path: module.path.clone(),
+                reason: format!(
+                    "it is made for {}, and the program for {machine}",
+                    module.machine
+                ),
+            });
+        }
+        Ok(module.path.clone())
+    }
 }
 
-fn beside_this_program() -> Result<PathBuf, Error> {
+impl Module {
+    fn beside_this_program(machine: Machine) -> Result<Module, Error> {
+        let name = machine
+            .module_name()
+            .expect("a program for which there is no module is refused before");
+        Module::at(beside_this_program(name)?)
+    }
+
+    fn at(path: PathBuf) -> Result<Module, Error> {
+        if !path.is_file() {
+            return Err(Error::ModuleMissing { path });
+        }
+        match diagnosis::machine_of_module(allograft_image::summary(&path)) {
+            Ok(machine) => Ok(Module { path, machine }),
+            Err(reason) => Err(Error::ModuleUnfit { path, reason }),
+        }
+    }
+}
+
+/// The path of the file `name` in the folder of this program.
+pub fn beside_this_program(name: &str) -> Result<PathBuf, Error> {
     let program = std::env::current_exe().map_err(|source| Error::System {
         action: "find the folder of this program".to_owned(),
         source,
     })?;
-    Ok(program.with_file_name(DEFAULT_NAME))
+    Ok(program.with_file_name(name))
 }
 
 /// A path option as the module reads it: absolute, because the program may have another current folder.

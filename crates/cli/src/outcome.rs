@@ -1,6 +1,6 @@
 //! What became of a takeover, read off the status page and put into words.
 
-use crate::diagnosis::Program;
+use crate::diagnosis::{Program, why_not_loaded};
 use allograft_status::{MAX_RUNTIMES, Page, Runtime, State};
 use std::fmt;
 use std::path::Path;
@@ -59,7 +59,7 @@ impl Outcome {
                 .is_of_windows_own()
                 .then(|| program.why_only_windows_own())
                 .flatten(),
-            Outcome::Unsaid => Some(program.why_not_loaded(module)),
+            Outcome::Unsaid => Some(why_not_loaded(module)),
             Outcome::NoRuntime => Some(program.why_no_runtime()),
             Outcome::Failed(reason) => Some(reason.clone()),
             Outcome::Disabled => {

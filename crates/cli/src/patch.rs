@@ -9,10 +9,10 @@ mod tests;
 
 use crate::error::Error;
 use allograft_image::{
-    Image, ImageFile, Machine, Note, PatchState, Patched, check, patch, patch_state, undo,
+    Image, ImageFile, Machine, Note, PatchState, check, patch, patch_state, undo,
 };
 use clap::Args;
-use destination::Destination;
+use destination::{Destination, Pending};
 use outcome::{Action, Outcome};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -113,42 +113,39 @@ fn outcome_of(path: &Path, args: &PatchArgs) -> Outcome {
 
 /// Takes the module out of the image at `path`.
 fn undone(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
-    let (bytes, notes) = restored(path, args)?;
+    // The image is no longer mapped when this returns: a mapped file cannot be replaced.
+    let (pending, notes) = prepare_original(path, args)?;
+    Ok(Outcome {
+        notes,
+        ..Outcome::written(path, Action::Undone, pending.finish()?)
+    })
+}
+
+fn prepare_original(path: &Path, args: &PatchArgs) -> Result<(Pending, Vec<Note>), Refusal> {
+    let file = open(path)?;
+    let restored = undo(file.data(), args.force).map_err(line)?;
     let destination = match &args.output {
         Some(output) => Destination::file(path, output, args.force)?,
         None => Destination::in_place_without_backup(path),
     };
-    let written = destination.write(&bytes, args.dry_run)?;
-    Ok(Outcome {
-        notes,
-        ..Outcome::written(path, Action::Undone, written)
-    })
-}
-
-fn restored(path: &Path, args: &PatchArgs) -> Result<(Vec<u8>, Vec<Note>), Refusal> {
-    let file = open(path)?;
-    let restored = undo(file.data(), args.force).map_err(line)?;
-    Ok((restored.to_vec(), restored.notes))
+    let pending = destination.prepare(&restored.pieces(), args.dry_run, |_| Ok(()))?;
+    Ok((pending, restored.notes))
 }
 
 /// Puts the module first in the image at `path`.
 fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
     // The image is no longer mapped when this returns: a mapped file cannot be replaced.
-    let Rewrite {
+    let Prepared {
         machine,
         module,
         patched,
-    } = rewrite(path, args)?;
+    } = prepare_patched(path, args)?;
     let outcome = match patched {
-        Some(patched) => {
-            let written =
-                destination_of(path, args, &patched.bytes)?.write(&patched.bytes, args.dry_run)?;
-            Outcome {
-                notes: patched.notes,
-                anti_cheats: check::anti_cheats_near(path),
-                ..Outcome::written(path, Action::Patched, written)
-            }
-        }
+        Some((pending, notes)) => Outcome {
+            notes,
+            anti_cheats: check::anti_cheats_near(path),
+            ..Outcome::written(path, Action::Patched, pending.finish()?)
+        },
         None => Outcome::new(path, Action::AlreadyPatched),
     };
     Ok(Outcome {
@@ -158,15 +155,15 @@ fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
     })
 }
 
-/// The new image, in memory.
-struct Rewrite {
+/// The new image, written and read back.
+struct Prepared {
     machine: Machine,
     module: String,
     /// `None` if the module is first already.
-    patched: Option<Patched>,
+    patched: Option<(Pending, Vec<Note>)>,
 }
 
-fn rewrite(path: &Path, args: &PatchArgs) -> Result<Rewrite, Refusal> {
+fn prepare_patched(path: &Path, args: &PatchArgs) -> Result<Prepared, Refusal> {
     let file = open(path)?;
     let image = Image::parse(file.data()).map_err(line)?;
     let machine = image.headers().machine;
@@ -179,26 +176,37 @@ fn rewrite(path: &Path, args: &PatchArgs) -> Result<Rewrite, Refusal> {
         PatchState::Unpatched => Some(Cow::Borrowed(file.data())),
     };
     let patched = match original {
-        Some(original) => {
-            if !args.force {
-                refuse_if_useless(path, &original)?;
-            }
-            Some(patch(&original, module, args.force).map_err(line)?)
-        }
+        Some(original) => Some(prepare_from(&original, path, module, args)?),
         None => None,
     };
-    Ok(Rewrite {
+    Ok(Prepared {
         machine,
         module: module.to_owned(),
         patched,
     })
 }
 
-fn destination_of(path: &Path, args: &PatchArgs, bytes: &[u8]) -> Result<Destination, Refusal> {
+fn prepare_from(
+    original: &[u8],
+    path: &Path,
+    module: &str,
+    args: &PatchArgs,
+) -> Result<(Pending, Vec<Note>), Refusal> {
+    if !args.force {
+        refuse_if_useless(path, original)?;
+    }
+    let patched = patch(original, module, args.force).map_err(line)?;
+    let check = |written: &[u8]| patched.check(written).map_err(line);
+    let pieces = patched.pieces();
+    let pending = destination_of(path, args, &pieces)?.prepare(&pieces, args.dry_run, check)?;
+    Ok((pending, patched.notes))
+}
+
+fn destination_of(path: &Path, args: &PatchArgs, pieces: &[&[u8]]) -> Result<Destination, Refusal> {
     match &args.output {
         _ if args.in_place => Ok(Destination::in_place(path)),
         Some(output) => Destination::file(path, output, args.force),
-        None => Destination::beside(path, bytes, args.force),
+        None => Destination::beside(path, pieces, args.force),
     }
 }
 

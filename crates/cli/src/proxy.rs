@@ -1,5 +1,7 @@
 //! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the system's, on any host.
 
+mod machine;
+
 use crate::error::Error;
 use allograft_image::{
     Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names,
@@ -8,9 +10,6 @@ use clap::Args;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// The module that every proxy loads.
-const MODULE: &str = "allograft.dll";
 
 /// Arguments of `allograft proxy`.
 #[derive(Debug, Args)]
@@ -24,6 +23,9 @@ pub struct ProxyArgs {
     /// Read from FILE what the DLL exports
     #[arg(long, value_name = "FILE", conflicts_with = "remove")]
     pub from: Option<PathBuf>,
+    /// The programs it is for [default: those in FOLDER, or those that FILE is for]
+    #[arg(long, value_enum, conflicts_with_all = ["remove", "from"])]
+    pub machine: Option<machine::Choice>,
     /// Remove the proxy again
     #[arg(long)]
     pub remove: bool,
@@ -32,11 +34,11 @@ pub struct ProxyArgs {
 /// What `allograft proxy --help` says behind the options.
 pub const PROXY_MANUAL: &str = "\
 Windows gives a program the DLL of its own folder, where there is one, rather than the system's of the
-same name. The proxy is such a DLL: it loads allograft.dll from its folder, and passes every call on to
-the system's DLL. So the program runs on mimalloc however it is started, and none of its files change.
+same name. The proxy is such a DLL: it loads allograft.dll (allograft32.dll in 32-bit programs) from its
+folder, and passes every call on to the system's DLL. So the program runs on mimalloc however it is started, and none of its files change.
 
 Choose a DLL that the program loads and does not bring along: `allograft patch --list PROGRAM` shows what
-it imports. allograft.dll is put beside the proxy if it is not there. For 64-bit programs.
+it imports. The module is put beside the proxy if it is not there.
 
 Under Wine a program gets its own DLL only if told so: WINEDLLOVERRIDES=version=n,b (for version.dll).
 Do not do this to an online game with anti-cheat software: it may get the account banned.
@@ -68,7 +70,9 @@ pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
 
 fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
     let exports = exports_of(args)?;
-    let bytes = build_proxy(&args.name, MODULE, &exports)
+    let machine = machine::of(args)?;
+    let module = module_name(machine);
+    let bytes = build_proxy(machine, &args.name, module, &exports)
         .map_err(|error| refused(args.from.as_deref().unwrap_or(path), error))?;
     let shown = path.display();
     if present(path)?.is_some_and(|there| there == bytes) {
@@ -76,12 +80,18 @@ fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
     } else {
         write_whole(path, &bytes)?;
         println!(
-            "wrote {shown}: it loads {MODULE} and passes {} exports on to the system's {}",
+            "wrote {shown}: in {machine} programs it loads {module} and passes {} exports on to the system's {}",
             exports.len(),
             args.name
         );
     }
-    bring_module(&args.into)
+    bring_module(module, &args.into)
+}
+
+/// The file name of the module that a proxy for `machine` loads.
+fn module_name(machine: Machine) -> &'static str {
+    // A machine without a module has no proxies either, which their making tells better.
+    machine.module_name().unwrap_or("allograft.dll")
 }
 
 /// What the DLL to stand in for exports.
@@ -98,26 +108,22 @@ fn exports_of(args: &ProxyArgs) -> Result<Vec<Export>, Error> {
     };
     let file = ImageFile::open(from).map_err(|error| refused(from, error))?;
     let image = Image::parse(file.data()).map_err(|error| refused(from, error))?;
-    match image.headers().machine {
-        Machine::X64 => image.exports().map_err(|error| refused(from, error)),
-        other => Err(refused(
-            from,
-            format!("it is made for {other}, and proxies can be made for x86-64 only"),
-        )),
-    }
+    image.exports().map_err(|error| refused(from, error))
 }
 
 /// Removes the proxy at `path`.
 fn remove(path: &Path) -> Result<(), Error> {
     let shown = path.display();
-    if present(path)?.is_none() {
+    let Some(proxy) = present(path)? else {
         println!("{shown} is not there: nothing to remove");
         return Ok(());
-    }
+    };
+    let machine = Image::parse(&proxy).map(|image| image.headers().machine);
     fs::remove_file(path).map_err(|source| refused(path, cannot("remove it", &source)))?;
     println!("removed {shown}");
-    if path.with_file_name(MODULE).exists() {
-        println!("{MODULE} stays beside it: remove it too if nothing else loads it");
+    let module = module_name(machine.unwrap_or(Machine::X64));
+    if path.with_file_name(module).exists() {
+        println!("{module} stays beside it: remove it too if nothing else loads it");
     }
     Ok(())
 }
@@ -151,21 +157,21 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Copies the module from beside this program to `folder` if it is not there; says so if it cannot be had.
-fn bring_module(folder: &Path) -> Result<(), Error> {
-    let there = folder.join(MODULE);
+/// Copies the `module` from beside this program to `folder` if it is not there; says so if it cannot be had.
+fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
+    let there = folder.join(module);
     if there.exists() {
         return Ok(());
     }
-    let own = std::env::current_exe().map(|program| program.with_file_name(MODULE));
+    let own = std::env::current_exe().map(|program| program.with_file_name(module));
     match own {
         Ok(own) if own.is_file() => {
             fs::copy(&own, &there)
                 .map_err(|source| refused(&there, cannot("copy the module there", &source)))?;
-            println!("copied {MODULE} beside it");
+            println!("copied {module} beside it");
         }
         _ => eprintln!(
-            "allograft: put {MODULE} into {}: without it the program runs as before",
+            "allograft: put {module} into {}: without it the program runs as before",
             folder.display()
         ),
     }
@@ -198,12 +204,16 @@ fn dll_name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build_image::ImageSpec;
+
+    const MODULE: &str = "allograft.dll";
 
     fn args(folder: &Path, name: &str) -> ProxyArgs {
         ProxyArgs {
             name: name.to_owned(),
             into: folder.to_path_buf(),
             from: None,
+            machine: None,
             remove: false,
         }
     }
@@ -250,6 +260,59 @@ mod tests {
         }
     }
 
+    fn add_program(folder: &Path, name: &str, machine: Machine) {
+        let program = ImageSpec {
+            machine,
+            ..ImageSpec::default()
+        };
+        fs::write(folder.join(name), program.build()).unwrap();
+    }
+
+    fn machine_of(path: &Path) -> Machine {
+        let file = ImageFile::open(path).unwrap();
+        Image::parse(file.data()).unwrap().headers().machine
+    }
+
+    #[test]
+    fn a_proxy_is_for_the_programs_in_its_folder() {
+        for machine in [Machine::X86, Machine::X64] {
+            let folder = folder_with_module();
+            add_program(folder.path(), "a.exe", machine);
+            run(&args(folder.path(), "version.dll")).unwrap();
+            assert_eq!(machine_of(&folder.path().join("version.dll")), machine);
+        }
+    }
+
+    #[test]
+    fn programs_of_both_word_sizes_take_a_choice() {
+        let folder = folder_with_module();
+        add_program(folder.path(), "a.exe", Machine::X86);
+        add_program(folder.path(), "b.exe", Machine::X64);
+        let mut args = args(folder.path(), "version.dll");
+        let line = run(&args).unwrap_err().to_string();
+        assert!(line.contains("--machine"), "{line}");
+        args.machine = Some(machine::Choice::X86);
+        run(&args).unwrap();
+        assert_eq!(machine_of(&folder.path().join("version.dll")), Machine::X86);
+    }
+
+    #[test]
+    fn a_dll_for_a_machine_without_proxies_is_refused() {
+        let folder = folder_with_module();
+        let model = folder.path().join("model");
+        let image = ImageSpec {
+            machine: Machine::Arm64,
+            ..ImageSpec::default()
+        };
+        fs::write(&model, image.build()).unwrap();
+        let line = run(&ProxyArgs {
+            from: Some(model),
+            ..args(folder.path(), "version.dll")
+        });
+        let line = line.unwrap_err().to_string();
+        assert!(line.contains("not for ARM64"), "{line}");
+    }
+
     #[test]
     fn a_dll_that_is_not_known_is_read_from_a_file() {
         let folder = folder_with_module();
@@ -260,7 +323,13 @@ mod tests {
         let model = folder.path().join("model");
         fs::write(
             &model,
-            build_proxy("x.dll", MODULE, &known_exports("dxgi.dll").unwrap()).unwrap(),
+            build_proxy(
+                Machine::X86,
+                "x.dll",
+                MODULE,
+                &known_exports("dxgi.dll").unwrap(),
+            )
+            .unwrap(),
         )
         .unwrap();
         args.from = Some(model);

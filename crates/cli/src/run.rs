@@ -1,8 +1,9 @@
 //! `allograft run`: a program started with the module in it.
 
 use crate::args::RunArgs;
-use crate::diagnosis::{self, Program};
+use crate::diagnosis::Program;
 use crate::error::Error;
+use crate::machine::{OWN, Way, way_into};
 use crate::module::Request;
 use crate::outcome::Outcome;
 use crate::say;
@@ -11,7 +12,7 @@ use crate::windows::early_load::EarlyLoad;
 use crate::windows::process::Process;
 use crate::windows::remote_load::{self, Ending};
 use crate::windows::section::Section;
-use crate::windows::start::Suspended;
+use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -30,21 +31,59 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     };
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
-    let program = Suspended::start(&path, name, arguments)?;
-    if program.process().is_32_bit() {
-        return Err(Error::ProgramUnfit {
-            path,
-            reason: diagnosis::NO_32_BIT_MODULE.to_owned(),
-        });
-    }
+    let program = Suspended::start(&path, name, arguments, &Streams::default())?;
+    let graft = Graft::of(&program, &path, &request)?;
     match args.late {
-        None => run_early(program, &request),
-        Some(delay) => run_late(program, &request, delay),
+        None => run_early(program, &graft),
+        Some(delay) => run_late(program, &graft, delay),
+    }
+}
+
+/// What a program gets, and how.
+pub struct Graft<'a> {
+    /// The module.
+    pub module: PathBuf,
+    request: &'a Request,
+    way: Way,
+}
+
+impl<'a> Graft<'a> {
+    /// What `program`, whose file is at `path`, gets by `request`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no module for it.
+    pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
+        let machine = program.process().machine();
+        Ok(Graft {
+            way: way_into(machine, OWN).map_err(|reason| Error::ProgramUnfit {
+                path: path.to_path_buf(),
+                reason,
+            })?,
+            module: request.module_for(machine)?,
+            request,
+        })
+    }
+
+    /// Has the module loaded when the program is resumed, before its own code runs.
+    ///
+    /// # Errors
+    ///
+    /// If the process refuses what that takes; it then begins without.
+    pub fn queue(&self, program: &Suspended) -> Result<(Section, EarlyLoad), Error> {
+        let section = Section::of(program.process())?;
+        section.tell(self.request);
+        let load = EarlyLoad::queue(program, self.way, &self.module)?;
+        Ok((section, load))
     }
 }
 
 /// Finds the program that the user means by `name`.
-fn locate(name: &OsStr) -> Result<PathBuf, Error> {
+///
+/// # Errors
+///
+/// If there is none, or it is a batch file.
+pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
     let current = std::env::current_dir().map_err(|source| Error::System {
         action: "find the current folder".to_owned(),
         source,
@@ -76,17 +115,13 @@ fn is_file(path: &Path) -> bool {
 }
 
 /// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, request: &Request) -> Result<u32, Error> {
-    let attempt = Section::of(program.process()).and_then(|section| {
-        section.tell(request);
-        let load = EarlyLoad::queue(&program, &request.path)?;
-        Ok((section, load))
-    });
+fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
+    let attempt = graft.queue(&program);
     let process = program.resume()?;
     match attempt {
         Ok((section, load)) => {
             if load.wait(&process)? == Ending::Returned {
-                return finish(&process, request, &section);
+                return finish(&process, &graft.module, &section);
             }
         }
         Err(error) => say(&error),
@@ -95,7 +130,7 @@ fn run_early(program: Suspended, request: &Request) -> Result<u32, Error> {
 }
 
 /// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, request: &Request, delay: Duration) -> Result<u32, Error> {
+fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u32, Error> {
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
@@ -106,12 +141,12 @@ fn run_late(program: Suspended, request: &Request, delay: Duration) -> Result<u3
         return process.exit_code();
     }
     let attempt = Section::of(&process).and_then(|section| {
-        section.tell(request);
-        let ending = remote_load::load(&process, &request.path, None)?;
+        section.tell(graft.request);
+        let ending = remote_load::load(&process, graft.way, &graft.module, None)?;
         Ok((section, ending))
     });
     match attempt {
-        Ok((section, Ending::Returned)) => return finish(&process, request, &section),
+        Ok((section, Ending::Returned)) => return finish(&process, &graft.module, &section),
         Ok(_) => {}
         Err(error) => say(&error),
     }
@@ -119,7 +154,7 @@ fn run_late(program: Suspended, request: &Request, delay: Duration) -> Result<u3
 }
 
 /// Says what became of the takeover unless all is well, waits for the program, and returns its exit code.
-fn finish(process: &Process, request: &Request, section: &Section) -> Result<u32, Error> {
+fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
     match section.outcome() {
         Outcome::TakenOver(takeover) if !takeover.is_of_windows_own() => process.wait(),
         Outcome::NoRuntime | Outcome::TakenOver(_) => {
@@ -127,18 +162,18 @@ fn finish(process: &Process, request: &Request, section: &Section) -> Result<u32
             // can be looked into only now.
             let program = process.observe();
             let exit_code = process.wait()?;
-            say_unless_well(process, request, &section.outcome(), &program);
+            say_unless_well(process, module, &section.outcome(), &program);
             Ok(exit_code)
         }
         outcome => {
-            say_unless_well(process, request, &outcome, &process.observe());
+            say_unless_well(process, module, &outcome, &process.observe());
             process.wait()
         }
     }
 }
 
-fn say_unless_well(process: &Process, request: &Request, outcome: &Outcome, program: &Program) {
-    if let Some(reason) = outcome.why_not(&request.path, program) {
+fn say_unless_well(process: &Process, module: &Path, outcome: &Outcome, program: &Program) {
+    if let Some(reason) = outcome.why_not(module, program) {
         say(&format_args!(
             "{} runs on its own heap: {reason}",
             process.name()

@@ -1,7 +1,8 @@
 //! Where a patched image goes.
 
 use super::Refusal;
-use super::replace::{backup_of, refuse_if_in_use, replace};
+use super::replace::{Replacement, backup_of, holds, original_of, refuse_if_in_use};
+use allograft_image::ImageFile;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,12 +57,12 @@ impl Destination {
     }
 
     /// `NAME-allograft.exe` beside the image `NAME.exe`.
-    pub fn beside(image: &Path, bytes: &[u8], overwrite: bool) -> Result<Destination, Refusal> {
+    pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Destination, Refusal> {
         Destination::new(
             image,
             image.with_file_name(default_name(image)),
             overwrite,
-            Some(bytes),
+            Some(pieces),
         )
     }
 
@@ -83,9 +84,9 @@ impl Destination {
         image: &Path,
         path: PathBuf,
         overwrite: bool,
-        bytes: Option<&[u8]>,
+        pieces: Option<&[&[u8]]>,
     ) -> Result<Destination, Refusal> {
-        let is_there_already = bytes.is_some_and(|bytes| holds(&path, bytes));
+        let is_there_already = pieces.is_some_and(|pieces| holds(&path, pieces));
         if !overwrite && !is_there_already && path.symlink_metadata().is_ok() {
             return Err(format!(
                 "{} exists already: --force overwrites it",
@@ -100,23 +101,65 @@ impl Destination {
         })
     }
 
-    /// Writes `bytes` there, all or nothing.
-    pub fn write(self, bytes: &[u8], dry_run: bool) -> Result<Written, Refusal> {
-        let is_there_already = self.is_there_already;
+    /// Writes `pieces` to a file beside it and has `check` read that back. Nothing has changed until [`Pending::finish`].
+    pub fn prepare(
+        self,
+        pieces: &[&[u8]],
+        dry_run: bool,
+        check: impl FnOnce(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<Pending, Refusal> {
+        let replacement = if dry_run {
+            check(&pieces.concat())?;
+            None
+        } else if self.is_there_already {
+            None
+        } else {
+            let replacement = Replacement::write(&self.path, &self.like, pieces)?;
+            let written = ImageFile::open(replacement.file())
+                .map_err(|error| format!("cannot read back what was written: {error}"))?;
+            check(written.data())?;
+            Some(replacement)
+        };
+        Ok(Pending {
+            destination: self,
+            replacement,
+            dry_run,
+        })
+    }
+}
+
+/// A result that lies beside its destination. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Pending {
+    destination: Destination,
+    /// None if there is nothing to write.
+    replacement: Option<Replacement>,
+    dry_run: bool,
+}
+
+impl Pending {
+    /// Lets it take its place. The image must not be open or mapped any more.
+    pub fn finish(self) -> Result<Written, Refusal> {
+        let Destination {
+            path,
+            keeps_backup,
+            is_there_already,
+            ..
+        } = self.destination;
         // Before a backup is made for nothing.
-        refuse_if_in_use(&self.path)?;
-        let backup = match self.keeps_backup {
-            true if dry_run => Some(backup_of(&self.path)?.0),
-            true => Some(keep_backup(&self.path)?),
+        refuse_if_in_use(&path)?;
+        let backup = match keeps_backup {
+            true if self.dry_run => Some(backup_of(&path)?.0),
+            true => Some(keep_backup(&path)?),
             false => None,
         };
-        if !dry_run && !is_there_already {
-            replace(&self.path, &self.like, bytes)?;
+        if let Some(replacement) = self.replacement {
+            replacement.take_place()?;
         }
         Ok(Written {
-            output: self.path,
+            output: path,
             backup,
-            dry_run,
+            dry_run: self.dry_run,
             is_there_already,
         })
     }
@@ -125,9 +168,8 @@ impl Destination {
 fn keep_backup(image: &Path) -> Result<PathBuf, Refusal> {
     let (backup, is_kept) = backup_of(image)?;
     if !is_kept {
-        let original =
-            fs::read(image).map_err(|error| format!("cannot read it for the backup: {error}"))?;
-        replace(&backup, image, &original)?;
+        let original = original_of(image)?;
+        Replacement::write(&backup, image, &[original.data()])?.take_place()?;
     }
     Ok(backup)
 }
@@ -140,13 +182,6 @@ fn default_name(image: &Path) -> OsString {
         name.push(extension);
     }
     name
-}
-
-/// Whether the file at `path` holds just `bytes`.
-pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
-    let is_as_long = fs::metadata(path)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes.len() as u64);
-    is_as_long && fs::read(path).is_ok_and(|old| old == bytes)
 }
 
 fn is_same_file(a: &Path, b: &Path) -> bool {

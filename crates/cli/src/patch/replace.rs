@@ -1,7 +1,7 @@
 //! Writing a file whole or not at all.
 
 use super::Refusal;
-use super::destination::holds;
+use allograft_image::ImageFile;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,22 +10,48 @@ use std::path::{Path, PathBuf};
 /// Most backups of one image.
 const MAX_BACKUPS: u32 = 100;
 
-/// Writes `bytes` to `path` with the permissions of the file `like`: to a temporary file beside it, which then takes its place.
-/// Whatever goes wrong, `path` is what it was.
-pub fn replace(path: &Path, like: &Path, bytes: &[u8]) -> Result<(), Refusal> {
-    refuse_if_in_use(path)?;
-    let temporary = with_suffix(path, &format!(".{}.tmp", std::process::id()));
-    let result = write_new(&temporary, like, bytes).and_then(|()| fs::rename(&temporary, path));
-    result.map_err(|error| {
-        // The temporary file may never have come to be; the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-        refusal(path, &error)
-    })
+/// A file that lies beside the one whose place it is to take. Dropped before it did, it is removed.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
 }
 
-fn write_new(path: &Path, like: &Path, bytes: &[u8]) -> io::Result<()> {
+impl Replacement {
+    /// Writes `pieces`, one behind the other, to a temporary file beside `path` with the permissions of the file `like`.
+    pub fn write(path: &Path, like: &Path, pieces: &[&[u8]]) -> Result<Replacement, Refusal> {
+        let replacement = Replacement {
+            path: path.to_owned(),
+            temporary: with_suffix(path, &format!(".{}.tmp", std::process::id())),
+        };
+        write_new(&replacement.temporary, like, pieces).map_err(|error| refusal(path, &error))?;
+        Ok(replacement)
+    }
+
+    /// The temporary file.
+    pub fn file(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Lets it take its place. If that fails, what was there stays what it was.
+    pub fn take_place(self) -> Result<(), Refusal> {
+        refuse_if_in_use(&self.path)?;
+        fs::rename(&self.temporary, &self.path).map_err(|error| refusal(&self.path, &error))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // It may have taken its place, or never have come to be.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn write_new(path: &Path, like: &Path, pieces: &[&[u8]]) -> io::Result<()> {
     let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
     file.set_permissions(writable(fs::metadata(like)?.permissions()))?;
     file.sync_all()
 }
@@ -81,8 +107,7 @@ fn is_in_use(error: &io::Error) -> bool {
 
 /// Where the backup of `image` goes, and whether it is there already. A backup with other contents is never overwritten.
 pub fn backup_of(image: &Path) -> Result<(PathBuf, bool), Refusal> {
-    let original =
-        fs::read(image).map_err(|error| format!("cannot read it for the backup: {error}"))?;
+    let original = original_of(image)?;
     for number in 0..MAX_BACKUPS {
         let suffix = if number == 0 {
             ".bak".to_owned()
@@ -93,13 +118,29 @@ pub fn backup_of(image: &Path) -> Result<(PathBuf, bool), Refusal> {
         if backup.symlink_metadata().is_err() {
             return Ok((backup, false));
         }
-        if holds(&backup, &original) {
+        if holds(&backup, &[original.data()]) {
             return Ok((backup, true));
         }
     }
     Err(format!(
         "there are {MAX_BACKUPS} backups of it beside it: delete those that are not needed"
     ))
+}
+
+/// The image, to be copied.
+pub fn original_of(image: &Path) -> Result<ImageFile, Refusal> {
+    ImageFile::open(image).map_err(|error| format!("no backup could be made: {error}"))
+}
+
+/// Whether the file at `path` holds just `pieces`, one behind the other.
+pub fn holds(path: &Path, pieces: &[&[u8]]) -> bool {
+    let Ok(file) = ImageFile::open(path) else {
+        return false;
+    };
+    let rest = pieces
+        .iter()
+        .try_fold(file.data(), |rest, piece| rest.strip_prefix(*piece));
+    rest.is_some_and(<[u8]>::is_empty)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -124,6 +165,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_replacement_that_is_given_up_leaves_the_file_and_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.exe");
+        fs::write(&path, b"old").unwrap();
+        let replacement = Replacement::write(&path, &path, &[b"n", b"ew"]).unwrap();
+        assert!(holds(replacement.file(), &[b"new"]));
+        drop(replacement);
+        assert!(holds(&path, &[b"old"]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
     #[cfg(windows)]
     #[test]
     fn a_sharing_violation_is_said_to_be_a_file_in_use() {
@@ -143,7 +196,8 @@ mod tests {
         let path = folder.path().join("a.exe");
         fs::write(&path, b"old").unwrap();
         // The file whose permissions the result is to get does not exist, which is found out late.
-        assert!(replace(&path, &folder.path().join("missing"), b"new").is_err());
+        let missing = folder.path().join("missing");
+        assert!(Replacement::write(&path, &missing, &[b"new"]).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

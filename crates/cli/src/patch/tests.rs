@@ -174,6 +174,61 @@ fn several_images_do_not_go_into_one_file() {
 }
 
 #[test]
+fn an_image_that_is_refused_does_not_hold_up_the_others() {
+    let folder = Folder::with_game();
+    folder.put("notes.txt", b"hello");
+    let mut args = parse(&folder.path("notes.txt"), &[]);
+    args.images.push(folder.path("game.exe"));
+    assert_eq!(run(&args).unwrap(), 125);
+    assert_eq!(
+        folder.names(),
+        ["game-allograft.exe", "game.exe", "notes.txt"]
+    );
+}
+
+#[test]
+fn spaces_and_letters_of_any_alphabet_in_a_path_do_no_harm() {
+    let folder = Folder::with_game();
+    let name = "my Spiel – 遊戲.exe";
+    fs::rename(folder.path("game.exe"), folder.path(name)).unwrap();
+    let args = parse(&folder.path(name), &[]);
+    let outcome = outcome_of(&folder.path(name), &args);
+    assert_eq!(outcome.action, Action::Patched);
+    assert_eq!(folder.names(), ["my Spiel – 遊戲-allograft.exe", name]);
+}
+
+#[test]
+fn undoing_what_was_not_patched_or_has_changed_since_is_refused_and_changes_nothing() {
+    let folder = Folder::with_game();
+    assert_eq!(
+        folder.refusal(&["--undo"]),
+        "not patched by allograft: there is nothing to undo"
+    );
+    let original = folder.get("game.exe");
+    folder.patch(&["--inplace"]);
+    let mut changed = folder.get("game.exe");
+    changed.push(b'x');
+    folder.put("game.exe", &changed);
+    assert!(
+        folder
+            .refusal(&["--undo"])
+            .starts_with("changed since it was patched (something was appended")
+    );
+    assert_eq!(folder.get("game.exe"), changed);
+    assert_eq!(folder.patch(&["--undo", "--force"]).action, Action::Undone);
+    assert_eq!(folder.get("game.exe"), original);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_no_output() {
+    let folder = Folder::with_game();
+    let output = folder.path("missing").join("game.exe");
+    let refusal = folder.refusal(&["--output", output.to_str().unwrap()]);
+    assert!(refusal.starts_with("cannot write "), "{refusal}");
+    assert_eq!(folder.names(), ["game.exe"]);
+}
+
+#[test]
 fn another_module_takes_the_place_of_the_first_and_undoing_still_gives_the_original() {
     let folder = Folder::with_game();
     let original = folder.get("game.exe");

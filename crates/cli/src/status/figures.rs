@@ -41,6 +41,8 @@ pub struct Figures {
     pub committed_bytes: u64,
     /// The most of it there was.
     pub peak_committed_bytes: u64,
+    /// Bytes of the committed ones that hold blocks, or tables of mimalloc's.
+    pub used_bytes: u64,
 }
 
 /// Some blocks.
@@ -103,6 +105,7 @@ impl Figures {
             outstanding: old_heap.map(|old| old.without(migrated).without(freed)),
             committed_bytes: status.mimalloc_committed.load(Relaxed),
             peak_committed_bytes: status.mimalloc_committed_peak.load(Relaxed),
+            used_bytes: status.mimalloc_used.load(Relaxed),
         }
     }
 }

@@ -44,7 +44,8 @@ impl fmt::Display for Text<'_> {
         if figures.committed_bytes > 0 {
             writeln!(
                 f,
-                "  mimalloc    {} committed, {} at most (version {})",
+                "  mimalloc    {} in use of {} committed, {} at most (version {})",
+                size(figures.used_bytes),
                 size(figures.committed_bytes),
                 size(figures.peak_committed_bytes),
                 figures.mimalloc_version
@@ -170,6 +171,7 @@ mod tests {
         *status.runtimes[0].functions.get_mut() = 46;
         *status.migrated_blocks.get_mut() = 1;
         *status.migrated_bytes.get_mut() = 512;
+        *status.mimalloc_used.get_mut() = 2 << 20;
         *status.mimalloc_committed.get_mut() = 3 << 20;
         *status.mimalloc_committed_peak.get_mut() = 4 << 20;
         status.mimalloc_version = 30302;
@@ -189,7 +191,7 @@ mod tests {
              \x20 attached    2022-06-18 04:26:40 UTC, in 1.5 ms (0 threads stopped)\n\
              \x20 old heap    not counted (--count counts it at the takeover)\n\
              \x20 since then  1 block (512 bytes) moved to mimalloc, 0 blocks (0 bytes) freed\n\
-             \x20 mimalloc    3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
+             \x20 mimalloc    2.0 MiB in use of 3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
         );
     }
 

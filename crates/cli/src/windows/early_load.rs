@@ -15,26 +15,27 @@
 //!   fails must do no harm. What initialisers allocated before is no trouble: it migrates like all of the old heap.
 //! - A breakpoint at the entry point changes the program's code bytes or takes a debugger, and programs notice either.
 
-use super::last_error;
 use super::process::Process;
 use super::remote_load::Ending;
 use super::remote_path::{OneArgument, RemotePath, load_library, refusal, set_event};
 use super::start::Suspended;
-use super::wait;
+use super::{assistant, wait};
 use crate::error::Error;
+use crate::machine::Way;
 use std::ffi::c_void;
 use std::mem;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, FALSE, HANDLE, TRUE,
+    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, FALSE, HANDLE,
 };
-use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess, QueueUserAPC};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, QueueUserAPC};
 
 /// A module that is loaded when the process begins.
 pub struct EarlyLoad {
-    path: RemotePath,
+    /// Where the process reads the module's path, if it was we who wrote it there.
+    path: Option<RemotePath>,
     loaded: OwnedHandle,
     /// The event's handle as the process knows it.
     loaded_there: HANDLE,
@@ -45,27 +46,32 @@ impl EarlyLoad {
     ///
     /// # Errors
     ///
-    /// If the process refuses what that takes; it then begins without.
-    pub fn queue(program: &Suspended, path: &Path) -> Result<EarlyLoad, Error> {
-        let process = program.process();
-        let loaded = new_event()?;
+    /// If the process refuses what that takes, or the assistant that it takes is not there; it then begins without.
+    pub fn queue(program: &Suspended, way: Way, path: &Path) -> Result<EarlyLoad, Error> {
+        let (process, thread) = (program.process(), program.thread());
+        let loaded = wait::new_event()?;
         let loaded_there = give(&loaded, process)?;
-        let path = RemotePath::write(process, path)?;
-        let load = EarlyLoad {
+        let path = match way {
+            Way::Direct => Some(queue_load(process, thread, path, Some(loaded_there))?),
+            Way::Assisted => {
+                assistant::queue_load(process, thread, path, loaded_there)?;
+                None
+            }
+        };
+        Ok(EarlyLoad {
             path,
             loaded,
             loaded_there,
-        };
-        queue_call(program, load_library(), load.path.address())?;
-        queue_call(program, set_event(), loaded_there)?;
-        Ok(load)
+        })
     }
 
     /// Waits until the module is loaded in `process`, or has failed to be, or the process has ended before.
     pub fn wait(self, process: &Process) -> Result<Ending, Error> {
         match wait::first_of(&[self.loaded.as_handle(), process.handle()], None)? {
             Some(0) => {
-                self.path.free(process);
+                if let Some(path) = self.path {
+                    path.free(process);
+                }
                 take_back(self.loaded_there, process);
                 Ok(Ending::Returned)
             }
@@ -74,14 +80,24 @@ impl EarlyLoad {
     }
 }
 
-fn new_event() -> Result<OwnedHandle, Error> {
-    // SAFETY: no memory is handed over.
-    let event = unsafe { CreateEventW(ptr::null(), TRUE, FALSE, ptr::null()) };
-    if event.is_null() {
-        return Err(last_error("make an event"));
+/// Has `thread`, the first of `process`, load the module at `path` before it begins, and set the event that is `loaded` there
+/// after that. Returns where the path is, which the thread reads.
+///
+/// # Errors
+///
+/// If the process refuses what that takes. It must be of this program's own machine.
+pub fn queue_load(
+    process: &Process,
+    thread: BorrowedHandle<'_>,
+    path: &Path,
+    loaded: Option<HANDLE>,
+) -> Result<RemotePath, Error> {
+    let path = RemotePath::write(process, path)?;
+    queue_call(process, thread, load_library(), path.address())?;
+    if let Some(event) = loaded {
+        queue_call(process, thread, set_event(), event)?;
     }
-    // SAFETY: the handle was just made, and nobody else has it.
-    Ok(unsafe { OwnedHandle::from_raw_handle(event) })
+    Ok(path)
 }
 
 /// Gives `process` a handle of its own to `object`, and returns its value there.
@@ -121,9 +137,10 @@ fn take_back(there: HANDLE, process: &Process) {
     };
 }
 
-/// Has the first thread of `program` call `function` with `argument` before it begins, after what was queued already.
+/// Has `thread`, the first of `process`, call `function` with `argument` before it begins, after what was queued already.
 fn queue_call(
-    program: &Suspended,
+    process: &Process,
+    thread: BorrowedHandle<'_>,
     function: OneArgument,
     argument: *mut c_void,
 ) -> Result<(), Error> {
@@ -131,15 +148,9 @@ fn queue_call(
     let function: unsafe extern "system" fn(usize) = unsafe { mem::transmute(function) };
     // SAFETY: the thread is open; the function is at this address in its process too, and what the argument means there
     // stays until the call has been made.
-    let queued = unsafe {
-        QueueUserAPC(
-            Some(function),
-            program.thread().as_raw_handle(),
-            argument as usize,
-        )
-    };
+    let queued = unsafe { QueueUserAPC(Some(function), thread.as_raw_handle(), argument as usize) };
     if queued == 0 {
-        return Err(refusal(program.process(), "queue a call in"));
+        return Err(refusal(process, "queue a call in"));
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Everything that calls Windows.
 
+mod assistant;
 pub mod console;
 pub mod early_load;
+pub mod job;
 pub mod process;
 pub mod process_list;
 pub mod remote_load;
@@ -9,6 +11,8 @@ mod remote_path;
 pub mod section;
 mod security;
 pub mod start;
+pub mod turn;
+pub mod usage;
 pub mod wait;
 
 use crate::error::Error;

@@ -3,6 +3,8 @@
 use super::{last_error, wait};
 use crate::diagnosis::Program;
 use crate::error::Error;
+use crate::machine;
+use allograft_image::Machine;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -13,14 +15,14 @@ use std::ptr;
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FALSE, FILETIME, HANDLE, HMODULE,
 };
-use windows_sys::Win32::System::ProcessStatus::{K32EnumProcessModules, K32GetModuleBaseNameW};
-use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
-use windows_sys::Win32::System::SystemInformation::{
-    IMAGE_FILE_MACHINE_I386, IMAGE_FILE_MACHINE_UNKNOWN,
+use windows_sys::Win32::System::ProcessStatus::{
+    K32EnumProcessModulesEx, K32GetModuleBaseNameW, LIST_MODULES_ALL,
 };
+use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
+use windows_sys::Win32::System::SystemInformation::IMAGE_FILE_MACHINE_UNKNOWN;
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcessId, GetExitCodeProcess, GetProcessTimes, IsWow64Process2, OpenProcess,
-    PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION,
+    GetCurrentProcessId, GetExitCodeProcess, GetProcessId, GetProcessTimes, IsWow64Process2,
+    OpenProcess, PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION,
     PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_VM_OPERATION, PROCESS_VM_READ,
     PROCESS_VM_WRITE, QueryFullProcessImageNameW,
 };
@@ -92,6 +94,13 @@ impl Process {
         Process { handle, pid, name }
     }
 
+    /// The process of a handle that was handed down to this program.
+    pub fn handed_down(handle: OwnedHandle) -> Process {
+        // SAFETY: asks for a number; what is no process has none.
+        let pid = unsafe { GetProcessId(handle.as_raw_handle()) };
+        Process::new(handle, pid)
+    }
+
     /// Its handle.
     pub fn handle(&self) -> BorrowedHandle<'_> {
         self.handle.as_handle()
@@ -124,8 +133,15 @@ impl Process {
         let size = size_of_val(&modules[..]) as u32;
         let mut used = 0;
         // SAFETY: the handle is open, and the buffer has the size said.
-        let listed =
-            unsafe { K32EnumProcessModules(self.raw(), modules.as_mut_ptr(), size, &mut used) };
+        let listed = unsafe {
+            K32EnumProcessModulesEx(
+                self.raw(),
+                modules.as_mut_ptr(),
+                size,
+                &mut used,
+                LIST_MODULES_ALL,
+            )
+        };
         if listed == FALSE {
             return Vec::new();
         }
@@ -147,28 +163,33 @@ impl Process {
 
     /// When it was created, as a `FILETIME`: 100 ns since 1601.
     pub fn created(&self) -> Result<u64, Error> {
+        let times = self.times();
+        times
+            .map(|[created, ..]| created)
+            .ok_or_else(|| last_error(format!("ask when {self} was created")))
+    }
+
+    /// When it was created and when it ended, and how long it ran in the system and in its program, in units of 100 ns.
+    pub(super) fn times(&self) -> Option<[u64; 4]> {
         let mut times = [FILETIME::default(); 4];
         let [created, ended, kernel, user] = &mut times;
         // SAFETY: the handle is open, and the four places are ours.
-        if unsafe { GetProcessTimes(self.raw(), created, ended, kernel, user) } == FALSE {
-            return Err(last_error(format!("ask when {self} was created")));
-        }
-        Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
+        let told = unsafe { GetProcessTimes(self.raw(), created, ended, kernel, user) } != FALSE;
+        told.then(|| {
+            times.map(|time| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime))
+        })
     }
 
-    /// Whether it is a process of 32 bits; false where the system does not tell.
-    pub fn is_32_bit(&self) -> bool {
+    /// The machine that its program is made for, as far as the system tells.
+    pub fn machine(&self) -> Machine {
         let mut emulated = IMAGE_FILE_MACHINE_UNKNOWN;
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
-        // SAFETY: the handle is open, and both places are ours.
-        let told = unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) } != FALSE;
-        // A process that needs no emulation has an unknown machine here.
-        let machine = if emulated == IMAGE_FILE_MACHINE_UNKNOWN {
-            native
-        } else {
-            emulated
-        };
-        told && machine == IMAGE_FILE_MACHINE_I386
+        // SAFETY: the handle is open, and both places are ours. A system that does not answer leaves them as they are.
+        unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) };
+        machine::of_process(emulated, native, || {
+            let path = image_path(self.handle())?;
+            Some(allograft_image::summary(&path).ok()?.machine)
+        })
     }
 
     /// Checks that the status page can be shared with it: names that begin with `Local\` are one session's own.

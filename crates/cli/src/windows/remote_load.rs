@@ -2,10 +2,12 @@
 //!
 //! The module does all its work while it is being loaded, so that the outcome is known when the thread ends.
 
+use super::assistant;
 use super::process::Process;
 use super::remote_path::{RemotePath, load_library, refusal};
 use super::wait;
 use crate::error::Error;
+use crate::machine::Way;
 use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr;
@@ -23,12 +25,47 @@ pub enum Ending {
     TimedOut,
 }
 
+impl Ending {
+    /// The exit code by which an assistant tells of it.
+    pub fn exit_code(self) -> u32 {
+        match self {
+            Ending::Returned => 0,
+            Ending::ProcessEnded => 1,
+            Ending::TimedOut => 2,
+        }
+    }
+
+    /// The ending that an assistant tells of by this exit code, if it is one.
+    pub fn from_exit_code(code: u32) -> Option<Ending> {
+        [Ending::Returned, Ending::ProcessEnded, Ending::TimedOut]
+            .into_iter()
+            .find(|ending| ending.exit_code() == code)
+    }
+}
+
 /// Loads the module at `path` into `process` and waits until that is done, at most for `timeout`.
 ///
 /// # Errors
 ///
-/// If the process refuses the thread or its memory.
-pub fn load(process: &Process, path: &Path, timeout: Option<Duration>) -> Result<Ending, Error> {
+/// If the process refuses the thread or its memory, or the assistant that it takes is not there.
+pub fn load(
+    process: &Process,
+    way: Way,
+    path: &Path,
+    timeout: Option<Duration>,
+) -> Result<Ending, Error> {
+    match way {
+        Way::Direct => load_directly(process, path, timeout),
+        Way::Assisted => assistant::load(process, path, timeout),
+    }
+}
+
+/// As [`load`], into a process of this program's own machine.
+pub fn load_directly(
+    process: &Process,
+    path: &Path,
+    timeout: Option<Duration>,
+) -> Result<Ending, Error> {
     let remote = RemotePath::write(process, path)?;
     // SAFETY: the function is at this address in that process too, and takes the path, which stays until it has returned.
     let thread = unsafe {

@@ -236,7 +236,7 @@ mod tests {
         let launcher = Section::of(&process).unwrap();
         let module = Section::of(&process).unwrap();
         let request = Request {
-            path: "allograft.dll".into(),
+            module: None,
             log: "a.log\0".encode_utf16().collect(),
             report: vec![u16::from(b'r'); PATH_UNITS],
             count: true,

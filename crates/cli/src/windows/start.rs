@@ -6,6 +6,7 @@ use crate::command_line;
 use crate::diagnosis;
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::mem;
 use std::os::windows::ffi::OsStrExt;
@@ -28,6 +29,15 @@ use windows_sys::Win32::System::Threading::{
 /// Longest command line that the system takes, in UTF-16 units, with the terminating NUL.
 const MAX_COMMAND_LINE: usize = 32767;
 
+/// The standard streams of a program: files, or, where there is none, those of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Streams<'a> {
+    /// What it reads.
+    pub input: Option<&'a File>,
+    /// What it writes, errors too.
+    pub output: Option<&'a File>,
+}
+
 /// A process none of whose code has run. Dropped, it ends without ever having begun.
 #[derive(Debug)]
 pub struct Suspended {
@@ -37,18 +47,23 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// Creates the process of the program at `path`, called `name` by the user, with this process's standard streams,
-    /// folder and environment.
+    /// Creates the process of the program at `path`, called `name` by the user, with these standard streams, and this
+    /// process's folder and environment.
     ///
     /// It belongs to no job of ours: a launcher that is ended leaves the program running.
     ///
     /// # Errors
     ///
     /// If the system does not start it.
-    pub fn start(path: &Path, name: &OsStr, arguments: &[OsString]) -> Result<Suspended, Error> {
+    pub fn start(
+        path: &Path,
+        name: &OsStr,
+        arguments: &[OsString],
+        streams: &Streams<'_>,
+    ) -> Result<Suspended, Error> {
         let mut command_line = command_line(path, name, arguments)?;
         let application = wide(path.as_os_str());
-        let startup = startup_information();
+        let startup = startup_information(streams);
         let mut created = PROCESS_INFORMATION::default();
         // SAFETY: both strings are NUL-terminated, the second is ours to be written to, and the structures are complete.
         let started = unsafe {
@@ -137,8 +152,8 @@ fn command_line(path: &Path, name: &OsStr, arguments: &[OsString]) -> Result<Vec
     Ok(line)
 }
 
-/// What the program inherits of ours: the standard streams, and how its first window is to be shown.
-fn startup_information() -> STARTUPINFOW {
+/// What the program inherits: the standard streams, and how its first window is to be shown.
+fn startup_information(streams: &Streams<'_>) -> STARTUPINFOW {
     let mut ours = STARTUPINFOW::default();
     // SAFETY: the structure is ours to be filled in.
     unsafe { GetStartupInfoW(&mut ours) };
@@ -146,18 +161,18 @@ fn startup_information() -> STARTUPINFOW {
         cb: mem::size_of::<STARTUPINFOW>() as u32,
         dwFlags: STARTF_USESTDHANDLES | ours.dwFlags & STARTF_USESHOWWINDOW,
         wShowWindow: ours.wShowWindow,
-        hStdInput: inheritable(STD_INPUT_HANDLE),
-        hStdOutput: inheritable(STD_OUTPUT_HANDLE),
-        hStdError: inheritable(STD_ERROR_HANDLE),
+        hStdInput: inheritable(streams.input, STD_INPUT_HANDLE),
+        hStdOutput: inheritable(streams.output, STD_OUTPUT_HANDLE),
+        hStdError: inheritable(streams.output, STD_ERROR_HANDLE),
         ..Default::default()
     }
 }
 
-/// One of our standard streams, made inheritable; a stream that we have not, the program has not either.
-fn inheritable(stream: STD_HANDLE) -> HANDLE {
+/// The file, or else one of our standard streams, made inheritable; a stream that we have not, the program has not either.
+fn inheritable(file: Option<&File>, ours: STD_HANDLE) -> HANDLE {
     // SAFETY: asks for a handle, and a value that is none is refused by the second call and by the system later on.
     unsafe {
-        let handle = GetStdHandle(stream);
+        let handle = file.map_or_else(|| GetStdHandle(ours), AsRawHandle::as_raw_handle);
         SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
         handle
     }

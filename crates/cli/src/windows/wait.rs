@@ -1,11 +1,14 @@
-//! Waiting for kernel objects.
+//! Kernel objects to wait for.
 
 use super::last_error;
 use crate::error::Error;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
 use std::time::Duration;
-use windows_sys::Win32::Foundation::{FALSE, HANDLE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT};
-use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
+use windows_sys::Win32::Foundation::{
+    FALSE, HANDLE, TRUE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, WaitForMultipleObjects};
 
 /// Waits until one of `objects` is signalled and returns the index of the first that is, or nothing if `timeout` ran out
 /// before.
@@ -28,4 +31,15 @@ pub fn first_of(
         WAIT_TIMEOUT => Ok(None),
         signalled => Ok(Some((signalled - WAIT_OBJECT_0) as usize)),
     }
+}
+
+/// A new event, which is not signalled, and stays signalled once it is.
+pub fn new_event() -> Result<OwnedHandle, Error> {
+    // SAFETY: no memory is handed over.
+    let event = unsafe { CreateEventW(ptr::null(), TRUE, FALSE, ptr::null()) };
+    if event.is_null() {
+        return Err(last_error("make an event"));
+    }
+    // SAFETY: the handle was just made, and nobody else has it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(event) })
 }
