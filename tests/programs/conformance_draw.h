@@ -50,7 +50,10 @@ struct operation {
     uint64_t extra;
 };
 
-static const size_t MAX_REQUEST = 0xFFFFFFFFFFFFFFE0ull;
+#define MAX_REQUEST LARGEST_REQUEST
+
+/* What a block that is aligned to 16 takes beside the program's bytes. */
+#define OVERHEAD (sizeof(void *) + 15)
 
 static size_t pick(uint64_t draw, const size_t *table, size_t count) { return table[draw % count]; }
 
@@ -67,20 +70,20 @@ static size_t draw_size(uint64_t *random) {
                                     SIZE_MAX - 1,
                                     SIZE_MAX - 7,
                                     SIZE_MAX - 15,
-                                    SIZE_MAX - 22,
-                                    SIZE_MAX - 23,
-                                    SIZE_MAX - 24,
-                                    0xFFFFFFFFFFFFFFE0ull + 1,
-                                    0xFFFFFFFFFFFFFFE0ull,
-                                    0xFFFFFFFFFFFFFFE0ull - 1,
-                                    0xFFFFFFFFFFFFFFE0ull - 15,
-                                    0xFFFFFFFFFFFFFFE0ull - 22,
-                                    0xFFFFFFFFFFFFFFE0ull - 23,
-                                    0xFFFFFFFFFFFFFFE0ull - 24,
+                                    SIZE_MAX - OVERHEAD + 1,
+                                    SIZE_MAX - OVERHEAD,
+                                    SIZE_MAX - OVERHEAD - 1,
+                                    MAX_REQUEST + 1,
+                                    MAX_REQUEST,
+                                    MAX_REQUEST - 1,
+                                    MAX_REQUEST - 15,
+                                    MAX_REQUEST - OVERHEAD + 1,
+                                    MAX_REQUEST - OVERHEAD,
+                                    MAX_REQUEST - OVERHEAD - 1,
                                     SIZE_MAX / 2,
                                     SIZE_MAX / 2 + 1,
-                                    (size_t)1 << 62,
-                                    (size_t)1 << 47};
+                                    SIZE_MAX - SIZE_MAX / 4,
+                                    MORE_THAN_CAN_BE_HAD};
     uint64_t draw = next_random(random), value = next_random(random);
     switch (draw % 64) {
     case 0:
@@ -105,7 +108,7 @@ static size_t draw_size(uint64_t *random) {
 static size_t draw_count(uint64_t *random) {
     static const size_t counts[] = {0, 1, 1, 1, 2, 3, 7, 10};
     /* Nothing between what a process can have and 2^47: whether that is to be had depends on the system. */
-    static const size_t beyond[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 3 + 1, (size_t)1 << 47, (size_t)1 << 63};
+    static const size_t beyond[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 5 * 3, MORE_THAN_CAN_BE_HAD, SIZE_MAX / 2 + 1};
     uint64_t draw = next_random(random), value = next_random(random);
     return draw % 32 == 0 ? PICK(value, beyond) : PICK(value, counts);
 }
@@ -113,7 +116,7 @@ static size_t draw_count(uint64_t *random) {
 static size_t draw_alignment(uint64_t *random) {
     static const size_t good[] = {1, 2, 4, 8, 8, 16, 16, 16, 32, 64, 64, 128, 256, 512, 1024, 4096};
     static const size_t bad[] = {0, 3, 5, 6, 12, 24, 100, SIZE_MAX, SIZE_MAX - 1};
-    static const size_t beyond[] = {(size_t)1 << 47, (size_t)1 << 63, 0x10000};
+    static const size_t beyond[] = {MORE_THAN_CAN_BE_HAD, SIZE_MAX / 2 + 1, 0x10000};
     uint64_t draw = next_random(random), value = next_random(random);
     return draw % 8 == 0 ? PICK(value, bad) : draw % 64 == 1 ? PICK(value, beyond) : PICK(value, good);
 }

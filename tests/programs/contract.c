@@ -13,9 +13,12 @@
 #define UNTOUCHED 77
 
 /* Constants, not macros: the transcript shows calls as they are written. */
-static const size_t MAX_REQUEST = 0xFFFFFFFFFFFFFFE0ull;
+static const size_t MAX_REQUEST = LARGEST_REQUEST;
 static const size_t MOST = SIZE_MAX;
-static const size_t NEVER = (size_t)1 << 47; /* within the limit of a request, and more than a process can have */
+static const size_t NEVER = MORE_THAN_CAN_BE_HAD;
+static const size_t ROOT = (size_t)1 << 4 * sizeof(size_t); /* its square wraps around to 0 */
+static const size_t TOP_BIT = SIZE_MAX / 2 + 1;
+static const size_t OVERHEAD = sizeof(void *) + 15; /* of a block that is aligned to 16 */
 
 typedef int (*new_handler)(size_t);
 __declspec(dllimport) new_handler _set_new_handler(new_handler);
@@ -160,7 +163,7 @@ static void plain_functions(void) {
     MAKES(calloc(2, MAX_REQUEST / 2), free);
     MAKES(calloc(2, MAX_REQUEST / 2 + 1), free);
     MAKES(calloc(MOST, 2), free);
-    MAKES(calloc((size_t)1 << 32, (size_t)1 << 32), free);
+    MAKES(calloc(ROOT, ROOT), free);
     MAKES(realloc(NULL, 0), free);
     MAKES(realloc(NULL, 10), free);
     MAKES(realloc(NULL, MAX_REQUEST), free);
@@ -217,13 +220,13 @@ static void aligned_functions(void) {
     MAKES(_aligned_malloc(8, 1), _aligned_free);
     MAKES(_aligned_malloc(8, 4096), _aligned_free);
     MAKES(_aligned_malloc(8, (size_t)1 << 20), _aligned_free);
-    MAKES(_aligned_malloc(8, (size_t)1 << 63), _aligned_free);
+    MAKES(_aligned_malloc(8, TOP_BIT), _aligned_free);
     MAKES(_aligned_malloc(NEVER, 16), _aligned_free);
     MAKES(_aligned_malloc(MOST, 3), _aligned_free);
     MAKES(_aligned_malloc(MOST, 16), _aligned_free);
     MAKES(_aligned_malloc(MOST, 1), _aligned_free);
-    MAKES(_aligned_malloc(MAX_REQUEST - 23, 16), _aligned_free);
-    MAKES(_aligned_malloc(MAX_REQUEST - 22, 16), _aligned_free);
+    MAKES(_aligned_malloc(MAX_REQUEST - OVERHEAD, 16), _aligned_free);
+    MAKES(_aligned_malloc(MAX_REQUEST - OVERHEAD + 1, 16), _aligned_free);
     MAKES(_aligned_realloc(NULL, 0, 16), _aligned_free);
     MAKES(_aligned_realloc(NULL, 0, 3), _aligned_free);
     MAKES(_aligned_realloc(NULL, 8, 16), _aligned_free);
@@ -241,8 +244,8 @@ static void aligned_functions(void) {
     ALIGNED(0, _aligned_realloc(p, NEVER, 16));
     ALIGNED(0, _aligned_realloc(p, MOST, 16));
     ALIGNED(0, _aligned_realloc(p, MOST, 3));
-    ALIGNED(0, _aligned_realloc(p, MAX_REQUEST - 23, 16));
-    ALIGNED(0, _aligned_realloc(p, MAX_REQUEST - 22, 16));
+    ALIGNED(0, _aligned_realloc(p, MAX_REQUEST - OVERHEAD, 16));
+    ALIGNED(0, _aligned_realloc(p, MAX_REQUEST - OVERHEAD + 1, 16));
     ANSWERS(_aligned_msize(NULL, 16, 0));
     ANSWERS(_aligned_msize(NULL, 3, 0));
     MAKES((_aligned_free(NULL), NULL), free);

@@ -18,7 +18,7 @@ struct alignas(256) Wide {
     unsigned char bytes[512];
 };
 
-volatile std::size_t too_much = std::size_t{1} << 47;
+volatile std::size_t too_much = MORE_THAN_CAN_BE_HAD;
 
 template <typename T> void check(T *object, std::size_t size, const char *form) {
     CHECK(object != nullptr, "%s returned null", form);

@@ -1,13 +1,14 @@
 // build: args -fno-builtin
 /* Starts itself in the ways that programs start others, and each child says whether it was on mimalloc from its beginning. The first
- * argument is how many generations are to come; the second, how this one was started. */
+ * argument is how many generations are to come; the second, how this one was started. Where the variable ALLOGRAFT_TEST_OTHER names the
+ * same program for another word size, the generations take turns. */
 
 #include "support.h"
 #include <errno.h>
 #include <process.h>
 #include <stdlib.h>
 
-static char own_path[MAX_PATH];
+static char child_path[MAX_PATH];
 
 static void await(HANDLE process, const char *way) {
     DWORD code = 1;
@@ -24,11 +25,11 @@ static bool another_try(int *tries) { return GetLastError() == ERROR_INTERNAL_ER
 /* As kernel32 starts programs, with `flags`. */
 static void create(const char *generations, const char *way, DWORD flags) {
     char command[MAX_PATH + 100];
-    snprintf(command, sizeof command, "\"%s\" %s %s", own_path, generations, way);
+    snprintf(command, sizeof command, "\"%s\" %s %s", child_path, generations, way);
     STARTUPINFOA startup = {.cb = sizeof startup};
     PROCESS_INFORMATION child;
     int tries = 0;
-    while (!CreateProcessA(own_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
+    while (!CreateProcessA(child_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
         if (!another_try(&tries)) {
             CHECK(false, "no child by %s: error %lu", way, GetLastError());
             return;
@@ -47,11 +48,21 @@ static void spawn(const char *generations) {
     int tries = 0;
     intptr_t child;
     do {
-        child = _spawnv(_P_NOWAIT, own_path, arguments);
+        child = _spawnv(_P_NOWAIT, child_path, arguments);
     } while (child == -1 && another_try(&tries));
     CHECK(child != -1, "no child by spawn: errno %d, error %lu", errno, GetLastError());
     if (child != -1) {
         await((HANDLE)child, "spawn");
+    }
+}
+
+static void choose_child(void) {
+    char own_path[MAX_PATH];
+    const char *other = getenv("ALLOGRAFT_TEST_OTHER");
+    GetModuleFileNameA(NULL, own_path, sizeof own_path);
+    snprintf(child_path, sizeof child_path, "%s", other != NULL ? other : own_path);
+    if (other != NULL) {
+        _putenv_s("ALLOGRAFT_TEST_OTHER", own_path);
     }
 }
 
@@ -65,7 +76,7 @@ int main(int count, char **arguments) {
     }
     if (generations[0] > '0') {
         generations[0]--;
-        GetModuleFileNameA(NULL, own_path, sizeof own_path);
+        choose_child();
         create(generations, "CreateProcess", 0);
         create(generations, "stopped", CREATE_SUSPENDED);
         spawn(generations);

@@ -14,7 +14,7 @@ __declspec(dllimport) int _set_new_mode(int);
 __declspec(dllimport) int _query_new_mode(void);
 __declspec(dllimport) int _callnewh(size_t);
 
-static const size_t NEVER = (size_t)1 << 47;
+static const size_t NEVER = MORE_THAN_CAN_BE_HAD;
 static const size_t BEYOND = SIZE_MAX - 16; /* above the limit of a request: no handler is asked */
 
 static int calls, retries;

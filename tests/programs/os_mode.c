@@ -50,7 +50,7 @@ static void after_call(const char *call, long long result) {
     } while (0)
 
 static void failing_calls(void) {
-    static const size_t never = (size_t)1 << 47;
+    static const size_t never = MORE_THAN_CAN_BE_HAD;
     void *(*o_malloc)(size_t) = (void *(*)(size_t))crt_function("_o_malloc");
     void *(*o_malloc_base)(size_t) = (void *(*)(size_t))crt_function("_o__malloc_base");
     void *(*malloc_base)(size_t) = (void *(*)(size_t))crt_function("_malloc_base");

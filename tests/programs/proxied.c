@@ -10,14 +10,6 @@
 
 static volatile LONG not_found;
 
-static LONG CALLBACK count_not_found(EXCEPTION_POINTERS *exception) {
-    if (exception->ExceptionRecord->ExceptionCode != FUNCTION_NOT_FOUND) {
-        return EXCEPTION_CONTINUE_SEARCH;
-    }
-    InterlockedIncrement(&not_found);
-    return EXCEPTION_CONTINUE_EXECUTION;
-}
-
 static HMODULE of_the_system(void) {
     wchar_t path[MAX_PATH + 16];
     UINT length = GetSystemDirectoryW(path, MAX_PATH);
@@ -69,16 +61,36 @@ static void compare_language(language_name system, HMODULE proxy) {
     CHECK(first != NULL && first == named, "ordinal 1 is %p, GetFileVersionInfoA %p", first, named);
 }
 
-/* A function that this system does not have: the call tells so, and returns 0 where the program goes on. */
+/* In 64 bits the call of a function that this system does not have tells so, and returns 0 where the program goes on. In 32 bits it
+ * cannot return: nobody knows how many arguments to take off the stack. */
+static LONG CALLBACK count_not_found(EXCEPTION_POINTERS *exception) {
+    if (exception->ExceptionRecord->ExceptionCode != FUNCTION_NOT_FOUND) {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    InterlockedIncrement(&not_found);
+#ifndef _WIN64
+    ExitThread(0);
+#endif
+    return EXCEPTION_CONTINUE_EXECUTION;
+}
+
+static DWORD WINAPI call(void *missing) {
+    return (DWORD)((by_handle)missing)();
+}
+
 static void call_what_is_missing(HMODULE proxy, HMODULE system) {
-    by_handle missing = (by_handle)(void *)GetProcAddress(proxy, "GetFileVersionInfoByHandle");
+    void *missing = (void *)GetProcAddress(proxy, "GetFileVersionInfoByHandle");
     if (missing == NULL || GetProcAddress(system, "GetFileVersionInfoByHandle") != NULL) {
         return;
     }
     void *handler = AddVectoredExceptionHandler(1, count_not_found);
-    int answer = missing();
+    HANDLE caller = CreateThread(NULL, 0, call, missing, 0, NULL);
+    DWORD answer = 1;
+    WaitForSingleObject(caller, INFINITE);
+    GetExitCodeThread(caller, &answer);
+    CloseHandle(caller);
     RemoveVectoredExceptionHandler(handler);
-    CHECK(not_found == 1 && answer == 0, "a missing function raised %ld exceptions and returned %d", not_found, answer);
+    CHECK(not_found == 1 && answer == 0, "a missing function raised %ld exceptions and returned %lu", not_found, answer);
 }
 
 int main(int count, char **arguments) {

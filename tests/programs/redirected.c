@@ -1,5 +1,6 @@
-// Uses an unmodified mimalloc.dll with a mimalloc-redirect.dll beside it: imported, or with `late` as its first argument loaded while
-// the program runs, which then has blocks of the old heap. `untouched` says that nothing is to be redirected.
+// Loads an unmodified mimalloc.dll with a mimalloc-redirect.dll beside it while it has blocks of the old heap. As its first argument
+// `late` says that those are to move to mimalloc, `untouched` that nothing is to be redirected, and `switched` that the redirection is
+// to be switched off and on again.
 
 #include <stdlib.h>
 
@@ -51,6 +52,62 @@ static void check_family(void) {
     free(copy);
 }
 
+/* One block of each function that makes them, and where all of them are to come from. */
+static void check_new_blocks(bool from_mimalloc, const char *when) {
+    struct {
+        const char *function;
+        void *block;
+    } made[] = {{"malloc", malloc(100)}, {"calloc", calloc(10, 10)}, {"realloc", realloc(NULL, 100)}, {"_recalloc", _recalloc(NULL, 10, 10)},
+                {"malloc of nothing", malloc(0)}, {"a large malloc", malloc(3000000)}, {"_strdup", _strdup("a text")}};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        CHECK(made[i].block && mimalloc.is_in_heap_region(made[i].block) == from_mimalloc, "%s, %s: a block of the wrong heap",
+              made[i].function, when);
+        free(made[i].block);
+    }
+    void *aligned = _aligned_malloc(100, 256), *offset = _aligned_offset_malloc(100, 64, 8);
+    CHECK(aligned_to(aligned, 256) && mimalloc.is_in_heap_region(aligned) == from_mimalloc, "_aligned_malloc, %s", when);
+    CHECK(aligned_to((char *)offset + 8, 64) && mimalloc.is_in_heap_region(offset) == from_mimalloc, "_aligned_offset_malloc, %s", when);
+    _aligned_free(aligned);
+    _aligned_free(offset);
+}
+
+/* A block of mimalloc's and one of the runtime's are resized and freed, and end up in the heap that serves. */
+static void check_resizing(unsigned char *blocks[2], bool by_mimalloc) {
+    for (int i = 0; i < 2; i++) {
+        blocks[i] = realloc(blocks[i], 5000);
+        CHECK(intact(blocks[i], 1000, (uint64_t)i) == 1000, "a resized block changed");
+        CHECK(mimalloc.is_in_heap_region(blocks[i]) == by_mimalloc, "a resized block is in the wrong heap");
+        free(blocks[i]);
+    }
+}
+
+static void make_one(unsigned char *blocks[2], int index) {
+    blocks[index] = malloc(1000);
+    fill(blocks[index], 1000, (uint64_t)index);
+}
+
+static void check_switching(void) {
+    HMODULE module = GetModuleHandleA("mimalloc-redirect.dll");
+    bool (*enable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable");
+    bool (*disable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_disable");
+    bool (*enable_term)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable_term");
+    CHECK(enable && disable && enable_term, "mimalloc-redirect.dll lacks a function");
+    unsigned char *blocks[2];
+    check_new_blocks(true, "before");
+    make_one(blocks, 0);
+    CHECK(disable(), "mi_redirect_disable() failed");
+    check_new_blocks(false, "switched off");
+    make_one(blocks, 1);
+    check_resizing(blocks, false);
+    make_one(blocks, 1);
+    CHECK(enable(), "mi_redirect_enable() failed");
+    check_new_blocks(true, "switched on");
+    make_one(blocks, 0);
+    check_resizing(blocks, true);
+    CHECK(disable() && enable_term(), "mi_redirect_enable_term() failed");
+    check_new_blocks(true, "switched on for the end");
+}
+
 static DWORD WINAPI allocate_and_end(void *unused) {
     (void)unused;
     check_family();
@@ -69,6 +126,9 @@ int main(int count, char **arguments) {
     CHECK(module && find(module), "mimalloc.dll cannot be loaded, or is none");
     CHECK(mimalloc.is_redirected() == !untouched, "mi_is_redirected() says the opposite");
     CHECK(!late || !mimalloc.is_in_heap_region(old[0]), "a block from before is mimalloc's already");
+    if (count > 1 && strcmp(arguments[1], "switched") == 0) {
+        check_switching();
+    }
     if (!untouched) {
         check_family();
         for (int i = 0; i < 20; i++) {

@@ -65,9 +65,15 @@ static struct {
     int (*owns)(const void *);
 } module_face;
 
+/* The largest request that a C runtime passes on to its heap. */
+#define LARGEST_REQUEST (SIZE_MAX - 0x1F)
+
+/* Within that limit, and more than a process can have. */
+#define MORE_THAN_CAN_BE_HAD (sizeof(size_t) == 8 ? SIZE_MAX / 0x20000 + 1 : SIZE_MAX / 2 + 1)
+
 /* Looks for the module anew. */
 static inline void look_for_module(void) {
-    HMODULE module = GetModuleHandleA("allograft.dll");
+    HMODULE module = GetModuleHandleA(sizeof(void *) == 4 ? "allograft32.dll" : "allograft.dll");
     module_face.active = module ? (int (*)(void))(void *)GetProcAddress(module, "allograft_active") : NULL;
     module_face.owns = module ? (int (*)(const void *))(void *)GetProcAddress(module, "allograft_owns") : NULL;
     module_face.known = true;

@@ -10,7 +10,7 @@ const MOST_BYTES: usize = 300 * 1024;
 #[test]
 fn the_module_is_small_and_imports_the_system_only() {
     let stage = Stage::load();
-    let bytes = std::fs::read(stage.bin.join("allograft.dll")).expect("the module was built");
+    let bytes = std::fs::read(stage.module()).expect("the module was built");
     assert!(
         bytes.len() <= MOST_BYTES,
         "the module has {} bytes",
@@ -44,8 +44,7 @@ fn imported_libraries<Pe: ImageNtHeaders>(file: &object::read::pe::PeFile<'_, Pe
 #[test]
 fn the_module_exports_its_c_interface() {
     use object::{NameOrOrdinal, Object};
-    let bytes =
-        std::fs::read(Stage::load().bin.join("allograft.dll")).expect("the module was built");
+    let bytes = std::fs::read(Stage::load().module()).expect("the module was built");
     let file = PeFile64::parse(&*bytes).expect("the module is a 64-bit image");
     let exports: Vec<_> = file.exports().unwrap().filter_map(Result::ok).collect();
     for name in [
@@ -66,6 +65,18 @@ fn the_module_exports_its_c_interface() {
 
 fn waiting() -> Launch<'static> {
     Stage::load().program("waiting")
+}
+
+#[test]
+fn a_second_copy_of_another_name_answers_as_the_first() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().expect("a scratch folder can be made");
+    let copy = folder.path().join("another-name.dll");
+    std::fs::copy(stage.module(), &copy).expect("the module can be copied");
+    for mode in [Mode::Early, Mode::Injected] {
+        let program = stage.program("second_copy").mode(mode);
+        program.path_arg(&copy).run().expect_code(0);
+    }
 }
 
 #[test]
@@ -138,7 +149,7 @@ fn log_and_report_go_where_the_file_beside_the_module_says() {
         folder.path().join("report.json"),
     );
     let module = folder.path().join("allograft.dll");
-    std::fs::copy(stage.bin.join("allograft.dll"), &module).unwrap();
+    std::fs::copy(stage.module(), &module).unwrap();
     let settings = format!(
         "; settings of this copy\r\n[allograft]\r\nlog = {}\r\nreport={}\r\n",
         stage.windows_path(&log),

@@ -1,10 +1,9 @@
 //! Programs that were not written here do the same with the takeover as without, and their heap was taken over.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use allograft_tests::{Launch, Mode, Stage};
+use allograft_tests::{Launch, Mode, Stage, inputs};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -83,28 +82,13 @@ fn clang_format_formats_a_long_source() {
     let stage = Stage::load();
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("long.cpp");
-    std::fs::write(&source, badly_formatted_source()).unwrap();
+    std::fs::write(&source, inputs::badly_formatted_source(600)).unwrap();
     does_the_same(|| {
         Launch::new(stage, stage.real.clang_format.clone())
             .input("")
             .arg("--style=LLVM")
             .path_arg(&source)
     });
-}
-
-/// Some thousand lines without a regular layout.
-fn badly_formatted_source() -> String {
-    let mut text = String::from("#include   <vector>\n");
-    for number in 0..600 {
-        write!(
-            text,
-            "template<typename T>struct  S{number}{{T value;int f{number}(int a,T b){{if(a>{number}){{return a*{number}+\
-             static_cast<int>(b);}}else{{for(int i=0;i<a;++i){{value+=i;}}}}\n\n\nreturn  0;}}}};\
-             // a remark about number {number}, long enough that it has to be broken into more than one line of text\n"
-        )
-        .unwrap();
-    }
-    text
 }
 
 /// A launch of Java without its warnings, which under Wine come a different number of times in each run.

@@ -1,6 +1,7 @@
 //! `allograft patch`: a program whose import table names the module first.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use allograft_tests::{Launch, Report, Run, Stage};
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ fn folder_with(program: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("program.exe");
     std::fs::copy(program, &copy).unwrap();
-    let module = Stage::load().bin.join("allograft.dll");
+    let module = Stage::load().module();
     std::fs::copy(module, folder.path().join("allograft.dll")).unwrap();
     (folder, copy)
 }
@@ -24,21 +25,21 @@ fn patch(image: &Path, options: &[&str]) -> Run {
         .run()
 }
 
-#[test]
-fn a_patched_program_comes_up_on_mimalloc_and_answers_the_same() {
+/// Patches `program` in `folder` and demands that the result, launched `with` the same, answers the same, from mimalloc.
+fn answers_the_same_on_mimalloc(
+    folder: &Path,
+    program: &Path,
+    with: impl Fn(Launch<'static>) -> Launch<'static>,
+) {
     let stage = Stage::load();
-    let (folder, program) = folder_with(&stage.real.clang_format);
-    patch(&program, &[]).expect_code(0);
-    let patched = folder.path().join("program-allograft.exe");
+    patch(program, &[]).expect_code(0);
+    let patched = folder.join("program-allograft.exe");
+    let report = folder.join("report.json");
     for crt in stage.microsoft_crts() {
-        let plain = Launch::new(stage, program.clone())
-            .on(crt)
-            .arg("--dump-config")
-            .run();
-        let report = folder.path().join("report.json");
-        let run = Launch::new(stage, patched.clone())
-            .on(crt)
-            .arg("--dump-config")
+        let launch =
+            |program: &Path| with(Launch::new(stage, program.to_owned()).on(crt).input(""));
+        let plain = launch(program).run();
+        let run = launch(&patched)
             .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
             .run();
         run.expect_code(0);
@@ -46,6 +47,60 @@ fn a_patched_program_comes_up_on_mimalloc_and_answers_the_same() {
         let report = Report::read(&report).unwrap();
         assert!(report.is_active() && report.message.is_empty(), "{run}");
     }
+}
+
+#[test]
+fn a_patched_clang_format_comes_up_on_mimalloc_and_answers_the_same() {
+    let (folder, program) = folder_with(&Stage::load().real.clang_format);
+    answers_the_same_on_mimalloc(folder.path(), &program, |launch| {
+        launch.arg("--dump-config")
+    });
+}
+
+#[test]
+fn a_patched_solver_comes_up_on_mimalloc_and_answers_the_same() {
+    let stage = Stage::load();
+    let (folder, program) = folder_with(&stage.real.z3);
+    // Wine's own C++ library prints stray bytes on Microsoft's newer C runtimes.
+    for library in ["msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll"] {
+        let from = stage.real.java.with_file_name(library);
+        std::fs::copy(from, folder.path().join(library)).unwrap();
+    }
+    let problem = Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs/queens.smt2");
+    answers_the_same_on_mimalloc(folder.path(), &program, |launch| {
+        launch
+            .native("msvcp140")
+            .path_arg(&problem)
+            .limit(Duration::from_secs(300))
+    });
+}
+
+// Java finds the rest of itself by where its program lies.
+#[cfg(unix)]
+#[test]
+fn a_patched_java_comes_up_on_mimalloc_and_answers_the_same() {
+    let stage = Stage::load();
+    let bin = stage.real.java.parent().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("bin");
+    std::fs::create_dir(&copied).unwrap();
+    let link = |from: &Path, to: &Path| {
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            if path != bin && path != stage.real.java {
+                std::os::unix::fs::symlink(&path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    };
+    link(bin, &copied);
+    link(bin.parent().unwrap(), folder.path());
+    let program = copied.join("program.exe");
+    std::fs::copy(&stage.real.java, &program).unwrap();
+    std::fs::copy(stage.module(), copied.join("allograft.dll")).unwrap();
+    // Its warnings come a different number of times in each run under Wine.
+    answers_the_same_on_mimalloc(&copied, &program, |launch| {
+        launch.args(&["-XX:-PrintWarnings", "--list-modules"])
+    });
 }
 
 #[test]
@@ -57,4 +112,23 @@ fn patching_in_place_can_be_undone_to_the_last_byte() {
     assert_ne!(std::fs::read(&program).unwrap(), original);
     patch(&program, &["--undo", "--inplace"]).expect_code(0);
     assert_eq!(std::fs::read(&program).unwrap(), original);
+}
+
+#[test]
+fn a_program_that_runs_is_not_patched_in_place_and_goes_on() {
+    let stage = Stage::load();
+    let (folder, program) = folder_with(&stage.programs.join("waiting.exe"));
+    let original = std::fs::read(&program).unwrap();
+    let run = Launch::new(stage, program.clone()).run_meeting(|_| {
+        let refused = patch(&program, &["--inplace"]);
+        refused.expect_code(125);
+        assert!(
+            refused.stderr.contains("is in use: end the program"),
+            "{refused}"
+        );
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+    });
+    run.expect_code(0);
+    assert_eq!(std::fs::read(&program).unwrap(), original);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }

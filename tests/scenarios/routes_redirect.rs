@@ -1,14 +1,21 @@
 //! `mimalloc-redirect.dll`: the takeover for programs with an unmodified `mimalloc.dll`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use allograft_tests::{Launch, Report, Stage};
 use tempfile::TempDir;
 
+/// The folders of the stage with an unmodified mimalloc, as its own build has it by default and with other options.
+const KITS: [&str; 2] = ["redirected", "redirected-raw"];
+
 /// A folder with the program, mimalloc as its makers build it, and our redirection module.
 fn folder_with(program: &str) -> TempDir {
+    folder_of_kit(KITS[0], program)
+}
+
+fn folder_of_kit(kit: &str, program: &str) -> TempDir {
     let stage = Stage::load();
-    let kit = stage.bin.with_file_name("redirected");
+    let kit = folder_of_stage(kit);
     let folder = tempfile::tempdir().unwrap();
     for file in [
         stage.programs.join(program).with_extension("exe"),
@@ -20,6 +27,10 @@ fn folder_with(program: &str) -> TempDir {
     folder
 }
 
+fn folder_of_stage(name: &str) -> PathBuf {
+    Stage::load().bin.with_file_name(name)
+}
+
 fn launch(folder: &Path, program: &str) -> Launch<'static> {
     Launch::new(Stage::load(), folder.join(program).with_extension("exe"))
 }
@@ -27,28 +38,55 @@ fn launch(folder: &Path, program: &str) -> Launch<'static> {
 #[test]
 fn a_mimalloc_that_is_loaded_late_has_the_heap_redirected_and_old_blocks_moved() {
     let stage = Stage::load();
+    for kit in KITS {
+        let folder = folder_of_kit(kit, "redirected");
+        for crt in stage.microsoft_crts() {
+            let report = folder.path().join("report.json");
+            let run = launch(folder.path(), "redirected")
+                .on(crt)
+                .arg("late")
+                .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
+                .run();
+            run.expect_code(0).expect_transcript("passed\n");
+            let report = Report::read(&report).unwrap();
+            assert!(report.is_active(), "{kit}: {run}");
+            assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
+        }
+    }
+}
+
+#[test]
+fn the_redirection_can_be_switched_off_and_on_while_blocks_of_both_heaps_live() {
+    let stage = Stage::load();
     let folder = folder_with("redirected");
     for crt in stage.microsoft_crts() {
-        let report = folder.path().join("report.json");
         let run = launch(folder.path(), "redirected")
             .on(crt)
-            .arg("late")
-            .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
+            .arg("switched")
             .run();
         run.expect_code(0).expect_transcript("passed\n");
-        let report = Report::read(&report).unwrap();
-        assert!(report.is_active(), "{run}");
-        assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
     }
+}
+
+#[test]
+fn forcing_the_redirection_is_allowed_and_changes_nothing() {
+    let folder = folder_with("redirected");
+    let run = launch(folder.path(), "redirected")
+        .arg("late")
+        .env("MIMALLOC_FORCE_REDIRECT", "1")
+        .run();
+    run.expect_code(0).expect_transcript("passed\n");
 }
 
 #[test]
 fn a_program_that_imports_mimalloc_comes_up_redirected() {
     let stage = Stage::load();
-    let folder = folder_with("linked_new");
-    for crt in stage.microsoft_crts() {
-        let run = launch(folder.path(), "linked_new").on(crt).run();
-        run.expect_code(0).expect_transcript("passed\n");
+    for kit in KITS {
+        let folder = folder_of_kit(kit, "linked_new");
+        for crt in stage.microsoft_crts() {
+            let run = launch(folder.path(), "linked_new").on(crt).run();
+            run.expect_code(0).expect_transcript("passed\n");
+        }
     }
 }
 

@@ -142,6 +142,20 @@ fn foreign_pointers_from_all_over_the_address_space_are_recognised() {
 }
 
 #[test]
+fn import_tables_lead_straight_to_mimalloc() {
+    passes_in("import_tables", &TAKEOVERS, |launch| {
+        launch.arg("redirected")
+    });
+}
+
+#[test]
+fn import_tables_are_left_alone_if_the_user_says_so() {
+    passes_in("import_tables", &TAKEOVERS, |launch| {
+        launch.env("ALLOGRAFT_IMPORTS", "0").arg("untouched")
+    });
+}
+
+#[test]
 fn threads_at_full_speed_do_not_notice_the_takeover() {
     for seed in 1..=3 {
         passes_in("churn", &TAKEOVERS, |launch| {

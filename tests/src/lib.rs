@@ -17,6 +17,7 @@
 //! programs over at the worst moments.
 
 pub mod conformance;
+pub mod inputs;
 mod launch;
 mod process;
 mod report;
@@ -27,4 +28,4 @@ pub mod stress;
 pub use launch::{Launch, Mode};
 pub use report::{Foreign, OldHeap, Report, Runtime};
 pub use run::Run;
-pub use stage::{Crt, RealPrograms, Stage};
+pub use stage::{Crt, Machine, RealPrograms, Stage};

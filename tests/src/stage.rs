@@ -10,7 +10,7 @@ use crate::launch::Launch;
 /// The contents of `stage.json`.
 #[derive(Deserialize, Debug)]
 pub struct Stage {
-    /// Folder of `allograft.exe` and `allograft.dll`.
+    /// Folder of the launchers and modules.
     pub bin: PathBuf,
     /// Folder of the test programs, `<name>.exe` each.
     pub programs: PathBuf,
@@ -19,6 +19,32 @@ pub struct Stage {
     crts: Vec<Crt>,
     /// Programs that were not written here.
     pub real: RealPrograms,
+    /// The words that zig's own arguments are put behind.
+    pub zig: Vec<PathBuf>,
+    /// CMake.
+    pub cmake: PathBuf,
+    x86: Option<X86>,
+    /// The machine that the programs are for.
+    #[serde(skip)]
+    pub machine: Machine,
+}
+
+/// A machine that programs are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Machine {
+    /// 64-bit programs.
+    #[default]
+    X64,
+    /// 32-bit programs; the launcher is the 64-bit one all the same.
+    X86,
+}
+
+/// What 32-bit programs have of their own.
+#[derive(Deserialize, Debug)]
+struct X86 {
+    programs: PathBuf,
+    crts: Vec<Crt>,
+    clang_format: PathBuf,
 }
 
 /// A C runtime that programs can be run on.
@@ -54,7 +80,8 @@ impl Crt {
 }
 
 impl Stage {
-    /// The stage of this checkout, or the one that the variable `ALLOGRAFT_STAGE` names.
+    /// The stage of this checkout, or the one that the variable `ALLOGRAFT_STAGE` names; for 32-bit programs, if the variable
+    /// `ALLOGRAFT_MACHINE` is `x86`.
     ///
     /// # Panics
     ///
@@ -63,8 +90,53 @@ impl Stage {
         static STAGE: OnceLock<Stage> = OnceLock::new();
         STAGE.get_or_init(|| {
             let path = std::env::var_os("ALLOGRAFT_STAGE").map_or_else(default_path, PathBuf::from);
-            Stage::read(&path).unwrap_or_else(|reason| panic!("{reason}"))
+            let stage = Stage::read(&path).and_then(|stage| {
+                if std::env::var("ALLOGRAFT_MACHINE").is_ok_and(|machine| machine == "x86") {
+                    stage.for_32_bits()
+                } else {
+                    Ok(stage)
+                }
+            });
+            stage.unwrap_or_else(|reason| panic!("{reason}"))
         })
+    }
+
+    /// The same for 32-bit programs.
+    fn for_32_bits(self) -> Result<Stage, String> {
+        let x86 = self
+            .x86
+            .ok_or("this stage has no 32-bit programs: `cargo xtask setup` says why")?;
+        Ok(Stage {
+            programs: x86.programs,
+            crts: x86.crts,
+            real: RealPrograms {
+                clang_format: x86.clang_format,
+                ..self.real
+            },
+            x86: None,
+            machine: Machine::X86,
+            ..self
+        })
+    }
+
+    /// Where the 32-bit programs are beside the 64-bit ones, and the C runtimes that both run on; none on a stage that is for
+    /// 32-bit programs, or has none.
+    pub fn in_32_bits(&self) -> Option<(&Path, &[Crt])> {
+        let x86 = self.x86.as_ref()?;
+        Some((&x86.programs, &x86.crts))
+    }
+
+    /// The module for the programs.
+    pub fn module(&self) -> PathBuf {
+        self.bin.join(self.module_name())
+    }
+
+    /// Its file name.
+    pub fn module_name(&self) -> &'static str {
+        match self.machine {
+            Machine::X64 => "allograft.dll",
+            Machine::X86 => "allograft32.dll",
+        }
     }
 
     /// Reads the stage from `path`. The error is one line for a person.
@@ -147,9 +219,20 @@ mod tests {
                 "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""},
                          {"name": "10.0.9.1", "version": "10.0.9.1", "prefix": "/y", "overrides": "ucrtbase=n,b"},
                          {"name": "10.0.10.1", "version": "10.0.10.1", "prefix": "/z"}],
-                "real": {"z3": "/1", "java": "/2", "clang_format": "/3"}, "zig": ["zig"]}"#,
+                "real": {"z3": "/1", "java": "/2", "clang_format": "/3"}, "zig": ["zig"], "cmake": "cmake",
+                "x86": {"programs": "/p32", "clang_format": "/332",
+                        "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""}]}}"#,
         )
         .unwrap()
+    }
+
+    #[test]
+    fn the_stage_for_32_bits_has_programs_runtimes_and_a_module_of_its_own() {
+        let stage = stage().for_32_bits().unwrap();
+        assert_eq!(stage.programs, Path::new("/p32"));
+        assert_eq!(stage.newest_crt().name, "wine");
+        assert_eq!(stage.module(), Path::new("/b/allograft32.dll"));
+        assert!(stage.for_32_bits().is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ if(MSVC)
 else()
   set_target_properties(allograft::mimalloc PROPERTIES
     IMPORTED_IMPLIB "${_allograft_root}/lib/libmimalloc.dll.a"
-    INTERFACE_LINK_OPTIONS "-Wl,--undefined=mi_version")
+    INTERFACE_LINK_OPTIONS "-Wl,-u,mi_version")
 endif()
 
 unset(_allograft_root)

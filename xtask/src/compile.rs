@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::layout::{self, WINDOWS};
+use crate::files::copy;
+use crate::layout;
+use crate::machine::Machine;
 use crate::mimalloc::Mimalloc;
-use crate::setup::{Environment, Rust};
-use crate::stage::{Crt, Real, Stage};
-use crate::{programs, redirect, step};
+use crate::redirect::KitOptions;
+use crate::setup::{Environment, Rust, X86};
+use crate::stage::{Crt, Real, Stage, StageX86};
+use crate::{bench, programs, redirect, step};
 
 /// The package of the module.
 pub const MODULE_PACKAGE: &str = "allograft-dll";
@@ -22,23 +25,36 @@ pub const LAUNCHER_PACKAGE: &str = "allograft-cli";
 /// The package of the example with Rust and C++ in it.
 const EXAMPLE_PACKAGE: &str = "rust-and-cpp";
 
+/// The options of the second kit on the stage: those that change how `mimalloc.dll` begins and ends, on every processor.
+const KIT_OPTIONS: KitOptions = KitOptions {
+    avx2: false,
+    skip_collect_on_exit: true,
+    raw_entry: true,
+};
+
 /// Which module is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
     /// Unoptimised, with mimalloc's own checks.
     pub debug: bool,
-    /// For processors with AVX2.
+    /// For processors with AVX2; with SSE4.2, for 32-bit programs.
     pub avx2: bool,
     /// With mimalloc's mitigations.
     pub secure: bool,
+    /// For which programs.
+    pub machine: Machine,
 }
 
 impl Variant {
     /// The cargo features of `package`, one of the DLLs, that make it.
     fn features(self, package: &str) -> Vec<String> {
+        let avx2 = match self.machine {
+            Machine::X64 => "avx2",
+            Machine::X86 => "sse42",
+        };
         [
             (self.debug, "debug"),
-            (self.avx2, "avx2"),
+            (self.avx2, avx2),
             (self.secure, "secure"),
         ]
         .into_iter()
@@ -67,26 +83,82 @@ pub struct Built {
 
 /// Builds the DLLs, the launcher and the test programs, lays them on the stage and describes it for the scenarios.
 pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Result<Stage> {
-    let built = windows(environment.rust, variant, output)?;
     let bin = layout::stage().join("bin");
-    fs::create_dir_all(&bin).with_context(|| format!("making {}", bin.display()))?;
-    put(&built.module, &bin.join("allograft.dll"))?;
-    put(&built.launcher, &bin.join("allograft.exe"))?;
+    stage_bin(environment.rust, variant, output, &bin)?;
     let programs = layout::stage().join("programs");
     stage_mimalloc(environment, variant, output, &programs)?;
     stage_example(environment.rust, variant, output, &programs)?;
-    programs::build(
-        &environment.zig,
-        &layout::root().join("tests/programs"),
-        &programs,
-    )?;
-    let stage = described(environment, bin, programs);
+    stage_programs(environment, variant.machine)?;
+    let x86 = match &environment.x86 {
+        Ok(x86) => Some(stage_x86(environment, x86, variant, output, &bin)?),
+        Err(_) => None,
+    };
+    let stage = described(environment, bin, programs, x86);
     stage.write()?;
     Ok(stage)
 }
 
-/// Lays on the stage what the programs need that link with `mimalloc.dll`, the DLL beside them; and an unmodified one with our
-/// redirection module.
+/// Builds and describes what the bench needs, and leaves the rest of the stage as it is.
+pub fn stage_for_bench(environment: &Environment, output: Output) -> Result<Stage> {
+    let variant = Variant::default();
+    let bin = layout::stage().join("bin");
+    stage_bin(environment.rust, variant, output, &bin)?;
+    let programs = layout::stage().join("programs");
+    stage_mimalloc(environment, variant, output, &programs)?;
+    Ok(described(environment, bin, programs, None))
+}
+
+/// Lays the module and the launcher into `bin`.
+fn stage_bin(rust: Rust, variant: Variant, output: Output, bin: &Path) -> Result<()> {
+    let built = windows(rust, variant, output)?;
+    fs::create_dir_all(bin).with_context(|| format!("making {}", bin.display()))?;
+    let (module, launcher) = variant.machine.module_and_launcher();
+    put(&built.module, &bin.join(module))?;
+    put(&built.launcher, &bin.join(launcher))
+}
+
+fn stage_programs(environment: &Environment, machine: Machine) -> Result<()> {
+    programs::build(
+        &environment.zig,
+        &programs::Folder {
+            what: "the test programs",
+            machine,
+            sources: &layout::root().join("tests/programs"),
+            output: &machine.stage().join("programs"),
+            flags: &[],
+            linked: &[],
+        },
+    )
+}
+
+/// Lays the module and the launcher for 32-bit programs beside those in `bin`, and the test programs in 32 bits on a stage of their own.
+fn stage_x86(
+    environment: &Environment,
+    x86: &X86,
+    variant: Variant,
+    output: Output,
+    bin: &Path,
+) -> Result<StageX86> {
+    let variant = Variant {
+        machine: Machine::X86,
+        ..variant
+    };
+    stage_bin(environment.rust, variant, output, bin)?;
+    let stage = Machine::X86.stage();
+    let programs = stage.join("programs");
+    let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
+    mimalloc.lay_out_for_gnu(&stage)?;
+    copy(&mimalloc.dll, &programs.join("mimalloc.dll"))?;
+    stage_programs(environment, Machine::X86)?;
+    Ok(StageX86 {
+        programs,
+        crts: x86.prefixes.iter().map(Crt::of).collect(),
+        clang_format: x86.clang_format.clone(),
+    })
+}
+
+/// Lays on the stage what the programs need that link with `mimalloc.dll`, the DLL beside them; an unmodified one with our
+/// redirection module; and the programs of the bench, which use all of these.
 fn stage_mimalloc(
     environment: &Environment,
     variant: Variant,
@@ -95,19 +167,23 @@ fn stage_mimalloc(
 ) -> Result<()> {
     let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
     let redirect = redirect::build(environment.rust, variant, output)?;
-    redirect::lay_out_kit(
-        &environment.zig,
-        &mimalloc,
-        &redirect,
-        &layout::stage().join("redirected"),
-    )?;
-    let library = layout::stage().join("lib");
-    for folder in [programs, &library] {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let redirected = layout::stage().join("redirected");
+    for (options, folder) in [
+        (KitOptions::default(), redirected.clone()),
+        (KIT_OPTIONS, layout::stage().join("redirected-raw")),
+    ] {
+        redirect::lay_out_kit(
+            &environment.zig,
+            &mimalloc.sources,
+            options,
+            &redirect,
+            &folder,
+        )?;
     }
+    mimalloc.lay_out(&environment.zig, &layout::stage())?;
+    fs::create_dir_all(programs).with_context(|| format!("making {}", programs.display()))?;
     put(&mimalloc.dll, &programs.join("mimalloc.dll"))?;
-    put(&mimalloc.import_library, &library.join("libmimalloc.dll.a"))?;
-    mimalloc.copy_headers(&layout::stage().join("include"))
+    bench::lay_out(environment, &mimalloc, &redirected)
 }
 
 /// Lays the example with Rust and C++ in it beside the test programs.
@@ -117,7 +193,12 @@ fn stage_example(rust: Rust, variant: Variant, output: Output, programs: &Path) 
     put(&example, &programs.join("rust-and-cpp.exe"))
 }
 
-fn described(environment: &Environment, bin: PathBuf, programs: PathBuf) -> Stage {
+fn described(
+    environment: &Environment,
+    bin: PathBuf,
+    programs: PathBuf,
+    x86: Option<StageX86>,
+) -> Stage {
     let crts = match &environment.wine {
         Some(_) => environment.prefixes.iter().map(Crt::of).collect(),
         None => vec![Crt::system()],
@@ -133,6 +214,8 @@ fn described(environment: &Environment, bin: PathBuf, programs: PathBuf) -> Stag
             clang_format: environment.real.clang_format.clone(),
         },
         zig: vec![environment.zig.clone()],
+        x86,
+        cmake: environment.cmake.clone(),
     }
 }
 
@@ -161,7 +244,7 @@ pub fn packages(
 ) -> Result<Vec<Value>> {
     let mut cargo = layout::cargo();
     rust.apply(&mut cargo);
-    cargo.args(["build", "--target", WINDOWS]);
+    cargo.args(["build", "--target", variant.machine.rust_target()]);
     for package in packages {
         cargo.args(["--package", package]);
     }
@@ -224,6 +307,7 @@ mod tests {
             debug: false,
             avx2: true,
             secure: true,
+            machine: Machine::X64,
         };
         assert_eq!(
             variant.features(MODULE_PACKAGE),

@@ -8,8 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
+/// The version of allograft: the whole workspace has one.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The Rust name of the Windows target.
 pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// The Rust name of the target for 32-bit programs.
+pub const WINDOWS_32: &str = "i686-pc-windows-gnu";
 
 /// The checkout's root.
 ///
@@ -25,14 +31,25 @@ pub fn own(part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(part)
 }
 
+/// The target folder: cargo's own, which CARGO_TARGET_DIR can move.
+pub fn target() -> PathBuf {
+    let named = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    root().join(named.unwrap_or_else(|| "target".into()))
+}
+
 /// The stage: what `build` makes and the scenarios read.
 pub fn stage() -> PathBuf {
-    root().join("target/allograft")
+    target().join("allograft")
+}
+
+/// What describes the stage to those who read it.
+pub fn stage_file() -> PathBuf {
+    stage().join("stage.json")
 }
 
 /// The Wine prefixes.
 pub fn prefixes() -> PathBuf {
-    root().join("target/wine")
+    target().join("wine")
 }
 
 /// What is downloaded, outside of the checkout.
@@ -57,10 +74,11 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The cargo that runs this program, to be run in the checkout.
+/// The cargo that runs this program, to be run in the checkout; tests that it runs find the stage by the variable.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    command.env("ALLOGRAFT_STAGE", stage_file());
     command
 }
 

@@ -1,11 +1,16 @@
 //! The project's own commands, run as `cargo xtask …`: they set the machine up, build the Windows code, show it at work, test
 //! it and lay out what a user downloads.
 
+mod bench;
 mod compile;
 mod crt;
 mod demo;
 mod dist;
+mod files;
+#[path = "../../crates/heap/flags.rs"]
+mod flags;
 mod layout;
+mod machine;
 mod mimalloc;
 mod programs;
 mod redirect;
@@ -22,6 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use redirect::KitOptions;
 
 /// Sets up, builds, shows and tests allograft.
 ///
@@ -87,11 +93,26 @@ enum Command {
         #[arg(long)]
         long: bool,
     },
+    /// Measure allograft side by side with the C runtime's own heap and with mimalloc linked in.
+    ///
+    /// `cargo xtask bench --help` tells which options there are.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What is passed on to the harness.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Lay out what a user downloads.
     Dist {
         /// Where to put it; `dist` in the checkout by default.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
+        /// Lay out mimalloc itself instead, as a DLL with its import libraries, for a redirection module: ours, which lies beside it, or
+        /// Microsoft's.
+        #[arg(long)]
+        redirect_kit: bool,
+        #[command(flatten)]
+        kit: KitOptions,
     },
     /// Run one Windows program in a Wine prefix of the project (cargo's runner for Windows tests).
     ///
@@ -167,7 +188,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             return tool::run("stress", &crt::default(), &arguments);
         }
-        Command::Dist { output } => dist::run(output.as_deref())?,
+        Command::Bench { arguments } => return bench::run(&arguments),
+        Command::Dist {
+            output,
+            redirect_kit: true,
+            kit,
+        } => dist::redirect_kit(output.as_deref(), kit)?,
+        Command::Dist { output, .. } => dist::run(output.as_deref())?,
         Command::Wine { command } => return runner::run(&command),
     }
     Ok(ExitCode::SUCCESS)
@@ -186,6 +213,7 @@ impl From<BuildOptions> for compile::Variant {
             debug: options.debug,
             avx2: options.avx2,
             secure: options.secure,
+            ..Self::default()
         }
     }
 }

@@ -6,49 +6,59 @@ use std::process::Command;
 
 use allograft_image::{Image, ImageFile};
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::compile::{self, Output, Variant};
-use crate::layout;
+use crate::files::{copy, fill_in};
+use crate::layout::{self, WINDOWS};
 use crate::setup::Rust;
 use crate::step;
 
 /// The package of `mimalloc.dll`.
 pub const PACKAGE: &str = "allograft-mimalloc";
 
+/// The file name of every `mimalloc.dll`, ours and mimalloc's own.
+pub const DLL: &str = "mimalloc.dll";
+
 /// The package that mimalloc's sources are in.
 const SOURCES: &str = "libmimalloc-sys";
 
-/// What was built, and where mimalloc's headers are.
-pub struct Mimalloc {
-    /// `mimalloc.dll`
-    pub dll: PathBuf,
-    /// `libmimalloc.dll.a`, the import library for MinGW.
-    pub import_library: PathBuf,
+/// mimalloc's own sources, as the package carries them.
+pub struct Sources {
     headers: PathBuf,
 }
 
-impl Mimalloc {
-    /// Builds it, by itself: together with the module cargo would give both the features of either.
-    pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<Mimalloc> {
-        let messages = compile::packages(rust, variant, output, &[PACKAGE], Some(PACKAGE))?;
-        let manifest = messages
-            .iter()
-            .filter_map(|message| message["manifest_path"].as_str().map(Path::new))
-            .find(|manifest| is_of_sources(manifest))
-            .with_context(|| format!("cargo built {PACKAGE} without {SOURCES}"))?;
-        Ok(Mimalloc {
-            dll: compile::artifact(&messages, PACKAGE, "mimalloc.dll")?,
-            import_library: compile::artifact(&messages, PACKAGE, "libmimalloc.dll.a")?,
-            headers: manifest.with_file_name("c_src").join("mimalloc/v3/include"),
-        })
+impl Sources {
+    /// Asks cargo where they are.
+    pub fn find() -> Result<Sources> {
+        let mut cargo = layout::cargo();
+        cargo.args(["metadata", "--format-version", "1"]);
+        cargo.args(["--filter-platform", WINDOWS]);
+        let metadata = serde_json::from_str(&step::capture(&mut cargo)?)?;
+        let headers = headers_in(&metadata)
+            .with_context(|| format!("cargo knows of no package {SOURCES}"))?;
+        Ok(Sources { headers })
     }
 
-    /// The folder of mimalloc's headers, beside that of its sources.
+    /// The folder of the headers.
     pub fn headers(&self) -> &Path {
         &self.headers
     }
 
-    /// Copies mimalloc's public headers into `folder`.
+    /// The folder of the code, with `static.c`, which includes all the rest.
+    pub fn code(&self) -> PathBuf {
+        self.headers.with_file_name("src")
+    }
+
+    /// mimalloc's version, for instance `3.3.2`.
+    pub fn version(&self) -> Result<String> {
+        let header = self.headers().join("mimalloc.h");
+        let text =
+            fs::read_to_string(&header).with_context(|| format!("reading {}", header.display()))?;
+        version_in(&text).with_context(|| format!("{} states no version", header.display()))
+    }
+
+    /// Copies the public headers into `folder`.
     pub fn copy_headers(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         for entry in fs::read_dir(&self.headers)
@@ -62,32 +72,89 @@ impl Mimalloc {
         }
         Ok(())
     }
+}
 
-    /// Makes the import library for Microsoft's linker at `output`, by `zig`.
-    pub fn write_msvc_library(&self, zig: &Path, output: &Path) -> Result<()> {
-        let definitions = layout::beside(output, "def");
-        fs::write(&definitions, self.definitions()?)
-            .with_context(|| format!("writing {}", definitions.display()))?;
-        let mut command = Command::new(zig);
-        command
-            .args(["dlltool", "-m", "i386:x86-64", "-d"])
-            .arg(&definitions)
-            .arg("-l")
-            .arg(output);
-        step::capture(&mut command)?;
-        fs::remove_file(&definitions).with_context(|| format!("removing {}", definitions.display()))
+/// What was built.
+pub struct Mimalloc {
+    /// `mimalloc.dll`
+    pub dll: PathBuf,
+    /// `libmimalloc.dll.a`, the import library for MinGW.
+    import_library: PathBuf,
+    /// What it was built from.
+    pub sources: Sources,
+}
+
+impl Mimalloc {
+    /// Builds it, by itself: together with the module cargo would give both the features of either.
+    pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<Mimalloc> {
+        let messages = compile::packages(rust, variant, output, &[PACKAGE], Some(PACKAGE))?;
+        Ok(Mimalloc {
+            dll: compile::artifact(&messages, PACKAGE, "mimalloc.dll")?,
+            import_library: compile::artifact(&messages, PACKAGE, "libmimalloc.dll.a")?,
+            sources: Sources::find()?,
+        })
     }
 
-    /// A module definition that names what the DLL exports.
-    fn definitions(&self) -> Result<String> {
-        let file = ImageFile::open(&self.dll)?;
-        let exports = Image::parse(file.data())?.exports()?;
-        let names = exports.into_iter().filter_map(|export| export.name);
-        Ok(definitions("mimalloc.dll", names))
+    /// The folder of mimalloc's headers.
+    pub fn headers(&self) -> &Path {
+        self.sources.headers()
+    }
+
+    /// Lays out in `folder` what MinGW links with, and mimalloc's headers.
+    pub fn lay_out_for_gnu(&self, folder: &Path) -> Result<()> {
+        copy(&self.import_library, &folder.join("lib/libmimalloc.dll.a"))?;
+        self.sources.copy_headers(&folder.join("include"))
+    }
+
+    /// Lays out in `folder` what programs that link with it are built with: the DLL, its import libraries, mimalloc's headers, and the
+    /// files by which CMake and pkg-config find all that.
+    pub fn lay_out(&self, zig: &Path, folder: &Path) -> Result<()> {
+        let library = folder.join("lib");
+        copy(&self.dll, &folder.join(DLL))?;
+        copy(&self.import_library, &library.join("libmimalloc.dll.a"))?;
+        write_import_library(zig, &self.dll, &library.join("mimalloc.dll.lib"))?;
+        self.sources.copy_headers(&folder.join("include"))?;
+        for (file, to) in [
+            ("allograft-config.cmake", "cmake/allograft"),
+            ("allograft-config-version.cmake", "cmake/allograft"),
+            ("allograft.pc", "pkgconfig"),
+        ] {
+            let to = library.join(to).join(file);
+            fill_in(
+                &layout::own("packaging").join(file),
+                &[("@VERSION@", layout::VERSION)],
+                &to,
+            )?;
+        }
+        Ok(())
     }
 }
 
-fn definitions(library: &str, names: impl Iterator<Item = String>) -> String {
+/// Makes at `output`, by `zig`, a library that programs link with to import what the DLL at `dll` exports. Microsoft's linker takes it,
+/// LLVM's, and GNU's.
+pub fn write_import_library(zig: &Path, dll: &Path, output: &Path) -> Result<()> {
+    let file = ImageFile::open(dll)?;
+    let exports = Image::parse(file.data())?.exports()?;
+    let names = exports.into_iter().filter_map(|export| export.name);
+    write_library_of(zig, &definitions(DLL, names), output)
+}
+
+/// Makes the import library that the module definition `text` describes.
+pub fn write_library_of(zig: &Path, text: &str, output: &Path) -> Result<()> {
+    let definitions = layout::beside(output, "def");
+    fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
+    let mut command = Command::new(zig);
+    command
+        .args(["dlltool", "-m", "i386:x86-64", "-d"])
+        .arg(&definitions)
+        .arg("-l")
+        .arg(output);
+    step::capture(&mut command)?;
+    fs::remove_file(&definitions).with_context(|| format!("removing {}", definitions.display()))
+}
+
+/// A module definition: what the DLL `library` exports.
+pub fn definitions(library: &str, names: impl IntoIterator<Item = String>) -> String {
     let mut text = format!("LIBRARY {library}\nEXPORTS\n");
     for name in names {
         text.push_str(&format!("    {name}\n"));
@@ -95,12 +162,26 @@ fn definitions(library: &str, names: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// Whether the manifest at this path is that of the package with mimalloc's sources, in whatever version.
-fn is_of_sources(manifest: &Path) -> bool {
-    manifest
-        .parent()
-        .and_then(Path::file_name)
-        .is_some_and(|folder| folder.to_string_lossy().starts_with(SOURCES))
+/// Where the package with the sources keeps the headers of mimalloc 3, by what cargo says of all packages.
+fn headers_in(metadata: &Value) -> Option<PathBuf> {
+    let packages = metadata["packages"].as_array()?;
+    let package = packages.iter().find(|one| one["name"] == SOURCES)?;
+    let manifest = Path::new(package["manifest_path"].as_str()?);
+    Some(manifest.with_file_name("c_src").join("mimalloc/v3/include"))
+}
+
+/// The version that mimalloc's header states as one number: a digit, and then two for each further part.
+fn version_in(header: &str) -> Option<String> {
+    let line = header
+        .lines()
+        .find_map(|line| line.strip_prefix("#define MI_MALLOC_VERSION"))?;
+    let number: u32 = line.split_whitespace().next()?.parse().ok()?;
+    Some(format!(
+        "{}.{}.{}",
+        number / 10_000,
+        number / 100 % 100,
+        number % 100
+    ))
 }
 
 #[cfg(test)]
@@ -111,16 +192,27 @@ mod tests {
     fn a_definition_names_the_library_and_its_functions() {
         let names = ["mi_free", "mi_malloc"].map(str::to_owned);
         assert_eq!(
-            definitions("a.dll", names.into_iter()),
+            definitions("a.dll", names),
             "LIBRARY a.dll\nEXPORTS\n    mi_free\n    mi_malloc\n"
         );
     }
 
     #[test]
-    fn the_sources_are_known_by_the_folder_of_their_manifest() {
-        assert!(is_of_sources(Path::new(
-            "/r/libmimalloc-sys-0.1.49/Cargo.toml"
-        )));
-        assert!(!is_of_sources(Path::new("/r/libc-0.2.1/Cargo.toml")));
+    fn the_sources_lie_in_the_package_that_cargo_names() {
+        let metadata = serde_json::json!({"packages": [
+            {"name": "libc", "manifest_path": "/r/libc-0.2.1/Cargo.toml"},
+            {"name": "libmimalloc-sys", "manifest_path": "/r/libmimalloc-sys-0.1.49/Cargo.toml"},
+        ]});
+        assert_eq!(
+            headers_in(&metadata).unwrap(),
+            Path::new("/r/libmimalloc-sys-0.1.49/c_src/mimalloc/v3/include")
+        );
+    }
+
+    #[test]
+    fn the_version_is_read_from_the_header() {
+        let header = "// text\n#define MI_MALLOC_VERSION   30302   // comment\n";
+        assert_eq!(version_in(header).as_deref(), Some("3.3.2"));
+        assert_eq!(version_in("nothing"), None);
     }
 }

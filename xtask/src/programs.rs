@@ -1,4 +1,4 @@
-//! The test programs: every C and C++ source in `tests/programs`, compiled by zig for the Universal CRT.
+//! The test programs and those of the bench: every C and C++ source in a folder, compiled by zig for the Universal CRT.
 //!
 //! A comment in a source's first lines can say how it is built: `// build: shared` makes a DLL of it, and
 //! `// build: args FLAGS` adds flags. A program can link a DLL of the folder with `-lNAME`: the DLLs are built first.
@@ -14,12 +14,29 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::layout;
+use crate::machine::Machine;
 use crate::step::{self, Step};
 
 /// How many of a source's lines can say how it is built.
 const DIRECTIVE_LINES: usize = 20;
 
-/// One test program.
+/// A folder of programs, and how all of them are built.
+pub struct Folder<'a> {
+    /// What they are, for messages: "the test programs".
+    pub what: &'a str,
+    /// What they are built for.
+    pub machine: Machine,
+    /// Where their sources are.
+    pub sources: &'a Path,
+    /// Where the programs go, named after their sources.
+    pub output: &'a Path,
+    /// Flags that all of them are built with.
+    pub flags: &'a [&'a str],
+    /// Objects and libraries that all of them are linked with.
+    pub linked: &'a [PathBuf],
+}
+
+/// One program.
 #[derive(Debug, PartialEq, Eq)]
 struct Program {
     source: PathBuf,
@@ -27,13 +44,14 @@ struct Program {
     flags: Vec<String>,
 }
 
-/// Compiles the sources in `sources` that are out of date into the folder `output`, named after their sources.
-pub fn build(zig: &Path, sources: &Path, output: &Path) -> Result<()> {
+/// Compiles, by `zig`, what is out of date in `folder`.
+pub fn build(zig: &Path, folder: &Folder) -> Result<()> {
+    let output = folder.output;
     fs::create_dir_all(output).with_context(|| format!("making {}", output.display()))?;
-    let headers = newest_header(&[sources, &layout::root().join("include")])?;
+    let inputs = newest_input(folder)?;
     let mut stale = Vec::new();
-    for program in find(sources)? {
-        if program.is_stale(zig, output, headers) {
+    for program in find(folder.sources)? {
+        if program.is_stale(zig, folder, inputs) {
             stale.push(program);
         }
     }
@@ -43,23 +61,23 @@ pub fn build(zig: &Path, sources: &Path, output: &Path) -> Result<()> {
     let (libraries, programs): (Vec<_>, Vec<_>) =
         stale.into_iter().partition(|program| program.shared);
     let step = Step::of(
-        "compiling the test programs",
+        format!("compiling {}", folder.what),
         (libraries.len() + programs.len()) as u64,
     );
-    compile_all(zig, output, libraries, &step)?;
-    compile_all(zig, output, programs, &step)?;
+    compile_all(zig, folder, libraries, &step)?;
+    compile_all(zig, folder, programs, &step)?;
     step.done();
     Ok(())
 }
 
 /// Compiles as many at a time as there are processors.
-fn compile_all(zig: &Path, output: &Path, programs: Vec<Program>, step: &Step) -> Result<()> {
+fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step) -> Result<()> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let waiting = Mutex::new(programs);
     let next = || waiting.lock().ok()?.pop();
     let work = || -> Result<()> {
         while let Some(program) = next() {
-            program.compile(zig, output)?;
+            program.compile(zig, folder)?;
             step.advance(1);
         }
         Ok(())
@@ -69,7 +87,7 @@ fn compile_all(zig: &Path, output: &Path, programs: Vec<Program>, step: &Step) -
         let outcomes = workers.into_iter().map(|worker| {
             worker
                 .join()
-                .unwrap_or_else(|_| Err(anyhow!("compiling a test program panicked")))
+                .unwrap_or_else(|_| Err(anyhow!("compiling {} panicked", folder.what)))
         });
         // All are waited for, the first failure is told.
         outcomes.collect::<Vec<_>>().into_iter().collect()
@@ -144,18 +162,19 @@ impl Program {
         layout::beside(&self.output(folder), "command")
     }
 
-    fn is_stale(&self, zig: &Path, folder: &Path, headers: Option<SystemTime>) -> bool {
+    fn is_stale(&self, zig: &Path, folder: &Folder, inputs: Option<SystemTime>) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|about| about.modified());
-        let (Ok(built), Ok(source)) = (changed(&self.output(folder)), changed(&self.source)) else {
+        let output = self.output(folder.output);
+        let (Ok(built), Ok(source)) = (changed(&output), changed(&self.source)) else {
             return true;
         };
         let command = step::shown(&self.command(zig, folder));
         source >= built
-            || headers.is_some_and(|header| header >= built)
-            || !fs::read_to_string(self.recipe(folder)).is_ok_and(|recipe| recipe == command)
+            || inputs.is_some_and(|input| input >= built)
+            || !fs::read_to_string(self.recipe(folder.output)).is_ok_and(|recipe| recipe == command)
     }
 
-    fn command(&self, zig: &Path, folder: &Path) -> Command {
+    fn command(&self, zig: &Path, folder: &Folder) -> Command {
         let is_cpp = self
             .source
             .extension()
@@ -165,30 +184,32 @@ impl Program {
             .args([
                 if is_cpp { "c++" } else { "cc" },
                 "-target",
-                "x86_64-windows-gnu",
+                folder.machine.zig_target(),
                 "-O2",
                 "-s",
             ])
             .args(["-Wall", "-Wextra", "-Werror", "-I"])
             .arg(layout::root().join("include"))
             .arg("-I")
-            .arg(layout::stage().join("include"))
-            .arg(&self.source);
+            .arg(folder.machine.stage().join("include"))
+            .args(folder.flags)
+            .arg(&self.source)
+            .args(folder.linked);
         if self.shared {
             command.arg("-shared");
         }
         command
             .arg("-L")
-            .arg(folder)
+            .arg(folder.output)
             .arg("-L")
-            .arg(layout::stage().join("lib"))
+            .arg(folder.machine.stage().join("lib"))
             .args(&self.flags)
             .arg("-o")
-            .arg(self.output(folder));
+            .arg(self.output(folder.output));
         command
     }
 
-    fn compile(&self, zig: &Path, folder: &Path) -> Result<()> {
+    fn compile(&self, zig: &Path, folder: &Folder) -> Result<()> {
         let mut command = self.command(zig, folder);
         let recipe = step::shown(&command);
         let cache = layout::cache()?.join("zig");
@@ -196,28 +217,40 @@ impl Program {
             .env("ZIG_GLOBAL_CACHE_DIR", &cache)
             .env("ZIG_LOCAL_CACHE_DIR", &cache);
         step::capture(&mut command)?;
-        fs::write(self.recipe(folder), recipe)
-            .with_context(|| format!("writing to {}", folder.display()))
+        fs::write(self.recipe(folder.output), recipe)
+            .with_context(|| format!("writing to {}", folder.output.display()))
     }
 }
 
-/// When the newest header in `folders` was changed; every program counts as depending on all of them.
-fn newest_header(folders: &[&Path]) -> Result<Option<SystemTime>> {
+/// When the newest of the headers and of what is linked was changed; every program counts as depending on all of them.
+fn newest_input(folder: &Folder) -> Result<Option<SystemTime>> {
     let mut newest = None;
-    for folder in folders {
-        let entries = match fs::read_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.with_context(|| format!("reading {}", folder.display()))?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let extension = entry
-                .path()
-                .extension()
-                .map(|extension| extension.to_owned());
-            if extension.is_some_and(|extension| extension == "h" || extension == "hpp") {
-                newest = newest.max(Some(entry.metadata()?.modified()?));
-            }
+    for linked in folder.linked {
+        newest = newest.max(fs::metadata(linked).and_then(|about| about.modified()).ok());
+    }
+    // The programs of the bench use the headers of the tests' too.
+    let shared = ["include", "tests/programs"].map(|part| layout::root().join(part));
+    for headers in [folder.sources, &shared[0], &shared[1]] {
+        newest = newest.max(newest_header(headers)?);
+    }
+    Ok(newest)
+}
+
+/// When the newest header in `folder` was changed, if there is one.
+fn newest_header(folder: &Path) -> Result<Option<SystemTime>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+    };
+    let mut newest = None;
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "h" || extension == "hpp")
+        {
+            newest = newest.max(Some(entry.metadata()?.modified()?));
         }
     }
     Ok(newest)

@@ -5,18 +5,66 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
 use crate::compile::{self, Output, Variant};
+use crate::files::copy;
 use crate::layout;
-use crate::mimalloc::Mimalloc;
+use crate::mimalloc::{self, Sources};
 use crate::setup::Rust;
 use crate::step;
 
 /// The package of the module.
-const PACKAGE: &str = "allograft-redirect";
+pub const PACKAGE: &str = "allograft-redirect";
 
 /// The file name that `mimalloc.dll` imports.
-const MODULE: &str = "mimalloc-redirect.dll";
+pub const MODULE: &str = "mimalloc-redirect.dll";
+
+/// The options of mimalloc's own build that matter to a DLL for a redirection module.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KitOptions {
+    /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later).
+    #[arg(long, requires = "redirect_kit")]
+    pub avx2: bool,
+    /// With --redirect-kit: do not let mimalloc give its free memory back when the process ends.
+    #[arg(long, requires = "redirect_kit")]
+    pub skip_collect_on_exit: bool,
+    /// With --redirect-kit: let mimalloc begin before the DLL's C runtime does, and end after it.
+    #[arg(long, requires = "redirect_kit")]
+    pub raw_entry: bool,
+}
+
+impl KitOptions {
+    /// The names of the options that are set, as they are typed.
+    pub fn names(self) -> Vec<&'static str> {
+        [
+            (self.avx2, "avx2"),
+            (self.skip_collect_on_exit, "skip-collect-on-exit"),
+            (self.raw_entry, "raw-entry"),
+        ]
+        .into_iter()
+        .filter_map(|(is_set, name)| is_set.then_some(name))
+        .collect()
+    }
+
+    /// What makes mimalloc's sources so, as its own build has it.
+    fn flags(self) -> Vec<&'static str> {
+        let mut flags = Vec::new();
+        if self.avx2 {
+            flags.extend(["-march=haswell", "-mavx2", "-DMI_OPT_SIMD=1"]);
+        }
+        if self.skip_collect_on_exit {
+            flags.push("-DMI_SKIP_COLLECT_ON_EXIT=1");
+        }
+        // Its third way, which is its first choice, needs pragmas of Microsoft's compiler.
+        flags.push(if self.raw_entry {
+            "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"
+        } else {
+            "-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"
+        });
+        flags
+    }
+}
 
 /// Builds the module, by itself: together with others cargo would give it a mimalloc of its own.
 pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<PathBuf> {
@@ -24,61 +72,91 @@ pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<PathBuf> {
     compile::artifact(&messages, PACKAGE, "mimalloc_redirect.dll")
 }
 
-/// Lays `module` and an unmodified `mimalloc.dll` for it out in `folder`, by `zig`.
-pub fn lay_out_kit(zig: &Path, mimalloc: &Mimalloc, module: &Path, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+/// Lays out in `folder` an unmodified `mimalloc.dll`, what programs link with it by, and `module` beside it; builds with `zig`.
+pub fn lay_out_kit(
+    zig: &Path,
+    sources: &Sources,
+    options: KitOptions,
+    module: &Path,
+    folder: &Path,
+) -> Result<()> {
     let library = folder.join("lib");
     fs::create_dir_all(&library).with_context(|| format!("making {}", library.display()))?;
-    write_import_library(zig, &library)?;
-    build_mimalloc(zig, mimalloc, &library, &folder.join("mimalloc.dll"))?;
-    fs::copy(module, folder.join(MODULE))
-        .map(drop)
-        .with_context(|| format!("copying {}", module.display()))
+    // zig leaves other files beside what it links.
+    let scratch = folder.join("build");
+    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
+    let dll = build_mimalloc(zig, sources, options, &scratch)?;
+    copy(&dll, &folder.join(mimalloc::DLL))?;
+    for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
+        mimalloc::write_import_library(zig, &dll, &library.join(name))?;
+    }
+    fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+    sources.copy_headers(&folder.join("include"))?;
+    copy(module, &folder.join(MODULE))
 }
 
-/// The import library of any module of that name: mimalloc calls two of its functions.
-fn write_import_library(zig: &Path, folder: &Path) -> Result<()> {
-    let definitions = folder.join("mimalloc-redirect.def");
-    let text = format!("LIBRARY {MODULE}\nEXPORTS\n    mi_allocator_init\n    mi_allocator_done\n");
-    fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
-    let mut command = Command::new(zig);
-    command
-        .args(["dlltool", "-m", "i386:x86-64", "-d"])
-        .arg(&definitions)
-        .arg("-l")
-        .arg(folder.join("libmimalloc-redirect.a"));
-    step::capture(&mut command).map(drop)
-}
-
-/// mimalloc's own sources as its own build compiles them into a DLL.
-fn build_mimalloc(zig: &Path, mimalloc: &Mimalloc, libraries: &Path, output: &Path) -> Result<()> {
-    let include = mimalloc.headers();
-    let sources = include.with_file_name("src");
+/// Compiles mimalloc's own sources in `folder` as its own build compiles them into a DLL. Returns that.
+fn build_mimalloc(
+    zig: &Path,
+    sources: &Sources,
+    options: KitOptions,
+    folder: &Path,
+) -> Result<PathBuf> {
     let cache = layout::cache()?.join("zig");
+    let dll = folder.join(mimalloc::DLL);
+    let module = folder.join("module.a");
+    // mimalloc calls two functions of the module, whoever made it.
+    let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
+    mimalloc::write_library_of(zig, &mimalloc::definitions(MODULE, functions), &module)?;
     let mut command = Command::new(zig);
     command
-        .args([
-            "cc",
-            "-target",
-            "x86_64-windows-gnu",
-            "-O2",
-            "-s",
-            "-shared",
-        ])
+        .args(["cc", "-target", "x86_64-windows-gnu"])
+        .args(["-O2", "-s", "-shared", "-Wno-date-time"])
         .args(["-DNDEBUG", "-DMI_SHARED_LIB", "-DMI_SHARED_LIB_EXPORT"])
-        // mimalloc's other ways to start need Microsoft's compiler.
-        .args(["-DMI_WIN_INIT_USE_TLS_DLLMAIN", "-Wno-date-time"])
+        .args(options.flags())
         .arg("-I")
-        .arg(include)
+        .arg(sources.headers())
         .arg("-I")
-        .arg(&sources)
-        .arg(sources.join("static.c"))
+        .arg(sources.code())
+        .arg(sources.code().join("static.c"))
         .arg("-o")
-        .arg(output)
-        .arg("-L")
-        .arg(libraries)
-        .args(["-lmimalloc-redirect", "-ladvapi32", "-lbcrypt", "-lpsapi"])
+        .arg(&dll)
+        .arg(&module)
+        .args(["-ladvapi32", "-lbcrypt", "-lpsapi"])
         .env("ZIG_GLOBAL_CACHE_DIR", &cache)
         .env("ZIG_LOCAL_CACHE_DIR", &cache);
-    step::capture(&mut command).map(drop)
+    if options.raw_entry {
+        command
+            .arg(layout::own("redirect-kit/raw_entry.c"))
+            .arg("-Wl,--entry,raw_entry");
+    }
+    step::capture(&mut command)?;
+    Ok(dll)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_is_one_of_mimallocs_own_build() {
+        let all = KitOptions {
+            avx2: true,
+            skip_collect_on_exit: true,
+            raw_entry: true,
+        };
+        assert_eq!(all.names(), ["avx2", "skip-collect-on-exit", "raw-entry"]);
+        let flags = all.flags().join(" ");
+        for define in ["OPT_SIMD", "SKIP_COLLECT_ON_EXIT", "INIT_USE_RAW_DLLMAIN"] {
+            assert!(
+                flags.contains(&format!("-DMI_{define}=1"))
+                    || flags.contains(&format!("-DMI_WIN_{define}=1")),
+                "{define}: {flags}"
+            );
+        }
+        assert_eq!(
+            KitOptions::default().flags(),
+            ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"]
+        );
+    }
 }

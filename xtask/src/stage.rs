@@ -1,7 +1,7 @@
 //! The stage: what the scenarios in `tests/` run, and where; a JSON file that `build` writes and they read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -24,6 +24,21 @@ pub struct Stage {
     pub real: Real,
     /// The words that zig's own arguments are put behind.
     pub zig: Vec<PathBuf>,
+    /// CMake.
+    pub cmake: PathBuf,
+    /// What differs for 32-bit programs; `None` where they are left out.
+    pub x86: Option<StageX86>,
+}
+
+/// What 32-bit programs have of their own.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageX86 {
+    /// The folder with the test programs.
+    pub programs: PathBuf,
+    /// The C runtimes to run on.
+    pub crts: Vec<Crt>,
+    /// `clang-format.exe`
+    pub clang_format: PathBuf,
 }
 
 /// One C runtime to run on.
@@ -75,8 +90,12 @@ impl Crt {
 impl Stage {
     /// Writes `stage.json`.
     pub fn write(&self) -> Result<()> {
-        let file = layout::stage().join("stage.json");
+        self.write_to(&layout::stage_file())
+    }
+
+    /// Writes it to another file.
+    pub fn write_to(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
-        fs::write(&file, text + "\n").with_context(|| format!("writing {}", file.display()))
+        fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))
     }
 }

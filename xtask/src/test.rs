@@ -3,17 +3,22 @@
 mod members;
 mod report;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::crt;
 use crate::layout::{self, WINDOWS};
 use crate::setup::{self, Environment, Rust};
 use crate::wine::Prefix;
-use crate::{compile, step};
+use crate::{bench, compile, step};
 use members::Members;
 use report::Report;
+
+/// The package that reads and patches images.
+const IMAGES: &str = "allograft-image";
 
 /// The package of the scenarios.
 pub const SCENARIOS: &str = "allograft-tests";
@@ -100,8 +105,18 @@ impl Session<'_> {
     fn run_tests(&self, report: &mut Report) {
         report.step("unit tests on this machine", || {
             let mut cargo = layout::cargo();
-            let host = self.members.host.iter().filter(|name| *name != SCENARIOS);
+            let need_stage = [SCENARIOS, bench::HARNESS];
+            let is_without = |name: &&String| !need_stage.contains(&name.as_str());
+            let host = self.members.host.iter().filter(is_without);
             step::run(self.with_filter(cargo.arg("test").args(packages(host))))
+        });
+        report.step("images of real programs, against objdump", || {
+            let images = std::env::join_paths(downloaded_for_windows()?)?;
+            let mut cargo = layout::cargo();
+            cargo
+                .args(["test", "--package", IMAGES, "--test", "real_images"])
+                .env("ALLOGRAFT_IMAGES", images);
+            step::run(self.with_filter(&mut cargo).args(["--", "--ignored"]))
         });
         let servers = self
             .environment
@@ -133,7 +148,8 @@ impl Session<'_> {
         }
         report.step("scenarios", || {
             let mut cargo = layout::cargo();
-            step::run(self.with_filter(cargo.args(["test", "--package", SCENARIOS])))
+            cargo.args(["test", "--package", SCENARIOS, "--package", bench::HARNESS]);
+            step::run(self.with_filter(&mut cargo))
         });
     }
 
@@ -176,6 +192,19 @@ impl Session<'_> {
         // Without this one failing test binary would keep the others from being run.
         cargo.arg("--no-fail-fast").args(self.filter)
     }
+}
+
+/// The folders of what was downloaded for Windows.
+fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
+    let cache = layout::cache()?;
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(&cache).with_context(|| format!("reading {}", cache.display()))? {
+        let folder = entry?.path();
+        if folder.to_string_lossy().ends_with("-windows") {
+            folders.push(folder);
+        }
+    }
+    Ok(folders)
 }
 
 fn packages<'a>(names: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {

@@ -15,10 +15,12 @@ const SERVER_STAYS: &str = "600";
 /// The installed Wine.
 #[derive(Clone, Debug)]
 pub struct Wine {
-    /// What loads 64-bit programs.
+    /// What loads programs.
     pub loader: PathBuf,
     /// What the programs of one prefix share.
     server: PathBuf,
+    /// Whether it runs 32-bit programs too.
+    whole: bool,
 }
 
 /// One Wine prefix of the project, with the C runtime it runs programs on.
@@ -57,22 +59,58 @@ impl Prefix {
         }
     }
 
-    /// The folder of the system's DLLs in it.
+    /// The folder of the system's 64-bit DLLs in it.
     pub fn system32(&self) -> PathBuf {
         self.folder.join("drive_c/windows/system32")
+    }
+
+    /// The folder of the system's 32-bit DLLs in it.
+    pub fn syswow64(&self) -> PathBuf {
+        self.folder.join("drive_c/windows/syswow64")
     }
 }
 
 impl Wine {
-    /// The Wine of this machine, if it has one: Debian's place first, which is in nobody's `PATH`.
+    /// The Wine of this machine, if it has one: that which set-up has completed, else what is installed.
     pub fn find() -> Option<Wine> {
+        Self::completed().or_else(Self::installed)
+    }
+
+    /// The Wine that is installed, if there is one: Debian's place first, which is in nobody's `PATH`.
+    pub fn installed() -> Option<Wine> {
         let debian =
             |name: &str| Some(Path::new("/usr/lib/wine").join(name)).filter(|file| file.is_file());
         let loader = debian("wine64")
             .or_else(|| layout::in_path("wine64"))
             .or_else(|| layout::in_path("wine"))?;
         let server = debian("wineserver").or_else(|| layout::in_path("wineserver"))?;
-        Some(Wine { loader, server })
+        Some(Wine {
+            // Wine calls this one, beside the other, for 32-bit programs.
+            whole: loader.with_file_name("wine").is_file(),
+            loader,
+            server,
+        })
+    }
+
+    /// The installed Wine with the 32-bit DLLs that set-up has added to it.
+    pub fn completed() -> Option<Wine> {
+        let loader = Self::completed_folder().ok()?.join("wine64");
+        let wine = Self::installed()?;
+        (!wine.whole && loader.is_file()).then_some(Wine {
+            loader,
+            whole: true,
+            ..wine
+        })
+    }
+
+    /// Where set-up puts what it adds.
+    pub fn completed_folder() -> Result<PathBuf> {
+        Ok(layout::cache()?.join("wine-32-bits"))
+    }
+
+    /// Whether it runs 32-bit programs too.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// A command that runs `program` in `prefix`.

@@ -7,8 +7,11 @@ use super::outcome::Figures;
 use super::random::Random;
 use crate::{Crt, Launch, Mode, Report, Run, Stage};
 
-/// How long a launcher may take while threads work at full speed. Wine's start alone takes a second then.
-const INJECTION_LIMIT: Duration = Duration::from_secs(60);
+/// How long a launcher waits for the module while threads work at full speed. Wine's start alone takes a second then.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+/// What a launcher may take beyond that.
+const INJECTION_SLACK: Duration = Duration::from_secs(10);
 
 /// How long a program may take.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(120);
@@ -44,6 +47,7 @@ impl Attempt {
         Injector {
             stage: self.stage,
             crt: self.crt,
+            patience: PATIENCE,
         }
     }
 
@@ -74,9 +78,16 @@ impl Attempt {
 pub(super) struct Injector {
     stage: &'static Stage,
     crt: &'static Crt,
+    patience: Duration,
 }
 
 impl Injector {
+    /// The same, but it waits no longer than `patience` for the module.
+    pub(super) fn waiting(mut self, patience: Duration) -> Injector {
+        self.patience = patience;
+        self
+    }
+
     /// Injects `module`, or the stage's, into the process `pid`.
     pub(super) fn inject(self, pid: u32, module: Option<&Path>) -> Injection {
         let folder = tempfile::tempdir().expect("a scratch folder can be made");
@@ -85,8 +96,9 @@ impl Injector {
             .stage
             .launcher()
             .on(self.crt)
-            .limit(INJECTION_LIMIT)
-            .args(&["inject", "--timeout", "50", "--pid", &pid.to_string()])
+            .limit(self.patience + INJECTION_SLACK)
+            .args(&["inject", "--pid", &pid.to_string()])
+            .args(&["--timeout", &self.patience.as_secs().to_string()])
             .arg("--report")
             .path_arg(&path);
         if let Some(module) = module {
@@ -103,8 +115,7 @@ impl Injector {
     /// A copy of the module under the name `name`, in `folder`.
     pub(super) fn copy_of_module(self, folder: &Path, name: &str) -> PathBuf {
         let copy = folder.join(name);
-        std::fs::copy(self.stage.bin.join("allograft.dll"), &copy)
-            .expect("the module can be copied");
+        std::fs::copy(self.stage.module(), &copy).expect("the module can be copied");
         copy
     }
 }

@@ -13,6 +13,9 @@ const EXIT_CODE: i32 = 7;
 /// How long a program may take to end while the module comes: much less than other programs get, as Wine makes some hang.
 const RACE_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long the launcher waits for the module then.
+const RACE_PATIENCE: Duration = Duration::from_secs(15);
+
 /// The ways to end, and whether exit functions run.
 const WAYS: [(&str, bool); 8] = [
     ("return", true),
@@ -58,7 +61,7 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     let mut random = attempt.random();
     let (way, _) = *random.choose(&WAYS[..WITHOUT_TERMINATED_THREADS]);
     let head_start = Duration::from_millis(random.below(250));
-    let injector = attempt.injector();
+    let injector = attempt.injector().waiting(RACE_PATIENCE);
     let mut injecting = None;
     let program = attempt
         .program("exit_paths")
@@ -87,11 +90,11 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     Ok(injection.taken_over().unwrap_or_default())
 }
 
-/// Counts a hang; whether there were no more, so far, than three and one in ten runs.
+/// Counts a hang; whether there were no more, so far, than four and one in eight runs.
 fn is_one_of_few_hangs(attempt: &Attempt) -> bool {
     static HANGS: AtomicU64 = AtomicU64::new(0);
     let hangs = HANGS.fetch_add(1, Ordering::Relaxed) + 1;
-    hangs <= 3 + u64::from(attempt.number) / 10
+    hangs <= 4 + u64::from(attempt.number) / 8
 }
 
 fn ended_well(code: Option<i32>) -> bool {

@@ -35,7 +35,7 @@ pub(super) fn out_of_memory(attempt: &Attempt) -> Result<Figures, String> {
 /// There is no memory when the module comes: it takes over with what little there is, or does not, and the program goes on. The
 /// program loads the module by itself, since the system has no memory for an injector's thread either.
 pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<Figures, String> {
-    let module = attempt.stage.bin.join("allograft.dll");
+    let module = attempt.stage.module();
     let program = attempt.program("exhausted").arg("400").path_arg(&module);
     let run = program.memory_limit(HOST_LIMIT).run();
     demand(run.code == Some(0), "the program failed", &run)?;

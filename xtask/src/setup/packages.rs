@@ -27,6 +27,16 @@ const MINGW_CPP: Need = Need {
     purpose: "compiles the C++ library of an example (x86_64-w64-mingw32-g++)",
 };
 
+const MINGW_32: Need = Need {
+    package: "gcc-mingw-w64-i686-win32",
+    purpose: "compiles and links 32-bit Windows code (i686-w64-mingw32-gcc)",
+};
+
+const MINGW_CPP_32: Need = Need {
+    package: "g++-mingw-w64-i686-win32",
+    purpose: "compiles 32-bit C++ (i686-w64-mingw32-g++)",
+};
+
 const WINE: Need = Need {
     package: "wine64",
     purpose: "runs Windows programs (wine64, wineserver)",
@@ -69,6 +79,18 @@ pub fn missing() -> Vec<Need> {
         missing.push(WINE);
     }
     missing
+}
+
+/// Which of the packages that 32-bit programs take are missing.
+pub fn missing_for_32_bits() -> Vec<Need> {
+    [
+        ("i686-w64-mingw32-gcc", MINGW_32),
+        ("i686-w64-mingw32-g++", MINGW_CPP_32),
+    ]
+    .into_iter()
+    .filter(|(program, _)| layout::in_path(program).is_none())
+    .map(|(_, need)| need)
+    .collect()
 }
 
 /// Whether this program may install packages: it is root, and there is apt-get.

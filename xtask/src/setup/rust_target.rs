@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::packages::{self, Need};
-use crate::layout::{self, WINDOWS};
+use crate::files::write_script;
+use crate::layout::{self, WINDOWS, WINDOWS_32};
 use crate::step::{self, Step};
 
 /// How long rustup may take; where there is no network it can try for minutes.
@@ -42,20 +43,29 @@ impl Rust {
 
     /// Builds the distribution's standard library for Windows, if it is this compiler and has none yet.
     pub fn complete(self) -> Result<Rust> {
-        if self == Rust::Distribution && !distribution_has_std() {
-            build_std()?;
+        if self == Rust::Distribution && !distribution_has_std(WINDOWS) {
+            build_std(WINDOWS)?;
         }
         Ok(self)
+    }
+
+    /// Gives this compiler the standard library for 32-bit Windows too.
+    pub fn complete_for_32_bits(self) -> Result<()> {
+        match self {
+            Rust::Usual if !usual_has_std(WINDOWS_32) => add_by_rustup(WINDOWS_32),
+            Rust::Distribution if !distribution_has_std(WINDOWS_32) => build_std(WINDOWS_32),
+            _ => Ok(()),
+        }
     }
 }
 
 /// Finds a compiler that has the Windows target, or needs only a step of our own to have it.
 pub fn find() -> Option<Rust> {
-    if !distribution_is_asked_for() && usual_has_std() {
+    if !distribution_is_asked_for() && usual_has_std(WINDOWS) {
         return Some(Rust::Usual);
     }
-    let ready =
-        distribution_has_std() || (distribution_is_asked_for() && distribution_has_sources());
+    let ready = distribution_has_std(WINDOWS)
+        || (distribution_is_asked_for() && distribution_has_sources());
     ready.then_some(Rust::Distribution)
 }
 
@@ -66,7 +76,7 @@ pub fn find() -> Option<Rust> {
 /// When rustup cannot and the packages cannot be installed.
 pub fn add(missing: &mut Vec<Need>) -> Result<Rust> {
     if !distribution_is_asked_for() {
-        match add_by_rustup() {
+        match add_by_rustup(WINDOWS) {
             Ok(()) => return Ok(Rust::Usual),
             Err(error) => step::say(&format!(
                 "set-up: rustup cannot add the target {WINDOWS}; the distribution's Rust is taken instead ({error:#})"
@@ -86,25 +96,23 @@ fn distribution_is_asked_for() -> bool {
     env::var("ALLOGRAFT_RUST").is_ok_and(|value| value == "distribution")
 }
 
-fn add_by_rustup() -> Result<()> {
+fn add_by_rustup(target: &str) -> Result<()> {
     let rustup = layout::in_path("rustup").ok_or_else(|| anyhow!("there is no rustup"))?;
-    let step = Step::begin(format!(
-        "set-up: adding the Rust target {WINDOWS} by rustup"
-    ));
+    let step = Step::begin(format!("set-up: adding the Rust target {target} by rustup"));
     step::capture_within(
-        Command::new(rustup).args(["target", "add", WINDOWS]),
+        Command::new(rustup).args(["target", "add", target]),
         RUSTUP_LIMIT,
     )?;
-    if !usual_has_std() {
+    if !usual_has_std(target) {
         bail!("rustup added it to another toolchain than the one in use");
     }
     step.done();
     Ok(())
 }
 
-fn usual_has_std() -> bool {
+fn usual_has_std(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    step::capture(Command::new(rustc).args(["--print", "target-libdir", "--target", WINDOWS]))
+    step::capture(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))
         .is_ok_and(|folder| has_std(Path::new(folder.trim())))
 }
 
@@ -150,25 +158,27 @@ fn distribution_has_sources() -> bool {
 /// The file beside the built libraries that says which compiler built them: an upgraded compiler rejects them.
 const BUILT_BY: &str = "built-by-allograft.txt";
 
-fn distribution_has_std() -> bool {
+fn distribution_has_std(target: &str) -> bool {
     let (Some(version), Some(folder)) = (distribution_version(), distribution_folder()) else {
         return false;
     };
-    let libraries = folder.join(WINDOWS).join("lib");
+    let libraries = folder.join(target).join("lib");
     has_std(&libraries)
         && fs::read_to_string(libraries.join(BUILT_BY)).is_ok_and(|built_by| built_by == version)
 }
 
-fn build_std() -> Result<()> {
+fn build_std(target: &str) -> Result<()> {
     let version = distribution_version()
         .ok_or_else(|| anyhow!("{DISTRIBUTION} is missing or older than 1.{OLDEST_MINOR}; the newer one is among the release's security updates, which apt's sources must name"))?;
     let folder = distribution_folder().context("the compiler does not tell its folder")?;
     let step = Step::begin(format!(
-        "set-up: building Rust's standard library for {WINDOWS}"
+        "set-up: building Rust's standard library for {target}"
     ));
     let scratch = layout::root().join("target/rust-std");
-    let built = compile_std(&scratch).context("building Rust's standard library for Windows")?;
-    install_std(&built, &folder.join(WINDOWS), &version)?;
+    let built = compile_std(&scratch, target)
+        .and_then(|built| compile_start_objects(&folder, target, &built).map(|()| built))
+        .context("building Rust's standard library for Windows")?;
+    install_std(&built, &folder.join(target), &version)?;
     fs::remove_dir_all(&scratch).ok();
     step.done();
     Ok(())
@@ -186,18 +196,8 @@ case " $* " in
 esac
 "#;
 
-fn write_script(file: &Path, text: &str) -> Result<()> {
-    fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
-}
-
 /// Compiles it, and returns the folder with the libraries.
-fn compile_std(scratch: &Path) -> Result<PathBuf> {
+fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
     fs::create_dir_all(scratch.join("src"))?;
     // An own workspace: the folder lies inside of ours.
     let manifest = format!("[package]\nname = \"{SCRATCH}\"\nedition = \"2024\"\n\n[workspace]\n");
@@ -208,7 +208,7 @@ fn compile_std(scratch: &Path) -> Result<PathBuf> {
     let mut cargo = layout::cargo();
     cargo
         .current_dir(scratch)
-        .args(["build", "--release", "--target", WINDOWS])
+        .args(["build", "--release", "--target", target])
         // `test` is what `cargo test` links.
         .arg("-Zbuild-std=core,alloc,std,panic_abort,test")
         .env("RUSTC", DISTRIBUTION)
@@ -218,7 +218,25 @@ fn compile_std(scratch: &Path) -> Result<PathBuf> {
         .env("RUSTFLAGS", "-Cembed-bitcode=yes")
         .env("CARGO_TARGET_DIR", scratch.join("target"));
     step::capture(&mut cargo)?;
-    Ok(scratch.join("target").join(WINDOWS).join("release/deps"))
+    Ok(scratch.join("target").join(target).join("release/deps"))
+}
+
+/// Compiles into `built` the objects that the compiler links first and last into every 32-bit image. Cargo knows nothing of them.
+fn compile_start_objects(folder: &Path, target: &str, built: &Path) -> Result<()> {
+    if target != WINDOWS_32 {
+        return Ok(());
+    }
+    for name in ["rsbegin", "rsend"] {
+        let source = folder.join(format!("src/rust/library/rtstartup/{name}.rs"));
+        let mut rustc = Command::new(DISTRIBUTION);
+        rustc
+            .args(["--target", target, "--emit=obj", "-o"])
+            .arg(built.join(format!("{name}.o")))
+            .arg(source)
+            .env("RUSTC_BOOTSTRAP", "1");
+        step::capture(&mut rustc)?;
+    }
+    Ok(())
 }
 
 /// Lays the libraries in `built` where the compiler looks for those of a target: beside first, then renamed, so that there
@@ -235,7 +253,8 @@ fn install_std(built: &Path, target: &Path, version: &str) -> Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if name.ends_with(".rlib") && !name.starts_with(&format!("lib{SCRATCH}-")) {
+        let is_library = name.ends_with(".rlib") && !name.starts_with(&format!("lib{SCRATCH}-"));
+        if is_library || matches!(name.as_str(), "rsbegin.o" | "rsend.o") {
             fs::copy(&file, partial.join(&name)).with_context(|| place("writing to"))?;
         }
     }

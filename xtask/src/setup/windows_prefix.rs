@@ -31,36 +31,76 @@ pub fn base(wine: &Wine) -> Result<Prefix> {
     let step = Step::begin("set-up: making the Wine prefix");
     let partial = partial(&prefix)?;
     boot(wine, &partial).context("making the Wine prefix")?;
-    add_process_prng(&partial)?;
+    add_process_prng("x86_64-w64-mingw32-gcc", "DllMain", &partial.system32())?;
+    if runs_32_bits(&partial) {
+        add_process_prng("i686-w64-mingw32-gcc", "_DllMain@12", &partial.syswow64())?;
+    }
     publish(&partial, &prefix, &made_from)?;
     step.done();
     Ok(prefix)
 }
 
-/// The prefix with Microsoft's C runtime `crt`, of which `dll` is the file, and with the files `cpp` of Microsoft's C++ runtime;
-/// made from the base prefix if need be.
-pub fn with_crt(wine: &Wine, crt: &Crt, dll: &Path, cpp: &[PathBuf]) -> Result<Prefix> {
+/// Files of Microsoft's runtimes for programs of one machine.
+pub struct Runtimes {
+    /// `ucrtbase.dll`
+    pub crt: PathBuf,
+    /// The SHA-256 that it must have.
+    pub sha256: &'static str,
+    /// The DLLs of the C++ runtime.
+    pub cpp: Vec<PathBuf>,
+}
+
+impl Runtimes {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.cpp.iter().chain([&self.crt]).map(PathBuf::as_path)
+    }
+
+    fn check(&self) -> Result<()> {
+        let sha256 = sha256_of(&self.crt)?;
+        if sha256 != self.sha256 {
+            bail!(
+                "{} has sha256 {sha256}, expected {}",
+                self.crt.display(),
+                self.sha256
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts the files into `folder`, in the place of Wine's own.
+    fn put_into(&self, folder: &Path) -> Result<()> {
+        for file in self.files() {
+            let place = folder.join(file.file_name().unwrap_or_default());
+            // Removed first, in case it is a link to Wine's own.
+            fs::remove_file(&place).ok();
+            fs::copy(file, &place).with_context(|| format!("writing {}", place.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The prefix with Microsoft's C runtime `crt`, of which `runtimes` are the files, and `runtimes32` those for 32-bit programs, where there
+/// are such; made from the base prefix if need be.
+pub fn with_crt(
+    wine: &Wine,
+    crt: &Crt,
+    runtimes: &Runtimes,
+    runtimes32: Option<&Runtimes>,
+) -> Result<Prefix> {
     let prefix = Prefix::named(crt.version);
-    let mut made_from = format!(
-        "{}ucrtbase.dll {} {}\n",
-        made_from(wine)?,
-        crt.version,
-        crt.sha256
-    );
-    for file in cpp {
-        made_from.push_str(&format!("{}\n", file.display()));
+    let mut made_from = made_from(wine)?;
+    for runtimes in [Some(runtimes), runtimes32].into_iter().flatten() {
+        made_from.push_str(&format!("ucrtbase.dll {}\n", runtimes.sha256));
+        for file in runtimes.files() {
+            made_from.push_str(&format!("{}\n", file.display()));
+        }
     }
     if is_made_from(&prefix, &made_from) {
         return Ok(prefix);
     }
-    let sha256 = sha256_of(dll)?;
-    if sha256 != crt.sha256 {
-        bail!(
-            "ucrtbase.dll {} in {} has sha256 {sha256}, expected {}",
-            crt.version,
-            crt.package,
-            crt.sha256
-        );
+    runtimes.check()?;
+    if let Some(runtimes32) = runtimes32 {
+        runtimes32.check()?;
     }
     let step = Step::begin(format!(
         "set-up: making the Wine prefix with ucrtbase.dll {}",
@@ -74,13 +114,9 @@ pub fn with_crt(wine: &Wine, crt: &Crt, dll: &Path, cpp: &[PathBuf]) -> Result<P
         .arg(&base.folder)
         .arg(&partial.folder);
     step::capture(&mut copy)?;
-    for file in cpp.iter().map(PathBuf::as_path).chain([dll]) {
-        let place = partial
-            .system32()
-            .join(file.file_name().unwrap_or_default());
-        // Removed first, in case it is a link to Wine's own.
-        fs::remove_file(&place).ok();
-        fs::copy(file, &place).with_context(|| format!("writing {}", place.display()))?;
+    runtimes.put_into(&partial.system32())?;
+    if let Some(runtimes32) = runtimes32 {
+        runtimes32.put_into(&partial.syswow64())?;
     }
     publish(&partial, &prefix, &made_from)?;
     step.done();
@@ -91,11 +127,17 @@ fn process_prng_source() -> PathBuf {
     layout::own("wine/process_prng.c")
 }
 
-/// What a base prefix depends on: the version of Wine and the source of the DLL that it lacks.
+/// Whether 32-bit programs run in `prefix`: it was made by a Wine that runs them.
+pub fn runs_32_bits(prefix: &Prefix) -> bool {
+    prefix.syswow64().join("kernel32.dll").is_file()
+}
+
+/// What a base prefix depends on: Wine, and the source of the DLL that it lacks.
 fn made_from(wine: &Wine) -> Result<String> {
     Ok(format!(
-        "{}\nprocess_prng.c {}\n",
+        "{} for {} bits\nprocess_prng.c {}\n",
         wine.version()?,
+        if wine.is_whole() { "64 and 32" } else { "64" },
         sha256_of(&process_prng_source())?
     ))
 }
@@ -129,19 +171,21 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the DLL that Rust's standard library needs and Wine 8 lacks.
-fn add_process_prng(prefix: &Prefix) -> Result<()> {
-    let mut gcc = Command::new("x86_64-w64-mingw32-gcc");
+/// Compiles, by `gcc`, the DLL that Rust's standard library needs and Wine 8 lacks; `entry` is its entry point as the linker calls it.
+fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
+    let mut gcc = Command::new(gcc);
     gcc.args([
         "-O2",
         "-s",
         "-shared",
         "-nostdlib",
         "-nostartfiles",
-        "-Wl,--entry=DllMain",
+        // 32-bit names would else be exported with the size of their arguments.
+        "-Wl,--kill-at",
+        &format!("-Wl,--entry={entry}"),
         "-o",
     ])
-    .arg(prefix.system32().join("bcryptprimitives.dll"))
+    .arg(folder.join("bcryptprimitives.dll"))
     .arg(process_prng_source())
     .arg("-ladvapi32");
     step::capture(&mut gcc)

@@ -18,7 +18,7 @@ pub struct Members {
 }
 
 /// Those that drive the others from this machine.
-const DRIVERS: [&str; 2] = ["xtask", super::SCENARIOS];
+const DRIVERS: [&str; 3] = ["xtask", super::SCENARIOS, crate::bench::HARNESS];
 
 #[derive(Deserialize)]
 struct Metadata {

@@ -1,0 +1,59 @@
+/* Which heap a program of the bench calls.
+ *
+ * The limit (BENCH_LIMIT) calls mimalloc, which is linked into it, directly. Every other build calls the C runtime through its import
+ * table, as Microsoft's compiler does it; MinGW's would put a jump of its own in between, which no program has that the module is
+ * meant for. Include it last: the names are macros. */
+
+#ifndef ALLOGRAFT_BENCH_HEAP_H
+#define ALLOGRAFT_BENCH_HEAP_H
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(BENCH_LIMIT)
+
+#if defined(__cplusplus)
+#include <mimalloc-new-delete.h>
+#else
+#include <mimalloc.h>
+#endif
+
+#define malloc(size) mi_malloc(size)
+#define calloc(count, size) mi_calloc(count, size)
+#define realloc(block, size) mi_realloc(block, size)
+#define free(block) mi_free(block)
+#define _msize(block) mi_usable_size(block)
+#define _aligned_malloc(size, alignment) mi_malloc_aligned(size, alignment)
+#define _aligned_free(block) mi_free(block)
+#define _strdup(text) mi_strdup(text)
+
+#else
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+extern void *(*__imp_malloc)(size_t);
+extern void *(*__imp_calloc)(size_t, size_t);
+extern void *(*__imp_realloc)(void *, size_t);
+extern void (*__imp_free)(void *);
+extern size_t (*__imp__msize)(void *);
+extern void *(*__imp__aligned_malloc)(size_t, size_t);
+extern void (*__imp__aligned_free)(void *);
+extern char *(*__imp__strdup)(const char *);
+#if defined(__cplusplus)
+}
+#endif
+
+#define malloc(size) __imp_malloc(size)
+#define calloc(count, size) __imp_calloc(count, size)
+#define realloc(block, size) __imp_realloc(block, size)
+#define free(block) __imp_free(block)
+#define _msize(block) __imp__msize(block)
+#define _aligned_malloc(size, alignment) __imp__aligned_malloc(size, alignment)
+#define _aligned_free(block) __imp__aligned_free(block)
+#define _strdup(text) __imp__strdup(text)
+
+#endif
+
+#endif

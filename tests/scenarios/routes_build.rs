@@ -1,0 +1,258 @@
+//! Programs that are linked with `mimalloc.dll` by the tools that people build with: pkg-config, CMake, Microsoft's kind of linker; and
+//! with the kit of an unmodified `mimalloc.dll`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use allograft_tests::{Launch, Stage};
+use tempfile::TempDir;
+
+/// Calls mimalloc, and ends with 0 if what the C runtime gives out is mimalloc's.
+const CALLS: &str = "
+    #include <mimalloc.h>
+    #include <stdlib.h>
+    int main(void) {
+        void *block = malloc(100);
+        return mi_version() > 30000 && mi_is_redirected() && mi_is_in_heap_region(block) ? 0 : 1;
+    }
+";
+
+/// Names nothing of mimalloc's, and ends with 0 if it has mimalloc all the same.
+const CALLS_NOTHING: &str = "
+    #include <stdbool.h>
+    #include <stdlib.h>
+    #include <windows.h>
+    int main(void) {
+        HMODULE mimalloc = GetModuleHandleA(\"mimalloc.dll\");
+        bool (*owns)(const void *) = (bool (*)(const void *))(void *)GetProcAddress(mimalloc, \"mi_is_in_heap_region\");
+        return owns && owns(malloc(100)) ? 0 : 1;
+    }
+";
+
+/// The same question, with declarations of its own: Microsoft's headers are not here.
+const CALLS_WITHOUT_HEADERS: &str = "
+    __declspec(dllimport) int mi_is_redirected(void);
+    __declspec(dllimport) int mi_is_in_heap_region(const void *);
+    __declspec(dllimport) void *malloc(unsigned long long);
+    __declspec(dllimport) void ExitProcess(unsigned);
+    void start(void) { ExitProcess(mi_is_redirected() && mi_is_in_heap_region(malloc(100)) ? 0 : 1); }
+";
+
+/// A folder with `sources`, by their names.
+fn folder_with(sources: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in sources {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// What `cargo xtask dist` lays out for those who link with allograft's `mimalloc.dll`.
+fn developer_files() -> PathBuf {
+    Stage::load().bin.parent().unwrap().to_owned()
+}
+
+/// Runs a tool in `folder`, and returns what it prints.
+#[track_caller]
+fn run(command: &mut Command, folder: &Path) -> String {
+    let output = command.current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{said}{complaint}");
+    said
+}
+
+fn zig() -> Command {
+    let words = &Stage::load().zig;
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// A compiler whose programs use the Universal CRT.
+fn compiler(language: &str) -> Command {
+    let mut command = zig();
+    command.args([language, "-target", "x86_64-windows-gnu"]);
+    command
+}
+
+/// Runs `program` on each of Microsoft's C runtimes with the DLLs of `dlls` beside it.
+#[track_caller]
+fn comes_up_redirected(program: &Path, dlls: &Path) {
+    for entry in fs::read_dir(dlls).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "dll") {
+            fs::copy(&path, program.with_file_name(path.file_name().unwrap())).unwrap();
+        }
+    }
+    for crt in Stage::load().microsoft_crts() {
+        Launch::new(Stage::load(), program.to_owned())
+            .on(crt)
+            .run()
+            .expect_code(0);
+    }
+}
+
+/// Whether `tool` can be started; says so if not, for whoever wonders what was tested.
+fn is_there(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--version").output().is_ok();
+    if !is_there {
+        eprintln!("NOT TESTED: there is no {tool} in PATH");
+    }
+    is_there
+}
+
+#[test]
+fn a_program_built_by_what_pkg_config_says_comes_up_redirected() {
+    if !is_there("pkg-config") {
+        return;
+    }
+    let folder = folder_with(&[("calls.c", CALLS), ("nothing.c", CALLS_NOTHING)]);
+    let flags = run(
+        Command::new("pkg-config")
+            .args(["--cflags", "--libs", "allograft"])
+            .env("PKG_CONFIG_PATH", developer_files().join("lib/pkgconfig")),
+        folder.path(),
+    );
+    for name in ["calls", "nothing"] {
+        let program = folder.path().join(name).with_extension("exe");
+        let mut compile = compiler("cc");
+        compile
+            .arg(format!("{name}.c"))
+            .args(flags.split_whitespace())
+            .arg("-o")
+            .arg(&program);
+        run(&mut compile, folder.path());
+        comes_up_redirected(&program, &developer_files());
+    }
+}
+
+#[test]
+fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
+    if !is_there("make") {
+        return;
+    }
+    let project = "
+        cmake_minimum_required(VERSION 3.15)
+        project(example LANGUAGES C)
+        find_package(allograft 0.1 REQUIRED)
+        foreach(program calls nothing)
+          add_executable(${program} ${program}.c)
+          target_link_libraries(${program} PRIVATE allograft::mimalloc)
+        endforeach()
+    ";
+    let words: Vec<_> = Stage::load()
+        .zig
+        .iter()
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let toolchain = format!(
+        "set(CMAKE_SYSTEM_NAME Windows)\nset(CMAKE_C_COMPILER {} cc -target x86_64-windows-gnu)\n",
+        words.join(" ")
+    );
+    let folder = folder_with(&[
+        ("calls.c", CALLS),
+        ("nothing.c", CALLS_NOTHING),
+        ("CMakeLists.txt", project),
+        ("toolchain.cmake", &toolchain),
+    ]);
+    let prefix = format!("-DCMAKE_PREFIX_PATH={}", developer_files().display());
+    let mut configure = Command::new(&Stage::load().cmake);
+    configure
+        .args([
+            "-G",
+            "Unix Makefiles",
+            "-S",
+            ".",
+            "-B",
+            "build",
+            "--toolchain",
+            "toolchain.cmake",
+        ])
+        .arg(prefix);
+    run(&mut configure, folder.path());
+    run(
+        Command::new(&Stage::load().cmake).args(["--build", "build"]),
+        folder.path(),
+    );
+    for name in ["calls.exe", "nothing.exe"] {
+        comes_up_redirected(&folder.path().join("build").join(name), &developer_files());
+    }
+}
+
+#[test]
+fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
+    let kit = Stage::load().bin.with_file_name("redirected");
+    for made_by in [developer_files(), kit] {
+        let folder = folder_with(&[
+            ("start.c", CALLS_WITHOUT_HEADERS),
+            ("ucrt.def", "LIBRARY ucrtbase.dll\nEXPORTS\n    malloc\n"),
+            (
+                "kernel32.def",
+                "LIBRARY kernel32.dll\nEXPORTS\n    ExitProcess\n",
+            ),
+        ]);
+        let mut compile = zig();
+        compile.args([
+            "cc",
+            "-target",
+            "x86_64-windows-msvc",
+            "-O1",
+            "-fno-builtin",
+            "-c",
+            "start.c",
+            "-o",
+            "start.obj",
+        ]);
+        run(&mut compile, folder.path());
+        for name in ["ucrt", "kernel32"] {
+            let mut library = zig();
+            library.args([
+                "dlltool",
+                "-m",
+                "i386:x86-64",
+                "-d",
+                &format!("{name}.def"),
+                "-l",
+                &format!("{name}.lib"),
+            ]);
+            run(&mut library, folder.path());
+        }
+        let mut link = zig();
+        link.args([
+            "lld-link",
+            "/nologo",
+            "/entry:start",
+            "/subsystem:console",
+            "/nodefaultlib",
+            "/out:start.exe",
+        ])
+        .args(["start.obj", "ucrt.lib", "kernel32.lib"])
+        .arg(made_by.join("lib/mimalloc.dll.lib"));
+        run(&mut link, folder.path());
+        comes_up_redirected(&folder.path().join("start.exe"), &made_by);
+    }
+}
+
+#[test]
+fn a_program_linked_with_the_kit_of_an_unmodified_mimalloc_comes_up_redirected() {
+    let stage = Stage::load();
+    for kit in ["redirected", "redirected-raw"].map(|name| stage.bin.with_file_name(name)) {
+        let folder = folder_with(&[("calls.c", CALLS), ("nothing.c", CALLS_NOTHING)]);
+        for name in ["calls", "nothing"] {
+            let program = folder.path().join(name).with_extension("exe");
+            let mut compile = compiler("cc");
+            compile
+                .arg(format!("{name}.c"))
+                .args(["-Wl,-u,mi_version", "-I"])
+                .arg(kit.join("include"))
+                .arg(kit.join("lib/libmimalloc.dll.a"))
+                .arg("-o")
+                .arg(&program);
+            run(&mut compile, folder.path());
+            comes_up_redirected(&program, &kit);
+        }
+    }
+}
