@@ -93,29 +93,6 @@ static void let_module_in(void) {
     }
 }
 
-/* A piece of work for a thread. */
-typedef struct work_s {
-    uint64_t (*run)(uint64_t operations);
-    uint64_t operations;
-    uint64_t result;
-} work_t;
-
-static inline DWORD WINAPI do_work(void *work) {
-    work_t *own = (work_t *)work;
-    own->result = own->run(own->operations);
-    return 0;
-}
-
-/* Has a thread of its own run the work, and waits for it. */
-static inline uint64_t on_new_thread(uint64_t (*run)(uint64_t operations), uint64_t operations) {
-    work_t work = {run, operations, 0};
-    HANDLE thread = CreateThread(NULL, 0, do_work, &work, 0, NULL);
-    CHECK(thread, "a thread cannot be started: system error %lu", GetLastError());
-    WaitForSingleObject(thread, INFINITE);
-    CloseHandle(thread);
-    return work.result;
-}
-
 /* Bytes of the old heap's blocks that were freed or moved since the module came; 0 without allograft's module. */
 static inline uint64_t old_bytes_gone(void) {
     static int (*ask)(allograft_counters_t *);

@@ -100,7 +100,8 @@ HOT void release_in(mi_page_t* page, void* p) {
     mi_block_t* const block = (mi_block_t*)p;
     mi_block_set_next(page, block, page->local_free);
     page->local_free = block;
-    const unsigned used = --page->used;
+    const unsigned used = page->used - 1u;
+    page->used = (uint16_t)used;
     if (mi_unlikely((used | page->retire_expire) == 0)) _mi_page_retire(page);
     return;
   }

@@ -10,14 +10,16 @@ const MOST_THREADS: usize = 65_536;
 /// How long, in milliseconds, threads that stand inside a jump, or are just ending, are waited for in all.
 const PATIENCE: u64 = 1000;
 
-/// A thread that we stopped.
+/// A thread that we asked to stop.
 #[derive(Clone, Copy)]
 struct Stopped {
     thread: Thread,
     id: u32,
+    /// Whether it has to be let go again.
+    stopped: bool,
 }
 
-/// The threads that were stopped; they go on when this is dropped.
+/// The threads that were asked to stop; they go on when this is dropped.
 pub(crate) struct StoppedThreads<'s, S: System> {
     system: &'s S,
     list: *mut Stopped,
@@ -48,7 +50,7 @@ impl<'s, S: System> StoppedThreads<'s, S> {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.list().iter().filter(|thread| thread.stopped).count()
     }
 
     fn list(&self) -> &[Stopped] {
@@ -57,8 +59,19 @@ impl<'s, S: System> StoppedThreads<'s, S> {
     }
 
     /// Stops the threads that are not stopped yet. Says whether there was one.
+    ///
+    /// All are asked to stop before the first is waited for: a thread stops when it gets the processor next, and many do so at once.
     fn stop_new(&mut self, detours: &[Detour]) -> Result<bool, Error> {
         let before = self.count;
+        self.suspend_new()?;
+        for index in before..self.count {
+            self.settle(index, detours)?;
+        }
+        Ok(self.count > before)
+    }
+
+    /// Asks the threads that are not in the list yet to stop.
+    fn suspend_new(&mut self) -> Result<(), Error> {
         let mut previous = None;
         loop {
             let next = self.system.next_thread(previous).map_err(Error::ThreadList);
@@ -67,10 +80,10 @@ impl<'s, S: System> StoppedThreads<'s, S> {
                 self.system.close(thread);
             }
             let Some(thread) = next? else {
-                return Ok(self.count > before);
+                return Ok(());
             };
             previous = Some(thread);
-            if let Err(error) = self.take(thread, detours) {
+            if let Err(error) = self.take(thread) {
                 self.system.close(thread);
                 return Err(error);
             }
@@ -81,55 +94,83 @@ impl<'s, S: System> StoppedThreads<'s, S> {
         self.list().iter().any(|stopped| stopped.thread == thread)
     }
 
-    /// Stops `thread` and keeps its handle, unless it is our own, was stopped before, or has ended.
-    fn take(&mut self, thread: Thread, detours: &[Detour]) -> Result<(), Error> {
+    /// Asks `thread` to stop and keeps its handle, unless it is our own, was stopped before, or has ended.
+    fn take(&mut self, thread: Thread) -> Result<(), Error> {
         let id = self.system.thread_id(thread);
         let known = id == self.system.own_thread_id() || self.list().iter().any(|s| s.id == id);
-        if known || self.system.has_ended(thread) {
+        if known {
             return Ok(());
         }
         if self.count == MOST_THREADS {
             return Err(Error::TooManyThreads(MOST_THREADS));
         }
-        if self.stop_outside(thread, id, detours)? {
+        if self.suspend(thread, id)? {
+            let stopped = Stopped {
+                thread,
+                id,
+                stopped: true,
+            };
             // SAFETY: the list has room for MOST_THREADS entries.
-            unsafe { self.list.add(self.count).write(Stopped { thread, id }) };
+            unsafe { self.list.add(self.count).write(stopped) };
             self.count += 1;
         }
         Ok(())
     }
 
-    /// Stops `thread` at a place where it does no harm. False if it ended meanwhile.
-    fn stop_outside(&self, thread: Thread, id: u32, detours: &[Detour]) -> Result<bool, Error> {
+    /// Asks `thread` to stop. False if it has ended.
+    fn suspend(&self, thread: Thread, id: u32) -> Result<bool, Error> {
         loop {
-            let obstacle = match self.stop(thread, id, detours) {
-                Ok(()) => return Ok(true),
-                Err(_) if self.system.has_ended(thread) => return Ok(false),
-                Err(obstacle) => obstacle,
+            let Err(code) = self.system.suspend(thread) else {
+                return Ok(true);
             };
-            // A thread on its way out refuses both calls for a moment before it counts as ended.
-            if self.system.milliseconds() >= self.deadline {
-                return Err(obstacle);
+            if self.system.has_ended(thread) {
+                return Ok(false);
             }
-            self.system.pause();
+            // A thread on its way out refuses for a moment before it counts as ended.
+            self.wait_or(Error::Suspend(id, code))?;
         }
     }
 
-    /// Stops `thread` where it is; if that is inside a jump, or cannot be told, it goes on.
-    fn stop(&self, thread: Thread, id: u32, detours: &[Detour]) -> Result<(), Error> {
-        self.system
-            .suspend(thread)
-            .map_err(|code| Error::Suspend(id, code))?;
-        let refused = match self.system.state(thread) {
-            Ok(None) => return Ok(()),
-            Ok(Some(state)) => match self.in_the_way(state, detours) {
-                None => return Ok(()),
-                Some(detour) => Error::Busy(id, detour.target),
-            },
-            Err(code) => Error::Registers(id, code),
-        };
-        self.system.resume(thread);
-        Err(refused)
+    /// Waits until the thread at `index` of the list stands, at a place where it does no harm: if it is inside a jump, or its place
+    /// cannot be told, it goes on for a while.
+    fn settle(&mut self, index: usize, detours: &[Detour]) -> Result<(), Error> {
+        let Stopped { thread, id, .. } = self.list()[index];
+        loop {
+            let obstacle = match self.system.state(thread) {
+                Ok(None) => return Ok(()),
+                Ok(Some(state)) => match self.in_the_way(state, detours) {
+                    None => return Ok(()),
+                    Some(detour) => Error::Busy(id, detour.target),
+                },
+                Err(code) => Error::Registers(id, code),
+            };
+            self.system.resume(thread);
+            self.set_stopped(index, false);
+            if self.system.has_ended(thread) {
+                return Ok(());
+            }
+            self.wait_or(obstacle)?;
+            let again = self.suspend(thread, id)?;
+            self.set_stopped(index, again);
+            if !again {
+                return Ok(());
+            }
+        }
+    }
+
+    fn set_stopped(&mut self, index: usize, stopped: bool) {
+        debug_assert!(index < self.count, "no such thread");
+        // SAFETY: that many entries were written.
+        unsafe { (*self.list.add(index)).stopped = stopped };
+    }
+
+    /// Lets the other threads run for a moment; fails with `obstacle` if that has taken too long in all.
+    fn wait_or(&self, obstacle: Error) -> Result<(), Error> {
+        if self.system.milliseconds() >= self.deadline {
+            return Err(obstacle);
+        }
+        self.system.pause();
+        Ok(())
     }
 
     /// The detour whose jump a thread that stands at `state` executes, or returns into.
@@ -171,7 +212,9 @@ fn returns_into(stack: usize, end: usize, detours: &[Detour]) -> Option<&Detour>
 impl<S: System> Drop for StoppedThreads<'_, S> {
     fn drop(&mut self) {
         for stopped in self.list() {
-            self.system.resume(stopped.thread);
+            if stopped.stopped {
+                self.system.resume(stopped.thread);
+            }
             self.system.close(stopped.thread);
         }
         self.system.free(self.list as usize);
