@@ -6,14 +6,23 @@ use std::time::Duration;
 use allograft_tests::{Launch, Report, Run, Stage};
 use tempfile::TempDir;
 
-/// A folder with a copy of `program` and the module beside it.
+/// A folder with a copy of `program` and the modules beside it.
 fn folder_with(program: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("program.exe");
     std::fs::copy(program, &copy).unwrap();
-    let module = Stage::load().module();
-    std::fs::copy(module, folder.path().join("allograft.dll")).unwrap();
+    put_modules_into(folder.path());
     (folder, copy)
+}
+
+/// Copies the modules for both word sizes, as far as there are any: not all of the real programs are of the stage's own.
+fn put_modules_into(folder: &Path) {
+    for name in ["allograft.dll", "allograft32.dll"] {
+        let module = Stage::load().bin.join(name);
+        if module.exists() {
+            std::fs::copy(module, folder.join(name)).unwrap();
+        }
+    }
 }
 
 fn patch(image: &Path, options: &[&str]) -> Run {
@@ -96,7 +105,7 @@ fn a_patched_java_comes_up_on_mimalloc_and_answers_the_same() {
     link(bin.parent().unwrap(), folder.path());
     let program = copied.join("program.exe");
     std::fs::copy(&stage.real.java, &program).unwrap();
-    std::fs::copy(stage.module(), copied.join("allograft.dll")).unwrap();
+    put_modules_into(&copied);
     // Its warnings come a different number of times in each run under Wine.
     answers_the_same_on_mimalloc(&copied, &program, |launch| {
         launch.args(&["-XX:-PrintWarnings", "--list-modules"])
@@ -119,6 +128,7 @@ fn a_program_that_runs_is_not_patched_in_place_and_goes_on() {
     let stage = Stage::load();
     let (folder, program) = folder_with(&stage.programs.join("waiting.exe"));
     let original = std::fs::read(&program).unwrap();
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
     let run = Launch::new(stage, program.clone()).run_meeting(|_| {
         let refused = patch(&program, &["--inplace"]);
         refused.expect_code(125);
@@ -130,5 +140,5 @@ fn a_program_that_runs_is_not_patched_in_place_and_goes_on() {
     });
     run.expect_code(0);
     assert_eq!(std::fs::read(&program).unwrap(), original);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), files);
 }

@@ -31,7 +31,10 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let (tell, told) = mpsc::channel();
     let work = thread::spawn(move || tell.send(load_into(pid, &request, timeout)));
     match told.recv_timeout(timeout.saturating_add(GRACE)) {
-        Ok(result) => result,
+        // A process had better not end while one of its threads is just ending.
+        Ok(result) => work
+            .join()
+            .map_or_else(|panic| panic::resume_unwind(panic), |_| result),
         Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
             process: format!("process {pid}"),
             seconds: timeout.as_secs_f64(),
