@@ -105,7 +105,7 @@ static void perform_new_plain(const struct operation *operation, struct slot *sl
     }
     struct effects effects = after_call();
     record(CALL "(%zx, %zx) -> %s %s%s", CALL_OF(operation), count, size, block ? "block" : "NULL",
-           alignment_of(block, 16), effects.text);
+           alignment_of(block, BLOCK_ALIGNMENT), effects.text);
     if (!block) {
         return;
     }
@@ -155,7 +155,7 @@ static void perform_resize_plain(const struct operation *operation, struct slot 
     }
     settle(operation, slot, given, result, size, array, after_call());
     if (result) {
-        if (!aligned_to(result, 16)) {
+        if (!aligned_to(result, BLOCK_ALIGNMENT)) {
             record("MISALIGNED");
         }
         hold(slot, result, size, 0, 0, operation->number);

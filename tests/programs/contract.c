@@ -106,7 +106,7 @@ static const char *after_call(int error) {
     do {                                                                                                               \
         if (phase == USE_NEW) {                                                                                        \
             before_call();                                                                                             \
-            long long number = (long long)(call);                                                                      \
+            long long number = (long long)(ptrdiff_t)(call);                                                           \
             const char *rest = after_call(errno);                                                                      \
             say("%s: %lld%s", #call, number, rest);                                                                    \
         }                                                                                                              \

@@ -2,11 +2,12 @@
 /* A program without a C runtime loads a debug one while it runs, which is left alone: its blocks stay the old heap's. */
 
 #include "no_crt.h"
+#include "module_name.h"
 
 void start(void) {
     meet_harness();
     HANDLE runtime = LoadLibraryA("ucrtbased.dll");
-    HANDLE module = GetModuleHandleA("allograft.dll");
+    HANDLE module = GetModuleHandleA(MODULE_NAME);
     if (!runtime || !module) {
         write_text("FAILED: a DLL is missing\n");
         ExitProcess(1);

@@ -12,10 +12,20 @@ static void *other_tools_malloc(size_t size) {
     return HeapAlloc(GetProcessHeap(), 0, size);
 }
 
+#if defined(_WIN64)
 /* mov rax, target; jmp rax */
+static const unsigned char template[] = {0x48, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xE0};
+enum { OPERAND = 2 };
+#else
+/* mov eax, target; jmp eax */
+static const unsigned char template[] = {0xB8, 0, 0, 0, 0, 0xFF, 0xE0};
+enum { OPERAND = 1 };
+#endif
+
 static void redirect(void *entry, void *target) {
-    unsigned char jump[12] = {0x48, 0xB8, [10] = 0xFF, 0xE0};
-    memcpy(jump + 2, &target, sizeof target);
+    unsigned char jump[sizeof template];
+    memcpy(jump, template, sizeof jump);
+    memcpy(jump + OPERAND, &target, sizeof target);
     DWORD former;
     VirtualProtect(entry, sizeof jump, PAGE_EXECUTE_READWRITE, &former);
     memcpy(entry, jump, sizeof jump);

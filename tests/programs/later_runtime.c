@@ -2,6 +2,7 @@
 /* A program without a C runtime loads one while it runs. The module, which waits for one, takes it over then. */
 
 #include "no_crt.h"
+#include "module_name.h"
 
 static void fail(const char *text) {
     write_text(text);
@@ -10,7 +11,7 @@ static void fail(const char *text) {
 
 void start(void) {
     meet_harness();
-    HANDLE module = GetModuleHandleA("allograft.dll");
+    HANDLE module = GetModuleHandleA(MODULE_NAME);
     HANDLE runtime = LoadLibraryA("ucrtbase.dll");
     if (!runtime) {
         fail("FAILED: ucrtbase.dll could not be loaded\n");

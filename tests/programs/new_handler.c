@@ -26,13 +26,26 @@ static int handler(size_t size) {
     return retries-- > 0;
 }
 
+/* A size that the handler was told, in words that are the same for every size of a word. */
+static const char *told(size_t size) {
+    static char text[40];
+    if (size < NEVER) {
+        snprintf(text, sizeof text, "%zx", size);
+    } else if (size == NEVER) {
+        snprintf(text, sizeof text, "NEVER");
+    } else {
+        snprintf(text, sizeof text, "NEVER, a word and %zu", size - NEVER - sizeof(void *));
+    }
+    return text;
+}
+
 #define FAILS(call)                                                                                                    \
     do {                                                                                                               \
         calls = 0, retries = 2, last_size = 0, errno = 77;                                                             \
         void *result = (call);                                                                                         \
         int error = errno;                                                                                             \
-        say("%s: %s errno %d, handler called %d times, last for %zx", #call, result ? "block" : "NULL", error, calls,  \
-            last_size);                                                                                                \
+        say("%s: %s errno %d, handler called %d times, last for %s", #call, result ? "block" : "NULL", error, calls,   \
+            told(last_size));                                                                                          \
     } while (0)
 
 static void every_failing_call(void *p, void *aligned) {
@@ -47,7 +60,7 @@ static void every_failing_call(void *p, void *aligned) {
     FAILS(_aligned_malloc(NEVER, 16));
     FAILS(_aligned_realloc(aligned, NEVER, 16));
     FAILS(_aligned_recalloc(aligned, NEVER, 1, 16));
-    FAILS(_aligned_offset_malloc(NEVER, 64, 4));
+    FAILS(_aligned_offset_malloc(NEVER, 64, 8));
     FAILS(malloc(BEYOND));
     FAILS(calloc(1, BEYOND));
     FAILS(realloc(p, BEYOND));

@@ -45,7 +45,7 @@ static void after_call(const char *call, long long result) {
 #define TELL(call)                                                                                                     \
     do {                                                                                                               \
         before_call();                                                                                                 \
-        long long result_ = (long long)(call);                                                                         \
+        long long result_ = (long long)(intptr_t)(call);                                                               \
         after_call(#call, result_);                                                                                    \
     } while (0)
 

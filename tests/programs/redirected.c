@@ -28,7 +28,7 @@ static void check_family(void) {
     for (size_t size = 0; size < 300000; size = size * 3 + 1) {
         unsigned char *block = malloc(size);
         CHECK(mimalloc.is_in_heap_region(block), "malloc(%zu) is not mimalloc's", size);
-        CHECK(aligned_to(block, 16), "malloc(%zu) lies at %p", size, (void *)block);
+        CHECK(aligned_to(block, BLOCK_ALIGNMENT), "malloc(%zu) lies at %p", size, (void *)block);
         CHECK(_msize(block) >= size, "_msize is too small for %zu", size);
         fill(block, size, 3);
         block = realloc(block, size * 2 + 10);
@@ -87,7 +87,7 @@ static void make_one(unsigned char *blocks[2], int index) {
 }
 
 static void check_switching(void) {
-    HMODULE module = GetModuleHandleA("mimalloc-redirect.dll");
+    HMODULE module = GetModuleHandleA(sizeof(void *) == 8 ? "mimalloc-redirect.dll" : "mimalloc-redirect32.dll");
     bool (*enable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable");
     bool (*disable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_disable");
     bool (*enable_term)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable_term");

@@ -10,7 +10,7 @@ int main(int count, char **arguments) {
     meet_harness();
     CHECK(count == 2 && taken_over(), "the module has not taken over");
     HMODULE copy = LoadLibraryA(arguments[1]);
-    CHECK(copy != NULL && copy != GetModuleHandleA("allograft.dll"), "the copy was not loaded: error %lu", GetLastError());
+    CHECK(copy != NULL && copy != GetModuleHandleA(MODULE_NAME), "the copy was not loaded: error %lu", GetLastError());
     if (!copy) {
         return verdict();
     }

@@ -19,14 +19,14 @@ static DWORD WINAPI free_it(void *parameter) {
 int main(void) {
     char *old = malloc(100);
     meet_harness();
-    HMODULE module = GetModuleHandleA("allograft.dll");
+    HMODULE module = GetModuleHandleA(MODULE_NAME);
     CHECK(module != NULL && taken_over(), "the module has not taken over");
     HANDLE threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
         threads[i] = CreateThread(NULL, 0, free_it, module, 0, NULL);
     }
     CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 30000) == WAIT_OBJECT_0, "the threads did not end");
-    CHECK(GetModuleHandleA("allograft.dll") == module, "the module is gone");
+    CHECK(GetModuleHandleA(MODULE_NAME) == module, "the module is gone");
     free(old);
     return verdict();
 }

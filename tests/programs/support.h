@@ -15,6 +15,8 @@
 #include <string.h>
 #include <windows.h>
 
+#include "module_name.h"
+
 static volatile LONG failures;
 
 /* Writes one line to standard output, past the C runtime's streams: whole lines even from several threads. */
@@ -65,6 +67,9 @@ static struct {
     int (*owns)(const void *);
 } module_face;
 
+/* How a C runtime aligns every block, whatever its size. */
+#define BLOCK_ALIGNMENT (2 * sizeof(void *))
+
 /* The largest request that a C runtime passes on to its heap. */
 #define LARGEST_REQUEST (SIZE_MAX - 0x1F)
 
@@ -73,7 +78,7 @@ static struct {
 
 /* Looks for the module anew. */
 static inline void look_for_module(void) {
-    HMODULE module = GetModuleHandleA(sizeof(void *) == 4 ? "allograft32.dll" : "allograft.dll");
+    HMODULE module = GetModuleHandleA(MODULE_NAME);
     module_face.active = module ? (int (*)(void))(void *)GetProcAddress(module, "allograft_active") : NULL;
     module_face.owns = module ? (int (*)(const void *))(void *)GetProcAddress(module, "allograft_owns") : NULL;
     module_face.known = true;

@@ -38,7 +38,7 @@ static uint64_t committed_at_rest(void) {
     Sleep(PURGE_DELAY);
     free(malloc(1 << 20));
     typedef int (*ask)(allograft_counters_t *);
-    ask counters_of = (ask)(void *)GetProcAddress(GetModuleHandleA("allograft.dll"), "allograft_counters");
+    ask counters_of = (ask)(void *)GetProcAddress(GetModuleHandleA(MODULE_NAME), "allograft_counters");
     allograft_counters_t counters = {.size = sizeof counters};
     CHECK(counters_of && counters_of(&counters), "the module does not tell its counters");
     return counters.committed_bytes;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use allograft_tests::{Launch, Mode, Report, Stage};
-use object::read::pe::{ImageNtHeaders, PeFile64};
+use allograft_tests::{Launch, Machine, Mode, Report, Stage};
+use object::{Architecture, NameOrOrdinal, Object};
 
 const MOST_BYTES: usize = 300 * 1024;
 
@@ -16,8 +16,8 @@ fn the_module_is_small_and_imports_the_system_only() {
         "the module has {} bytes",
         bytes.len()
     );
-    let file = PeFile64::parse(&*bytes).expect("the module is a 64-bit image");
-    for library in imported_libraries(&file) {
+    for import in image(&bytes).imports().expect("the module has imports") {
+        let library = String::from_utf8_lossy(import.unwrap().library()).to_lowercase();
         assert!(
             matches!(library.as_str(), "kernel32.dll" | "ntdll.dll"),
             "the module imports {library}"
@@ -25,28 +25,22 @@ fn the_module_is_small_and_imports_the_system_only() {
     }
 }
 
-fn imported_libraries<Pe: ImageNtHeaders>(file: &object::read::pe::PeFile<'_, Pe>) -> Vec<String> {
-    let table = file
-        .import_table()
-        .unwrap()
-        .expect("the module has imports");
-    let mut descriptors = table.descriptors().unwrap();
-    let mut names = Vec::new();
-    while let Some(descriptor) = descriptors.next().unwrap() {
-        let name = table
-            .name(descriptor.name.get(object::LittleEndian))
-            .unwrap();
-        names.push(String::from_utf8_lossy(name).to_lowercase());
-    }
-    names
+/// The module as an image, which is one of its machine.
+fn image(bytes: &[u8]) -> object::File<'_> {
+    let image = object::File::parse(bytes).expect("the module is an image");
+    let architecture = match Stage::load().machine {
+        Machine::X64 => Architecture::X86_64,
+        Machine::X86 => Architecture::I386,
+    };
+    assert_eq!(image.architecture(), architecture);
+    image
 }
 
 #[test]
 fn the_module_exports_its_c_interface() {
-    use object::{NameOrOrdinal, Object};
     let bytes = std::fs::read(Stage::load().module()).expect("the module was built");
-    let file = PeFile64::parse(&*bytes).expect("the module is a 64-bit image");
-    let exports: Vec<_> = file.exports().unwrap().filter_map(Result::ok).collect();
+    let image = image(&bytes);
+    let exports: Vec<_> = image.exports().unwrap().filter_map(Result::ok).collect();
     for name in [
         "allograft_version",
         "allograft_active",

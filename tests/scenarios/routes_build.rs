@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use allograft_tests::{Launch, Stage};
+use allograft_tests::{Launch, Machine, Stage};
 use tempfile::TempDir;
 
 /// Calls mimalloc, and ends with 0 if what the C runtime gives out is mimalloc's.
@@ -32,11 +32,10 @@ const CALLS_NOTHING: &str = "
 
 /// The same question, with declarations of its own: Microsoft's headers are not here.
 const CALLS_WITHOUT_HEADERS: &str = "
-    __declspec(dllimport) int mi_is_redirected(void);
-    __declspec(dllimport) int mi_is_in_heap_region(const void *);
-    __declspec(dllimport) void *malloc(unsigned long long);
-    __declspec(dllimport) void ExitProcess(unsigned);
-    void start(void) { ExitProcess(mi_is_redirected() && mi_is_in_heap_region(malloc(100)) ? 0 : 1); }
+    __declspec(dllimport) _Bool mi_is_redirected(void);
+    __declspec(dllimport) _Bool mi_is_in_heap_region(const void *);
+    __declspec(dllimport) void *malloc(__SIZE_TYPE__);
+    int start(void) { return mi_is_redirected() && mi_is_in_heap_region(malloc(100)) ? 0 : 1; }
 ";
 
 /// A folder with `sources`, by their names.
@@ -48,9 +47,30 @@ fn folder_with(sources: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+/// How compilers call the machine of the programs.
+fn architecture() -> &'static str {
+    match Stage::load().machine {
+        Machine::X64 => "x86_64",
+        Machine::X86 => "x86",
+    }
+}
+
+/// The symbol that linkers are told to look for, so that a program which calls nothing of mimalloc's gets it all the same.
+fn symbol() -> &'static str {
+    match Stage::load().machine {
+        Machine::X64 => "mi_version",
+        Machine::X86 => "_mi_version",
+    }
+}
+
+/// The folders with an unmodified `mimalloc.dll`.
+fn kits() -> [PathBuf; 2] {
+    ["redirected", "redirected-raw"].map(|name| developer_files().join(name))
+}
+
 /// What `cargo xtask dist` lays out for those who link with allograft's `mimalloc.dll`.
-fn developer_files() -> PathBuf {
-    Stage::load().bin.parent().unwrap().to_owned()
+fn developer_files() -> &'static Path {
+    Stage::load().developer_files()
 }
 
 /// Runs a tool in `folder`, and returns what it prints.
@@ -74,7 +94,8 @@ fn zig() -> Command {
 /// A compiler whose programs use the Universal CRT.
 fn compiler(language: &str) -> Command {
     let mut command = zig();
-    command.args([language, "-target", "x86_64-windows-gnu"]);
+    command.args([language, "-target"]);
+    command.arg(format!("{}-windows-gnu", architecture()));
     command
 }
 
@@ -125,7 +146,7 @@ fn a_program_built_by_what_pkg_config_says_comes_up_redirected() {
             .arg("-o")
             .arg(&program);
         run(&mut compile, folder.path());
-        comes_up_redirected(&program, &developer_files());
+        comes_up_redirected(&program, developer_files());
     }
 }
 
@@ -149,8 +170,9 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
         .map(|word| word.to_str().unwrap())
         .collect();
     let toolchain = format!(
-        "set(CMAKE_SYSTEM_NAME Windows)\nset(CMAKE_C_COMPILER {} cc -target x86_64-windows-gnu)\n",
-        words.join(" ")
+        "set(CMAKE_SYSTEM_NAME Windows)\nset(CMAKE_C_COMPILER {} cc -target {}-windows-gnu)\n",
+        words.join(" "),
+        architecture()
     );
     let folder = folder_with(&[
         ("calls.c", CALLS),
@@ -158,7 +180,9 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
         ("CMakeLists.txt", project),
         ("toolchain.cmake", &toolchain),
     ]);
-    let prefix = format!("-DCMAKE_PREFIX_PATH={}", developer_files().display());
+    // One package serves the programs of both machines.
+    let laid_out = Stage::load().bin.parent().unwrap();
+    let prefix = format!("-DCMAKE_PREFIX_PATH={}", laid_out.display());
     let mut configure = Command::new(&Stage::load().cmake);
     configure
         .args([
@@ -178,27 +202,23 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
         folder.path(),
     );
     for name in ["calls.exe", "nothing.exe"] {
-        comes_up_redirected(&folder.path().join("build").join(name), &developer_files());
+        comes_up_redirected(&folder.path().join("build").join(name), developer_files());
     }
 }
 
 #[test]
 fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
-    let kit = Stage::load().bin.with_file_name("redirected");
-    for made_by in [developer_files(), kit] {
+    let [kit, _] = kits();
+    for made_by in [developer_files(), &kit] {
         let folder = folder_with(&[
             ("start.c", CALLS_WITHOUT_HEADERS),
             ("ucrt.def", "LIBRARY ucrtbase.dll\nEXPORTS\n    malloc\n"),
-            (
-                "kernel32.def",
-                "LIBRARY kernel32.dll\nEXPORTS\n    ExitProcess\n",
-            ),
         ]);
         let mut compile = zig();
         compile.args([
             "cc",
             "-target",
-            "x86_64-windows-msvc",
+            &format!("{}-windows-msvc", architecture()),
             "-O1",
             "-fno-builtin",
             "-c",
@@ -207,19 +227,13 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
             "start.obj",
         ]);
         run(&mut compile, folder.path());
-        for name in ["ucrt", "kernel32"] {
-            let mut library = zig();
-            library.args([
-                "dlltool",
-                "-m",
-                "i386:x86-64",
-                "-d",
-                &format!("{name}.def"),
-                "-l",
-                &format!("{name}.lib"),
-            ]);
-            run(&mut library, folder.path());
-        }
+        let machine = match Stage::load().machine {
+            Machine::X64 => "i386:x86-64",
+            Machine::X86 => "i386",
+        };
+        let mut library = zig();
+        library.args(["dlltool", "-m", machine, "-d", "ucrt.def", "-l", "ucrt.lib"]);
+        run(&mut library, folder.path());
         let mut link = zig();
         link.args([
             "lld-link",
@@ -229,24 +243,24 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
             "/nodefaultlib",
             "/out:start.exe",
         ])
-        .args(["start.obj", "ucrt.lib", "kernel32.lib"])
+        .args(["start.obj", "ucrt.lib"])
         .arg(made_by.join("lib/mimalloc.dll.lib"));
         run(&mut link, folder.path());
-        comes_up_redirected(&folder.path().join("start.exe"), &made_by);
+        comes_up_redirected(&folder.path().join("start.exe"), made_by);
     }
 }
 
 #[test]
 fn a_program_linked_with_the_kit_of_an_unmodified_mimalloc_comes_up_redirected() {
-    let stage = Stage::load();
-    for kit in ["redirected", "redirected-raw"].map(|name| stage.bin.with_file_name(name)) {
+    for kit in kits() {
         let folder = folder_with(&[("calls.c", CALLS), ("nothing.c", CALLS_NOTHING)]);
         for name in ["calls", "nothing"] {
             let program = folder.path().join(name).with_extension("exe");
             let mut compile = compiler("cc");
             compile
                 .arg(format!("{name}.c"))
-                .args(["-Wl,-u,mi_version", "-I"])
+                .arg(format!("-Wl,-u,{}", symbol()))
+                .arg("-I")
                 .arg(kit.join("include"))
                 .arg(kit.join("lib/libmimalloc.dll.a"))
                 .arg("-o")

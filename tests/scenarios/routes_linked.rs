@@ -1,11 +1,9 @@
 //! `mimalloc.dll`: programs that link with it, and what it exports.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use allograft_tests::{Mode, Stage};
-use object::Object;
-use object::read::pe::PeFile64;
+use object::{File, Object};
 
 #[test]
 fn a_program_that_links_with_mimalloc_has_its_heap_taken_over() {
@@ -46,12 +44,13 @@ fn mimalloc_dll_exports_every_function_that_its_headers_declare() {
     ];
     let mut declared = BTreeSet::new();
     for header in ["mimalloc.h", "mimalloc-stats.h"] {
-        let text = std::fs::read_to_string(staged("include").join(header)).unwrap();
+        let header = Stage::load().developer_files().join("include").join(header);
+        let text = std::fs::read_to_string(header).unwrap();
         declared.extend(exported_by(&text));
     }
     assert!(declared.len() > 150, "only {} were found", declared.len());
     let bytes = std::fs::read(Stage::load().programs.join("mimalloc.dll")).unwrap();
-    let file = PeFile64::parse(&*bytes).unwrap();
+    let file = File::parse(&*bytes).unwrap();
     let exports = file.exports().unwrap().map(Result::unwrap);
     let exported: BTreeSet<String> = exports
         .filter_map(|export| match export.name() {
@@ -65,11 +64,6 @@ fn mimalloc_dll_exports_every_function_that_its_headers_declare() {
         .map(String::as_str)
         .collect();
     assert_eq!(missing, UNDEFINED);
-}
-
-/// A folder of the stage beside that of the module.
-fn staged(folder: &str) -> PathBuf {
-    Stage::load().bin.with_file_name(folder)
 }
 
 /// The functions that a header declares as exported.

@@ -1,6 +1,6 @@
-//! `mimalloc-redirect.dll`: the takeover for programs with an unmodified `mimalloc.dll`.
+//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs: the takeover for programs with an unmodified `mimalloc.dll`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use allograft_tests::{Launch, Report, Stage};
 use tempfile::TempDir;
@@ -15,20 +15,16 @@ fn folder_with(program: &str) -> TempDir {
 
 fn folder_of_kit(kit: &str, program: &str) -> TempDir {
     let stage = Stage::load();
-    let kit = folder_of_stage(kit);
+    let kit = stage.developer_files().join(kit);
     let folder = tempfile::tempdir().unwrap();
     for file in [
         stage.programs.join(program).with_extension("exe"),
         kit.join("mimalloc.dll"),
-        kit.join("mimalloc-redirect.dll"),
+        kit.join(stage.redirection_module_name()),
     ] {
         std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
     }
     folder
-}
-
-fn folder_of_stage(name: &str) -> PathBuf {
-    Stage::load().bin.with_file_name(name)
 }
 
 fn launch(folder: &Path, program: &str) -> Launch<'static> {

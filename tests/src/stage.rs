@@ -139,6 +139,22 @@ impl Stage {
         }
     }
 
+    /// What `cargo xtask dist` lays out for those who link with `mimalloc.dll`: its import libraries and headers; and the folders
+    /// `redirected` and `redirected-raw` with an unmodified one, as its own build has it by default and with other options.
+    pub fn developer_files(&self) -> &Path {
+        self.programs
+            .parent()
+            .expect("the programs lie in a folder of the stage")
+    }
+
+    /// The file name of the module that mimalloc's own `mimalloc.dll` imports.
+    pub fn redirection_module_name(&self) -> &'static str {
+        match self.machine {
+            Machine::X64 => "mimalloc-redirect.dll",
+            Machine::X86 => "mimalloc-redirect32.dll",
+        }
+    }
+
     /// Reads the stage from `path`. The error is one line for a person.
     pub fn read(path: &Path) -> Result<Stage, String> {
         let text = std::fs::read_to_string(path).map_err(|error| {

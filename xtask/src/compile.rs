@@ -7,10 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::files::copy;
 use crate::layout;
 use crate::machine::Machine;
-use crate::mimalloc::Mimalloc;
+use crate::mimalloc::{self, Mimalloc};
 use crate::redirect::KitOptions;
 use crate::setup::{Environment, Rust, X86};
 use crate::stage::{Crt, Real, Stage, StageX86};
@@ -27,10 +26,14 @@ const EXAMPLE_PACKAGE: &str = "rust-and-cpp";
 
 /// The options of the second kit on the stage: those that change how `mimalloc.dll` begins and ends, on every processor.
 const KIT_OPTIONS: KitOptions = KitOptions {
+    x86: false,
     avx2: false,
     skip_collect_on_exit: true,
     raw_entry: true,
 };
+
+/// The folder of the stage with an unmodified `mimalloc.dll` as its own build has it by default.
+const REDIRECTED: &str = "redirected";
 
 /// Which module is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +49,14 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// The ordinary module for programs of `machine`.
+    pub fn of(machine: Machine) -> Variant {
+        Variant {
+            machine,
+            ..Variant::default()
+        }
+    }
+
     /// The cargo features of `package`, one of the DLLs, that make it.
     fn features(self, package: &str) -> Vec<String> {
         let avx2 = match self.machine {
@@ -86,7 +97,7 @@ pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Res
     let bin = layout::stage().join("bin");
     stage_bin(environment.rust, variant, output, &bin)?;
     let programs = layout::stage().join("programs");
-    stage_mimalloc(environment, variant, output, &programs)?;
+    stage_mimalloc_and_bench(environment, variant, output)?;
     stage_example(environment.rust, variant, output, &programs)?;
     stage_programs(environment, variant.machine)?;
     let x86 = match &environment.x86 {
@@ -104,7 +115,7 @@ pub fn stage_for_bench(environment: &Environment, output: Output) -> Result<Stag
     let bin = layout::stage().join("bin");
     stage_bin(environment.rust, variant, output, &bin)?;
     let programs = layout::stage().join("programs");
-    stage_mimalloc(environment, variant, output, &programs)?;
+    stage_mimalloc_and_bench(environment, variant, output)?;
     Ok(described(environment, bin, programs, None))
 }
 
@@ -144,46 +155,53 @@ fn stage_x86(
         ..variant
     };
     stage_bin(environment.rust, variant, output, bin)?;
-    let stage = Machine::X86.stage();
-    let programs = stage.join("programs");
-    let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
-    mimalloc.lay_out_for_gnu(&stage)?;
-    copy(&mimalloc.dll, &programs.join("mimalloc.dll"))?;
+    stage_mimalloc(environment, variant, output)?;
     stage_programs(environment, Machine::X86)?;
     Ok(StageX86 {
-        programs,
+        programs: Machine::X86.stage().join("programs"),
         crts: x86.prefixes.iter().map(Crt::of).collect(),
         clang_format: x86.clang_format.clone(),
     })
 }
 
-/// Lays on the stage what the programs need that link with `mimalloc.dll`, the DLL beside them; an unmodified one with our
-/// redirection module; and the programs of the bench, which use all of these.
-fn stage_mimalloc(
-    environment: &Environment,
-    variant: Variant,
-    output: Output,
-    programs: &Path,
-) -> Result<()> {
+/// Lays on the stage of the variant's machine what the programs need that link with `mimalloc.dll`, the DLL beside them; and an
+/// unmodified one with our redirection module.
+fn stage_mimalloc(environment: &Environment, variant: Variant, output: Output) -> Result<Mimalloc> {
     let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
     let redirect = redirect::build(environment.rust, variant, output)?;
-    let redirected = layout::stage().join("redirected");
-    for (options, folder) in [
-        (KitOptions::default(), redirected.clone()),
-        (KIT_OPTIONS, layout::stage().join("redirected-raw")),
+    let stage = variant.machine.stage();
+    for (options, name) in [
+        (KitOptions::default(), REDIRECTED),
+        (KIT_OPTIONS, "redirected-raw"),
     ] {
         redirect::lay_out_kit(
             &environment.zig,
             &mimalloc.sources,
-            options,
+            options.for_machine(variant.machine),
             &redirect,
-            &folder,
+            &stage.join(name),
         )?;
     }
     mimalloc.lay_out(&environment.zig, &layout::stage())?;
-    fs::create_dir_all(programs).with_context(|| format!("making {}", programs.display()))?;
+    mimalloc::lay_out_for_cmake(&layout::stage())?;
+    let programs = stage.join("programs");
+    fs::create_dir_all(&programs).with_context(|| format!("making {}", programs.display()))?;
     put(&mimalloc.dll, &programs.join("mimalloc.dll"))?;
-    bench::lay_out(environment, &mimalloc, &redirected)
+    Ok(mimalloc)
+}
+
+/// Does that, and lays there the programs of the bench, which use all of it.
+fn stage_mimalloc_and_bench(
+    environment: &Environment,
+    variant: Variant,
+    output: Output,
+) -> Result<()> {
+    let mimalloc = stage_mimalloc(environment, variant, output)?;
+    bench::lay_out(
+        environment,
+        &mimalloc,
+        &variant.machine.stage().join(REDIRECTED),
+    )
 }
 
 /// Lays the example with Rust and C++ in it beside the test programs.

@@ -1,6 +1,6 @@
 //! The two kinds of Windows programs, and what differs in how they are built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::layout::{self, WINDOWS, WINDOWS_32};
 
@@ -39,6 +39,46 @@ impl Machine {
         }
     }
 
+    /// The name of the target for `dlltool`.
+    pub fn dlltool_target(self) -> &'static str {
+        match self {
+            Machine::X64 => "i386:x86-64",
+            Machine::X86 => "i386",
+        }
+    }
+
+    /// The symbol of a C function called `function`, which linkers are to be told of.
+    pub fn symbol_of(self, function: &str) -> String {
+        match self {
+            Machine::X64 => function.to_owned(),
+            Machine::X86 => format!("_{function}"),
+        }
+    }
+
+    /// The file name of the module that mimalloc's own `mimalloc.dll` imports.
+    pub fn redirection_module(self) -> &'static str {
+        match self {
+            Machine::X64 => "mimalloc-redirect.dll",
+            Machine::X86 => "mimalloc-redirect32.dll",
+        }
+    }
+
+    /// The file name of the module for newer processors, which is only handed out.
+    pub fn newer_module(self) -> &'static str {
+        match self {
+            Machine::X64 => "allograft-avx2.dll",
+            Machine::X86 => "allograft32-sse42.dll",
+        }
+    }
+
+    /// The folder under `root` of what programs of this kind are linked with.
+    pub fn developer_files(self, root: &Path) -> PathBuf {
+        match self {
+            Machine::X64 => root.to_owned(),
+            Machine::X86 => root.join("x86"),
+        }
+    }
+
     /// The file names of the module and of the launcher.
     pub fn module_and_launcher(self) -> (&'static str, &'static str) {
         match self {
@@ -49,9 +89,6 @@ impl Machine {
 
     /// The folder of what `build` makes of it, laid out alike for both.
     pub fn stage(self) -> PathBuf {
-        match self {
-            Machine::X64 => layout::stage(),
-            Machine::X86 => layout::stage().join("x86"),
-        }
+        self.developer_files(&layout::stage())
     }
 }

@@ -134,7 +134,7 @@ struct BuildOptions {
     /// Build unoptimised code, with mimalloc's own checks.
     #[arg(long)]
     debug: bool,
-    /// Build the module for processors with AVX2.
+    /// Build the module for processors with AVX2, that for 32-bit programs with SSE4.2.
     #[arg(long)]
     avx2: bool,
     /// Build the module with mimalloc's mitigations (guard pages, encoded lists).
@@ -170,8 +170,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let mut arguments = Vec::new();
             push_option(&mut arguments, "--seed", seed);
             push_option(&mut arguments, "--ops", ops);
-            push_option(&mut arguments, "--crt", crt);
-            return tool::run("conformance", &crt::all(), &arguments);
+            push_option(&mut arguments, "--crt", crt.as_deref());
+            return tool::run("conformance", &crt::all(), crt.as_deref(), &arguments);
         }
         Command::Stress {
             runs,
@@ -186,7 +186,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             if long {
                 arguments.push("--long".to_owned());
             }
-            return tool::run("stress", &crt::default(), &arguments);
+            return tool::run("stress", &crt::default(), None, &arguments);
         }
         Command::Bench { arguments } => return bench::run(&arguments),
         Command::Dist {

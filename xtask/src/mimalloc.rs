@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::compile::{self, Output, Variant};
 use crate::files::{copy, fill_in};
 use crate::layout::{self, WINDOWS};
+use crate::machine::Machine;
 use crate::setup::Rust;
 use crate::step;
 
@@ -82,6 +83,8 @@ pub struct Mimalloc {
     import_library: PathBuf,
     /// What it was built from.
     pub sources: Sources,
+    /// What it was built for.
+    machine: Machine,
 }
 
 impl Mimalloc {
@@ -92,6 +95,7 @@ impl Mimalloc {
             dll: compile::artifact(&messages, PACKAGE, "mimalloc.dll")?,
             import_library: compile::artifact(&messages, PACKAGE, "libmimalloc.dll.a")?,
             sources: Sources::find()?,
+            machine: variant.machine,
         })
     }
 
@@ -100,52 +104,60 @@ impl Mimalloc {
         self.sources.headers()
     }
 
-    /// Lays out in `folder` what MinGW links with, and mimalloc's headers.
-    pub fn lay_out_for_gnu(&self, folder: &Path) -> Result<()> {
-        copy(&self.import_library, &folder.join("lib/libmimalloc.dll.a"))?;
-        self.sources.copy_headers(&folder.join("include"))
-    }
-
-    /// Lays out in `folder` what programs that link with it are built with: the DLL, its import libraries, mimalloc's headers, and the
-    /// files by which CMake and pkg-config find all that.
-    pub fn lay_out(&self, zig: &Path, folder: &Path) -> Result<()> {
+    /// Lays out under `root` what programs that link with it are built with: the DLL, its import libraries, mimalloc's headers, and the
+    /// file by which pkg-config finds all that. What is for 32-bit programs has a folder of its own.
+    pub fn lay_out(&self, zig: &Path, root: &Path) -> Result<()> {
+        let folder = self.machine.developer_files(root);
         let library = folder.join("lib");
         copy(&self.dll, &folder.join(DLL))?;
         copy(&self.import_library, &library.join("libmimalloc.dll.a"))?;
-        write_import_library(zig, &self.dll, &library.join("mimalloc.dll.lib"))?;
+        write_import_library(
+            zig,
+            self.machine,
+            &self.dll,
+            &library.join("mimalloc.dll.lib"),
+        )?;
         self.sources.copy_headers(&folder.join("include"))?;
-        for (file, to) in [
-            ("allograft-config.cmake", "cmake/allograft"),
-            ("allograft-config-version.cmake", "cmake/allograft"),
-            ("allograft.pc", "pkgconfig"),
-        ] {
-            let to = library.join(to).join(file);
-            fill_in(
-                &layout::own("packaging").join(file),
-                &[("@VERSION@", layout::VERSION)],
-                &to,
-            )?;
-        }
-        Ok(())
+        let version = self.machine.symbol_of("mi_version");
+        fill_in_packaging("allograft.pc", &version, &library.join("pkgconfig"))
     }
+}
+
+/// Lays out under `root` the files by which CMake finds what [`Mimalloc::lay_out`] laid out there, for programs of either kind.
+pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
+    let folder = root.join("lib/cmake/allograft");
+    for file in ["allograft-config.cmake", "allograft-config-version.cmake"] {
+        fill_in_packaging(file, "", &folder)?;
+    }
+    Ok(())
+}
+
+/// Lays the file of packaging called `file` into `folder`. `symbol` is what linkers are told to look for.
+fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
+    let words = [("@VERSION@", layout::VERSION), ("@SYMBOL@", symbol)];
+    fill_in(
+        &layout::own("packaging").join(file),
+        &words,
+        &folder.join(file),
+    )
 }
 
 /// Makes at `output`, by `zig`, a library that programs link with to import what the DLL at `dll` exports. Microsoft's linker takes it,
 /// LLVM's, and GNU's.
-pub fn write_import_library(zig: &Path, dll: &Path, output: &Path) -> Result<()> {
+pub fn write_import_library(zig: &Path, machine: Machine, dll: &Path, output: &Path) -> Result<()> {
     let file = ImageFile::open(dll)?;
     let exports = Image::parse(file.data())?.exports()?;
     let names = exports.into_iter().filter_map(|export| export.name);
-    write_library_of(zig, &definitions(DLL, names), output)
+    write_library_of(zig, machine, &definitions(DLL, names), output)
 }
 
-/// Makes the import library that the module definition `text` describes.
-pub fn write_library_of(zig: &Path, text: &str, output: &Path) -> Result<()> {
+/// Makes the import library that the module definition `text` describes, whose functions are C's.
+pub fn write_library_of(zig: &Path, machine: Machine, text: &str, output: &Path) -> Result<()> {
     let definitions = layout::beside(output, "def");
     fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
     let mut command = Command::new(zig);
     command
-        .args(["dlltool", "-m", "i386:x86-64", "-d"])
+        .args(["dlltool", "-m", machine.dlltool_target(), "-d"])
         .arg(&definitions)
         .arg("-l")
         .arg(output);

@@ -1,4 +1,4 @@
-//! `mimalloc-redirect.dll`, and an unmodified `mimalloc.dll` that imports a module of that name, ours or another.
+//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs, and an unmodified `mimalloc.dll` that imports a module of that name, ours or another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use clap::Args;
 use crate::compile::{self, Output, Variant};
 use crate::files::copy;
 use crate::layout;
+use crate::machine::Machine;
 use crate::mimalloc::{self, Sources};
 use crate::setup::Rust;
 use crate::step;
@@ -17,12 +18,12 @@ use crate::step;
 /// The package of the module.
 pub const PACKAGE: &str = "allograft-redirect";
 
-/// The file name that `mimalloc.dll` imports.
-pub const MODULE: &str = "mimalloc-redirect.dll";
-
 /// The options of mimalloc's own build that matter to a DLL for a redirection module.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KitOptions {
+    /// With --redirect-kit: lay out the kit for 32-bit programs.
+    #[arg(long, requires = "redirect_kit")]
+    pub x86: bool,
     /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later).
     #[arg(long, requires = "redirect_kit")]
     pub avx2: bool,
@@ -35,7 +36,20 @@ pub struct KitOptions {
 }
 
 impl KitOptions {
-    /// The names of the options that are set, as they are typed.
+    /// Which programs the kit is for.
+    pub fn machine(self) -> Machine {
+        if self.x86 { Machine::X86 } else { Machine::X64 }
+    }
+
+    /// The same options of mimalloc's build, for programs of `machine`.
+    pub fn for_machine(self, machine: Machine) -> KitOptions {
+        KitOptions {
+            x86: machine == Machine::X86,
+            ..self
+        }
+    }
+
+    /// The names of the options of mimalloc's build that are set, as they are typed.
     pub fn names(self) -> Vec<&'static str> {
         [
             (self.avx2, "avx2"),
@@ -80,6 +94,7 @@ pub fn lay_out_kit(
     module: &Path,
     folder: &Path,
 ) -> Result<()> {
+    let machine = options.machine();
     let library = folder.join("lib");
     fs::create_dir_all(&library).with_context(|| format!("making {}", library.display()))?;
     // zig leaves other files beside what it links.
@@ -88,11 +103,11 @@ pub fn lay_out_kit(
     let dll = build_mimalloc(zig, sources, options, &scratch)?;
     copy(&dll, &folder.join(mimalloc::DLL))?;
     for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
-        mimalloc::write_import_library(zig, &dll, &library.join(name))?;
+        mimalloc::write_import_library(zig, machine, &dll, &library.join(name))?;
     }
     fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
     sources.copy_headers(&folder.join("include"))?;
-    copy(module, &folder.join(MODULE))
+    copy(module, &folder.join(machine.redirection_module()))
 }
 
 /// Compiles mimalloc's own sources in `folder` as its own build compiles them into a DLL. Returns that.
@@ -102,15 +117,17 @@ fn build_mimalloc(
     options: KitOptions,
     folder: &Path,
 ) -> Result<PathBuf> {
+    let machine = options.machine();
     let cache = layout::cache()?.join("zig");
     let dll = folder.join(mimalloc::DLL);
     let module = folder.join("module.a");
     // mimalloc calls two functions of the module, whoever made it.
     let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
-    mimalloc::write_library_of(zig, &mimalloc::definitions(MODULE, functions), &module)?;
+    let definitions = mimalloc::definitions(machine.redirection_module(), functions);
+    mimalloc::write_library_of(zig, machine, &definitions, &module)?;
     let mut command = Command::new(zig);
     command
-        .args(["cc", "-target", "x86_64-windows-gnu"])
+        .args(["cc", "-target", machine.zig_target()])
         .args(["-O2", "-s", "-shared", "-Wno-date-time"])
         .args(["-DNDEBUG", "-DMI_SHARED_LIB", "-DMI_SHARED_LIB_EXPORT"])
         .args(options.flags())
@@ -144,6 +161,7 @@ mod tests {
             avx2: true,
             skip_collect_on_exit: true,
             raw_entry: true,
+            ..KitOptions::default()
         };
         assert_eq!(all.names(), ["avx2", "skip-collect-on-exit", "raw-entry"]);
         let flags = all.flags().join(" ");

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::crt;
 use crate::layout::{self, WINDOWS};
+use crate::machine::Machine;
 use crate::setup::{self, Environment, Rust};
 use crate::wine::Prefix;
 use crate::{bench, compile, step};
@@ -22,6 +23,22 @@ const IMAGES: &str = "allograft-image";
 
 /// The package of the scenarios.
 pub const SCENARIOS: &str = "allograft-tests";
+
+/// The scenarios that are run with 32-bit programs too. The others are about the host, or about files that there are in 64 bits only.
+const SCENARIOS_IN_32_BITS: [&str; 12] = [
+    "children",
+    "conformance",
+    "contract",
+    "launcher",
+    "module",
+    "real_programs",
+    "routes_patch",
+    "routes_proxy",
+    "runtimes",
+    "status",
+    "stress",
+    "takeover",
+];
 
 /// Sets up, and runs every check and test; with `filter`, only the tests whose names contain it.
 pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
@@ -125,9 +142,12 @@ impl Session<'_> {
             .map(|wine| wine.keep_alive(&self.environment.prefixes));
         for crt in self.unit_test_crts() {
             report.step(&format!("unit tests of Windows code, {crt}"), || {
-                step::run(self.with_filter(self.windows_tests()?.env("ALLOGRAFT_CRT", crt)))
+                let mut cargo = self.windows_tests(Machine::X64)?;
+                cargo.args(packages(&self.members.windows_tests));
+                step::run(self.with_filter(cargo.env("ALLOGRAFT_CRT", crt)))
             });
         }
+        self.run_unit_tests_in_32_bits(report);
         let built = report.step(
             "building the module, the launcher and the test programs",
             || {
@@ -151,6 +171,45 @@ impl Session<'_> {
             cargo.args(["test", "--package", SCENARIOS, "--package", bench::HARNESS]);
             step::run(self.with_filter(&mut cargo))
         });
+        if self.is_in_32_bits(report, "scenarios, 32-bit programs") {
+            report.step("scenarios, 32-bit programs", || {
+                let mut cargo = layout::cargo();
+                cargo.args(["test", "--package", SCENARIOS]);
+                for scenario in SCENARIOS_IN_32_BITS {
+                    cargo.args(["--test", scenario]);
+                }
+                cargo.env("ALLOGRAFT_MACHINE", Machine::X86.name());
+                step::run(self.with_filter(&mut cargo))
+            });
+        }
+    }
+
+    /// Whether 32-bit programs are tested; if not, `report` says that `what` is left out, and why.
+    fn is_in_32_bits(&self, report: &mut Report, what: &str) -> bool {
+        match &self.environment.x86 {
+            Ok(_) => true,
+            Err(reason) => {
+                report.skip(what, reason);
+                false
+            }
+        }
+    }
+
+    /// The tests of the code that is in other people's processes, which differs with the machine.
+    fn run_unit_tests_in_32_bits(&self, report: &mut Report) {
+        if !self.is_in_32_bits(report, "unit tests of 32-bit code") {
+            return;
+        }
+        report.step("unit tests of 32-bit code", || {
+            let members = &self.members;
+            let inside = members
+                .only_windows
+                .iter()
+                .filter(|name| members.windows_tests.contains(name));
+            let mut cargo = self.windows_tests(Machine::X86)?;
+            cargo.args(packages(inside));
+            step::run(self.with_filter(cargo.env("ALLOGRAFT_CRT", Prefix::OWN)))
+        });
     }
 
     /// Wine's C runtime and Microsoft's newest: what the unit tests find there differs, and the scenarios run on them all.
@@ -167,11 +226,10 @@ impl Session<'_> {
         cargo
     }
 
-    fn windows_tests(&self) -> Result<Command> {
+    fn windows_tests(&self, machine: Machine) -> Result<Command> {
+        let target = machine.rust_target();
         let mut cargo = self.windows_cargo();
-        cargo
-            .args(["test", "--target", WINDOWS])
-            .args(packages(&self.members.windows_tests));
+        cargo.args(["test", "--target", target]);
         if self.environment.wine.is_some() {
             // By --config and not by a variable: cargo cuts the variable at every space, and this program's path may have one.
             let runner = serde_json::to_string(&[
@@ -180,7 +238,7 @@ impl Session<'_> {
             ])?;
             cargo
                 .arg("--config")
-                .arg(format!("target.{WINDOWS}.runner={runner}"));
+                .arg(format!("target.{target}.runner={runner}"));
         }
         Ok(cargo)
     }

@@ -18,7 +18,7 @@ pub struct Wine {
     /// What loads programs.
     pub loader: PathBuf,
     /// What the programs of one prefix share.
-    server: PathBuf,
+    pub(crate) server: PathBuf,
     /// Whether it runs 32-bit programs too.
     whole: bool,
 }
@@ -92,7 +92,7 @@ impl Wine {
         })
     }
 
-    /// The installed Wine with the 32-bit DLLs that set-up has added to it.
+    /// The installed Wine with the 32-bit half that set-up has added to it.
     pub fn completed() -> Option<Wine> {
         let loader = Self::completed_folder().ok()?.join("wine64");
         let wine = Self::installed()?;

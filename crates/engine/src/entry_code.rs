@@ -28,6 +28,11 @@ pub(crate) unsafe fn jumps_to(entry: usize) -> Option<usize> {
         [0x48, 0xB8, a, b, c, d, e, f, g, h, 0xFF, 0xE0, ..] => {
             Some(u64::from_le_bytes([a, b, c, d, e, f, g, h]) as usize)
         }
+        // `mov eax, address; jmp eax`, and `push address; ret`.
+        #[cfg(target_arch = "x86")]
+        [0xB8, a, b, c, d, 0xFF, 0xE0, ..] | [0x68, a, b, c, d, 0xC3, ..] => {
+            Some(u32::from_le_bytes([a, b, c, d]) as usize)
+        }
         _ => None,
     }
 }
@@ -83,6 +88,21 @@ mod tests {
         // SAFETY: there are 16 bytes.
         let to = unsafe { jumps_to(code.as_ptr() as usize) };
         assert_eq!(to, Some(0x1122_3344_5566_7788));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86")]
+    fn an_address_may_be_in_a_register_or_on_the_stack() {
+        for code in [
+            [0xB8, 0x44, 0x33, 0x22, 0x11, 0xFF, 0xE0],
+            [0x68, 0x44, 0x33, 0x22, 0x11, 0xC3, 0xCC],
+        ] {
+            let mut bytes = [0x90u8; 16];
+            bytes[..7].copy_from_slice(&code);
+            // SAFETY: there are 16 bytes.
+            let to = unsafe { jumps_to(bytes.as_ptr() as usize) };
+            assert_eq!(to, Some(0x1122_3344));
+        }
     }
 
     #[test]

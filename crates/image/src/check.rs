@@ -88,9 +88,10 @@ pub struct Report {
 }
 
 /// DLLs that replace the heap, or bring one of their own.
-const ALLOCATORS: [&str; 8] = [
+const ALLOCATORS: [&str; 9] = [
     "mimalloc.dll",
     "mimalloc-redirect.dll",
+    "mimalloc-redirect32.dll",
     "mimalloc-override.dll",
     "tbbmalloc_proxy.dll",
     "tbbmalloc.dll",

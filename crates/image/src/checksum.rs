@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn it_does_not_matter_where_a_file_is_cut_in_pieces() {
-        let bytes: Vec<u8> = (0..301u32).map(|n| (n * 7919 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..301u32).map(|n| ((n * 7919) >> 3) as u8).collect();
         let whole = checksum(&bytes);
         for first in 0..20 {
             for second in first..bytes.len() {

@@ -1,5 +1,5 @@
-//! `mimalloc-redirect.dll`, for an unmodified `mimalloc.dll`, which imports it: the program's calls to the heap functions of its C
-//! runtimes are sent to that `mimalloc.dll`.
+//! `mimalloc-redirect.dll`, and `mimalloc-redirect32.dll` for 32-bit programs: for an unmodified `mimalloc.dll`, which imports it. The
+//! program's calls to the heap functions of its C runtimes are sent to that `mimalloc.dll`.
 //!
 //! mimalloc calls `mi_allocator_init` from its own entry point, when it is ready; that is when the takeover happens, whether the
 //! C runtime has been initialised by then or not. What the module logs and reports, and which settings it has, is as in `allograft.dll`;

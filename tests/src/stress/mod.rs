@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::Stage;
+use crate::{Machine, Stage};
 use attempt::Attempt;
 pub use outcome::{Outcome, table};
 use random::Random;
@@ -51,12 +51,17 @@ impl Plan {
 
 /// Runs one storm as often as `plan` says, on the C runtimes of the stage in turn.
 pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
-    let runs = plan.runs.unwrap_or(storm.short_runs);
     let crts: Vec<_> = stage
         .crts()
         .iter()
         .filter(|crt| !(storm.microsoft_only && crt.is_wine()))
+        .filter(|_| !(storm.x64_only && stage.machine == Machine::X86))
         .collect();
+    let runs = if crts.is_empty() {
+        0
+    } else {
+        plan.runs.unwrap_or(storm.short_runs)
+    };
     let outcome = Mutex::new(Outcome::new(storm.name, runs));
     let next = AtomicU32::new(0);
     let work = || {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::files::copy;
-use crate::layout::{self, WINDOWS};
+use crate::layout::{self, WINDOWS, WINDOWS_32};
 use crate::step;
 
 /// The packages of others that are linked into what we hand out.
@@ -66,13 +66,10 @@ impl Linked {
     /// Asks cargo what is linked into the packages `roots`.
     pub fn into(roots: &[&str]) -> Result<Linked> {
         let mut cargo = layout::cargo();
-        cargo.args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            WINDOWS,
-        ]);
+        cargo.args(["metadata", "--format-version", "1"]);
+        for target in [WINDOWS, WINDOWS_32] {
+            cargo.args(["--filter-platform", target]);
+        }
         Self::parse(&step::capture(&mut cargo)?, roots)
             .context("reading what cargo says of the dependencies")
     }

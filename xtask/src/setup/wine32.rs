@@ -1,8 +1,11 @@
 //! A Wine that runs 32-bit programs beside 64-bit ones, in one prefix.
 //!
-//! Debian's 64-bit Wine runs 32-bit programs by itself if it finds the 32-bit DLLs, which Debian gives in a package of another architecture. A
-//! system takes that one only if it was told of the architecture. Here the package is unpacked in the cache and used from there: nothing is
-//! installed, and nothing takes root. A script starts the machine's Wine and tells it where these DLLs are.
+//! Debian gives Wine's 32-bit half as packages of another architecture, which a system takes only if it was told of that one. Here those that
+//! console programs need are unpacked in the cache and used from there, by their own dynamic loader: nothing is installed, and nothing takes
+//! root. Wine finds both halves because they lie as Debian lays them.
+//!
+//! Given the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes; but there it loses the calls that are queued to
+//! a thread that has not begun.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,31 +14,41 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::files::write_script;
+use crate::files::{copy, write_script};
 use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
 
-/// How long apt may take with its lists, and with a package of 95 MB.
+/// How long apt may take with its lists, and with 100 MB of packages.
 const APT_LIMIT: Duration = Duration::from_secs(600);
 
-/// The package of Wine's DLLs.
-const PACKAGE: &str = "libwine";
+/// Wine's own packages, which must be of the version of the 64-bit half.
+const WINE: [&str; 2] = ["libwine", "wine32"];
 
-/// Where in it the folder of the 32-bit DLLs is.
-const PLACE_IN_PACKAGE: &str = "usr/lib/i386-linux-gnu/wine";
+/// What they need to run console programs.
+const LIBRARIES: [&str; 4] = ["libc6", "libgcc-s1", "liblzma5", "libunwind8"];
 
-/// The folder of the 32-bit DLLs, as Wine calls it.
-const DLLS: &str = "i386-windows";
+/// The folder of the packages' files.
+const ROOT: &str = "root";
 
-/// The file that says which Wine the DLLs belong to; written last.
+/// Where in it Wine's loaders are. Wine looks for itself, and for the other loader, beside the file that runs; for a 32-bit program that is the
+/// dynamic loader, which is copied there.
+const LOADERS: &str = "usr/lib/wine";
+
+/// Where in it the dynamic loader comes from.
+const DYNAMIC_LOADER: &str = "lib/i386-linux-gnu/ld-linux.so.2";
+
+/// Where in it Wine's 32-bit DLLs are.
+const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
+
+/// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
 
 /// The Wine that runs both: `wine` itself where it does, else one completed in the cache.
 ///
 /// # Errors
 ///
-/// Where the 32-bit DLLs cannot be had, with the reason.
+/// Where the 32-bit half cannot be had, with the reason.
 pub fn complete(wine: &Wine) -> Result<Wine> {
     if wine.is_whole() {
         return Ok(wine.clone());
@@ -83,28 +96,39 @@ fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
         }
     }
     let scratch = folder.join("scratch");
-    let package = download(version, &scratch)?;
-    let unpacked = scratch.join("unpacked");
-    let mut extract = Command::new("dpkg-deb");
-    step::capture(extract.arg("--extract").arg(package).arg(&unpacked))?;
-    fs::rename(
-        unpacked.join(PLACE_IN_PACKAGE).join(DLLS),
-        folder.join(DLLS),
-    )
-    .context("the package has no 32-bit DLLs where they were expected")?;
+    let root = folder.join(ROOT);
+    for package in download(version, &scratch)? {
+        let mut extract = Command::new("dpkg-deb");
+        step::capture(extract.arg("--extract").arg(package).arg(&root))?;
+    }
     fs::remove_dir_all(scratch)?;
-    write_script(&folder.join("wine64"), &script(wine))
+    place_loaders(wine, &root)?;
+    write_script(&folder.join("wine64"), &script(wine))?;
+    step::capture(Command::new(root.join(LOADERS).join("wine")).arg("--version"))
+        .map(drop)
+        .context("32-bit programs do not run on this machine")
 }
 
-/// Downloads the package by an apt with state of its own, which thinks that it looks after an empty 32-bit system.
-fn download(version: &str, folder: &Path) -> Result<PathBuf> {
+/// Puts both loaders where Wine looks for them: the 64-bit one as it is, the 32-bit one behind a script that starts it by its own dynamic
+/// loader.
+fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
+    let loaders = root.join(LOADERS);
+    copy(&wine.loader, &loaders.join("wine64"))?;
+    copy(&root.join(DYNAMIC_LOADER), &loaders.join("ld-linux.so.2"))?;
+    fs::rename(loaders.join("wine"), loaders.join("wine.32"))
+        .context("the package wine32 has no loader where it was expected")?;
+    write_script(&loaders.join("wine"), SCRIPT_32)
+}
+
+/// Downloads the packages by an apt with state of its own, which thinks that it looks after an empty 32-bit system.
+fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
     for part in ["lists/partial", "cache/archives/partial", "state"] {
         fs::create_dir_all(folder.join(part))?;
     }
     fs::write(folder.join("status"), "")?;
     let configuration = folder.join("apt.conf");
     fs::write(&configuration, configuration_of_apt(folder))?;
-    let apt_get = |arguments: &[&str]| {
+    let apt_get = |arguments: &[String]| {
         let mut command = Command::new("apt-get");
         command
             .current_dir(folder)
@@ -113,20 +137,21 @@ fn download(version: &str, folder: &Path) -> Result<PathBuf> {
             .args(arguments);
         step::capture_within(&mut command, APT_LIMIT)
     };
-    // Some source may be out of order, and the package be in another.
-    let lists = apt_get(&["update"]);
-    let wanted = format!("{PACKAGE}={version}");
-    apt_get(&["download", &wanted]).map_err(|error| {
+    // Some source may be out of order, and the packages be in another.
+    let lists = apt_get(&["update".to_owned()]);
+    let mut wanted = vec!["download".to_owned()];
+    wanted.extend(WINE.map(|package| format!("{package}={version}")));
+    wanted.extend(LIBRARIES.map(str::to_owned));
+    apt_get(&wanted).map_err(|error| {
         error.context(match lists {
-            Ok(()) => format!("apt's sources have no {wanted} for i386"),
+            Ok(()) => format!("apt's sources lack Wine {version} for i386"),
             Err(lists) => format!("apt has no lists of packages for i386 ({lists:#})"),
         })
     })?;
-    fs::read_dir(folder)?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt downloaded no {wanted}"))
+    let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    Ok(files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect())
 }
 
 fn configuration_of_apt(folder: &Path) -> String {
@@ -147,10 +172,23 @@ fn configuration_of_apt(folder: &Path) -> String {
 fn script(wine: &Wine) -> String {
     format!(
         "#!/bin/sh\n\
-         WINEDLLPATH=\"${{0%/*}}\" exec \"{}\" \"$@\"\n",
-        wine.loader.display()
+         root=${{0%/*}}/{ROOT}\n\
+         export WINESERVER=\"{}\"\n\
+         export WINEDLLPATH=\"{HOST_DLLS}:$root/{DLLS}\"\n\
+         exec \"$root/{LOADERS}/wine64\" \"$@\"\n",
+        wine.server.display()
     )
 }
+
+/// Where Debian has the 64-bit half's DLLs.
+const HOST_DLLS: &str = "/usr/lib/x86_64-linux-gnu/wine";
+
+/// What Wine starts for a 32-bit program.
+const SCRIPT_32: &str = r#"#!/bin/sh
+here=${0%/*}
+exec "$here/ld-linux.so.2" --library-path "$here/../i386-linux-gnu:$here/../../../lib/i386-linux-gnu" \
+    --argv0 "$0" "$here/wine.32" "$@"
+"#;
 
 fn publish(partial: &Path, folder: &Path) -> Result<()> {
     if folder.exists() {
@@ -164,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_package_is_of_the_version_of_the_wine_that_is_installed() {
+    fn the_packages_are_of_the_version_of_the_wine_that_is_installed() {
         assert_eq!(
             debian_version("wine-8.0 (Debian 8.0~repack-4)"),
             Some("8.0~repack-4")
