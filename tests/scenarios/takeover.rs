@@ -2,7 +2,7 @@
 //!
 //! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit code 0 if it holds.
 
-use allograft_tests::{Launch, Mode, Run, Stage};
+use allograft_tests::{Launch, Machine, Mode, Run, Stage};
 
 /// Runs `program` in `modes` on every C runtime, and demands that it passes and was taken over.
 fn passes_in(
@@ -153,6 +153,39 @@ fn import_tables_are_left_alone_if_the_user_says_so() {
     passes_in("import_tables", &TAKEOVERS, |launch| {
         launch.env("ALLOGRAFT_IMPORTS", "0").arg("untouched")
     });
+}
+
+#[test]
+fn a_32_bit_program_has_its_address_space_to_itself() {
+    let stage = Stage::load();
+    if stage.machine == Machine::X64 {
+        return;
+    }
+    for crt in stage.crts() {
+        for large in [false, true] {
+            let folder = tempfile::tempdir().expect("a scratch folder can be made");
+            let program = folder.path().join("address_space.exe");
+            let image =
+                std::fs::read(stage.programs.join("address_space.exe")).expect("it was built");
+            std::fs::write(&program, marked(image, large)).expect("it can be written");
+            let launch = Launch::new(stage, program).on(crt).mode(Mode::Injected);
+            let argument = if large { "large" } else { "small" };
+            let run = launch.arg(argument).run();
+            run.expect_code(0).expect_taken_over();
+        }
+    }
+}
+
+/// The PE image, marked as able to use addresses above 2 GB or not.
+fn marked(mut image: Vec<u8>, large: bool) -> Vec<u8> {
+    const LARGE_ADDRESS_AWARE: u8 = 0x20;
+    let headers = u32::from_le_bytes(image[0x3C..0x40].try_into().expect("four bytes")) as usize;
+    let characteristics = &mut image[headers + 22];
+    *characteristics &= !LARGE_ADDRESS_AWARE;
+    if large {
+        *characteristics |= LARGE_ADDRESS_AWARE;
+    }
+    image
 }
 
 #[test]
