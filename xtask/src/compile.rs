@@ -98,7 +98,7 @@ pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Res
     stage_bin(environment.rust, variant, output, &bin)?;
     let programs = layout::stage().join("programs");
     stage_mimalloc_and_bench(environment, variant, output)?;
-    stage_example(environment.rust, variant, output, &programs)?;
+    stage_example(environment.rust, variant, output)?;
     stage_programs(environment, variant.machine)?;
     let x86 = match &environment.x86 {
         Ok(x86) => Some(stage_x86(environment, x86, variant, output, &bin)?),
@@ -156,6 +156,7 @@ fn stage_x86(
     };
     stage_bin(environment.rust, variant, output, bin)?;
     stage_mimalloc(environment, variant, output)?;
+    stage_example(environment.rust, variant, output)?;
     stage_programs(environment, Machine::X86)?;
     Ok(StageX86 {
         programs: Machine::X86.stage().join("programs"),
@@ -205,7 +206,8 @@ fn stage_mimalloc_and_bench(
 }
 
 /// Lays the example with Rust and C++ in it beside the test programs.
-fn stage_example(rust: Rust, variant: Variant, output: Output, programs: &Path) -> Result<()> {
+fn stage_example(rust: Rust, variant: Variant, output: Output) -> Result<()> {
+    let programs = variant.machine.stage().join("programs");
     let messages = packages(rust, variant, output, &[EXAMPLE_PACKAGE], None)?;
     let example = artifact(&messages, EXAMPLE_PACKAGE, "rust-and-cpp.exe")?;
     put(&example, &programs.join("rust-and-cpp.exe"))

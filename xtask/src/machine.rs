@@ -92,3 +92,21 @@ impl Machine {
         self.developer_files(&layout::stage())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_functions_have_an_underscore_before_their_names_in_32_bits_alone() {
+        assert_eq!(Machine::X64.symbol_of("mi_version"), "mi_version");
+        assert_eq!(Machine::X86.symbol_of("mi_version"), "_mi_version");
+    }
+
+    #[test]
+    fn what_32_bit_programs_are_linked_with_has_a_folder_of_its_own() {
+        let root = Path::new("dist");
+        assert_eq!(Machine::X64.developer_files(root), root);
+        assert_eq!(Machine::X86.developer_files(root), root.join("x86"));
+    }
+}

@@ -142,8 +142,8 @@ fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
     )
 }
 
-/// Makes at `output`, by `zig`, a library that programs link with to import what the DLL at `dll` exports. Microsoft's linker takes it,
-/// LLVM's, and GNU's.
+/// Makes at `output`, by `zig`, a library that programs of `machine` link with to import what the DLL at `dll` exports. Microsoft's
+/// linker takes it, LLVM's, and GNU's.
 pub fn write_import_library(zig: &Path, machine: Machine, dll: &Path, output: &Path) -> Result<()> {
     let file = ImageFile::open(dll)?;
     let exports = Image::parse(file.data())?.exports()?;

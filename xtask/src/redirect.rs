@@ -24,8 +24,8 @@ pub struct KitOptions {
     /// With --redirect-kit: lay out the kit for 32-bit programs.
     #[arg(long, requires = "redirect_kit")]
     pub x86: bool,
-    /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later).
-    #[arg(long, requires = "redirect_kit")]
+    /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later). mimalloc has no such build in 32 bits.
+    #[arg(long, requires = "redirect_kit", conflicts_with = "x86")]
     pub avx2: bool,
     /// With --redirect-kit: do not let mimalloc give its free memory back when the process ends.
     #[arg(long, requires = "redirect_kit")]

@@ -25,15 +25,19 @@ const IMAGES: &str = "allograft-image";
 pub const SCENARIOS: &str = "allograft-tests";
 
 /// The scenarios that are run with 32-bit programs too. The others are about the host, or about files that there are in 64 bits only.
-const SCENARIOS_IN_32_BITS: [&str; 12] = [
+const SCENARIOS_IN_32_BITS: [&str; 16] = [
     "children",
     "conformance",
     "contract",
     "launcher",
     "module",
     "real_programs",
+    "routes_build",
+    "routes_linked",
     "routes_patch",
     "routes_proxy",
+    "routes_redirect",
+    "routes_rust",
     "runtimes",
     "status",
     "stress",

@@ -19,16 +19,13 @@ use crate::{Error, Report, Runtime};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mimalloc;
 
-/// What every block is aligned to.
-const USUAL_ALIGNMENT: usize = 16;
-
 // SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where there is no memory, no unwinding.
 unsafe impl GlobalAlloc for Mimalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !is_started() {
             return null_mut();
         }
-        if layout.align() <= USUAL_ALIGNMENT {
+        if layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             allograft_heap::allocate(layout.size()).cast()
         } else {
             allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast()
@@ -39,7 +36,7 @@ unsafe impl GlobalAlloc for Mimalloc {
         if !is_started() {
             return null_mut();
         }
-        if layout.align() <= USUAL_ALIGNMENT {
+        if layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             return allograft_heap::allocate_zeroed(layout.size()).cast();
         }
         let block = allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast::<u8>();

@@ -89,6 +89,7 @@ fn attach_as_told(config: &Config) -> Outcome {
         page::set_state(State::Failed);
         return STAYS_IDLE;
     }
+    page::tell_mimalloc_version();
     let failed = loaded_runtimes()
         .filter(|runtime| !attach_to(runtime, config.count))
         .count();

@@ -62,9 +62,18 @@ pub(crate) fn open() -> Opened {
     unsafe {
         let status = &raw mut (*page).status;
         (*status).module_version = module_version();
-        (*status).mimalloc_version = allograft_heap::version();
     }
+    tell_mimalloc_version();
     Opened::Ours
+}
+
+/// Says which mimalloc it is; one that the process brings is known once it has started only. The caller holds the loader's lock.
+pub(crate) fn tell_mimalloc_version() {
+    let page = PAGE.load(Ordering::Acquire);
+    if !page.is_null() {
+        // SAFETY: the page is open; launchers only read the field, and only once the state says more than Attaching.
+        unsafe { (*page).status.mimalloc_version = allograft_heap::version() };
+    }
 }
 
 /// The section that others find by name. None if it cannot be had, or is not one of ours: left over, or planted.

@@ -79,7 +79,7 @@ pub fn owns(block: *const c_void) -> bool {
 }
 
 /// How C runtimes align every block, whatever its size: to two words.
-const BLOCK_ALIGNMENT: usize = 2 * size_of::<usize>();
+pub const BLOCK_ALIGNMENT: usize = 2 * size_of::<usize>();
 
 /// Allocates `size` bytes, aligned as a C runtime aligns them. NULL if there is no memory.
 pub fn allocate(size: usize) -> *mut c_void {
