@@ -62,6 +62,11 @@ pub fn complete(wine: &Wine) -> Result<Wine> {
         make(wine, &version, &folder)?;
         step.done();
     }
+    // The script is as this version of the set-up wants it, whoever made the rest.
+    let (place, text) = (folder.join("wine64"), script(wine));
+    if fs::read_to_string(&place).ok().as_deref() != Some(&text) {
+        write_script(&place, &text)?;
+    }
     Wine::completed().ok_or_else(|| anyhow!("{} holds no loader", folder.display()))
 }
 
@@ -175,9 +180,22 @@ fn script(wine: &Wine) -> String {
          root=${{0%/*}}/{ROOT}\n\
          export WINESERVER=\"{}\"\n\
          export WINEDLLPATH=\"{HOST_DLLS}:$root/{DLLS}\"\n\
-         exec \"$root/{LOADERS}/wine64\" \"$@\"\n",
-        wine.server.display()
+         exec {}\"$root/{LOADERS}/wine64\" \"$@\"\n",
+        wine.server.display(),
+        at_fixed_addresses()
     )
+}
+
+/// What makes a program and those that it starts have their addresses not drawn at random, where the system lets us; nothing where it does
+/// not. Debian's Wine comes without the loader that would reserve what Windows has at fixed addresses: about one start in a thousand
+/// finds something of the host's there, and ends with nothing but an exit code of 1.
+fn at_fixed_addresses() -> &'static str {
+    const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
+    let mut trial = Command::new(SETARCH[0]);
+    match step::capture(trial.args(&SETARCH[1..]).arg("true")) {
+        Ok(_) => "setarch x86_64 -R ",
+        Err(_) => "",
+    }
 }
 
 /// Where Debian has the 64-bit half's DLLs.
