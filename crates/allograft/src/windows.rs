@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use allograft_status::{State, Status};
-use windows_sys::Win32::Foundation::{HMODULE, NTSTATUS};
+use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
 };
@@ -114,7 +114,9 @@ fn install_once() -> Result<Report, Error> {
             "there is no memory for mimalloc's page map".to_owned(),
         ));
     }
-    with_loader_lock(|| allograft_module::install(own_image()));
+    let lock = allograft_module::LoaderLock::take();
+    allograft_module::install(own_image());
+    drop(lock);
     outcome(allograft_module::status().ok_or(Error::AlreadyTakenOver)?)
 }
 
@@ -163,31 +165,6 @@ fn own_image() -> HMODULE {
     image
 }
 
-// Exported since Windows XP, and in no import library.
-#[cfg_attr(
-    target_arch = "x86",
-    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
-)]
-#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
-unsafe extern "system" {
-    fn LdrLockLoaderLock(flags: u32, disposition: *mut u32, cookie: *mut usize) -> NTSTATUS;
-    fn LdrUnlockLoaderLock(flags: u32, cookie: usize) -> NTSTATUS;
-    fn RtlDllShutdownInProgress() -> u8;
-}
-
-/// Does `work` while no other thread loads or unloads a module.
-fn with_loader_lock<T>(work: impl FnOnce() -> T) -> T {
-    let mut cookie = 0;
-    // SAFETY: without flags the call waits for the lock; it is given back below, by the same thread.
-    let locked = unsafe { LdrLockLoaderLock(0, null_mut(), &mut cookie) } >= 0;
-    let result = work();
-    if locked {
-        // SAFETY: the cookie is that of the lock taken above.
-        unsafe { LdrUnlockLoaderLock(0, cookie) };
-    }
-    result
-}
-
 /// The loader calls what stands in this table of the image whenever a thread or the process ends: as late as the entry point of a DLL.
 #[used]
 #[unsafe(link_section = ".CRT$XLY")]
@@ -196,13 +173,8 @@ static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;
 extern "system" fn at_end(_image: *const c_void, reason: u32, _reserved: *const c_void) {
     match reason {
         DLL_THREAD_DETACH => allograft_module::end_of_thread(),
-        DLL_PROCESS_DETACH if process_ends() => allograft_module::end_of_process(),
+        // It may be a DLL with this code that is unloaded, and not the process that ends.
+        DLL_PROCESS_DETACH if allograft_heap::process_ends() => allograft_module::end_of_process(),
         _ => {}
     }
-}
-
-/// Whether it is the process that ends, and not a DLL with this code that is unloaded.
-fn process_ends() -> bool {
-    // SAFETY: has no preconditions.
-    unsafe { RtlDllShutdownInProgress() != 0 }
 }

@@ -18,9 +18,8 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use allograft_engine::{Module, loaded_modules};
+use allograft_engine::{Module, loaded_modules, redirect_import};
 use windows_sys::Win32::Foundation::{GetLastError, HANDLE, NTSTATUS, SetLastError};
-use windows_sys::Win32::System::Memory::{PAGE_READWRITE, VirtualProtect};
 use windows_sys::Win32::System::Threading::ResumeThread;
 
 use crate::config::Config;
@@ -78,20 +77,13 @@ fn starts_processes(module: &Module) -> bool {
 
 /// Sends the calls through the import slot to [`create`].
 fn redirect(slot: usize) -> bool {
-    let size = size_of::<usize>();
-    let mut former = 0;
-    // SAFETY: the slot is a word of a loaded module, aligned, and read as a whole by whoever calls through it.
+    // SAFETY: the slot is a word of a loaded module, aligned, and read as a whole by whoever calls through it; kernelbase and kernel32
+    // stay, and so does this module, which is pinned.
     unsafe {
-        if VirtualProtect(slot as *const c_void, size, PAGE_READWRITE, &mut former) == 0 {
-            return false;
-        }
         let word = AtomicUsize::from_ptr(slot as *mut usize);
         ORIGINAL.store(word.load(Ordering::Acquire), Ordering::Release);
-        word.store(create as *const () as usize, Ordering::Release);
-        // A page of data that stays writable does no harm that could be undone by failing here.
-        VirtualProtect(slot as *const c_void, size, former, &mut former);
+        redirect_import(slot, create as *const () as usize)
     }
-    true
 }
 
 /// Makes the process, gives it the module, and lets it go if its maker wants it to run at once.

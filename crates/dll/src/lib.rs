@@ -27,6 +27,7 @@ mod text;
 mod unwinder;
 mod watch;
 
+pub use allograft_engine::LoaderLock;
 pub use entry::{end_of_process, end_of_thread, install, start_heap};
 pub use page::status;
 

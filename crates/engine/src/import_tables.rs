@@ -18,6 +18,15 @@ pub fn leave_import_tables_alone() {
     LEFT_ALONE.store(true, Ordering::Relaxed);
 }
 
+/// Sends the calls through the import slot (see [`Module::import_slot`]) to `address`. False if the system does not let it be written.
+///
+/// # Safety
+/// The slot is that of a module which stays loaded, and a function of the import's signature is at `address` for as long.
+pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { Words::new(&Windows).write(slot, address) }.is_ok()
+}
+
 /// Exchanges the words of the import tables of `modules` for which `exchange` has another address. Returns how many were exchanged. The
 /// caller holds the loader's lock. Nothing is allocated, and no lock is waited for.
 pub(crate) fn redirect(

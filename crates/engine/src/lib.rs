@@ -32,7 +32,7 @@ pub use census::{Census, census};
 pub use counters::Counters;
 pub use error::Failure;
 pub use functions::{FUNCTIONS, Function, Replacement};
-pub use import_tables::leave_import_tables_alone;
+pub use import_tables::{leave_import_tables_alone, redirect_import};
 pub use loaded::{Module, loaded_modules};
 pub use loader_lock::LoaderLock;
 pub use slots::Slot;
