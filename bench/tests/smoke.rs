@@ -6,10 +6,9 @@ use allograft_bench::workload::{self, Program, Workload};
 use allograft_bench::{configuration, entries};
 use allograft_tests::Stage;
 
-/// Instructions that allograft may add to a `malloc` and its `free` together, both of the common case: the rounding to 16 bytes, the tests
-/// whether the page map knows the block and whether the thread has a heap yet; and where a call does not go straight to the entries, the
-/// jump at the runtime's own and the one in the relay.
-const MORE_FOR_A_PAIR: i64 = 10;
+/// Instructions that allograft may add to a `malloc` and its `free` together, both of the common case: the test whether the page map knows
+/// the block, and what it takes more to make one branch of two.
+const MORE_FOR_A_PAIR: i64 = 6;
 
 #[test]
 fn every_workload_does_the_same_in_every_configuration() {
