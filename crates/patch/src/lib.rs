@@ -35,7 +35,7 @@ mod words;
 pub use error::Error;
 pub use jump::{Detour, JUMP_SIZE};
 pub use relay::Relays;
-pub use system::{Code, Region, System, Thread, ThreadState};
+pub use system::{Code, Region, System, Thread, ThreadIdentity, ThreadState};
 pub use transaction::{Installed, MAX_DETOURS, install};
 pub use windows::Windows;
 pub use words::Words;

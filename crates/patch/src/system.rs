@@ -40,6 +40,15 @@ pub struct Region {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Thread(pub isize);
 
+/// Which thread it is.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadIdentity {
+    /// Its id.
+    pub id: u32,
+    /// Where its TEB is; none before the thread has begun to run.
+    pub teb: Option<usize>,
+}
+
 /// Where a stopped thread stands.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadState {
@@ -69,17 +78,16 @@ pub trait System {
     fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code>;
     /// Whether the thread has ended.
     fn has_ended(&self, thread: Thread) -> bool;
-    /// The thread's id.
-    fn thread_id(&self, thread: Thread) -> u32;
+    /// Which thread it is.
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code>;
     /// The calling thread's id.
     fn own_thread_id(&self) -> u32;
     /// Asks the thread to stop.
     fn suspend(&self, thread: Thread) -> Result<(), Code>;
     /// Lets the thread go.
     fn resume(&self, thread: Thread);
-    /// Reads where the thread stands; when this returns, it does stand. None for a thread that is being made and has not
-    /// begun to run: it stops before it does.
-    fn state(&self, thread: Thread) -> Result<Option<ThreadState>, Code>;
+    /// Reads where the thread, whose TEB is at `teb`, stands; when this returns, it does stand.
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code>;
     /// Closes a handle.
     fn close(&self, thread: Thread);
     /// Gives the processor away for a short time.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::jump::Detour;
-use crate::system::{System, Thread, ThreadState};
+use crate::system::{Code, System, Thread, ThreadIdentity, ThreadState};
 
 /// The most threads that can be stopped at once.
 const MOST_THREADS: usize = 65_536;
@@ -14,7 +14,7 @@ const PATIENCE: u64 = 1000;
 #[derive(Clone, Copy)]
 struct Stopped {
     thread: Thread,
-    id: u32,
+    identity: ThreadIdentity,
     /// Whether it has to be let go again.
     stopped: bool,
 }
@@ -96,8 +96,10 @@ impl<'s, S: System> StoppedThreads<'s, S> {
 
     /// Asks `thread` to stop and keeps its handle, unless it is our own, was stopped before, or has ended.
     fn take(&mut self, thread: Thread) -> Result<(), Error> {
-        let id = self.system.thread_id(thread);
-        let known = id == self.system.own_thread_id() || self.list().iter().any(|s| s.id == id);
+        let identity = self.system.identity(thread).map_err(Error::ThreadList)?;
+        let id = identity.id;
+        let known = id == self.system.own_thread_id()
+            || self.list().iter().any(|stopped| stopped.identity.id == id);
         if known {
             return Ok(());
         }
@@ -107,7 +109,7 @@ impl<'s, S: System> StoppedThreads<'s, S> {
         if self.suspend(thread, id)? {
             let stopped = Stopped {
                 thread,
-                id,
+                identity,
                 stopped: true,
             };
             // SAFETY: the list has room for MOST_THREADS entries.
@@ -134,9 +136,12 @@ impl<'s, S: System> StoppedThreads<'s, S> {
     /// Waits until the thread at `index` of the list stands, at a place where it does no harm: if it is inside a jump, or its place
     /// cannot be told, it goes on for a while.
     fn settle(&mut self, index: usize, detours: &[Detour]) -> Result<(), Error> {
-        let Stopped { thread, id, .. } = self.list()[index];
+        let Stopped {
+            thread, identity, ..
+        } = self.list()[index];
+        let id = identity.id;
         loop {
-            let obstacle = match self.system.state(thread) {
+            let obstacle = match self.state(thread, identity) {
                 Ok(None) => return Ok(()),
                 Ok(Some(state)) => match self.in_the_way(state, detours) {
                     None => return Ok(()),
@@ -156,6 +161,17 @@ impl<'s, S: System> StoppedThreads<'s, S> {
                 return Ok(());
             }
         }
+    }
+
+    /// Where the thread stands. None if it is being made and has not begun to run: it stops before it does.
+    fn state(&self, thread: Thread, known: ThreadIdentity) -> Result<Option<ThreadState>, Code> {
+        // It may have begun since it was listed. Wine tells of a thread before it has made it, and waits, when asked for its registers,
+        // until it stops: for ever, if its maker is stopped.
+        let teb = match known.teb {
+            None => self.system.identity(thread)?.teb,
+            known => known,
+        };
+        teb.map(|teb| self.system.state(thread, teb)).transpose()
     }
 
     fn set_stopped(&mut self, index: usize, stopped: bool) {

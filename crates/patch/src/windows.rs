@@ -17,11 +17,10 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThreadId, GetThreadId, ResumeThread, Sleep, SuspendThread,
-    WaitForSingleObject,
+    GetCurrentProcess, GetCurrentThreadId, ResumeThread, Sleep, SuspendThread, WaitForSingleObject,
 };
 
-use crate::system::{Code, KEEP_CALL_TARGETS, Region, System, Thread, ThreadState};
+use crate::system::{Code, KEEP_CALL_TARGETS, Region, System, Thread, ThreadIdentity, ThreadState};
 
 /// The rights that stopping a thread and reading its registers take.
 const THREAD_RIGHTS: u32 = 0x0002 | 0x0008 | 0x0040 | 0x0010_0000;
@@ -138,9 +137,15 @@ impl System for Windows {
         unsafe { WaitForSingleObject(thread.0 as HANDLE, 0) == WAIT_OBJECT_0 }
     }
 
-    fn thread_id(&self, thread: Thread) -> u32 {
-        // SAFETY: the handle is open.
-        unsafe { GetThreadId(thread.0 as HANDLE) }
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+        /// No memory of a program lies below. Wine's 32-bit half answers for no TEB with the distance between its two kinds of TEB.
+        const LOWEST_ADDRESS: usize = 0x1_0000;
+
+        let information = basic_information(thread)?;
+        Ok(ThreadIdentity {
+            id: information.process_and_thread[1] as u32,
+            teb: (information.teb >= LOWEST_ADDRESS).then_some(information.teb),
+        })
     }
 
     fn own_thread_id(&self) -> u32 {
@@ -163,11 +168,7 @@ impl System for Windows {
         unsafe { ResumeThread(thread.0 as HANDLE) };
     }
 
-    fn state(&self, thread: Thread) -> Result<Option<ThreadState>, Code> {
-        // Wine tells of a thread before it has made it, and then waits for it to stop: for ever, if its maker is stopped.
-        let Some(teb) = teb(thread)? else {
-            return Ok(None);
-        };
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
         let mut context = AlignedContext(MaybeUninit::zeroed());
         // SAFETY: the structure is plain data, and aligned as the system wants it.
         let context = unsafe {
@@ -179,12 +180,12 @@ impl System for Windows {
         };
         let (instruction, stack) = instruction_and_stack(&context);
         // SAFETY: the TEB lives as long as its thread, which is stopped. Its second word is the end of the stack.
-        let stack_end = unsafe { *teb.add(1) };
-        Ok(Some(ThreadState {
+        let stack_end = unsafe { *(teb as *const usize).add(1) };
+        Ok(ThreadState {
             instruction,
             stack,
             stack_end,
-        }))
+        })
     }
 
     fn close(&self, thread: Thread) {
@@ -241,17 +242,14 @@ fn instruction_and_stack(context: &CONTEXT) -> (usize, usize) {
 #[repr(C)]
 struct ThreadBasicInformation {
     exit_status: NTSTATUS,
-    teb: *const usize,
+    teb: usize,
     process_and_thread: [usize; 2],
     affinity: usize,
     priorities: [i32; 2],
 }
 
-/// Where the thread's TEB is; none before the thread has begun to run.
-fn teb(thread: Thread) -> Result<Option<*const usize>, Code> {
+fn basic_information(thread: Thread) -> Result<ThreadBasicInformation, Code> {
     const THREAD_BASIC_INFORMATION: i32 = 0;
-    /// No memory of a program lies below. Wine's 32-bit half answers for no TEB with the distance between its two kinds of TEB.
-    const LOWEST_ADDRESS: usize = 0x1_0000;
 
     let mut information = MaybeUninit::<ThreadBasicInformation>::zeroed();
     // SAFETY: the structure is plain data, of the size that is passed.
@@ -263,10 +261,10 @@ fn teb(thread: Thread) -> Result<Option<*const usize>, Code> {
             size_of::<ThreadBasicInformation>() as u32,
             null_mut(),
         );
-        if status != 0 {
-            return Err(Code(RtlNtStatusToDosError(status)));
+        if status == 0 {
+            Ok(information.assume_init())
+        } else {
+            Err(Code(RtlNtStatusToDosError(status)))
         }
-        let teb = information.assume_init().teb;
-        Ok((teb as usize >= LOWEST_ADDRESS).then_some(teb))
     }
 }

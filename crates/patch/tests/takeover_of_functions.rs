@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allograft_patch::{
-    Code, Detour, Error, Region, Relays, System, Thread, ThreadState, Windows, Words, install,
+    Code, Detour, Error, Region, Relays, System, Thread, ThreadIdentity, ThreadState, Windows,
+    Words, install,
 };
 use windows_sys::Win32::System::Memory::{
     PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY, PAGE_READWRITE,
@@ -160,8 +161,12 @@ impl System for Failing {
     fn has_ended(&self, thread: Thread) -> bool {
         Windows.has_ended(thread)
     }
-    fn thread_id(&self, thread: Thread) -> u32 {
-        Windows.thread_id(thread)
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+        if self.fails() {
+            Err(REFUSED)
+        } else {
+            Windows.identity(thread)
+        }
     }
     fn own_thread_id(&self) -> u32 {
         Windows.own_thread_id()
@@ -176,11 +181,11 @@ impl System for Failing {
     fn resume(&self, thread: Thread) {
         Windows.resume(thread)
     }
-    fn state(&self, thread: Thread) -> Result<Option<ThreadState>, Code> {
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
         if self.stopping_fails() {
             Err(REFUSED)
         } else {
-            Windows.state(thread)
+            Windows.state(thread, teb)
         }
     }
     fn close(&self, thread: Thread) {
