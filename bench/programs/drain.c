@@ -6,10 +6,57 @@ enum { SLOTS = 100000 };
 static unsigned char *slots[SLOTS];
 static uint64_t state = 0x9E3779B97F4A7C15ull;
 
+#if defined(BENCH_LIMIT)
+
+/* The limit may have old blocks too: those of the system's heap, which it tells apart by a list and gives back there by itself. */
+static bool is_old[SLOTS];
+
+static void *first_block(int slot, size_t size) {
+    static int has_old_blocks = -1;
+    if (has_old_blocks < 0) {
+        has_old_blocks = GetEnvironmentVariableA("BENCH_OLD", NULL, 0) > 0;
+    }
+    is_old[slot] = has_old_blocks && slot < SLOTS / 2;
+    return is_old[slot] ? HeapAlloc(GetProcessHeap(), 0, size) : malloc(size);
+}
+
+static void release(size_t slot) {
+    if (is_old[slot]) {
+        is_old[slot] = false;
+        HeapFree(GetProcessHeap(), 0, slots[slot]);
+    } else {
+        free(slots[slot]);
+    }
+}
+
+static void *resized(size_t slot, size_t size) {
+    if (!is_old[slot]) {
+        return realloc(slots[slot], size);
+    }
+    size_t old_size = HeapSize(GetProcessHeap(), 0, slots[slot]);
+    void *block = malloc(size);
+    memcpy(block, slots[slot], old_size < size ? old_size : size);
+    release(slot);
+    return block;
+}
+
+#else
+
+static void *first_block(int slot, size_t size) {
+    (void)slot;
+    return malloc(size);
+}
+
+static void release(size_t slot) { free(slots[slot]); }
+
+static void *resized(size_t slot, size_t size) { return realloc(slots[slot], size); }
+
+#endif
+
 static void fill_slots(int from, int to) {
     for (int i = from; i < to; i++) {
         size_t size = 8 + (draw(&state) & 1023);
-        slots[i] = malloc(size);
+        slots[i] = first_block(i, size);
         slots[i][0] = (unsigned char)size;
     }
 }
@@ -28,9 +75,9 @@ static uint64_t run(uint64_t operations) {
         size_t slot = (drawn >> 12) % SLOTS, size = 8 + (drawn & 1023);
         sum += slots[slot][0];
         if ((drawn >> 40 & 3) == 0) {
-            slots[slot] = realloc(slots[slot], size);
+            slots[slot] = resized(slot, size);
         } else {
-            free(slots[slot]);
+            release(slot);
             slots[slot] = malloc(size);
         }
         slots[slot][0] = (unsigned char)size;

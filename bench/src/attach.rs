@@ -15,6 +15,7 @@ const PROCESSES: [(usize, usize); 3] = [(1, 0), (64, 0), (1, 200_000)];
 #[derive(Deserialize)]
 struct Said {
     microseconds: f64,
+    stopping: f64,
     committed: f64,
     resident: f64,
 }
@@ -52,6 +53,7 @@ fn once(stage: &Stage, takeover: &mut Takeover) -> Result<()> {
     takeover
         .attach_microseconds
         .push(report.attach_microseconds);
+    takeover.stop_microseconds.push(said.stopping);
     takeover.committed.push(said.committed);
     takeover.resident.push(said.resident);
     Ok(())

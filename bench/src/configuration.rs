@@ -15,6 +15,8 @@ pub enum Way {
     Untouched,
     /// mimalloc is linked in and called directly: the limit.
     Limit,
+    /// As the limit, but the first half of the blocks is the system heap's, and the program itself tells them apart and gives them back.
+    ByHand,
     /// `allograft run`.
     Early,
     /// The program loads the module in the middle of its preparation.
@@ -41,6 +43,9 @@ pub struct Configuration {
 /// The name of the limit, which the others are divided by.
 pub const LIMIT: &str = "static";
 
+/// The name of the limit measured once more: what its ratio to the limit differs from 1 by is what a session cannot tell from nothing.
+pub const AGAIN: &str = "again";
+
 /// The name of the C runtime's own heap.
 pub const UNTOUCHED: &str = "crt";
 
@@ -51,11 +56,13 @@ pub const EARLY: &str = "early";
 pub const LATE: &str = "late";
 
 /// The configurations that there always are.
-const BUILT_IN: [(&str, Way); 6] = [
+const BUILT_IN: [(&str, Way); 8] = [
     (UNTOUCHED, Way::Untouched),
     (LIMIT, Way::Limit),
+    (AGAIN, Way::Limit),
     (EARLY, Way::Early),
     (LATE, Way::Late),
+    ("by-hand", Way::ByHand),
     ("linked", Way::Linked),
     ("redirect", Way::Redirect),
 ];
@@ -128,8 +135,9 @@ impl Configuration {
     /// Whether `workload` is measured in it.
     pub fn takes(&self, workload: &Workload) -> bool {
         match self.way {
-            Way::Untouched => !workload.is_slow_without(),
+            Way::Untouched => !workload.is_about_the_old_heap(),
             Way::Early => true,
+            Way::ByHand => workload.is_about_the_old_heap(),
             _ => workload.is_own(),
         }
     }
@@ -149,6 +157,7 @@ impl Configuration {
         match &self.way {
             Way::Untouched | Way::Limit | Way::Linked | Way::Redirect => launch,
             Way::Early => launch.mode(Mode::Early),
+            Way::ByHand => launch.env("BENCH_OLD", "1"),
             Way::Late => launch.env("BENCH_MODULE", module).env("BENCH_LATE", "1"),
             Way::Module(_) if self.laid_out.is_some() => launch,
             Way::Module(module) => launch.env("BENCH_MODULE", stage.windows_path(module)),
@@ -190,7 +199,7 @@ impl Configuration {
         programs(
             stage,
             match self.way {
-                Way::Limit => "limit",
+                Way::Limit | Way::ByHand => "limit",
                 Way::Linked => "linked",
                 Way::Redirect => "redirect",
                 _ => "plain",

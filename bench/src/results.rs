@@ -53,6 +53,9 @@ pub struct Takeover {
     pub load_microseconds: Vec<f64>,
     /// Microseconds of these in which the functions were redirected.
     pub attach_microseconds: Vec<f64>,
+    /// Microseconds for stopping the other threads and letting them go, without anything else.
+    #[serde(default)]
+    pub stop_microseconds: Vec<f64>,
     /// Bytes by which committed memory grew.
     pub committed: Vec<f64>,
     /// Bytes by which resident memory grew.

@@ -48,7 +48,7 @@ impl Amount {
     fn repetitions(self, workload: &Workload, way: &Way) -> u32 {
         match (self, way) {
             (Amount::Tiny, _) => 1,
-            (Amount::Full, Way::Untouched) => workload.repetitions.div_ceil(5),
+            (Amount::Full, Way::Untouched) => workload.repetitions.div_ceil(8),
             (Amount::Full, _) => workload.repetitions,
         }
     }

@@ -90,6 +90,7 @@ pub fn takeovers(results: &Results) -> Table {
     let mut table = Table::new([
         Column::left("process"),
         Column::right("redirecting, ms"),
+        Column::right("stopping alone, ms"),
         Column::right("loading, ms"),
         Column::right("committed, MB"),
         Column::right("resident, KB"),
@@ -109,6 +110,7 @@ pub fn takeovers(results: &Results) -> Table {
         table.row([
             targets::process(takeover),
             cell(&takeover.attach_microseconds, 1e3),
+            cell(&takeover.stop_microseconds, 1e3),
             cell(&takeover.load_microseconds, 1e3),
             cell(&takeover.committed, 1e6),
             cell(&takeover.resident, 1e3),

@@ -12,11 +12,14 @@ pub fn met(targets: &[Target]) -> String {
 pub const RATIOS: &str = "The first column of figures is the limit: the workload's own program with mimalloc linked in and called \
 directly, compiled from the same sources with the same flags by the same compiler as allograft's. The others are ratios to it: the \
 median over all rounds of one configuration's time divided by the limit's in the same round, and the quartiles behind it. A run's time \
-is that of its fastest repetition, as whatever else the machine does can only make one slower.";
+is that of its fastest repetition, as whatever else the machine does can only make one slower; with several threads it is the median of the \
+repetitions.";
 
 /// What the configurations are.
-pub const CONFIGURATIONS: &str = "crt is the C runtime's own heap; early is `allograft run`; late is the module loaded when half of what the \
-workload holds is there, and so the old heap's; linked is a program linked with allograft's mimalloc.dll; redirect is one linked with an \
+pub const CONFIGURATIONS: &str = "crt is the C runtime's own heap; again is the limit once more, whose distance from 1 is \
+what the session cannot tell from nothing; early is `allograft run`; late is the module loaded when half of what the \
+workload holds is there, and so the old heap's; by-hand is the limit with the same half in the system's heap, which the program itself \
+tells apart and frees there, so that nothing that comes late can be faster; linked is a program linked with allograft's mimalloc.dll; redirect is one linked with an \
 unmodified mimalloc.dll that has allograft's mimalloc-redirect.dll beside it.";
 
 /// That Wine is no Windows.
@@ -33,7 +36,8 @@ was resident at most. With allograft their parent hands them the module as it st
 
 /// What is measured of the takeover.
 pub const TAKEOVERS: &str = "A program loads the module while so many threads wait in it and so many blocks are in its heap. Redirecting is \
-the takeover of the C runtime alone; loading is all of the call that loads the module. The memory is what the process has more of after it.";
+the takeover of the C runtime alone; stopping alone is what the program then takes itself to stop its other threads, read their registers \
+and let them go; loading is all of the call that loads the module. The memory is what the process has more of after it.";
 
 /// How instructions are counted.
 pub const ENTRIES: &str = "One call by one thread, counted by having the processor stop after each instruction: from the program's call \
