@@ -50,7 +50,7 @@ impl Session<'_> {
         for round in 0..self.rounds {
             for (workload, measured) in self.workloads.iter().zip(&mut results.workloads) {
                 if round < self.rounds_of(workload) {
-                    self.round(workload, measured, &mut before)?;
+                    self.round(round, workload, measured, &mut before)?;
                 }
             }
         }
@@ -86,15 +86,20 @@ impl Session<'_> {
         }
     }
 
-    /// One workload once in every configuration: A, B, C, so that what slows the machine for a while slows all of them.
+    /// One workload once in every configuration: A, B, C, so that what slows the machine for a while slows all of them; and B, C, A in the
+    /// next round, so that no configuration always runs after the same other one.
     fn round(
         &self,
+        round: usize,
         workload: &Workload,
         measured: &mut Measured,
         before: &mut impl FnMut(&str),
     ) -> Result<()> {
         let mut first: Option<Sample> = None;
-        for (configuration, series) in self.takers(workload).zip(&mut measured.series) {
+        let takers: Vec<&Configuration> = self.takers(workload).collect();
+        for turn in 0..takers.len() {
+            let index = (turn + round) % takers.len();
+            let (configuration, series) = (takers[index], &mut measured.series[index]);
             before(&format!("{}, {}", workload.name, configuration.name));
             let sample = run::once(self.stage, configuration, workload, self.amount)?;
             let first = first.get_or_insert_with(|| sample.clone());

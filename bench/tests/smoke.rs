@@ -8,7 +8,7 @@ use allograft_tests::Stage;
 
 /// Instructions that allograft may add to a `malloc` and its `free` together, both of the common case: the test whether the page map knows
 /// the block, and what it takes more to make one branch of two.
-const MORE_FOR_A_PAIR: i64 = 6;
+const MORE_FOR_A_PAIR: i64 = 4;
 
 #[test]
 fn every_workload_does_the_same_in_every_configuration() {

@@ -12,7 +12,8 @@ pub fn met(targets: &[Target]) -> String {
 pub const RATIOS: &str = "The first column of figures is the limit: the workload's own program with mimalloc linked in and called \
 directly, compiled from the same sources with the same flags by the same compiler as allograft's. The others are ratios to it: the \
 median over all rounds of one configuration's time divided by the limit's in the same round, and the quartiles behind it. A run's time \
-is that of its fastest repetition, as whatever else the machine does can only make one slower; with several threads it is the median of the \
+is that of its fastest repetition, as whatever else the machine does can only make one slower (the shortest loops run in four processes for \
+that, as it matters on which pages of the machine's memory a process lies); with several threads it is the median of the \
 repetitions.";
 
 /// What the configurations are.
