@@ -5,7 +5,8 @@ use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
 use allograft_status::MIMALLOC_VERSION;
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -130,6 +131,70 @@ pub struct ModuleArgs {
     pub follow_children: bool,
 }
 
+/// A program to start: the end of a command line.
+#[derive(Debug, Args)]
+pub struct ProgramArgs {
+    /// The program, and its arguments as they are
+    #[arg(
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_names = ["PROGRAM", "ARGS"]
+    )]
+    words: Vec<OsString>,
+}
+
+impl ProgramArgs {
+    /// The program's name and its arguments.
+    pub fn name_and_arguments(&self) -> (&OsString, &[OsString]) {
+        let (name, arguments) = self.words.split_first().expect("one word is required");
+        (name, arguments)
+    }
+
+    /// An option of ours that there is not, where the program was expected: the arguments behind it may begin with hyphens, so that the parser
+    /// takes any word. A program whose name does has `--` before it. `line` is the whole command line.
+    fn mistaken_option(&self, line: &[OsString]) -> Option<&OsString> {
+        let (name, _) = self.name_and_arguments();
+        let before = line.len().checked_sub(self.words.len() + 1)?;
+        let is_option = name.as_encoded_bytes().starts_with(b"-") && line[before] != "--";
+        is_option.then_some(name)
+    }
+}
+
+impl Cli {
+    /// Reads a command line, whose first word is this program's own name.
+    ///
+    /// # Errors
+    /// What there is to say of a wrong one; and the manual or the version, if that is asked for.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        let cli = Cli::try_parse_from(&words)?;
+        match cli
+            .command
+            .program()
+            .and_then(|program| program.mistaken_option(&words))
+        {
+            None => Ok(cli),
+            Some(option) => {
+                let complaint = format!("unexpected argument '{}' found", option.display());
+                Err(Cli::command().error(ErrorKind::UnknownArgument, complaint))
+            }
+        }
+    }
+}
+
+impl Command {
+    /// The program that it starts, if it starts one.
+    fn program(&self) -> Option<&ProgramArgs> {
+        match self {
+            Command::Run(args) => Some(&args.program),
+            Command::Bench(args) => Some(&args.program),
+            _ => None,
+        }
+    }
+}
+
 /// Arguments of `allograft run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -139,15 +204,9 @@ pub struct RunArgs {
     /// Start the program without the module and load it MS milliseconds later
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub late: Option<Duration>,
-    /// The program, and its arguments as they are
-    #[arg(
-        required = true,
-        num_args = 1..,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_names = ["PROGRAM", "ARGS"]
-    )]
-    pub program: Vec<OsString>,
+    /// The program to start.
+    #[command(flatten)]
+    pub program: ProgramArgs,
 }
 
 const RUN_MANUAL: &str = "\
@@ -288,7 +347,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
     use libmimalloc_sys as _;
 
     unsafe extern "C" {
@@ -333,10 +391,25 @@ mod tests {
             &["--late", "5", "z3", "--log", "--", "-h"],
         ] {
             let args = run(arguments);
-            assert_eq!(args.program, ["z3", "--log", "--", "-h"]);
+            assert_eq!(args.program.words, ["z3", "--log", "--", "-h"]);
             assert_eq!(args.late, Some(Duration::from_millis(5)));
             assert_eq!(args.module.log, None);
         }
+    }
+
+    #[test]
+    fn an_option_that_there_is_not_is_no_program() {
+        let read = |line: &str| Cli::read(line.split(' ').map(OsString::from));
+        for line in [
+            "allograft run --lat 5 z3",
+            "allograft bench --rounds 4 -- z3",
+        ] {
+            let complaint = read(line).unwrap_err();
+            assert_eq!(complaint.kind(), ErrorKind::UnknownArgument, "{line}");
+        }
+        let cli = read("allograft run -- -odd-name.exe -x").unwrap();
+        let (name, arguments) = cli.command.program().unwrap().name_and_arguments();
+        assert_eq!((name.to_str(), arguments.len()), (Some("-odd-name.exe"), 1));
     }
 
     /// As the module's own code has them (`dll/src/children/assistant.rs`).

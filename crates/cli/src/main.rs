@@ -39,11 +39,10 @@ mod windows;
 mod build_image;
 
 use args::{Cli, Command};
-use clap::Parser;
 use error::Error;
 
 fn main() {
-    let exit_code = match Cli::try_parse() {
+    let exit_code = match Cli::read(std::env::args_os()) {
         Ok(cli) => dispatch(cli),
         Err(answer) => print_or_refuse(&answer),
     }
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     fn complaint(arguments: &[&str]) -> String {
-        let answer = Cli::try_parse_from(arguments).unwrap_err();
+        let answer = Cli::read(arguments.iter().map(Into::into)).unwrap_err();
         print_or_refuse(&answer).unwrap_err().to_string()
     }
 
@@ -132,6 +131,7 @@ mod tests {
             &["allograft", "status", "--pid", "1", "--all"],
             &["allograft", "frobnicate"],
             &["allograft", "run", "--late", "-1", "--", "a"],
+            &["allograft", "run", "--lat", "1", "--", "a"],
         ] {
             let line = complaint(arguments);
             assert!(!line.contains('\n'), "{line}");

@@ -26,9 +26,7 @@ use std::time::Duration;
 /// and the program runs on.
 pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
-    let [name, arguments @ ..] = &args.program[..] else {
-        return Err(Error::Usage("which program?".to_owned()));
-    };
+    let (name, arguments) = args.program.name_and_arguments();
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())?;

@@ -1,7 +1,7 @@
 //! The command line of `allograft bench` and its manual.
 
+use crate::args::ProgramArgs;
 use clap::Args;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// More rounds would show nothing that these do not.
@@ -28,15 +28,9 @@ pub struct BenchArgs {
     /// Write a page with charts to FILE
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// The program, and its arguments as they are
-    #[arg(
-        required = true,
-        num_args = 1..,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_names = ["PROGRAM", "ARGS"]
-    )]
-    pub program: Vec<OsString>,
+    /// The program to start.
+    #[command(flatten)]
+    pub program: ProgramArgs,
 }
 
 /// What `allograft bench --help` says behind the options.
@@ -89,7 +83,11 @@ mod tests {
     #[test]
     fn everything_behind_the_program_belongs_to_the_program() {
         let args = parsed(&["--runs", "3", "--", "z3", "--json", "a"]).unwrap();
-        assert_eq!(args.program, ["z3", "--json", "a"]);
+        let (name, arguments) = args.program.name_and_arguments();
+        assert_eq!(
+            (name.to_str(), arguments),
+            (Some("z3"), &["--json".into(), "a".into()][..])
+        );
         assert_eq!((args.runs, args.json, args.show_output), (3, None, false));
     }
 

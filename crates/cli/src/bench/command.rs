@@ -44,9 +44,7 @@ pub fn run(args: &BenchArgs) -> Result<u32, Error> {
 }
 
 fn subject(args: &BenchArgs) -> Result<Subject, Error> {
-    let [name, arguments @ ..] = &args.program[..] else {
-        return Err(Error::Usage("which program?".to_owned()));
-    };
+    let (name, arguments) = args.program.name_and_arguments();
     Ok(Subject {
         name: name.clone(),
         path: locate(name)?,
