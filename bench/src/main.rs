@@ -31,8 +31,8 @@ struct Cli {
     #[arg(long)]
     quick: bool,
     /// How often every workload runs in every configuration.
-    #[arg(long, value_name = "N", conflicts_with = "quick")]
-    rounds: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with = "quick", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
     /// Only these workloads.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
     only: Vec<String>,
@@ -96,9 +96,10 @@ fn run(cli: &Cli) -> Result<()> {
 
 fn measure(cli: &Cli, stage: &Stage) -> Result<Results> {
     let configurations = configuration::chosen(stage, &cli.on, &cli.module)?;
-    let rounds = cli
-        .rounds
-        .unwrap_or(if cli.quick { QUICK_ROUNDS } else { ROUNDS });
+    let rounds =
+        cli.rounds
+            .map(usize::from)
+            .unwrap_or(if cli.quick { QUICK_ROUNDS } else { ROUNDS });
     let session = Session {
         stage,
         configurations: &configurations,
