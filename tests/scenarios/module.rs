@@ -1,7 +1,10 @@
 //! `allograft.dll` itself: its size and imports, and how it is configured.
 
+use std::mem::MaybeUninit;
 use std::path::Path;
+use std::slice;
 
+use allograft_status::{MAGIC, Page, VERSION};
 use allograft_tests::{Launch, Machine, Mode, Report, Stage};
 use object::{Architecture, NameOrOrdinal, Object};
 
@@ -174,6 +177,41 @@ fn a_log_option_names_the_log() {
         .run();
     run.expect_taken_over();
     expect_log(&log);
+}
+
+#[test]
+fn a_page_that_somebody_else_has_made_does_not_tell_the_module_what_to_do() {
+    let stage = Stage::load();
+    // Administrators, the system; everybody, guests.
+    for (owner, used) in [("BA", true), ("SY", true), ("WD", false), ("BG", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, page) = (folder.path().join("log.txt"), folder.path().join("page"));
+        std::fs::write(&page, page_with_log(&stage.windows_path(&log))).unwrap();
+        let run = stage
+            .program("planted_page")
+            .path_arg(&stage.module())
+            .path_arg(&page)
+            .args(&[owner, if used { "used" } else { "unused" }])
+            .run();
+        run.expect_code(0);
+        assert_eq!(log.exists(), used, "the owner was {owner}\n{run}");
+    }
+}
+
+/// The bytes of a status page that asks for a log at the path `log`; whose it is, is left to be filled in.
+fn page_with_log(log: &str) -> Vec<u8> {
+    // SAFETY: every field is plain data for which all zeroes is a value.
+    let mut page: Box<Page> = Box::new(unsafe { MaybeUninit::zeroed().assume_init() });
+    page.magic = MAGIC;
+    page.version = VERSION;
+    page.size = size_of::<Page>() as u32;
+    *page.options.present.get_mut() = 1;
+    for (unit, place) in log.encode_utf16().zip(&mut page.options.log) {
+        *place = unit;
+    }
+    let start = (&raw const *page).cast::<u8>();
+    // SAFETY: the page has no padding: all its bytes are initialised.
+    unsafe { slice::from_raw_parts(start, size_of::<Page>()) }.to_vec()
 }
 
 #[track_caller]

@@ -23,6 +23,7 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use crate::text::{Buffer, copy_wide, until_nul};
+use crate::trust;
 
 /// The page, once it is open.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
@@ -80,7 +81,7 @@ pub(crate) fn tell_mimalloc_version() {
 fn shared_page() -> Option<*mut Page> {
     let size = size_of::<Page>();
     // SAFETY: the name is NUL-terminated; the view is as long as the section, or the mapping fails.
-    let (page, existed) = unsafe {
+    let (section, page, existed) = unsafe {
         let (name, _) = section_name(GetCurrentProcessId());
         let section = CreateFileMappingW(
             INVALID_HANDLE_VALUE,
@@ -95,6 +96,7 @@ fn shared_page() -> Option<*mut Page> {
             return None;
         }
         (
+            section,
             MapViewOfFile(section, FILE_MAP_ALL_ACCESS, 0, 0, size)
                 .Value
                 .cast::<Page>(),
@@ -111,7 +113,7 @@ fn shared_page() -> Option<*mut Page> {
     }
     // SAFETY: the view is as long as a page, and all its fields are plain data.
     let checked = unsafe { (*page).check(GetCurrentProcessId(), created(GetCurrentProcess())) };
-    checked.is_ok().then_some(page)
+    (checked.is_ok() && trust::made_by_the_trusted(section)).then_some(page)
 }
 
 /// A page that nobody else sees.

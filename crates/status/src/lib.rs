@@ -9,6 +9,8 @@
 
 #![no_std]
 
+pub mod trust;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
