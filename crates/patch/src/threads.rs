@@ -30,7 +30,7 @@ pub(crate) struct StoppedThreads<'s, S: System> {
 impl<'s, S: System> StoppedThreads<'s, S> {
     /// Stops all threads but the calling one, and sees to it that none stands inside what `detours` will overwrite.
     ///
-    /// The threads are listed again until no new one appears: a thread that was not stopped yet may have started it.
+    /// The listing goes on until no new one appears: a thread that was not stopped yet may have started it.
     pub(crate) fn stop_all(
         system: &'s S,
         detours: &[Detour],
@@ -71,8 +71,12 @@ impl<'s, S: System> StoppedThreads<'s, S> {
     }
 
     /// Asks the threads that are not in the list yet to stop.
+    ///
+    /// Systems list the threads of a process in the order in which they were made, and a thread that is stopped stays where it is. So there is
+    /// nothing new before the last of these.
     fn suspend_new(&mut self) -> Result<(), Error> {
-        let mut previous = None;
+        let last = self.list().iter().rfind(|thread| thread.stopped);
+        let mut previous = last.map(|stopped| stopped.thread);
         loop {
             let next = self.system.next_thread(previous).map_err(Error::ThreadList);
             // The handle of a thread that we did not keep was needed for the listing to go on, and is not any more.
