@@ -227,8 +227,9 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// Each begins a line of the processor's cache, so that what it costs does not depend on where the linker puts it.
-#define ENTRY  static __attribute__((aligned(64)))
+// All lie together, and each begins a line of the processor's cache: where the linker put them one by one, they took up to a twentieth more
+// time from one build to the next.
+#define ENTRY  static __attribute__((aligned(64), section(".text$entries")))
 
 // One set of entries for each C runtime that can be taken over at once: errno, the new handler and the old heap are
 // the runtime's own, and a jump cannot carry an argument that says which. `clean` entries keep the tails zero.
