@@ -49,6 +49,13 @@ static inline uint64_t draw(uint64_t *state) {
     return *state;
 }
 
+/* Leaves a block of every size up to `largest` in the heap, as most programs have them. */
+static inline void hold_every_size(size_t largest, uint64_t *state) {
+    for (size_t size = 16; size <= largest; size += 16) {
+        *state ^= (uint64_t)(malloc(size) == NULL);
+    }
+}
+
 /* Bytes that the process has committed for itself, images left aside. Added up, as Wine does not keep the figure. */
 static size_t committed_bytes(void) {
     size_t total = 0;

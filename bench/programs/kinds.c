@@ -113,9 +113,7 @@ static uint64_t run_string(uint64_t operations) {
 /* A block of every size that the string passes through stays, as it would in most programs. */
 static void prepare_string_among(void) {
     let_module_in();
-    for (size_t size = 16; size <= STRING_LAST + 96; size += 16) {
-        state ^= (uint64_t)(malloc(size) == NULL);
-    }
+    hold_every_size(STRING_LAST + 96, &state);
 }
 
 WORKLOADS({"vector", NULL, run_vector}, {"string", NULL, run_string}, {"string-among", prepare_string_among, run_string},

@@ -43,9 +43,6 @@ pub struct Configuration {
 /// The name of the limit, which the others are divided by.
 pub const LIMIT: &str = "static";
 
-/// The name of the limit measured once more: what its ratio to the limit differs from 1 by is what a session cannot tell from nothing.
-pub const AGAIN: &str = "again";
-
 /// The name of the C runtime's own heap.
 pub const UNTOUCHED: &str = "crt";
 
@@ -59,7 +56,8 @@ pub const LATE: &str = "late";
 const BUILT_IN: [(&str, Way); 8] = [
     (UNTOUCHED, Way::Untouched),
     (LIMIT, Way::Limit),
-    (AGAIN, Way::Limit),
+    // The limit once more: what its ratio to the limit differs from 1 by is what a session cannot tell from nothing.
+    ("again", Way::Limit),
     (EARLY, Way::Early),
     (LATE, Way::Late),
     ("by-hand", Way::ByHand),

@@ -96,10 +96,8 @@ fn run(cli: &Cli) -> Result<()> {
 
 fn measure(cli: &Cli, stage: &Stage) -> Result<Results> {
     let configurations = configuration::chosen(stage, &cli.on, &cli.module)?;
-    let rounds =
-        cli.rounds
-            .map(usize::from)
-            .unwrap_or(if cli.quick { QUICK_ROUNDS } else { ROUNDS });
+    let usual = if cli.quick { QUICK_ROUNDS } else { ROUNDS };
+    let rounds = cli.rounds.map_or(usual, usize::from);
     let session = Session {
         stage,
         configurations: &configurations,

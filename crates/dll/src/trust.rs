@@ -1,14 +1,14 @@
 //! Who has made what others share with this process.
 
 use core::ffi::c_void;
-use core::mem::{size_of, size_of_val};
+use core::mem::size_of_val;
 use core::ptr::null_mut;
 
-use allograft_status::trust::Reader;
+use allograft_status::trust::{self, Reader};
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, NTSTATUS};
 use windows_sys::Win32::Security::{
-    LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, TOKEN_INFORMATION_CLASS,
-    TOKEN_MANDATORY_LABEL, TOKEN_OWNER, TOKEN_QUERY, TokenIntegrityLevel, TokenOwner,
+    LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, TOKEN_INFORMATION_CLASS, TOKEN_QUERY,
+    TokenIntegrityLevel, TokenOwner,
 };
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
@@ -55,51 +55,30 @@ pub(crate) fn made_by_the_trusted(section: HANDLE) -> bool {
         return false;
     }
     let (mut owner, mut label): (Answer, Answer) = ([0; 64], [0; 64]);
-    // SAFETY: the answers are of the classes asked for, and begin with these structures.
-    let reader = unsafe {
-        let known =
-            ask(token, TokenOwner, &mut owner) && ask(token, TokenIntegrityLevel, &mut label);
-        CloseHandle(token);
-        known.then(|| {
-            let owner = owner.as_ptr().cast::<TOKEN_OWNER>().read().Owner;
-            let level = label
-                .as_ptr()
-                .cast::<TOKEN_MANDATORY_LABEL>()
-                .read()
-                .Label
-                .Sid;
-            Reader {
-                owner: identifier(owner.cast()),
-                integrity: last_number(identifier(level.cast())),
-            }
+    ask(token, TokenOwner, &mut owner);
+    ask(token, TokenIntegrityLevel, &mut label);
+    // SAFETY: the handle was just opened, and nobody else has it.
+    unsafe { CloseHandle(token) };
+    let reader = || {
+        Some(Reader {
+            owner: identifier(&owner)?,
+            integrity: trust::level(identifier(&label)?)?,
         })
     };
-    reader.is_some_and(|reader| reader.trusts(bytes(&descriptor)))
+    reader().is_some_and(|reader| reader.trusts(bytes(&descriptor)))
 }
 
-fn ask(token: HANDLE, class: TOKEN_INFORMATION_CLASS, answer: &mut Answer) -> bool {
+/// Asks for what the system says of `token`; `answer` stays as it is if that is nothing.
+fn ask(token: HANDLE, class: TOKEN_INFORMATION_CLASS, answer: &mut Answer) {
     let (place, size) = (answer.as_mut_ptr().cast(), size_of_val(answer));
     // SAFETY: the handle is open, and the buffer has the size said.
-    unsafe { NtQueryInformationToken(token, class, place, size as u32, &mut 0) == 0 }
+    unsafe { NtQueryInformationToken(token, class, place, size as u32, &mut 0) };
 }
 
-/// The bytes of the security identifier at `sid`.
-///
-/// # Safety
-/// The system has put it there, and it is there for as long as the result.
-unsafe fn identifier<'a>(sid: *const u8) -> &'a [u8] {
-    const HEADER: usize = 8;
-    // SAFETY: the caller's promise; the second byte says how many numbers follow the header.
-    unsafe {
-        let numbers = usize::from(*sid.add(1));
-        core::slice::from_raw_parts(sid, HEADER + numbers * size_of::<u32>())
-    }
-}
-
-fn last_number(identifier: &[u8]) -> u32 {
-    identifier
-        .last_chunk()
-        .map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes))
+/// The security identifier in an answer of one of these classes, which begins with its address: it lies further on in the answer.
+fn identifier(answer: &Answer) -> Option<&[u8]> {
+    let offset = answer[0].checked_sub(answer.as_ptr().addr())?;
+    trust::identifier(bytes(answer), offset)
 }
 
 fn bytes(answer: &Answer) -> &[u8] {

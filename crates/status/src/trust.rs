@@ -58,16 +58,22 @@ fn label(descriptor: &[u8]) -> Option<u32> {
     let mut entry = HEADER;
     for _ in 0..count {
         if *list.get(entry)? == MANDATORY_LABEL {
-            let level = identifier(list, entry + HEADER)?;
-            return number(level, level.len() - size_of::<u32>());
+            return level(identifier(list, entry + HEADER)?);
         }
         entry += usize::from(short(list, entry + 2)?);
     }
     None
 }
 
-/// The security identifier at `offset`.
-fn identifier(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+/// The integrity level that a security identifier stands for: its last number.
+pub fn level(identifier: &[u8]) -> Option<u32> {
+    identifier
+        .last_chunk()
+        .map(|last| u32::from_le_bytes(*last))
+}
+
+/// The security identifier at `offset`; none if it is not there as a whole.
+pub fn identifier(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     const HEADER: usize = 8;
 
     let numbers = usize::from(*bytes.get(offset.checked_add(1)?)?);
