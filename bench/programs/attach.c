@@ -1,5 +1,6 @@
-// Loads the module that BENCH_MODULE names with `THREADS` threads and `BLOCKS` blocks in the process, and says how long that took and
-// what it cost in memory; and what it takes to do no more than stop the threads.
+// Loads the module that BENCH_MODULE names with `THREADS` threads and `BLOCKS` blocks in the
+// process, and says how long that took and what it cost in memory; and what it takes to do no more
+// than stop the threads.
 
 #include "driver.h"
 
@@ -17,17 +18,19 @@ static size_t resident_bytes(void) {
     return counters.WorkingSetSize;
 }
 
-/* Nanoseconds to stop the threads, all asked before the first is waited for, and to let them go: the part of every takeover that is the
- * system's alone. */
+/* Nanoseconds to stop the threads, all asked before the first is waited for, and to let them go:
+ * the part of every takeover that is the system's alone. */
 static double stopping(HANDLE *threads, int count) {
     double began = nanoseconds();
     for (int i = 0; i < count; i++) {
-        CHECK(SuspendThread(threads[i]) == 0, "a thread cannot be stopped: system error %lu", GetLastError());
+        CHECK(SuspendThread(threads[i]) == 0, "a thread cannot be stopped: system error %lu",
+              GetLastError());
     }
     for (int i = 0; i < count; i++) {
         CONTEXT registers = {};
         registers.ContextFlags = CONTEXT_CONTROL;
-        CHECK(GetThreadContext(threads[i], &registers), "a thread does not stop: system error %lu", GetLastError());
+        CHECK(GetThreadContext(threads[i], &registers), "a thread does not stop: system error %lu",
+              GetLastError());
     }
     for (int i = 0; i < count; i++) {
         ResumeThread(threads[i]);
@@ -36,7 +39,8 @@ static double stopping(HANDLE *threads, int count) {
 }
 
 int main(int count, char **arguments) {
-    int threads = count == 3 ? atoi(arguments[1]) - 1 : -1, blocks = count == 3 ? atoi(arguments[2]) : -1;
+    int threads = count == 3 ? atoi(arguments[1]) - 1 : -1,
+        blocks = count == 3 ? atoi(arguments[2]) : -1;
     if (threads < 0 || threads > MOST_THREADS || blocks < 0) {
         say("usage: %s THREADS BLOCKS", arguments[0]);
         return 2;
@@ -58,8 +62,8 @@ int main(int count, char **arguments) {
     look_for_module();
     CHECK(unused == 0, "there is no memory for %d blocks", blocks);
     CHECK(taken_over(), "the module has taken nothing over");
-    say("{\"microseconds\": %.1f, \"stopping\": %.1f, \"committed\": %zu, \"resident\": %zu}", took / 1000,
-        stopping(handles, threads) / 1000, committed, resident);
+    say("{\"microseconds\": %.1f, \"stopping\": %.1f, \"committed\": %zu, \"resident\": %zu}",
+        took / 1000, stopping(handles, threads) / 1000, committed, resident);
     SetEvent(end);
     for (int i = 0; i < threads; i++) {
         WaitForSingleObject(handles[i], INFINITE);

@@ -45,7 +45,8 @@ static void prepare() {
     }
 }
 
-/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and now and then one is emptied. */
+/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and now and
+ * then one is emptied. */
 static uint64_t run(uint64_t operations) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < operations; i++) {

@@ -1,8 +1,10 @@
-/* What the programs of the bench share: they are called `PROGRAM WORKLOAD OPERATIONS REPETITIONS`, prepare, measure the workload
- * that often, once more without the clock to see its memory, and say what they found as one line of JSON.
+/* What the programs of the bench share: they are called `PROGRAM WORKLOAD OPERATIONS REPETITIONS`,
+ * prepare, measure the workload that often, once more without the clock to see its memory, and say
+ * what they found as one line of JSON.
  *
- * The variable BENCH_MODULE names a DLL that the program is to load: first of all, or in the middle of its preparation if
- * BENCH_LATE is set, so that half of what it has then came from the old heap. */
+ * The variable BENCH_MODULE names a DLL that the program is to load: first of all, or in the middle
+ * of its preparation if BENCH_LATE is set, so that half of what it has then came from the old heap.
+ */
 
 #ifndef ALLOGRAFT_BENCH_DRIVER_H
 #define ALLOGRAFT_BENCH_DRIVER_H
@@ -22,9 +24,11 @@
 /* Something to measure. */
 typedef struct workload_s {
     const char *name;
-    /* Makes what `run` begins with, and calls `let_module_in` where half of that is there; may be NULL. */
+    /* Makes what `run` begins with, and calls `let_module_in` where half of that is there; may be
+     * NULL. */
     void (*prepare)(void);
-    /* Does so many operations and gives a number that depends on what they did, and on no address. */
+    /* Does so many operations and gives a number that depends on what they did, and on no address.
+     */
     uint64_t (*run)(uint64_t operations);
 } workload_t;
 
@@ -56,7 +60,8 @@ static inline void hold_every_size(size_t largest, uint64_t *state) {
     }
 }
 
-/* Bytes that the process has committed for itself, images left aside. Added up, as Wine does not keep the figure. */
+/* Bytes that the process has committed for itself, images left aside. Added up, as Wine does not
+ * keep the figure. */
 static size_t committed_bytes(void) {
     size_t total = 0;
     MEMORY_BASIC_INFORMATION region;
@@ -100,7 +105,8 @@ static void let_module_in(void) {
     }
 }
 
-/* Bytes of the old heap's blocks that were freed or moved since the module came; 0 without allograft's module. */
+/* Bytes of the old heap's blocks that were freed or moved since the module came; 0 without
+ * allograft's module. */
 static inline uint64_t old_bytes_gone(void) {
     static int (*ask)(allograft_counters_t *);
     HMODULE module = ask ? NULL : GetModuleHandleA("allograft.dll");
@@ -114,12 +120,13 @@ static inline uint64_t old_bytes_gone(void) {
 
 /* What one run found. */
 typedef struct found_s {
-    double nanoseconds[MOST_REPETITIONS];    /* for each operation */
+    double nanoseconds[MOST_REPETITIONS]; /* for each operation */
     double old_bytes_gone[MOST_REPETITIONS]; /* after each repetition */
-    uint64_t checksum;                       /* of the first repetition */
+    uint64_t checksum; /* of the first repetition */
 } found_t;
 
-static inline const workload_t *find_workload(const workload_t *workloads, size_t count, const char *name) {
+static inline const workload_t *find_workload(const workload_t *workloads, size_t count,
+                                              const char *name) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(workloads[i].name, name) == 0) {
             return &workloads[i];
@@ -153,14 +160,16 @@ static inline void look_at_memory(const workload_t *workload, uint64_t operation
 }
 
 /* The program's `main`. */
-static inline int drive(const workload_t *workloads, size_t count, int argument_count, char **arguments) {
+static inline int drive(const workload_t *workloads, size_t count, int argument_count,
+                        char **arguments) {
 #if defined(BENCH_LINKED)
     CHECK(mi_version() > 0, "mimalloc.dll has no version");
 #endif
     if (GetEnvironmentVariableA("BENCH_LATE", NULL, 0) == 0) {
         load_module();
     }
-    const workload_t *workload = argument_count == 4 ? find_workload(workloads, count, arguments[1]) : NULL;
+    const workload_t *workload =
+        argument_count == 4 ? find_workload(workloads, count, arguments[1]) : NULL;
     uint64_t operations = workload ? strtoull(arguments[2], NULL, 10) : 0;
     int repetitions = workload ? atoi(arguments[3]) : 0;
     if (operations == 0 || repetitions < 1 || repetitions > MOST_REPETITIONS) {
@@ -187,10 +196,10 @@ static inline int drive(const workload_t *workloads, size_t count, int argument_
     return failures ? 1 : 0;
 }
 
-#define WORKLOADS(...)                                                                                                 \
-    int main(int count, char **arguments) {                                                                            \
-        static const workload_t workloads[] = {__VA_ARGS__};                                                           \
-        return drive(workloads, sizeof workloads / sizeof workloads[0], count, arguments);                             \
+#define WORKLOADS(...)                                                                             \
+    int main(int count, char **arguments) {                                                        \
+        static const workload_t workloads[] = {__VA_ARGS__};                                       \
+        return drive(workloads, sizeof workloads / sizeof workloads[0], count, arguments);         \
     }
 
 #endif

@@ -1,8 +1,9 @@
 /* Which heap a program of the bench calls.
  *
- * The limit (BENCH_LIMIT) calls mimalloc, which is linked into it, directly. Every other build calls the C runtime through its import
- * table, as Microsoft's compiler does it; MinGW's would put a jump of its own in between, which no program has that the module is
- * meant for. Include it last: the names are macros. */
+ * The limit (BENCH_LIMIT) calls mimalloc, which is linked into it, directly. Every other build
+ * calls the C runtime through its import table, as Microsoft's compiler does it; MinGW's would put
+ * a jump of its own in between, which no program has that the module is meant for. Include it last:
+ * the names are macros. */
 
 #ifndef ALLOGRAFT_BENCH_HEAP_H
 #define ALLOGRAFT_BENCH_HEAP_H

@@ -1,4 +1,5 @@
-// The functions beside malloc and free, each in a loop over some hundred live blocks, on one thread.
+// The functions beside malloc and free, each in a loop over some hundred live blocks, on one
+// thread.
 
 #include "driver.h"
 
@@ -38,7 +39,8 @@ static uint64_t run_calloc(uint64_t operations) {
 
 static uint64_t aligned_once(void) {
     uint64_t drawn = draw(&state);
-    size_t slot = drawn % SLOTS, alignment = (size_t)16 << (drawn >> 16) % 6, size = 16 + (drawn >> 24 & 1023);
+    size_t slot = drawn % SLOTS, alignment = (size_t)16 << (drawn >> 16) % 6,
+           size = 16 + (drawn >> 24 & 1023);
     _aligned_free(slots[slot]);
     slots[slot] = _aligned_malloc(size, alignment);
     slots[slot][0] = (unsigned char)size;
@@ -55,7 +57,8 @@ static void prepare_aligned(void) {
     }
 }
 
-/* A random slot of 500 emptied and filled with a block of 16 to 1,039 bytes, aligned to 16 to 512. */
+/* A random slot of 500 emptied and filled with a block of 16 to 1,039 bytes, aligned to 16 to 512.
+ */
 static uint64_t run_aligned(uint64_t operations) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < operations; i++) {
@@ -66,7 +69,8 @@ static uint64_t run_aligned(uint64_t operations) {
 
 enum { VECTOR_FIRST = 64, VECTOR_LAST = 256 * 1024, STRING_LAST = 4000 };
 
-/* A vector that doubles from 64 bytes to 256 KiB, its new half written each time; an operation is one growth. */
+/* A vector that doubles from 64 bytes to 256 KiB, its new half written each time; an operation is
+ * one growth. */
 static uint64_t run_vector(uint64_t operations) {
     uint64_t sum = 0;
     unsigned char *vector = NULL;
@@ -88,7 +92,8 @@ static uint64_t run_vector(uint64_t operations) {
     return sum;
 }
 
-/* A string that is appended to by 1 to 32 bytes until it is 4,000 long, always as long as it must be; an operation is one append. */
+/* A string that is appended to by 1 to 32 bytes until it is 4,000 long, always as long as it must
+ * be; an operation is one append. */
 static uint64_t run_string(uint64_t operations) {
     uint64_t sum = 0;
     char *string = NULL;
@@ -116,5 +121,6 @@ static void prepare_string_among(void) {
     hold_every_size(STRING_LAST + 96, &state);
 }
 
-WORKLOADS({"vector", NULL, run_vector}, {"string", NULL, run_string}, {"string-among", prepare_string_among, run_string},
+WORKLOADS({"vector", NULL, run_vector}, {"string", NULL, run_string},
+          {"string-among", prepare_string_among, run_string},
           {"calloc", prepare_calloc, run_calloc}, {"aligned", prepare_aligned, run_aligned})

@@ -52,7 +52,8 @@ static void prepare_mix(void) {
     }
 }
 
-/* A random slot of a thousand: freed if there is a block of 8 to 1,031 bytes in it, else filled with one. */
+/* A random slot of a thousand: freed if there is a block of 8 to 1,031 bytes in it, else filled
+ * with one. */
 static uint64_t run_mix(uint64_t operations) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < operations; i++) {
@@ -61,4 +62,5 @@ static uint64_t run_mix(uint64_t operations) {
     return sum;
 }
 
-WORKLOADS({"pair", NULL, pair}, {"pair-among", prepare_pair_among, pair}, {"mix", prepare_mix, run_mix})
+WORKLOADS({"pair", NULL, pair}, {"pair-among", prepare_pair_among, pair},
+          {"mix", prepare_mix, run_mix})

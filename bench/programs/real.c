@@ -1,5 +1,5 @@
-// Runs a program that was not written here and measures it from outside: an operation is one run of the command line in the
-// variable BENCH_COMMAND, and what it writes is the checksum.
+// Runs a program that was not written here and measures it from outside: an operation is one run of
+// the command line in the variable BENCH_COMMAND, and what it writes is the checksum.
 
 #include "driver.h"
 
@@ -35,7 +35,8 @@ static void watch(HANDLE process) {
 static uint64_t run_once(char *command) {
     SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
     HANDLE from = NULL, to = NULL;
-    CHECK(CreatePipe(&from, &to, &inherited, 0), "there is no pipe: system error %lu", GetLastError());
+    CHECK(CreatePipe(&from, &to, &inherited, 0), "there is no pipe: system error %lu",
+          GetLastError());
     SetHandleInformation(from, HANDLE_FLAG_INHERIT, 0);
     STARTUPINFOA start = {};
     start.cb = sizeof start;

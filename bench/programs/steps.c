@@ -1,5 +1,5 @@
-// Counts the instructions of one call of each heap function, by having the processor stop after every one: the same number on a
-// busy machine and on an idle one.
+// Counts the instructions of one call of each heap function, by having the processor stop after
+// every one: the same number on a busy machine and on an idle one.
 
 #include "driver.h"
 
@@ -8,7 +8,8 @@ enum { TRAP_FLAG = 0x100, CALLS = 9 };
 static volatile bool counting;
 static volatile uint64_t steps;
 
-/* Runs after every instruction while the trap flag is set, which the processor has cleared by then. */
+/* Runs after every instruction while the trap flag is set, which the processor has cleared by then.
+ */
 static LONG CALLBACK count_step(EXCEPTION_POINTERS *exception) {
     if (exception->ExceptionRecord->ExceptionCode != EXCEPTION_SINGLE_STEP) {
         return EXCEPTION_CONTINUE_SEARCH;
@@ -37,7 +38,8 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Instructions of one call of `action`, the median of some; `before` and `after` surround each, uncounted. */
+/* Instructions of one call of `action`, the median of some; `before` and `after` surround each,
+ * uncounted. */
 static uint64_t steps_of(void (*before)(void), void (*action)(void), void (*after)(void)) {
     uint64_t counted[CALLS];
     for (int i = 0; i < CALLS; i++) {
@@ -97,11 +99,13 @@ static const entry_t entries[] = {
 
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
-/* A block of every size stays, so that no page of a heap is emptied or made anew while it counts. */
+/* A block of every size stays, so that no page of a heap is emptied or made anew while it counts.
+ */
 static void warm_up(void) {
     for (int i = 0; i < ENTRIES; i++) {
         for (int j = 0; j < 4; j++) {
-            answer += (size_t)malloc(entries[i].size) + (size_t)_aligned_malloc(entries[i].size, alignment);
+            answer += (size_t)malloc(entries[i].size) +
+                      (size_t)_aligned_malloc(entries[i].size, alignment);
         }
     }
 }

@@ -47,7 +47,8 @@ static DWORD WINAPI serve(void *argument) {
     return 0;
 }
 
-static void start_all(HANDLE *threads, int count, LPTHREAD_START_ROUTINE routine, void *const *arguments) {
+static void start_all(HANDLE *threads, int count, LPTHREAD_START_ROUTINE routine,
+                      void *const *arguments) {
     for (int i = 0; i < count; i++) {
         threads[i] = CreateThread(NULL, 0, routine, arguments[i], 0, NULL);
         CHECK(threads[i], "a thread cannot be started: system error %lu", GetLastError());
@@ -61,8 +62,8 @@ static void wait_for_all(HANDLE *threads, int count) {
     }
 }
 
-/* Threads replace random blocks of 16 to 527 bytes in a thousand slots each and end; each one's slots go on to another's successor, which
- * frees what the first has allocated. */
+/* Threads replace random blocks of 16 to 527 bytes in a thousand slots each and end; each one's
+ * slots go on to another's successor, which frees what the first has allocated. */
 static uint64_t run_servers(uint64_t operations, int count) {
     for (int generation = 0; generation < GENERATIONS; generation++) {
         service_t services[MOST_THREADS];
@@ -167,7 +168,8 @@ static DWORD WINAPI stress(void *argument) {
         own->sum += end_block(kept[slot]);
         kept[slot] = make_block(drawn);
         if ((drawn >> 56 & 3) == 0) {
-            kept[slot] = __atomic_exchange_n(&transfers[(drawn >> 40) % TRANSFERS], kept[slot], __ATOMIC_ACQ_REL);
+            kept[slot] = __atomic_exchange_n(&transfers[(drawn >> 40) % TRANSFERS], kept[slot],
+                                             __ATOMIC_ACQ_REL);
         }
     }
     for (int i = 0; i < KEPT; i++) {
@@ -176,13 +178,15 @@ static DWORD WINAPI stress(void *argument) {
     return 0;
 }
 
-/* Four threads fill slots with blocks of 8 bytes to 64 KiB, exchange every fourth with the others, and end. */
+/* Four threads fill slots with blocks of 8 bytes to 64 KiB, exchange every fourth with the others,
+ * and end. */
 static uint64_t run_stress(uint64_t operations) {
     stressed_t threads[STRESS_THREADS];
     void *arguments[STRESS_THREADS];
     HANDLE handles[STRESS_THREADS];
     for (int i = 0; i < STRESS_THREADS; i++) {
-        threads[i] = (stressed_t){0x9E3779B97F4A7C15ull + (uint64_t)i, operations / STRESS_THREADS, 0};
+        threads[i] =
+            (stressed_t){0x9E3779B97F4A7C15ull + (uint64_t)i, operations / STRESS_THREADS, 0};
         arguments[i] = &threads[i];
     }
     start_all(handles, STRESS_THREADS, stress, arguments);
@@ -198,6 +202,8 @@ static uint64_t run_stress(uint64_t operations) {
     return sum;
 }
 
-WORKLOADS({"servers-1", prepare_servers, run_servers_1}, {"servers-2", prepare_servers, run_servers_2},
-          {"servers-4", prepare_servers, run_servers_4}, {"servers-8", prepare_servers, run_servers_8},
-          {"pipeline", NULL, run_pipeline}, {"stress", NULL, run_stress})
+WORKLOADS({"servers-1", prepare_servers, run_servers_1},
+          {"servers-2", prepare_servers, run_servers_2},
+          {"servers-4", prepare_servers, run_servers_4},
+          {"servers-8", prepare_servers, run_servers_8}, {"pipeline", NULL, run_pipeline},
+          {"stress", NULL, run_stress})

@@ -1,4 +1,5 @@
-//! The takeover itself: how long it takes, and what the module costs before the program has allocated anything.
+//! The takeover itself: how long it takes, and what the module costs before the program has
+//! allocated anything.
 
 use allograft_tests::{Report, Stage};
 use anyhow::{Context, Result};
@@ -22,11 +23,8 @@ struct Said {
 
 /// Measures every takeover `rounds` times.
 pub fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Takeover>> {
-    let mut takeovers = PROCESSES.map(|(threads, blocks)| Takeover {
-        threads,
-        blocks,
-        ..Takeover::default()
-    });
+    let mut takeovers =
+        PROCESSES.map(|(threads, blocks)| Takeover { threads, blocks, ..Takeover::default() });
     for _ in 0..rounds {
         for takeover in &mut takeovers {
             once(stage, takeover)
@@ -41,18 +39,13 @@ fn once(stage: &Stage, takeover: &mut Takeover) -> Result<()> {
     let plain = Configuration::built_in(UNTOUCHED)?;
     let launch = plain
         .launch(stage, "attach", scratch.path())
-        .env(
-            "BENCH_MODULE",
-            stage.windows_path(&stage.bin.join("allograft.dll")),
-        )
+        .env("BENCH_MODULE", stage.windows_path(&stage.bin.join("allograft.dll")))
         .args(&[&takeover.threads.to_string(), &takeover.blocks.to_string()]);
     let text = run::output(launch, &plain, scratch.path(), 1)?;
     let said: Said = serde_json::from_str(&text).with_context(|| format!("it said: {text}"))?;
     let report = Report::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
     takeover.load_microseconds.push(said.microseconds);
-    takeover
-        .attach_microseconds
-        .push(report.attach_microseconds);
+    takeover.attach_microseconds.push(report.attach_microseconds);
     takeover.stop_microseconds.push(said.stopping);
     takeover.committed.push(said.committed);
     takeover.resident.push(said.resident);

@@ -15,7 +15,8 @@ pub enum Way {
     Untouched,
     /// mimalloc is linked in and called directly: the limit.
     Limit,
-    /// As the limit, but the first half of the blocks is the system heap's, and the program itself tells them apart and gives them back.
+    /// As the limit, but the first half of the blocks is the system heap's, and the program itself
+    /// tells them apart and gives them back.
     ByHand,
     /// `allograft run`.
     Early,
@@ -23,7 +24,8 @@ pub enum Way {
     Late,
     /// The program is linked with allograft's `mimalloc.dll`.
     Linked,
-    /// The program is linked with an unmodified `mimalloc.dll`, which has allograft's `mimalloc-redirect.dll` beside it.
+    /// The program is linked with an unmodified `mimalloc.dll`, which has allograft's
+    /// `mimalloc-redirect.dll` beside it.
     Redirect,
     /// The program loads this DLL first of all; or, if it is a `mimalloc.dll`, is linked with it.
     Module(PathBuf),
@@ -56,7 +58,8 @@ pub const LATE: &str = "late";
 const BUILT_IN: [(&str, Way); 8] = [
     (UNTOUCHED, Way::Untouched),
     (LIMIT, Way::Limit),
-    // The limit once more: what its ratio to the limit differs from 1 by is what a session cannot tell from nothing.
+    // The limit once more: what its ratio to the limit differs from 1 by is what a session cannot
+    // tell from nothing.
     ("again", Way::Limit),
     (EARLY, Way::Early),
     (LATE, Way::Late),
@@ -65,25 +68,19 @@ const BUILT_IN: [(&str, Way); 8] = [
     ("redirect", Way::Redirect),
 ];
 
-/// The built-in configurations called `names`, all if none is named, and one for each DLL in `modules`. The limit is always among them.
+/// The built-in configurations called `names`, all if none is named, and one for each DLL in
+/// `modules`. The limit is always among them.
 pub fn chosen(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Vec<Configuration>> {
     let known = BUILT_IN.map(|(name, _)| name);
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!(
-            "there is no configuration {unknown}; there are {}",
-            known.join(", ")
-        );
+        bail!("there is no configuration {unknown}; there are {}", known.join(", "));
     }
     let is_wanted =
         |name: &str| names.is_empty() || name == LIMIT || names.iter().any(|wanted| wanted == name);
     let mut chosen: Vec<Configuration> = BUILT_IN
         .into_iter()
         .filter(|(name, _)| is_wanted(name))
-        .map(|(name, way)| Configuration {
-            name: name.to_owned(),
-            way,
-            laid_out: None,
-        })
+        .map(|(name, way)| Configuration { name: name.to_owned(), way, laid_out: None })
         .collect();
     for module in modules {
         let mut configuration = Configuration::of_module(stage, module)?;
@@ -102,32 +99,16 @@ impl Configuration {
             .into_iter()
             .find(|(known, _)| *known == name)
             .with_context(|| format!("there is no configuration {name}"))?;
-        Ok(Configuration {
-            name: name.to_owned(),
-            way,
-            laid_out: None,
-        })
+        Ok(Configuration { name: name.to_owned(), way, laid_out: None })
     }
 
     fn of_module(stage: &Stage, module: &Path) -> Result<Configuration> {
         let module = module
             .canonicalize()
             .with_context(|| format!("there is no module {}", module.display()))?;
-        let file = module
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let laid_out = if is_mimalloc(&module) {
-            Some(beside(stage, &module)?)
-        } else {
-            None
-        };
-        Ok(Configuration {
-            name: file,
-            way: Way::Module(module),
-            laid_out,
-        })
+        let file = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let laid_out = if is_mimalloc(&module) { Some(beside(stage, &module)?) } else { None };
+        Ok(Configuration { name: file, way: Way::Module(module), laid_out })
     }
 
     /// Whether `workload` is measured in it.
@@ -142,13 +123,11 @@ impl Configuration {
 
     /// Whether allograft's module writes a report in it.
     pub fn has_report(&self) -> bool {
-        matches!(
-            self.way,
-            Way::Early | Way::Late | Way::Linked | Way::Redirect
-        )
+        matches!(self.way, Way::Early | Way::Late | Way::Linked | Way::Redirect)
     }
 
-    /// A launch of the bench's program `name`, which writes the reports of allograft's module into the folder `reports`.
+    /// A launch of the bench's program `name`, which writes the reports of allograft's module into
+    /// the folder `reports`.
     pub fn launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
         let launch = self.bare_launch(stage, name, reports);
         let module = stage.windows_path(&stage.bin.join("allograft.dll"));
@@ -172,10 +151,7 @@ impl Configuration {
         let launch = self.bare_launch(stage, name, reports);
         match self.way {
             Way::Early => launch
-                .env(
-                    "BENCH_MODULE",
-                    stage.windows_path(&stage.bin.join("allograft.dll")),
-                )
+                .env("BENCH_MODULE", stage.windows_path(&stage.bin.join("allograft.dll")))
                 .env("ALLOGRAFT_FOLLOW_CHILDREN", "1"),
             _ => launch,
         }
@@ -184,10 +160,7 @@ impl Configuration {
     fn bare_launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
         Launch::new(stage, self.folder(stage).join(format!("{name}.exe")))
             .input("")
-            .env(
-                "ALLOGRAFT_REPORT",
-                stage.windows_path(&reports.join("report.json")),
-            )
+            .env("ALLOGRAFT_REPORT", stage.windows_path(&reports.join("report.json")))
     }
 
     fn folder(&self, stage: &Stage) -> PathBuf {
@@ -212,24 +185,18 @@ fn programs(stage: &Stage, kind: &str) -> PathBuf {
 }
 
 fn is_mimalloc(module: &Path) -> bool {
-    module
-        .file_name()
-        .is_some_and(|name| name.eq_ignore_ascii_case("mimalloc.dll"))
+    module.file_name().is_some_and(|name| name.eq_ignore_ascii_case("mimalloc.dll"))
 }
 
-/// A folder with the programs that are linked with a `mimalloc.dll`, `module` and the DLLs beside it.
+/// A folder with the programs that are linked with a `mimalloc.dll`, `module` and the DLLs beside
+/// it.
 fn beside(stage: &Stage, module: &Path) -> Result<TempDir> {
     let folder = tempfile::tempdir().context("making a folder for programs")?;
     let copy_all = |from: &Path, extension: &str| -> Result<()> {
-        let entries = from
-            .read_dir()
-            .with_context(|| format!("reading {}", from.display()))?;
+        let entries = from.read_dir().with_context(|| format!("reading {}", from.display()))?;
         for entry in entries {
             let file = entry?.path();
-            if file
-                .extension()
-                .is_some_and(|found| found.eq_ignore_ascii_case(extension))
-            {
+            if file.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension)) {
                 let to = folder.path().join(file.file_name().unwrap_or_default());
                 std::fs::copy(&file, to).with_context(|| format!("copying {}", file.display()))?;
             }

@@ -26,10 +26,7 @@ pub fn count(stage: &Stage) -> Result<Vec<Entry>> {
     let module = stage.windows_path(&stage.bin.join("allograft.dll"));
     let ours = counted(stage, UNTOUCHED, &[("BENCH_MODULE", module)])?;
     let of_limit = |entry: &str| {
-        limit
-            .iter()
-            .find(|counted| counted.entry == entry)
-            .map(|counted| counted.instructions)
+        limit.iter().find(|counted| counted.entry == entry).map(|counted| counted.instructions)
     };
     let both = |ours: Counted| Entry {
         limit: of_limit(&ours.entry),

@@ -21,9 +21,9 @@ const QUICK_ROUNDS: usize = 2;
 
 /// Measures allograft side by side with the C runtime's own heap and with mimalloc linked in.
 ///
-/// Every workload runs in every configuration, round after round, on the newest of Microsoft's C runtimes. The ratios are to the
-/// limit, mimalloc linked in and called directly: the median of the rounds' ratios, with the quartiles behind it. All of it takes
-/// ten minutes, and a quiet machine.
+/// Every workload runs in every configuration, round after round, on the newest of Microsoft's C
+/// runtimes. The ratios are to the limit, mimalloc linked in and called directly: the median of the
+/// rounds' ratios, with the quartiles behind it. All of it takes ten minutes, and a quiet machine.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Cli {
@@ -39,8 +39,8 @@ struct Cli {
     /// Only these configurations, and the limit.
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
     on: Vec<String>,
-    /// Further DLLs to load into the programs, each a configuration; one called mimalloc.dll is linked with, together with the DLLs
-    /// beside it.
+    /// Further DLLs to load into the programs, each a configuration; one called mimalloc.dll is
+    /// linked with, together with the DLLs beside it.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     module: Vec<PathBuf>,
     /// Write what was measured to this file too.
@@ -74,10 +74,8 @@ fn run(cli: &Cli) -> Result<()> {
         None => measure(cli, stage)?,
     };
     print!("{}", show::terminal(&results));
-    let output = cli
-        .output
-        .clone()
-        .unwrap_or_else(|| stage.bin.with_file_name("bench").join("results"));
+    let output =
+        cli.output.clone().unwrap_or_else(|| stage.bin.with_file_name("bench").join("results"));
     fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
     let json = serde_json::to_string_pretty(&results)? + "\n";
     write(&output.join("results.json"), &json)?;

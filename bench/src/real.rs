@@ -11,7 +11,8 @@ use crate::workload::Program;
 /// How many classes there are in the source that clang-format formats.
 const CLASSES: usize = 1500;
 
-/// A launch of the bench's program that runs `program` and measures it; inputs that are made go into `folder`, like the reports.
+/// A launch of the bench's program that runs `program` and measures it; inputs that are made go
+/// into `folder`, like the reports.
 pub fn launch<'s>(
     stage: &'s Stage,
     configuration: &Configuration,
@@ -28,10 +29,8 @@ pub fn launch<'s>(
         }
         Program::Own(name) => unreachable!("{name} is the bench's own"),
     };
-    let words: Vec<String> = command
-        .iter()
-        .map(|path| format!("\"{}\"", stage.windows_path(path)))
-        .collect();
+    let words: Vec<String> =
+        command.iter().map(|path| format!("\"{}\"", stage.windows_path(path))).collect();
     Ok(configuration
         .launch_starting_others(stage, "real", folder)
         .env("BENCH_COMMAND", words.join(" "))

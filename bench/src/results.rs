@@ -36,9 +36,11 @@ pub struct Series {
     pub configuration: String,
     /// Nanoseconds for each operation.
     pub nanoseconds: Vec<f64>,
-    /// The most memory that the program had, in bytes: committed if it is one of the bench's own, else resident.
+    /// The most memory that the program had, in bytes: committed if it is one of the bench's own,
+    /// else resident.
     pub peak_memory: Vec<f64>,
-    /// Where the module came late: the bytes of the old heap's blocks that were gone after each repetition of the last round.
+    /// Where the module came late: the bytes of the old heap's blocks that were gone after each
+    /// repetition of the last round.
     pub old_bytes_gone: Vec<f64>,
 }
 
@@ -82,25 +84,20 @@ impl Measured {
         self.series.iter().find(is_it)
     }
 
-    /// What the others are divided by: the limit, or the C runtime's own heap for a program that cannot be linked with mimalloc.
+    /// What the others are divided by: the limit, or the C runtime's own heap for a program that
+    /// cannot be linked with mimalloc.
     pub fn base(&self) -> Option<&Series> {
         self.of(LIMIT).or_else(|| self.of(UNTOUCHED))
     }
 
     /// The times in this configuration, each divided by the base's in the same round.
     pub fn time_ratio(&self, configuration: &str) -> Option<Summary> {
-        paired_ratio(
-            &self.of(configuration)?.nanoseconds,
-            &self.base()?.nanoseconds,
-        )
+        paired_ratio(&self.of(configuration)?.nanoseconds, &self.base()?.nanoseconds)
     }
 
     /// The peaks of memory in this configuration, each divided by the base's in the same round.
     pub fn memory_ratio(&self, configuration: &str) -> Option<Summary> {
-        paired_ratio(
-            &self.of(configuration)?.peak_memory,
-            &self.base()?.peak_memory,
-        )
+        paired_ratio(&self.of(configuration)?.peak_memory, &self.base()?.peak_memory)
     }
 }
 

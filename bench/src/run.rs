@@ -21,7 +21,8 @@ pub struct Sample {
     pub nanoseconds: Vec<f64>,
     /// Bytes of the old heap's blocks that were gone after each repetition; 0 without allograft.
     pub old_bytes_gone: Vec<f64>,
-    /// The most memory that the program had, in bytes: committed if it is one of the bench's own, else resident.
+    /// The most memory that the program had, in bytes: committed if it is one of the bench's own,
+    /// else resident.
     pub peak_memory: u64,
     /// Depends on everything that the workload did, and on no address: equal in all configurations.
     pub checksum: String,
@@ -61,7 +62,8 @@ impl Amount {
     }
 }
 
-/// Runs `workload` once on the heap of `configuration`, on the newest of Microsoft's C runtimes, in as many processes as it takes.
+/// Runs `workload` once on the heap of `configuration`, on the newest of Microsoft's C runtimes, in
+/// as many processes as it takes.
 pub fn once(
     stage: &Stage,
     configuration: &Configuration,
@@ -83,17 +85,12 @@ fn in_a_process(
     workload: &Workload,
     amount: Amount,
 ) -> Result<Sample> {
-    let of_what = || {
-        format!(
-            "{} in the configuration {}",
-            workload.name, configuration.name
-        )
-    };
+    let of_what = || format!("{} in the configuration {}", workload.name, configuration.name);
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let launch = match workload.program {
-        Program::Own(program) => configuration
-            .launch(stage, program, scratch.path())
-            .arg(workload.name),
+        Program::Own(program) => {
+            configuration.launch(stage, program, scratch.path()).arg(workload.name)
+        }
         _ => real::launch(stage, configuration, workload.program, scratch.path())?,
     };
     let operations = amount.operations(workload).to_string();
@@ -108,7 +105,8 @@ fn in_a_process(
     serde_json::from_str(&text).with_context(|| format!("{} said: {text}", of_what()))
 }
 
-/// What the program of `launch` says, if it succeeds and so many processes of it ran on allograft as should have.
+/// What the program of `launch` says, if it succeeds and so many processes of it ran on allograft
+/// as should have.
 pub(crate) fn output(
     launch: Launch<'_>,
     configuration: &Configuration,
@@ -131,15 +129,9 @@ pub(crate) fn output(
 /// How many of the reports in the folder `reports` tell of a takeover.
 fn taken_over(reports: &Path) -> Result<usize> {
     let mut active = 0;
-    for entry in reports
-        .read_dir()
-        .with_context(|| format!("reading {}", reports.display()))?
-    {
+    for entry in reports.read_dir().with_context(|| format!("reading {}", reports.display()))? {
         let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        if file.extension().is_some_and(|extension| extension == "json") {
             let report = Report::read(&file).map_err(anyhow::Error::msg)?;
             active += usize::from(report.is_active());
         }

@@ -38,15 +38,8 @@ impl Session<'_> {
 
     /// Runs it all; calls `before` with a name for each run of a workload before it begins.
     pub fn run(&self, mut before: impl FnMut(&str)) -> Result<Results> {
-        let mut results = Results {
-            rounds: self.rounds,
-            ..Results::default()
-        };
-        results.workloads = self
-            .workloads
-            .iter()
-            .map(|workload| self.nothing(workload))
-            .collect();
+        let mut results = Results { rounds: self.rounds, ..Results::default() };
+        results.workloads = self.workloads.iter().map(|workload| self.nothing(workload)).collect();
         for round in 0..self.rounds {
             for (workload, measured) in self.workloads.iter().zip(&mut results.workloads) {
                 if round < self.rounds_of(workload) {
@@ -62,17 +55,11 @@ impl Session<'_> {
     }
 
     fn rounds_of(&self, workload: &Workload) -> usize {
-        if workload.is_own() {
-            self.rounds
-        } else {
-            self.rounds.min(MOST_REAL_ROUNDS)
-        }
+        if workload.is_own() { self.rounds } else { self.rounds.min(MOST_REAL_ROUNDS) }
     }
 
     fn takers(&self, workload: &Workload) -> impl Iterator<Item = &Configuration> {
-        self.configurations
-            .iter()
-            .filter(|configuration| configuration.takes(workload))
+        self.configurations.iter().filter(|configuration| configuration.takes(workload))
     }
 
     fn nothing(&self, workload: &Workload) -> Measured {
@@ -86,8 +73,9 @@ impl Session<'_> {
         }
     }
 
-    /// One workload once in every configuration: A, B, C, so that what slows the machine for a while slows all of them; and B, C, A in the
-    /// next round, so that no configuration always runs after the same other one.
+    /// One workload once in every configuration: A, B, C, so that what slows the machine for a
+    /// while slows all of them; and B, C, A in the next round, so that no configuration always runs
+    /// after the same other one.
     fn round(
         &self,
         round: usize,
@@ -111,9 +99,7 @@ impl Session<'_> {
                 sample.checksum,
                 first.checksum
             );
-            series
-                .nanoseconds
-                .push(workload.time.of(&sample.nanoseconds));
+            series.nanoseconds.push(workload.time.of(&sample.nanoseconds));
             series.peak_memory.push(sample.peak_memory as f64);
             if configuration.way == Way::Late {
                 series.old_bytes_gone = sample.old_bytes_gone;

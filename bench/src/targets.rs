@@ -9,7 +9,8 @@ use crate::workload::{self, Workload};
 /// The most memory that a program may have with allograft, as a multiple of the limit's.
 const MEMORY: f64 = 1.03;
 
-/// The most that a program whose blocks are half the old heap's may take until these are gone, as a multiple of the limit.
+/// The most that a program whose blocks are half the old heap's may take until these are gone, as a
+/// multiple of the limit.
 const DRAINING: f64 = 1.25;
 
 /// The longest takeover of a process with one thread, in milliseconds.
@@ -54,12 +55,7 @@ impl Target {
         divisor: f64,
     ) -> Option<Target> {
         let measured = measured?.median / divisor;
-        Some(Target {
-            what,
-            most,
-            measured,
-            unit,
-        })
+        Some(Target { what, most, measured, unit })
     }
 }
 
@@ -80,32 +76,19 @@ fn of_times(results: &Results) -> Vec<Target> {
         for configuration in [EARLY, LATE] {
             let what = format!("{}, {configuration}", workload.name);
             let most = most_time(workload, configuration);
-            targets.extend(Target::of(
-                what,
-                most,
-                measured.time_ratio(configuration),
-                "",
-                1.0,
-            ));
+            targets.extend(Target::of(what, most, measured.time_ratio(configuration), "", 1.0));
         }
     }
     targets
 }
 
 fn most_time(workload: &Workload, configuration: &str) -> f64 {
-    if workload.name == "drain" && configuration == LATE {
-        DRAINING
-    } else {
-        workload.target
-    }
+    if workload.name == "drain" && configuration == LATE { DRAINING } else { workload.target }
 }
 
 fn of_memory(results: &Results) -> Vec<Target> {
     let own = |name: &str| workload::named(name).is_some_and(Workload::is_own);
-    let measured = results
-        .workloads
-        .iter()
-        .filter(|measured| own(&measured.workload));
+    let measured = results.workloads.iter().filter(|measured| own(&measured.workload));
     measured
         .filter_map(|measured| {
             let what = format!("{}, {EARLY}: peak of memory", measured.workload);
@@ -116,11 +99,7 @@ fn of_memory(results: &Results) -> Vec<Target> {
 
 fn of_takeover(takeover: &Takeover) -> Vec<Target> {
     let process = process(takeover);
-    let most = if takeover.threads == 1 {
-        ONE_THREAD
-    } else {
-        MANY_THREADS
-    };
+    let most = if takeover.threads == 1 { ONE_THREAD } else { MANY_THREADS };
     let summary = |numbers: &[f64]| Summary::of(numbers);
     let mut targets = vec![
         Target::of(
@@ -189,10 +168,7 @@ mod tests {
             workload: "pair".to_owned(),
             series: vec![series("static", 5.0, 100.0), series("early", 6.0, 102.0)],
         };
-        let results = Results {
-            workloads: vec![measured],
-            ..Results::default()
-        };
+        let results = Results { workloads: vec![measured], ..Results::default() };
         let targets = all(&results);
         assert_eq!(targets.len(), 2);
         assert_eq!((targets[0].most, targets[0].measured), (1.15, 1.2));
@@ -220,10 +196,7 @@ mod tests {
         };
         let met: Vec<bool> = of_takeover(&takeover).iter().map(Target::is_met).collect();
         assert_eq!(met, [true, true, true, false]);
-        let many = Takeover {
-            threads: 64,
-            ..takeover
-        };
+        let many = Takeover { threads: 64, ..takeover };
         assert_eq!(of_takeover(&many).len(), 2);
     }
 }

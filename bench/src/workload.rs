@@ -50,7 +50,8 @@ pub enum Time {
 /// Repetitions of `drain` until hardly a block of the old heap is left.
 const DRAINING: usize = 12;
 
-/// Repetitions of `drain` until the blocks lie as they do when all of them were mimalloc's from the start.
+/// Repetitions of `drain` until the blocks lie as they do when all of them were mimalloc's from the
+/// start.
 const SETTLING: usize = 20;
 
 /// All of them, in the order in which they are shown.
@@ -97,29 +98,20 @@ const fn own(
     }
 }
 
-/// A workload whose operations take so little that it matters on which pages of the machine's memory a process happens to lie: twice the time,
-/// in one process of ten.
+/// A workload whose operations take so little that it matters on which pages of the machine's
+/// memory a process happens to lie: twice the time, in one process of ten.
 const fn tight_loop(name: &'static str, what: &'static str) -> Workload {
-    Workload {
-        processes: 4,
-        repetitions: 8,
-        ..own(name, "loops", 1_000_000, what)
-    }
+    Workload { processes: 4, repetitions: 8, ..own(name, "loops", 1_000_000, what) }
 }
 
-/// A workload of the program with several threads. What they do to one another depends on when the system lets each of them run, so that
-/// the fastest repetition is no more than the luckiest.
+/// A workload of the program with several threads. What they do to one another depends on when the
+/// system lets each of them run, so that the fastest repetition is no more than the luckiest.
 const fn threads(name: &'static str, what: &'static str) -> Workload {
     own(name, "threads", 2_000_000, what).counting(12, Time::Median)
 }
 
 const fn real(name: &'static str, program: Program, what: &'static str) -> Workload {
-    Workload {
-        program,
-        operations: 1,
-        repetitions: 1,
-        ..own(name, "", 1, what)
-    }
+    Workload { program, operations: 1, repetitions: 1, ..own(name, "", 1, what) }
 }
 
 impl Workload {
@@ -139,7 +131,8 @@ impl Workload {
         matches!(self.program, Program::Own(_))
     }
 
-    /// Whether it is there for what becomes of the old heap's blocks. It takes minutes on Wine's own heap, which is not what is measured.
+    /// Whether it is there for what becomes of the old heap's blocks. It takes minutes on Wine's
+    /// own heap, which is not what is measured.
     pub fn is_about_the_old_heap(&self) -> bool {
         self.program == Program::Own("drain")
     }
@@ -170,10 +163,7 @@ pub fn named(name: &str) -> Option<&'static Workload> {
 pub fn chosen(names: &[String]) -> anyhow::Result<Vec<Workload>> {
     if let Some(unknown) = names.iter().find(|name| named(name).is_none()) {
         let known: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
-        anyhow::bail!(
-            "there is no workload {unknown}; there are {}",
-            known.join(", ")
-        );
+        anyhow::bail!("there is no workload {unknown}; there are {}", known.join(", "));
     }
     let is_wanted =
         |workload: &&Workload| names.is_empty() || names.iter().any(|name| name == workload.name);
@@ -198,10 +188,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_those_that_there_are() {
         let error = chosen(&["pears".to_owned()]).unwrap_err().to_string();
-        assert!(
-            error.contains("pears") && error.contains("pair, "),
-            "{error}"
-        );
+        assert!(error.contains("pears") && error.contains("pair, "), "{error}");
     }
 
     #[test]

@@ -30,7 +30,8 @@ fn main() {
     build.compile("allograft_entry");
 }
 
-/// Sets what differs on x86, where addresses are few and nothing can be taken for granted of the caller's stack.
+/// Sets what differs on x86, where addresses are few and nothing can be taken for granted of the
+/// caller's stack.
 fn set_for_x86(build: &mut cc::Build) {
     build
         // As Rust's own target: every processor since the Pentium 4.
@@ -39,12 +40,14 @@ fn set_for_x86(build: &mut cc::Build) {
         .flag("-mfpmath=sse")
         // Windows aligns the stack to a word only.
         .flag("-mpreferred-stack-boundary=2")
-        // The system unwinds by the registrations that frames make, and steps over those without one.
+        // The system unwinds by the registrations that frames make, and steps over those without
+        // one.
         .flag("-fno-exceptions")
         .flag("-fno-asynchronous-unwind-tables")
         // C runtimes align to 8 bytes here: MEMORY_ALLOCATION_ALIGNMENT.
         .define("MI_MAX_ALIGN_SIZE", Some("8"))
-        // In KiB: mimalloc takes address space in pieces of this size (twice as large with every eighth), and does not give it back.
+        // In KiB: mimalloc takes address space in pieces of this size (twice as large with every
+        // eighth), and does not give it back.
         .define("MI_DEFAULT_ARENA_RESERVE", Some("32768"))
         // In KiB: larger blocks than this are the system's, and go back to it when they are freed.
         .define("MI_DEFAULT_ARENA_MAX_OBJECT_SIZE", Some("8192"));

@@ -1,9 +1,11 @@
-//! How mimalloc is compiled for Windows. The modules' build (build.rs) and that of the bench's limit, the same mimalloc linked
-//! statically (in xtask), share it, so that what the bench compares differs in nothing else.
+//! How mimalloc is compiled for Windows. The modules' build (build.rs) and that of the bench's
+//! limit, the same mimalloc linked statically (in xtask), share it, so that what the bench compares
+//! differs in nothing else.
 
 use std::path::Path;
 
-/// Sets the flags and definitions of a release build, and where mimalloc's headers (`include`) and the sources beside them are found.
+/// Sets the flags and definitions of a release build, and where mimalloc's headers (`include`) and
+/// the sources beside them are found.
 pub fn set(build: &mut cc::Build, include: &Path) {
     let sources = include.with_file_name("src");
     build
@@ -28,7 +30,5 @@ pub fn set(build: &mut cc::Build, include: &Path) {
 
 /// Leaves mimalloc's own checks out.
 pub fn without_checks(build: &mut cc::Build) {
-    build
-        .define("MI_BUILD_RELEASE", None)
-        .define("NDEBUG", None);
+    build.define("MI_BUILD_RELEASE", None).define("NDEBUG", None);
 }

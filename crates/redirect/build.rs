@@ -5,16 +5,8 @@ fn main() {
         return;
     }
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86");
-    let entry = if x86 {
-        "_redirect_entry"
-    } else {
-        "redirect_entry"
-    };
-    for argument in [
-        "-nostartfiles",
-        "-Wl,--gc-sections",
-        &format!("-Wl,--entry={entry}"),
-    ] {
+    let entry = if x86 { "_redirect_entry" } else { "redirect_entry" };
+    for argument in ["-nostartfiles", "-Wl,--gc-sections", &format!("-Wl,--entry={entry}")] {
         println!("cargo:rustc-link-arg-cdylib={argument}");
     }
 }

@@ -1,7 +1,8 @@
 // build: args -fno-builtin
-/* A 32-bit program uses up its address space: how much of it the module takes for itself, what is to be had, and what is said when there is
- * no more. A 64-bit program has no end of it, and says that it has nothing to show. Argument: `large` if the program is marked as
- * able to use addresses above 2 GB. */
+/* A 32-bit program uses up its address space: how much of it the module takes for itself, what is
+ * to be had, and what is said when there is no more. A 64-bit program has no end of it, and says
+ * that it has nothing to show. Argument: `large` if the program is marked as able to use addresses
+ * above 2 GB. */
 
 #include "support.h"
 #include <errno.h>
@@ -15,7 +16,7 @@ static char *blocks[MOST];
 static uint64_t free_address_space(void) {
     uint64_t bytes = 0;
     MEMORY_BASIC_INFORMATION region;
-    for (char *at = NULL; VirtualQuery(at, &region, sizeof region) && region.RegionSize; ) {
+    for (char *at = NULL; VirtualQuery(at, &region, sizeof region) && region.RegionSize;) {
         bytes += region.State == MEM_FREE ? region.RegionSize : 0;
         char *next = (char *)region.BaseAddress + region.RegionSize;
         if (next <= at) {
@@ -46,21 +47,25 @@ static bool use_address_space(int megabytes) {
     int count = use_all();
     bool high = false;
     say("%d MB in blocks of %d bytes", (int)((uint64_t)count * BLOCK / MEGABYTE), BLOCK);
-    CHECK((uint64_t)count * BLOCK / MEGABYTE >= (uint64_t)megabytes, "only %d blocks were to be had", count);
+    CHECK((uint64_t)count * BLOCK / MEGABYTE >= (uint64_t)megabytes,
+          "only %d blocks were to be had", count);
     for (int i = 0; i < count; i++) {
-        CHECK(blocks[i][0] == (char)i && blocks[i][BLOCK - 1] == (char)i, "block %d has changed", i);
+        CHECK(blocks[i][0] == (char)i && blocks[i][BLOCK - 1] == (char)i, "block %d has changed",
+              i);
         high |= (uintptr_t)blocks[i] > 0x80000000u;
         free(blocks[i]);
     }
     int again = use_all();
-    CHECK(again >= count - count / 20, "%d blocks were to be had the second time, and %d the first", again, count);
+    CHECK(again >= count - count / 20, "%d blocks were to be had the second time, and %d the first",
+          again, count);
     for (int i = 0; i < again; i++) {
         free(blocks[i]);
     }
     return high;
 }
 
-/* What the module may take before the program asks for anything, with the stack of an injector's thread. */
+/* What the module may take before the program asks for anything, with the stack of an injector's
+ * thread. */
 enum { MODULES_OWN = 64 * MEGABYTE };
 
 int main(int count, char **arguments) {
@@ -73,7 +78,9 @@ int main(int count, char **arguments) {
     meet_harness();
     uint64_t after = free_address_space();
     CHECK(taken_over(), "the module has not taken over");
-    CHECK(before < after + MODULES_OWN, "the module took %d MB", (int)((before - after) / MEGABYTE));
-    CHECK(use_address_space(large ? 3000 : 1500) == large, "a block lies on the wrong side of 2 GB");
+    CHECK(before < after + MODULES_OWN, "the module took %d MB",
+          (int)((before - after) / MEGABYTE));
+    CHECK(use_address_space(large ? 3000 : 1500) == large,
+          "a block lies on the wrong side of 2 GB");
     return verdict();
 }

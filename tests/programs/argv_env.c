@@ -1,6 +1,7 @@
 // build: args -municode
-/* Prints what it was started with: arguments, working directory, two variables, its standard input; writes one line to standard
- * error; ends with the exit code in the variable ALLOGRAFT_TEST_EXIT. */
+/* Prints what it was started with: arguments, working directory, two variables, its standard input;
+ * writes one line to standard error; ends with the exit code in the variable ALLOGRAFT_TEST_EXIT.
+ */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -28,5 +29,7 @@ int wmain(int count, wchar_t **arguments) {
     printf("input [%.*s]\n", (int)length, input);
     fflush(stdout);
     fprintf(stderr, "a line on standard error\n");
-    return GetEnvironmentVariableW(L"ALLOGRAFT_TEST_EXIT", value, 1024) ? (int)wcstoul(value, NULL, 0) : 0;
+    return GetEnvironmentVariableW(L"ALLOGRAFT_TEST_EXIT", value, 1024)
+               ? (int)wcstoul(value, NULL, 0)
+               : 0;
 }

@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* A thousand blocks of every kind are allocated, the harness loads the module, and then each block is read back,
- * sized, and reallocated or freed. Afterwards the old heap is still sound. */
+/* A thousand blocks of every kind are allocated, the harness loads the module, and then each block
+ * is read back, sized, and reallocated or freed. Afterwards the old heap is still sound. */
 
 #include "support.h"
 #include <malloc.h>
@@ -13,9 +13,9 @@ enum { BLOCKS_PER_KIND = 1000 };
 
 struct block {
     void *address;
-    size_t size;      /* what was asked for */
+    size_t size; /* what was asked for */
     size_t alignment; /* of the aligned kinds */
-    size_t offset;    /* of the offset-aligned kind */
+    size_t offset; /* of the offset-aligned kind */
 };
 
 static struct block blocks[KINDS][BLOCKS_PER_KIND];
@@ -26,7 +26,8 @@ static uint64_t tag_of(int kind, int index) { return (uint64_t)kind * 100000 + (
 
 static size_t size_of(int kind, int index) {
     static const size_t small[] = {1, 7, 16, 24, 100, 255, 1024, 4000};
-    /* Around the largest block of the low-fragmentation heap; few of them, for Wine's heap is slow with these. */
+    /* Around the largest block of the low-fragmentation heap; few of them, for Wine's heap is slow
+     * with these. */
     static const size_t border[] = {0x3fff, 0x4000, 0x4001, 20000};
     if (kind == LARGE) {
         return 0x10000 + (size_t)index * 31;
@@ -92,25 +93,31 @@ static void check_contents(int kind, int index, size_t size) {
     char text[200];
     wchar_t wide[200];
     if (kind == TEXT) {
-        CHECK(memcmp(block->address, text_of(kind, index, text), size) == 0, "text block %d changed", index);
+        CHECK(memcmp(block->address, text_of(kind, index, text), size) == 0,
+              "text block %d changed", index);
     } else if (kind == WIDE_TEXT) {
-        CHECK(memcmp(block->address, wide_text_of(kind, index, wide), size) == 0, "wide text block %d changed", index);
+        CHECK(memcmp(block->address, wide_text_of(kind, index, wide), size) == 0,
+              "wide text block %d changed", index);
     } else {
         size_t good = intact(block->address, size, tag_of(kind, index));
-        CHECK(good == size, "block %d of kind %d changed at byte %zu of %zu", index, kind, good, size);
+        CHECK(good == size, "block %d of kind %d changed at byte %zu of %zu", index, kind, good,
+              size);
     }
 }
 
 static void check_size(int kind, int index) {
     struct block *block = &blocks[kind][index];
     if (is_aligned_kind(kind) && on_wine_crt()) {
-        return; /* Wine's own CRT leaves other rests behind these blocks, and answers with other numbers. */
+        return; /* Wine's own CRT leaves other rests behind these blocks, and answers with other
+                   numbers. */
     }
-    size_t size = kind == ALIGNED          ? _aligned_msize(block->address, block->alignment, 0)
-                  : kind == OFFSET_ALIGNED ? _aligned_msize(block->address, block->alignment, block->offset)
-                                           : _msize(block->address);
+    size_t size = kind == ALIGNED ? _aligned_msize(block->address, block->alignment, 0)
+                  : kind == OFFSET_ALIGNED
+                      ? _aligned_msize(block->address, block->alignment, block->offset)
+                      : _msize(block->address);
     /* A block that mimalloc did not make has the exact size that the old heap knows. */
-    CHECK(size == block->size, "block %d of kind %d has size %zu instead of %zu", index, kind, size, block->size);
+    CHECK(size == block->size, "block %d of kind %d has size %zu instead of %zu", index, kind, size,
+          block->size);
 }
 
 static void *resize(const struct block *block, int kind, size_t size) {
@@ -140,7 +147,8 @@ static void reallocate(int kind, int index) {
     check_contents(kind, index, old < size ? old : size);
     if (is_aligned_kind(kind)) {
         size_t shift = kind == OFFSET_ALIGNED ? block->offset : 0;
-        CHECK(aligned_to((char *)moved + shift, block->alignment), "reallocated block %d is badly aligned", index);
+        CHECK(aligned_to((char *)moved + shift, block->alignment),
+              "reallocated block %d is badly aligned", index);
     }
 }
 
@@ -164,7 +172,8 @@ int main(void) {
     for (int kind = 0; kind < KINDS; kind++) {
         for (int index = 0; index < BLOCKS_PER_KIND; index++) {
             if (!before) {
-                CHECK(!owned(blocks[kind][index].address), "old block %d of kind %d is said to be mimalloc's", index, kind);
+                CHECK(!owned(blocks[kind][index].address),
+                      "old block %d of kind %d is said to be mimalloc's", index, kind);
                 check_size(kind, index);
             }
             check_contents(kind, index, blocks[kind][index].size);

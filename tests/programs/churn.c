@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* Threads allocate, resize, free and hand blocks over at full speed, each verifying the pattern of every block that it touches,
- * while the harness loads the module. Arguments: threads, operations of each, seed. */
+/* Threads allocate, resize, free and hand blocks over at full speed, each verifying the pattern of
+ * every block that it touches, while the harness loads the module. Arguments: threads, operations
+ * of each, seed. */
 
 #include "support.h"
 #include <malloc.h>
@@ -35,7 +36,8 @@ static void write_block(struct block *block, size_t size, bool aligned) {
 static bool verify(const struct block *block, size_t bytes) {
     size_t length = bytes - sizeof *block;
     size_t good = intact(block + 1, length, block->tag);
-    CHECK(good == length, "block %llu of %zu bytes changed at byte %zu", (unsigned long long)block->tag, bytes, good);
+    CHECK(good == length, "block %llu of %zu bytes changed at byte %zu",
+          (unsigned long long)block->tag, bytes, good);
     return good == length;
 }
 
@@ -88,7 +90,8 @@ static void operate(struct worker *worker) {
     } else if (draw % 16 < 4) {
         *slot = resize(*slot, &worker->random);
     } else if (draw % 16 < 7) {
-        *slot = InterlockedExchangePointer((void *volatile *)&mailboxes[draw / 4096 % MAILBOXES], *slot);
+        *slot = InterlockedExchangePointer((void *volatile *)&mailboxes[draw / 4096 % MAILBOXES],
+                                           *slot);
     } else {
         release(*slot);
         *slot = NULL;
@@ -116,7 +119,8 @@ int main(int count, char **arguments) {
     threads = threads < 1 ? 1 : threads > MOST_THREADS ? MOST_THREADS : threads;
     say("seed %llu", (unsigned long long)seed);
     for (int i = 0; i < threads; i++) {
-        workers[i].random = (seed + 1) * 0x9E3779B97F4A7C15ull + (uint64_t)i * 0xD1B54A32D192ED03ull;
+        workers[i].random =
+            (seed + 1) * 0x9E3779B97F4A7C15ull + (uint64_t)i * 0xD1B54A32D192ED03ull;
         workers[i].operations = operations;
         handles[i] = CreateThread(NULL, 0, work, &workers[i], 0, NULL);
     }

@@ -1,15 +1,18 @@
 // build: args -fno-builtin
-/* Performs a seeded random sequence of calls over all functions of the heap, with the whole range of arguments that matters, and
- * writes a transcript of what the contract fixes: one line a call. The transcripts of two runs are equal if the contract holds.
+/* Performs a seeded random sequence of calls over all functions of the heap, with the whole range
+ * of arguments that matters, and writes a transcript of what the contract fixes: one line a call.
+ * The transcripts of two runs are equal if the contract holds.
  *
  * Arguments: SEED OPERATIONS STOP NAMES [KEEP]
- *   STOP   the operation before which the program meets the harness; at OPERATIONS or beyond it never does
- *   NAMES  `all`; or `portable` for the public and `_base` names, no environment and no new mode: what Wine's CRT can do under the
- *          takeover; or `tame` for the same, and up to STOP only what it can do by itself
- *   KEEP   a file of lines `FIRST LAST`: only operations in these ranges are performed
+ *   STOP   the operation before which the program meets the harness; at OPERATIONS or beyond it
+ * never does NAMES  `all`; or `portable` for the public and `_base` names, no environment and no
+ * new mode: what Wine's CRT can do under the takeover; or `tame` for the same, and up to STOP only
+ * what it can do by itself KEEP   a file of lines `FIRST LAST`: only operations in these ranges are
+ * performed
  *
- * Operation number i depends on the seed and on i alone, and means something in every state: so any subset of a sequence is a
- * sequence too, and a failing one can be shortened by leaving operations out. */
+ * Operation number i depends on the seed and on i alone, and means something in every state: so any
+ * subset of a sequence is a sequence too, and a failing one can be shortened by leaving operations
+ * out. */
 
 #include "conformance.h"
 
@@ -61,7 +64,8 @@ static void perform(const struct operation *operation) {
 }
 
 static bool asks_for_size(const struct operation *operation) {
-    return operation->function == MSIZE || operation->function == ALIGNED_MSIZE || operation->function == EXPAND;
+    return operation->function == MSIZE || operation->function == ALIGNED_MSIZE ||
+           operation->function == EXPAND;
 }
 
 static void release_all(void) {

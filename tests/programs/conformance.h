@@ -1,5 +1,5 @@
-/* The parts of conformance.c: the functions under all their names, the draw of an operation, the live blocks, and what each kind of
- * operation does and records. */
+/* The parts of conformance.c: the functions under all their names, the draw of an operation, the
+ * live blocks, and what each kind of operation does and records. */
 
 #ifndef ALLOGRAFT_TEST_CONFORMANCE_H
 #define ALLOGRAFT_TEST_CONFORMANCE_H

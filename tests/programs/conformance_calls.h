@@ -1,4 +1,5 @@
-/* The CRT's functions under all their names, the states that they change, and the transcript. Part of conformance.h. */
+/* The CRT's functions under all their names, the states that they change, and the transcript. Part
+ * of conformance.h. */
 
 typedef void *(*one_size_fn)(size_t);
 typedef void *(*two_sizes_fn)(size_t, size_t);
@@ -18,13 +19,31 @@ typedef int *(*errno_fn)(void);
 typedef int (*new_handler_fn)(size_t);
 typedef void (*invalid_fn)(const wchar_t *, const wchar_t *, const wchar_t *, unsigned, uintptr_t);
 
-static const char *const function_names[FUNCTIONS] = {
-    "malloc",          "calloc",         "realloc",           "_recalloc",       "_expand",       "_msize",
-    "free",            "_aligned_malloc", "_aligned_realloc", "_aligned_recalloc", "_aligned_msize", "_aligned_free",
-    "_aligned_offset_malloc", "_aligned_offset_realloc", "_aligned_offset_recalloc", "_strdup", "_wcsdup", "_mbsdup",
-    "_dupenv_s",       "_wdupenv_s",     "_putenv_s",         "_set_new_mode"};
+static const char *const function_names[FUNCTIONS] = {"malloc",
+                                                      "calloc",
+                                                      "realloc",
+                                                      "_recalloc",
+                                                      "_expand",
+                                                      "_msize",
+                                                      "free",
+                                                      "_aligned_malloc",
+                                                      "_aligned_realloc",
+                                                      "_aligned_recalloc",
+                                                      "_aligned_msize",
+                                                      "_aligned_free",
+                                                      "_aligned_offset_malloc",
+                                                      "_aligned_offset_realloc",
+                                                      "_aligned_offset_recalloc",
+                                                      "_strdup",
+                                                      "_wcsdup",
+                                                      "_mbsdup",
+                                                      "_dupenv_s",
+                                                      "_wdupenv_s",
+                                                      "_putenv_s",
+                                                      "_set_new_mode"};
 
-/* The addresses of each function's names. A name that the CRT lacks stands for the public one, of the same state. */
+/* The addresses of each function's names. A name that the CRT lacks stands for the public one, of
+ * the same state. */
 static void *addresses[FUNCTIONS][NAMES];
 
 /* The two states of a CRT: that of the public and `_base` names, and that of the `_o_` names. */
@@ -44,12 +63,14 @@ static int new_in(int state, size_t size) {
     return states[state].retries-- > 0;
 }
 
-static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                           uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     invalid_in(0);
 }
 
-static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                            uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     invalid_in(1);
 }
@@ -77,9 +98,12 @@ static void resolve(enum function function, bool portable) {
     }
 }
 
-static void prepare_state(int state, const char *prefix, invalid_fn invalid, new_handler_fn handler) {
-    invalid_fn (*set_invalid)(invalid_fn) = (invalid_fn(*)(invalid_fn))named(prefix, "_set_invalid_parameter_handler", "");
-    new_handler_fn (*set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))named(prefix, "_set_new_handler", "");
+static void prepare_state(int state, const char *prefix, invalid_fn invalid,
+                          new_handler_fn handler) {
+    invalid_fn (*set_invalid)(invalid_fn) =
+        (invalid_fn (*)(invalid_fn))named(prefix, "_set_invalid_parameter_handler", "");
+    new_handler_fn (*set_new)(new_handler_fn) =
+        (new_handler_fn (*)(new_handler_fn))named(prefix, "_set_new_handler", "");
     states[state].error = (errno_fn)named(prefix, "_errno", "");
     set_invalid(invalid);
     set_new(handler);
@@ -96,7 +120,9 @@ static void prepare(bool portable) {
     }
 }
 
-static void *function_of(const struct operation *operation) { return addresses[operation->function][operation->name]; }
+static void *function_of(const struct operation *operation) {
+    return addresses[operation->function][operation->name];
+}
 
 enum { UNTOUCHED = 77 };
 
@@ -111,7 +137,8 @@ static void before_call(void) {
     }
 }
 
-/* What the call changed in either state. Taken right after it, before anything else can change it. */
+/* What the call changed in either state. Taken right after it, before anything else can change it.
+ */
 struct effects {
     char text[160];
     int error;
@@ -125,15 +152,17 @@ static struct effects after_call(void) {
         const char *which = i ? " o:" : "";
         if (errors[i] != UNTOUCHED) {
             effects.error = errors[i];
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s errno %d", which, errors[i]);
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s errno %d",
+                                     which, errors[i]);
         }
         if (states[i].invalid) {
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s invalid %d", which,
-                                     states[i].invalid);
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used,
+                                     "%s invalid %d", which, states[i].invalid);
         }
         if (states[i].handled) {
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s new-handler %d of %zx", which,
-                                     states[i].handled, states[i].handled_size);
+            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used,
+                                     "%s new-handler %d of %zx", which, states[i].handled,
+                                     states[i].handled_size);
         }
     }
     return effects;
@@ -166,10 +195,10 @@ static void record(const char *format, ...) {
 }
 
 /* Something that no CRT may do, whatever the other run does. */
-#define BROKEN(...)                                                                                                    \
-    do {                                                                                                               \
-        failures++;                                                                                                    \
-        record("BROKEN: " __VA_ARGS__);                                                                                \
+#define BROKEN(...)                                                                                \
+    do {                                                                                           \
+        failures++;                                                                                \
+        record("BROKEN: " __VA_ARGS__);                                                            \
     } while (0)
 
 /* The ranges of operations that are kept; all if there are none. */
@@ -193,7 +222,9 @@ static const char *read_number(const char *text, long *number) {
 static bool read_kept(const char *path) {
     HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
     DWORD size = file == INVALID_HANDLE_VALUE ? 0 : GetFileSize(file, NULL), got = 0;
-    char *text = size ? VirtualAlloc(NULL, (SIZE_T)size + 1, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) : NULL;
+    char *text =
+        size ? VirtualAlloc(NULL, (SIZE_T)size + 1, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)
+             : NULL;
     if (!text || !ReadFile(file, text, size, &got, NULL)) {
         return false;
     }

@@ -27,7 +27,8 @@ enum function {
 };
 
 /* How often each function is drawn, in the order above. */
-static const int weights[FUNCTIONS] = {12, 6, 16, 8, 5, 5, 10, 8, 8, 6, 3, 6, 6, 6, 5, 2, 2, 2, 1, 1, 1, 1};
+static const int weights[FUNCTIONS] = {12, 6, 16, 8, 5, 5, 10, 8, 8, 6, 3,
+                                       6,  6, 6,  5, 2, 2, 2,  1, 1, 1, 1};
 
 enum { SLOTS = 256, VARIABLES = 8 };
 
@@ -39,14 +40,14 @@ struct operation {
     enum function function;
     int name;
     int slot;
-    bool null;        /* NULL is given even if the slot holds a block */
-    size_t size;      /* bytes, or bytes of an element */
-    size_t count;     /* elements */
+    bool null; /* NULL is given even if the slot holds a block */
+    size_t size; /* bytes, or bytes of an element */
+    size_t count; /* elements */
     size_t alignment;
     bool own_alignment; /* use the alignment and offset that the block has */
     size_t offset;
-    bool tame;        /* made valid by `tamed` */
-    int retries;      /* times that the new handler asks for another try */
+    bool tame; /* made valid by `tamed` */
+    int retries; /* times that the new handler asks for another try */
     uint64_t extra;
 };
 
@@ -60,12 +61,15 @@ static size_t pick(uint64_t draw, const size_t *table, size_t count) { return ta
 #define PICK(draw, table) pick(draw, table, sizeof(table) / sizeof *(table))
 
 static size_t draw_size(uint64_t *random) {
-    static const size_t borders[] = {0,   1,   2,    7,    8,    9,    15,   16,   17,   24,   31,   32,   33,   48,   63,  64,
-                                     65,  80,  100,  127,  128,  129,  255,  256,  257,  320,  511,  512,  513,  640,  1000,
-                                     1023, 1024, 1025, 1280, 2047, 2048, 2049, 4095, 4096, 4097, 5000};
-    static const size_t middle[] = {8191,   8192,   8193,   10000,  16000,  0x3fef, 0x3ff0, 0x3fff, 0x4000,
-                                    0x4001, 0x5000, 0x7fff, 0x8000, 0x8001, 0xffff, 0x10000, 0x10001};
-    static const size_t large[] = {0x18000, 0x1ffff, 0x20000, 0x20001, 0x3f000, 0x7f000, 0x7fff0, 0x80000, 0x80001, 0x100000};
+    static const size_t borders[] = {
+        0,   1,   2,    7,    8,    9,    15,   16,   17,   24,   31,   32,   33,   48,
+        63,  64,  65,   80,   100,  127,  128,  129,  255,  256,  257,  320,  511,  512,
+        513, 640, 1000, 1023, 1024, 1025, 1280, 2047, 2048, 2049, 4095, 4096, 4097, 5000};
+    static const size_t middle[] = {8191,   8192,   8193,   10000,   16000,  0x3fef,
+                                    0x3ff0, 0x3fff, 0x4000, 0x4001,  0x5000, 0x7fff,
+                                    0x8000, 0x8001, 0xffff, 0x10000, 0x10001};
+    static const size_t large[] = {0x18000, 0x1ffff, 0x20000, 0x20001, 0x3f000,
+                                   0x7f000, 0x7fff0, 0x80000, 0x80001, 0x100000};
     static const size_t beyond[] = {SIZE_MAX,
                                     SIZE_MAX - 1,
                                     SIZE_MAX - 7,
@@ -102,13 +106,17 @@ static size_t draw_size(uint64_t *random) {
     default:
         break;
     }
-    return draw % 3 == 0 ? (size_t)(value % 2000) : draw % 3 == 1 ? (size_t)(value % 200) : PICK(value, borders);
+    return draw % 3 == 0   ? (size_t)(value % 2000)
+           : draw % 3 == 1 ? (size_t)(value % 200)
+                           : PICK(value, borders);
 }
 
 static size_t draw_count(uint64_t *random) {
     static const size_t counts[] = {0, 1, 1, 1, 2, 3, 7, 10};
-    /* Nothing between what a process can have and 2^47: whether that is to be had depends on the system. */
-    static const size_t beyond[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 5 * 3, MORE_THAN_CAN_BE_HAD, SIZE_MAX / 2 + 1};
+    /* Nothing between what a process can have and 2^47: whether that is to be had depends on the
+     * system. */
+    static const size_t beyond[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 5 * 3, MORE_THAN_CAN_BE_HAD,
+                                    SIZE_MAX / 2 + 1};
     uint64_t draw = next_random(random), value = next_random(random);
     return draw % 32 == 0 ? PICK(value, beyond) : PICK(value, counts);
 }
@@ -118,7 +126,9 @@ static size_t draw_alignment(uint64_t *random) {
     static const size_t bad[] = {0, 3, 5, 6, 12, 24, 100, SIZE_MAX, SIZE_MAX - 1};
     static const size_t beyond[] = {MORE_THAN_CAN_BE_HAD, SIZE_MAX / 2 + 1, 0x10000};
     uint64_t draw = next_random(random), value = next_random(random);
-    return draw % 8 == 0 ? PICK(value, bad) : draw % 64 == 1 ? PICK(value, beyond) : PICK(value, good);
+    return draw % 8 == 0    ? PICK(value, bad)
+           : draw % 64 == 1 ? PICK(value, beyond)
+                            : PICK(value, good);
 }
 
 static size_t draw_offset(uint64_t *random, size_t size) {
@@ -160,7 +170,8 @@ static bool of_environment(enum function function) {
 }
 
 static struct operation draw(uint64_t seed, long number, bool portable) {
-    uint64_t random = (seed + 1) * 0x9E3779B97F4A7C15ull ^ ((uint64_t)number + 1) * 0xD1B54A32D192ED03ull;
+    uint64_t random =
+        (seed + 1) * 0x9E3779B97F4A7C15ull ^ ((uint64_t)number + 1) * 0xD1B54A32D192ED03ull;
     random = random ? random : 1;
     for (int i = 0; i < 4; i++) {
         next_random(&random);
@@ -187,7 +198,8 @@ static struct operation draw(uint64_t seed, long number, bool portable) {
     return operation;
 }
 
-/* What a CRT that breaks the contract by itself can do: such a CRT is left to itself only with arguments that are valid. */
+/* What a CRT that breaks the contract by itself can do: such a CRT is left to itself only with
+ * arguments that are valid. */
 static struct operation tamed(struct operation operation) {
     static const size_t alignments[] = {8, 16, 64, 256};
     if (operation.function == ALIGNED_RECALLOC || operation.function == OFFSET_RECALLOC) {

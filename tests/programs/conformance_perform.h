@@ -1,13 +1,16 @@
-/* The live blocks, and what each kind of operation does with them and records. Part of conformance.h. */
+/* The live blocks, and what each kind of operation does with them and records. Part of
+ * conformance.h. */
 
 struct slot {
     void *address;
-    size_t size;      /* what was last asked for */
-    size_t zero_from; /* from here on `_recalloc` must zero: beyond `size` where a block was shrunk in place */
+    size_t size; /* what was last asked for */
+    size_t zero_from; /* from here on `_recalloc` must zero: beyond `size` where a block was shrunk
+                         in place */
     size_t alignment; /* 0: a plain block */
     size_t offset;
     uint64_t tag;
-    /* Resized with another alignment: where the CRT resized in place, its `_aligned_msize` is no longer exact. */
+    /* Resized with another alignment: where the CRT resized in place, its `_aligned_msize` is no
+     * longer exact. */
     bool size_unclear;
 };
 
@@ -16,8 +19,8 @@ static struct slot slots[SLOTS];
 static void verify(const struct slot *slot, const void *address, size_t size, const char *when) {
     size_t good = intact(address, size, slot->tag);
     if (good != size) {
-        BROKEN("the block of %zu bytes with tag %llu is changed at byte %zu %s", size, (unsigned long long)slot->tag, good,
-               when);
+        BROKEN("the block of %zu bytes with tag %llu is changed at byte %zu %s", size,
+               (unsigned long long)slot->tag, good, when);
     }
 }
 
@@ -30,7 +33,8 @@ static void expect_zero(const unsigned char *bytes, size_t from, size_t to) {
     }
 }
 
-static void hold(struct slot *slot, void *address, size_t size, size_t alignment, size_t offset, long number) {
+static void hold(struct slot *slot, void *address, size_t size, size_t alignment, size_t offset,
+                 long number) {
     /* The CRT asks its heap for one byte where it is asked for none. */
     size_t zero_from = size || alignment ? size : 1;
     *slot = (struct slot){address, size, zero_from, alignment, offset, (uint64_t)number, false};
@@ -49,7 +53,8 @@ static void release(struct slot *slot) {
     drop(slot);
 }
 
-/* Whether the slot holds a block that the functions of plain blocks (or of aligned ones) may be given; frees the other kind. */
+/* Whether the slot holds a block that the functions of plain blocks (or of aligned ones) may be
+ * given; frees the other kind. */
 static bool usable(struct slot *slot, bool aligned) {
     if (slot->address && (slot->alignment != 0) != aligned) {
         release(slot);
@@ -64,9 +69,9 @@ static const char *alignment_of(const void *address, size_t alignment) {
 
 /* Everything up to the arrow of a line, but the arguments. */
 #define CALL "%ld %s%s%s"
-#define CALL_OF(operation)                                                                                             \
-    (operation)->number, (operation)->name >= O_NAME ? "_o_" : "", function_names[(operation)->function],              \
-        (operation)->name % 2 ? "_base" : ""
+#define CALL_OF(operation)                                                                         \
+    (operation)->number, (operation)->name >= O_NAME ? "_o_" : "",                                 \
+        function_names[(operation)->function], (operation)->name % 2 ? "_base" : ""
 
 static void *duplicate(const struct operation *operation, size_t *size) {
     static char text[2048];
@@ -115,13 +120,17 @@ static void perform_new_plain(const struct operation *operation, struct slot *sl
     hold(slot, block, count * size, 0, 0, operation->number);
 }
 
-/* Records a resize and takes over its result: a moved block, a freed one, or the old one where it failed. */
-static void settle(const struct operation *operation, struct slot *slot, bool given, void *result, size_t size,
-                   bool zeroes, struct effects effects) {
+/* Records a resize and takes over its result: a moved block, a freed one, or the old one where it
+ * failed. */
+static void settle(const struct operation *operation, struct slot *slot, bool given, void *result,
+                   size_t size, bool zeroes, struct effects effects) {
     bool freed = given && !result && effects.error == UNTOUCHED;
     size_t kept = given ? (slot->size < size ? slot->size : size) : 0;
-    record(CALL "(%s, %zx * %zx, %zx, %zx) -> %s%s", CALL_OF(operation), given ? "block" : "NULL", operation->count,
-           operation->size, operation->alignment, operation->offset, result ? "block" : freed ? "freed" : "NULL",
+    record(CALL "(%s, %zx * %zx, %zx, %zx) -> %s%s", CALL_OF(operation), given ? "block" : "NULL",
+           operation->count, operation->size, operation->alignment, operation->offset,
+           result  ? "block"
+           : freed ? "freed"
+                   : "NULL",
            effects.text);
     if (result) {
         verify(slot, result, kept, "by a reallocation");
@@ -149,7 +158,8 @@ static void perform_resize_plain(const struct operation *operation, struct slot 
         verify(slot, address, slot->size, "before a reallocation");
     }
     if (array) {
-        result = ((block_two_sizes_fn)function_of(operation))(address, operation->count, operation->size);
+        result = ((block_two_sizes_fn)function_of(operation))(address, operation->count,
+                                                              operation->size);
     } else {
         result = ((block_size_fn)function_of(operation))(address, size);
     }
@@ -162,7 +172,8 @@ static void perform_resize_plain(const struct operation *operation, struct slot 
     }
 }
 
-/* A heap may refuse to resize in place or not; either answer is fine, and afterwards the block has the same size in either run. */
+/* A heap may refuse to resize in place or not; either answer is fine, and afterwards the block has
+ * the same size in either run. */
 static void perform_expand(const struct operation *operation, struct slot *slot) {
     bool given = usable(slot, false) && !operation->null;
     void *address = given ? slot->address : NULL;
@@ -170,12 +181,16 @@ static void perform_expand(const struct operation *operation, struct slot *slot)
     struct effects effects = after_call();
     bool decided = !given || operation->size > MAX_REQUEST;
     record(CALL "(%s, %zx)%s%s", CALL_OF(operation), given ? "block" : "NULL", operation->size,
-           !decided ? "" : result ? " -> block" : " -> NULL", decided ? effects.text : "");
+           !decided ? ""
+           : result ? " -> block"
+                    : " -> NULL",
+           decided ? effects.text : "");
     if (!given || decided) {
         return;
     }
     if (result ? result != address || effects.error != UNTOUCHED : effects.error != ENOMEM) {
-        BROKEN("_expand moved the block, or set errno %d with the result %s", effects.error, result ? "block" : "NULL");
+        BROKEN("_expand moved the block, or set errno %d with the result %s", effects.error,
+               result ? "block" : "NULL");
     }
     bool shrinks = operation->size < slot->size;
     size_t size = shrinks ? operation->size : slot->size;
@@ -188,7 +203,8 @@ static void perform_expand(const struct operation *operation, struct slot *slot)
         BROKEN("a block could not be reallocated to %zu bytes", size);
         return;
     }
-    size_t zero_from = slot->zero_from > operation->size || !result ? slot->zero_from : operation->size;
+    size_t zero_from =
+        slot->zero_from > operation->size || !result ? slot->zero_from : operation->size;
     slot->address = settled;
     slot->size = size;
     slot->zero_from = zero_from > size ? zero_from : size ? size : 1;
@@ -201,15 +217,16 @@ static void perform_size(const struct operation *operation, struct slot *slot) {
     size_t size;
     if (aligned) {
         size_t alignment = given ? slot->alignment : operation->alignment;
-        size = ((aligned_size_fn)function_of(operation))(address, alignment, given ? slot->offset : operation->offset);
+        size = ((aligned_size_fn)function_of(operation))(address, alignment,
+                                                         given ? slot->offset : operation->offset);
     } else {
         size = ((size_fn)function_of(operation))(address);
     }
     struct effects effects = after_call();
     if (given) {
         bool enough = size >= slot->size || slot->size_unclear;
-        record(CALL "(block of %zx) -> %s%s", CALL_OF(operation), slot->size, enough ? "enough" : "TOO SMALL",
-               effects.text);
+        record(CALL "(block of %zx) -> %s%s", CALL_OF(operation), slot->size,
+               enough ? "enough" : "TOO SMALL", effects.text);
     } else {
         record(CALL "(NULL) -> %zx%s", CALL_OF(operation), size, effects.text);
     }
@@ -230,7 +247,8 @@ static void perform_free(const struct operation *operation, struct slot *slot) {
 
 static void *call_aligned(const struct operation *operation, void *address) {
     void *function = function_of(operation);
-    size_t size = operation->size, count = operation->count, alignment = operation->alignment, offset = operation->offset;
+    size_t size = operation->size, count = operation->count, alignment = operation->alignment,
+           offset = operation->offset;
     switch (operation->function) {
     case ALIGNED_MALLOC:
         return ((two_sizes_fn)function)(size, alignment);
@@ -250,10 +268,12 @@ static void *call_aligned(const struct operation *operation, void *address) {
 static bool power_of_two(size_t number) { return number && !(number & (number - 1)); }
 
 /* The operation with the alignment and offset that may be given for the block in the slot. */
-static struct operation fitted(const struct operation *operation, const struct slot *slot, bool given) {
+static struct operation fitted(const struct operation *operation, const struct slot *slot,
+                               bool given) {
     struct operation fitted = *operation;
     bool array = operation->function == ALIGNED_RECALLOC || operation->function == OFFSET_RECALLOC;
-    /* An array may be resized only with the alignment and the offset that it was made with; a bad alignment stays bad. */
+    /* An array may be resized only with the alignment and the offset that it was made with; a bad
+     * alignment stays bad. */
     bool must_fit = operation->tame || (array && power_of_two(operation->alignment));
     if (given && (must_fit || (!array && operation->own_alignment))) {
         fitted.alignment = slot->alignment;
@@ -262,7 +282,8 @@ static struct operation fitted(const struct operation *operation, const struct s
     if (given && array && must_fit && slot->offset) {
         fitted.function = OFFSET_RECALLOC;
     }
-    bool shifted = fitted.function == OFFSET_MALLOC || fitted.function == OFFSET_REALLOC || fitted.function == OFFSET_RECALLOC;
+    bool shifted = fitted.function == OFFSET_MALLOC || fitted.function == OFFSET_REALLOC ||
+                   fitted.function == OFFSET_RECALLOC;
     fitted.offset = shifted ? fitted.offset : 0;
     return fitted;
 }
@@ -280,7 +301,8 @@ static void perform_aligned(const struct operation *operation, struct slot *slot
     if (given) {
         verify(slot, slot->address, slot->size, "before a reallocation");
     }
-    bool unclear = given && (slot->size_unclear || call.alignment != slot->alignment || call.offset != slot->offset);
+    bool unclear = given && (slot->size_unclear || call.alignment != slot->alignment ||
+                             call.offset != slot->offset);
     void *result = call_aligned(&call, given ? slot->address : NULL);
     settle(&call, slot, given, result, size, array, after_call());
     if (result) {
@@ -288,7 +310,8 @@ static void perform_aligned(const struct operation *operation, struct slot *slot
             record("MISALIGNED");
         }
         hold(slot, result, size, call.alignment, call.offset, operation->number);
-        /* A CRT that needs taming has a layout of its own for aligned blocks, with another rest behind them. */
+        /* A CRT that needs taming has a layout of its own for aligned blocks, with another rest
+         * behind them. */
         slot->size_unclear = unclear || operation->tame;
     }
 }
@@ -301,7 +324,8 @@ static void perform_environment(const struct operation *operation) {
     swprintf(wide_name, 32, L"ALLOGRAFT_V%u", variable);
     if (operation->function == PUTENV) {
         size_t length = (operation->extra >> 16) % 50;
-        snprintf(value, sizeof value, "%.*s", (int)length, "a value that is cut at another place each time it is set");
+        snprintf(value, sizeof value, "%.*s", (int)length,
+                 "a value that is cut at another place each time it is set");
         int result = ((put_environment_fn)function_of(operation))(name, value);
         record(CALL "(%u, %zu) -> %d", CALL_OF(operation), variable, length, result);
         return;
@@ -309,17 +333,18 @@ static void perform_environment(const struct operation *operation) {
     size_t size = 99;
     void *copy = (void *)1;
     int result = operation->function == DUPENV
-                     ? ((narrow_environment_fn)function_of(operation))(operation->null ? NULL : (char **)&copy, &size, name)
-                     : ((wide_environment_fn)function_of(operation))(operation->null ? NULL : (wchar_t **)&copy, &size,
-                                                                     wide_name);
+                     ? ((narrow_environment_fn)function_of(operation))(
+                           operation->null ? NULL : (char **)&copy, &size, name)
+                     : ((wide_environment_fn)function_of(operation))(
+                           operation->null ? NULL : (wchar_t **)&copy, &size, wide_name);
     struct effects effects = after_call();
     bool block = copy != NULL && copy != (void *)1;
     if (operation->function == DUPENV) {
-        record(CALL "(%u) -> %d %s %zu%s", CALL_OF(operation), variable, result, block ? (char *)copy : "none", size,
-               effects.text);
+        record(CALL "(%u) -> %d %s %zu%s", CALL_OF(operation), variable, result,
+               block ? (char *)copy : "none", size, effects.text);
     } else {
-        record(CALL "(%u) -> %d %ls %zu%s", CALL_OF(operation), variable, result, block ? (wchar_t *)copy : L"none", size,
-               effects.text);
+        record(CALL "(%u) -> %d %ls %zu%s", CALL_OF(operation), variable, result,
+               block ? (wchar_t *)copy : L"none", size, effects.text);
     }
     if (block) {
         free(copy);

@@ -1,5 +1,6 @@
 // build: args -std=c++20 -fno-builtin
-// Standard containers grow before and after the takeover, keep what they hold, and are emptied again.
+// Standard containers grow before and after the takeover, keep what they hold, and are emptied
+// again.
 
 #include "support.h"
 #include <deque>
@@ -47,13 +48,16 @@ struct Containers {
     }
 
     void check(int count) const {
-        CHECK(numbers.size() == static_cast<std::size_t>(count), "the vector holds %zu numbers", numbers.size());
-        CHECK(long_text.size() == static_cast<std::size_t>(count), "the text has %zu characters", long_text.size());
+        CHECK(numbers.size() == static_cast<std::size_t>(count), "the vector holds %zu numbers",
+              numbers.size());
+        CHECK(long_text.size() == static_cast<std::size_t>(count), "the text has %zu characters",
+              long_text.size());
         auto position = list.begin();
         for (int i = 0; i < count; i++, ++position) {
             std::string text = text_of(i);
-            bool same = numbers[i] == i && texts[i] == text && queue[count - 1 - i] == text && *position == text &&
-                        map.at(i) == text && index.at(text) == i && long_text[i] == static_cast<char>('a' + i % 26);
+            bool same = numbers[i] == i && texts[i] == text && queue[count - 1 - i] == text &&
+                        *position == text && map.at(i) == text && index.at(text) == i &&
+                        long_text[i] == static_cast<char>('a' + i % 26);
             CHECK(same, "element %d changed", i);
         }
         CHECK(*shared == "shared" + text_of(1), "the shared string changed");

@@ -1,7 +1,8 @@
 // build: args -fno-builtin
-/* Makes the calls of the CRT's contract, good and bad arguments, and prints what can be observed: one line a call. The
- * lines must be the same with and without the takeover. Every call that takes a block is made twice: with a block from before
- * the program met the harness, and with one from after. */
+/* Makes the calls of the CRT's contract, good and bad arguments, and prints what can be observed:
+ * one line a call. The lines must be the same with and without the takeover. Every call that takes
+ * a block is made twice: with a block from before the program met the harness, and with one from
+ * after. */
 
 #include "support.h"
 #include <errno.h>
@@ -26,7 +27,8 @@ __declspec(dllimport) int _set_new_mode(int);
 
 static int invalid_parameters, new_handler_calls;
 
-static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                          uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     invalid_parameters++;
 }
@@ -81,7 +83,8 @@ static const char *after_call(int error) {
     int used = error == UNTOUCHED ? 0 : snprintf(text, sizeof text, " errno %d", error);
     text[used] = 0;
     if (invalid_parameters) {
-        used += snprintf(text + used, sizeof text - (size_t)used, " invalid-parameter %d", invalid_parameters);
+        used += snprintf(text + used, sizeof text - (size_t)used, " invalid-parameter %d",
+                         invalid_parameters);
     }
     if (new_handler_calls) {
         snprintf(text + used, sizeof text - (size_t)used, " new-handler %d", new_handler_calls);
@@ -90,30 +93,32 @@ static const char *after_call(int error) {
 }
 
 /* A call that makes a block. */
-#define MAKES(call, release)                                                                                           \
-    do {                                                                                                               \
-        if (phase == USE_NEW) {                                                                                        \
-            before_call();                                                                                             \
-            void *block = (void *)(call);                                                                              \
-            const char *rest = after_call(errno);                                                                      \
-            say("%s: %s%s", #call, block ? "block" : "NULL", rest);                                                    \
-            release(block);                                                                                            \
-        }                                                                                                              \
+#define MAKES(call, release)                                                                       \
+    do {                                                                                           \
+        if (phase == USE_NEW) {                                                                    \
+            before_call();                                                                         \
+            void *block = (void *)(call);                                                          \
+            const char *rest = after_call(errno);                                                  \
+            say("%s: %s%s", #call, block ? "block" : "NULL", rest);                                \
+            release(block);                                                                        \
+        }                                                                                          \
     } while (0)
 
 /* A call whose result is a number. */
-#define ANSWERS(call)                                                                                                  \
-    do {                                                                                                               \
-        if (phase == USE_NEW) {                                                                                        \
-            before_call();                                                                                             \
-            long long number = (long long)(ptrdiff_t)(call);                                                           \
-            const char *rest = after_call(errno);                                                                      \
-            say("%s: %lld%s", #call, number, rest);                                                                    \
-        }                                                                                                              \
+#define ANSWERS(call)                                                                              \
+    do {                                                                                           \
+        if (phase == USE_NEW) {                                                                    \
+            before_call();                                                                         \
+            long long number = (long long)(ptrdiff_t)(call);                                       \
+            const char *rest = after_call(errno);                                                  \
+            say("%s: %lld%s", #call, number, rest);                                                \
+        }                                                                                          \
     } while (0)
 
-/* What a call did with the block `p` that it was given; `kept` bytes of its contents must be there still. */
-static void tell_fate(const char *call, const struct given *given, void *result, size_t kept, bool freed, int error) {
+/* What a call did with the block `p` that it was given; `kept` bytes of its contents must be there
+ * still. */
+static void tell_fate(const char *call, const struct given *given, void *result, size_t kept,
+                      bool freed, int error) {
     const char *rest = after_call(error);
     const char *which = phase == USE_OLD ? "old" : "new";
     if (!result && freed) {
@@ -123,21 +128,23 @@ static void tell_fate(const char *call, const struct given *given, void *result,
     void *now = result ? result : given->address;
     size_t expected = result ? kept : given->size;
     bool good = intact(now, expected, CONTENTS) == expected;
-    say("%s %s: %s, contents %s%s", which, call, result ? "block" : "NULL", good ? "kept" : "LOST", rest);
+    say("%s %s: %s, contents %s%s", which, call, result ? "block" : "NULL", good ? "kept" : "LOST",
+        rest);
     give_back(given, now);
 }
 
-/* A call that is given the block `p`. `kept`: bytes to be found in the result. `freed`: NULL means that p was freed. */
-#define TAKES(size, alignment, offset, kept, freed, call)                                                              \
-    do {                                                                                                               \
-        struct given given = take(size, alignment, offset);                                                            \
-        if (phase != COUNT_OLD) {                                                                                      \
-            void *p = given.address;                                                                                   \
-            before_call();                                                                                             \
-            void *result = (void *)(call);                                                                             \
-            int error = errno;                                                                                         \
-            tell_fate(#call, &given, result, kept, freed, error);                                                      \
-        }                                                                                                              \
+/* A call that is given the block `p`. `kept`: bytes to be found in the result. `freed`: NULL means
+ * that p was freed. */
+#define TAKES(size, alignment, offset, kept, freed, call)                                          \
+    do {                                                                                           \
+        struct given given = take(size, alignment, offset);                                        \
+        if (phase != COUNT_OLD) {                                                                  \
+            void *p = given.address;                                                               \
+            before_call();                                                                         \
+            void *result = (void *)(call);                                                         \
+            int error = errno;                                                                     \
+            tell_fate(#call, &given, result, kept, freed, error);                                  \
+        }                                                                                          \
     } while (0)
 
 #define PLAIN(kept, call) TAKES(100, 0, 0, kept, false, call)

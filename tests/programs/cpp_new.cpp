@@ -1,5 +1,6 @@
 // build: args -std=c++20 -fsized-deallocation -fno-builtin
-// Every form of operator new and delete, std::bad_alloc on exhaustion, and exceptions thrown across frames with live blocks.
+// Every form of operator new and delete, std::bad_alloc on exhaustion, and exceptions thrown across
+// frames with live blocks.
 
 #include "support.h"
 #include <memory>
@@ -69,7 +70,8 @@ void exhaustion() {
         thrown = true;
     }
     CHECK(thrown, "operator new did not throw bad_alloc");
-    CHECK(operator new(too_much, std::nothrow) == nullptr, "operator new(nothrow) returned a block");
+    CHECK(operator new(too_much, std::nothrow) == nullptr,
+          "operator new(nothrow) returned a block");
     thrown = false;
     try {
         operator delete(operator new(too_much, std::align_val_t{64}), std::align_val_t{64});
@@ -89,7 +91,8 @@ void new_handler() {
 
 void handler_of_the_language() {
     std::set_new_handler(new_handler);
-    CHECK(operator new(too_much, std::nothrow) == nullptr, "operator new(nothrow) returned a block");
+    CHECK(operator new(too_much, std::nothrow) == nullptr,
+          "operator new(nothrow) returned a block");
     CHECK(new_handler_calls == 3, "the new handler was called %d times", new_handler_calls);
 }
 
@@ -101,7 +104,8 @@ void descend(int depth) {
         lines.push_back(std::string(50 + static_cast<std::size_t>(depth), 'x'));
     }
     if (depth == 0) {
-        throw std::runtime_error("a message that is long enough to need a block of its own on the heap");
+        throw std::runtime_error(
+            "a message that is long enough to need a block of its own on the heap");
     }
     descend(depth - 1);
 }
@@ -135,7 +139,8 @@ int main() {
     try {
         std::rethrow_exception(old_exception);
     } catch (const std::runtime_error &error) {
-        CHECK(std::string(error.what()).find("rethrown") != std::string::npos, "the exception's message was lost");
+        CHECK(std::string(error.what()).find("rethrown") != std::string::npos,
+              "the exception's message was lost");
     }
     old_exception = nullptr;
     every_form();

@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* What the CRT itself allocated before the takeover and frees after it, and the other way round: locales, streams and their buffers,
- * tables of exit functions, per-thread data. */
+/* What the CRT itself allocated before the takeover and frees after it, and the other way round:
+ * locales, streams and their buffers, tables of exit functions, per-thread data. */
 
 #include "support.h"
 #include <errno.h>
@@ -48,7 +48,8 @@ static void read_back(FILE *stream, int count) {
     rewind(stream);
     for (int i = 0; i < count; i++) {
         snprintf(expected, sizeof expected, "line %d of a file\n", i);
-        CHECK(fgets(line, sizeof line, stream) && strcmp(line, expected) == 0, "line %d reads %s", i, line);
+        CHECK(fgets(line, sizeof line, stream) && strcmp(line, expected) == 0, "line %d reads %s",
+              i, line);
     }
     CHECK(fclose(stream) == 0, "fclose failed with errno %d", errno);
 }
@@ -128,7 +129,8 @@ int main(void) {
     register_exit_functions(200);
     CHECK(strcmp(getenv("ALLOGRAFT_KEPT"), "before") == 0, "a variable was lost");
     _putenv_s("ALLOGRAFT_KEPT", "a longer value than before");
-    CHECK(strcmp(getenv("ALLOGRAFT_KEPT"), "a longer value than before") == 0, "a variable was not changed");
+    CHECK(strcmp(getenv("ALLOGRAFT_KEPT"), "a longer value than before") == 0,
+          "a variable was not changed");
     _putenv_s("ALLOGRAFT_KEPT", "");
     start(&new_thread);
     finish(&new_thread);

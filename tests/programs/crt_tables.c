@@ -1,11 +1,17 @@
 // build: args -fno-builtin
-/* Tables that the CRT keeps for itself and grows with its own inner functions, which call one another directly: the environment and
- * the exit functions. Each grows through many sizes, with blocks from before the takeover and from after it. */
+/* Tables that the CRT keeps for itself and grows with its own inner functions, which call one
+ * another directly: the environment and the exit functions. Each grows through many sizes, with
+ * blocks from before the takeover and from after it. */
 
 #include "support.h"
 #include <stdlib.h>
 
-enum { VARIABLES_BEFORE = 100, VARIABLES = 1500, EXIT_FUNCTIONS_BEFORE = 100, EXIT_FUNCTIONS = 5000 };
+enum {
+    VARIABLES_BEFORE = 100,
+    VARIABLES = 1500,
+    EXIT_FUNCTIONS_BEFORE = 100,
+    EXIT_FUNCTIONS = 5000
+};
 
 static int exit_functions_run;
 

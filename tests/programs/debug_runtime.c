@@ -1,5 +1,6 @@
 // build: args -nostdlib -lkernel32 -Wl,--entry=start -fno-builtin -fno-stack-protector
-/* A program without a C runtime loads a debug one while it runs, which is left alone: its blocks stay the old heap's. */
+/* A program without a C runtime loads a debug one while it runs, which is left alone: its blocks
+ * stay the old heap's. */
 
 #include "no_crt.h"
 #include "module_name.h"

@@ -1,5 +1,6 @@
 // build: args -fno-builtin
-/* The CRT's own copies of environment variables: what is answered, and that the block can be freed. */
+/* The CRT's own copies of environment variables: what is answered, and that the block can be freed.
+ */
 
 #include "support.h"
 #include <errno.h>
@@ -8,7 +9,8 @@
 
 static int invalid_parameters;
 
-static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                          uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     invalid_parameters++;
 }
@@ -21,8 +23,8 @@ static void narrow(const char *label, const char *name, bool with_size) {
     int result = _dupenv_s(&value, with_size ? &size : NULL, name);
     int error = errno;
     CHECK(!value || in_current_heap(value), "the value of %s is not in the current heap", label);
-    say("%s: %d [%s] size %zu errno %d invalid-parameter %d", label, result, value ? value : "NULL", size, error,
-        invalid_parameters);
+    say("%s: %d [%s] size %zu errno %d invalid-parameter %d", label, result, value ? value : "NULL",
+        size, error, invalid_parameters);
     free(value);
 }
 
@@ -34,8 +36,8 @@ static void wide(const char *label, const wchar_t *name) {
     int result = _wdupenv_s(&value, &size, name);
     int error = errno;
     CHECK(!value || in_current_heap(value), "the value of %s is not in the current heap", label);
-    say("%s: %d [%ls] size %zu errno %d invalid-parameter %d", label, result, value ? value : L"NULL", size, error,
-        invalid_parameters);
+    say("%s: %d [%ls] size %zu errno %d invalid-parameter %d", label, result,
+        value ? value : L"NULL", size, error, invalid_parameters);
     free(value);
 }
 
@@ -44,10 +46,12 @@ static void no_place_for_the_value(void) {
     errno = 77;
     invalid_parameters = 0;
     int result = _dupenv_s(NULL, &size, "PATH");
-    say("narrow, no place: %d size %zu errno %d invalid-parameter %d", result, size, errno, invalid_parameters);
+    say("narrow, no place: %d size %zu errno %d invalid-parameter %d", result, size, errno,
+        invalid_parameters);
     errno = 77;
     result = _wdupenv_s(NULL, &size, NULL);
-    say("wide, no place: %d size %zu errno %d invalid-parameter %d", result, size, errno, invalid_parameters);
+    say("wide, no place: %d size %zu errno %d invalid-parameter %d", result, size, errno,
+        invalid_parameters);
 }
 
 int main(void) {

@@ -1,5 +1,6 @@
 // build: args -fno-builtin
-/* `errno` is the calling thread's own: a failing call sets it there, a successful one leaves it, other threads see nothing. */
+/* `errno` is the calling thread's own: a failing call sets it there, a successful one leaves it,
+ * other threads see nothing. */
 
 #include "support.h"
 #include <errno.h>
@@ -27,15 +28,19 @@ static DWORD WINAPI worker(void *parameter) {
         free(block);
         _aligned_free(_aligned_malloc(100, 64));
         CHECK(errno == own, "successful calls changed errno from %d to %d", own, errno);
-        CHECK(_doserrno == (unsigned long)own, "successful calls changed _doserrno to %lu", _doserrno);
-        CHECK(GetLastError() == (DWORD)own, "successful calls changed the last error to %lu", GetLastError());
+        CHECK(_doserrno == (unsigned long)own, "successful calls changed _doserrno to %lu",
+              _doserrno);
+        CHECK(GetLastError() == (DWORD)own, "successful calls changed the last error to %lu",
+              GetLastError());
         if (fails) {
-            CHECK(malloc(SIZE_MAX) == NULL && errno == ENOMEM, "malloc failed with errno %d", errno);
+            CHECK(malloc(SIZE_MAX) == NULL && errno == ENOMEM, "malloc failed with errno %d",
+                  errno);
             errno_t told = 0;
             _get_errno(&told);
             CHECK(told == ENOMEM, "_get_errno tells %d", told);
             _set_errno(own);
-            CHECK(calloc(SIZE_MAX, 2) == NULL && errno == ENOMEM, "calloc failed with errno %d", errno);
+            CHECK(calloc(SIZE_MAX, 2) == NULL && errno == ENOMEM, "calloc failed with errno %d",
+                  errno);
         }
     }
     return 0;
@@ -49,7 +54,8 @@ int main(void) {
     for (intptr_t i = 0; i < THREADS; i++) {
         threads[i] = CreateThread(NULL, 0, worker, (void *)i, 0, NULL);
     }
-    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 60000) == WAIT_OBJECT_0, "the threads did not end");
+    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 60000) == WAIT_OBJECT_0,
+          "the threads did not end");
     CHECK(errno == 99, "another thread's failure set errno here to %d", errno);
     return verdict();
 }

@@ -1,7 +1,8 @@
 // build: args -fno-builtin
-/* Memory runs out: errors are those of the contract, blocks stay intact, and when memory is given back all goes on. The limit is set
- * by a job object, which Wine ignores: there the harness sets one of the host's. Arguments: megabytes of the limit; the path of the
- * module, for the program to load it by itself when memory has run out (a thread of an injector's could not even be made). */
+/* Memory runs out: errors are those of the contract, blocks stay intact, and when memory is given
+ * back all goes on. The limit is set by a job object, which Wine ignores: there the harness sets
+ * one of the host's. Arguments: megabytes of the limit; the path of the module, for the program to
+ * load it by itself when memory has run out (a thread of an injector's could not even be made). */
 
 #include "support.h"
 #include <errno.h>
@@ -54,10 +55,12 @@ static void everything_fails_as_it_should(int count) {
     errno = 0;
     CHECK(calloc(4, BLOCK) == NULL && errno == ENOMEM, "calloc: errno %d", errno);
     errno = 0;
-    CHECK(_aligned_malloc(4 * BLOCK, 4096) == NULL && errno == ENOMEM, "_aligned_malloc: errno %d", errno);
+    CHECK(_aligned_malloc(4 * BLOCK, 4096) == NULL && errno == ENOMEM, "_aligned_malloc: errno %d",
+          errno);
     errno = 0;
     CHECK(realloc(blocks[0], 8 * BLOCK) == NULL && errno == ENOMEM, "realloc: errno %d", errno);
-    CHECK(count == 0 || ((char *)blocks[0])[BLOCK - 1] == 0x5A, "a block changed when realloc failed");
+    CHECK(count == 0 || ((char *)blocks[0])[BLOCK - 1] == 0x5A,
+          "a block changed when realloc failed");
     errno = 0;
     CHECK(_recalloc(NULL, 4, BLOCK) == NULL && errno == ENOMEM, "_recalloc: errno %d", errno);
     _set_new_mode(1);
@@ -88,12 +91,14 @@ static void check_that_there_is_memory(void) {
     free(block);
 }
 
-/* The module may take over with what little there is, or not; both are fine, and the program goes on. */
+/* The module may take over with what little there is, or not; both are fine, and the program goes
+ * on. */
 static int load_in_need(const char *module) {
     int held = use_all(SMALL * 1024);
     HMODULE loaded = LoadLibraryA(module);
     look_for_module();
-    say("the module is %s, and %s", loaded ? "loaded" : "not loaded", taken_over() ? "has taken over" : "has not taken over");
+    say("the module is %s, and %s", loaded ? "loaded" : "not loaded",
+        taken_over() ? "has taken over" : "has not taken over");
     for (int i = 0; i < held; i++) {
         CHECK(((char *)blocks[i])[SMALL * 1024 - 1] == 0x5A, "block %d changed", i);
     }

@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* Every function of the heap by every name under which the CRT exports it: its blocks come from mimalloc once the module
- * has taken over, and any name may free or resize what another name made. Prints each name that this CRT exports. */
+/* Every function of the heap by every name under which the CRT exports it: its blocks come from
+ * mimalloc once the module has taken over, and any name may free or resize what another name made.
+ * Prints each name that this CRT exports. */
 
 #include "support.h"
 #include <stdlib.h>
@@ -69,7 +70,8 @@ static void allocators(void) {
 }
 
 static void resizers(void) {
-    static const char *const names[] = {"realloc", "_realloc_base", "_o_realloc", "_o__realloc_base"};
+    static const char *const names[] = {"realloc", "_realloc_base", "_o_realloc",
+                                        "_o__realloc_base"};
     for (int i = 0; i < 4; i++) {
         resize_fn function = (resize_fn)exported(names[i]);
         if (function) {
@@ -80,7 +82,8 @@ static void resizers(void) {
             free(block);
         }
     }
-    static const char *const arrays[] = {"_recalloc", "_recalloc_base", "_o__recalloc", "_o__recalloc_base"};
+    static const char *const arrays[] = {"_recalloc", "_recalloc_base", "_o__recalloc",
+                                         "_o__recalloc_base"};
     for (int i = 0; i < 4; i++) {
         resize_array_fn function = (resize_array_fn)exported(arrays[i]);
         if (function) {
@@ -140,7 +143,8 @@ static void aligned(void) {
         check_block(names[i], block, BYTES);
         block = resize(block, BYTES * 2, ALIGNMENT);
         check_moved(resizes[i], block, BYTES);
-        CHECK(size(block, ALIGNMENT, 0) >= BYTES * 2, "%s answered less than was asked for", sizes[i]);
+        CHECK(size(block, ALIGNMENT, 0) >= BYTES * 2, "%s answered less than was asked for",
+              sizes[i]);
         if (!wine_lacks_aligned_recalloc) {
             block = resize_array(block, MORE, 1, ALIGNMENT);
             check_moved(arrays[i], block, BYTES);
@@ -168,13 +172,15 @@ static void offset_aligned(void) {
             check_moved(arrays[i], block, BYTES);
             CHECK(block[MORE - 1] == 0, "%s did not zero what it added", arrays[i]);
         }
-        CHECK(aligned_to(block + OFFSET, ALIGNMENT), "%s returned a badly aligned block", resizes[i]);
+        CHECK(aligned_to(block + OFFSET, ALIGNMENT), "%s returned a badly aligned block",
+              resizes[i]);
         _aligned_free(block);
     }
 }
 
 static void texts(void) {
-    static const char *const names[] = {"_strdup", "_mbsdup", "_strdup_base", "_o__strdup", "_o__mbsdup"};
+    static const char *const names[] = {"_strdup", "_mbsdup", "_strdup_base", "_o__strdup",
+                                        "_o__mbsdup"};
     for (int i = 0; i < 5; i++) {
         char *(*function)(const char *) = (char *(*)(const char *))exported(names[i]);
         if (function) {
@@ -202,19 +208,23 @@ static void environment(void) {
     /* The `_o_` names have an environment of their own. */
     static const char *const setters[] = {"_putenv_s", "_o__putenv_s"};
     for (int i = 0; i < 2; i++) {
-        int (*set)(const char *, const char *) = (int (*)(const char *, const char *))crt_function(setters[i]);
+        int (*set)(const char *, const char *) =
+            (int (*)(const char *, const char *))crt_function(setters[i]);
         CHECK(set && set("ALLOGRAFT_FAMILY", "value") == 0, "%s failed", setters[i]);
         environment_fn function = (environment_fn)exported(names[i]);
         char *value = NULL;
         size_t size = 0;
         CHECK(function && function(&value, &size, "ALLOGRAFT_FAMILY") == 0, "%s failed", names[i]);
-        CHECK(value && strcmp(value, "value") == 0 && size == 6, "%s returned another value", names[i]);
+        CHECK(value && strcmp(value, "value") == 0 && size == 6, "%s returned another value",
+              names[i]);
         CHECK(in_current_heap(value), "%s returned a block that is not mimalloc's", names[i]);
         free(value);
         wide_environment_fn wide_function = (wide_environment_fn)exported(wide[i]);
         wchar_t *wide_value = NULL;
-        CHECK(wide_function && wide_function(&wide_value, &size, L"ALLOGRAFT_FAMILY") == 0, "%s failed", wide[i]);
-        CHECK(wide_value && wcscmp(wide_value, L"value") == 0 && size == 6, "%s returned another value", wide[i]);
+        CHECK(wide_function && wide_function(&wide_value, &size, L"ALLOGRAFT_FAMILY") == 0,
+              "%s failed", wide[i]);
+        CHECK(wide_value && wcscmp(wide_value, L"value") == 0 && size == 6,
+              "%s returned another value", wide[i]);
         CHECK(in_current_heap(wide_value), "%s returned a block that is not mimalloc's", wide[i]);
         free(wide_value);
     }

@@ -1,7 +1,8 @@
 // build: args -fno-builtin
-/* Starts itself in the ways that programs start others, and each child says whether it was on mimalloc from its beginning. The first
- * argument is how many generations are to come; the second, how this one was started. Where the variable ALLOGRAFT_TEST_OTHER names the
- * same program for another word size, the generations take turns. */
+/* Starts itself in the ways that programs start others, and each child says whether it was on
+ * mimalloc from its beginning. The first argument is how many generations are to come; the second,
+ * how this one was started. Where the variable ALLOGRAFT_TEST_OTHER names the same program for
+ * another word size, the generations take turns. */
 
 #include "support.h"
 #include <errno.h>
@@ -18,9 +19,12 @@ static void await(HANDLE process, const char *way) {
     CloseHandle(process);
 }
 
-/* Under Wine, with children followed, about one start in a thousand fails on a busy machine: NtCreateUserProcess itself says
- * ERROR_INTERNAL_ERROR, as if the process that it has just made were gone. Why is not known; it is asked again, a few times. */
-static bool another_try(int *tries) { return GetLastError() == ERROR_INTERNAL_ERROR && ++*tries < 4; }
+/* Under Wine, with children followed, about one start in a thousand fails on a busy machine:
+ * NtCreateUserProcess itself says ERROR_INTERNAL_ERROR, as if the process that it has just made
+ * were gone. Why is not known; it is asked again, a few times. */
+static bool another_try(int *tries) {
+    return GetLastError() == ERROR_INTERNAL_ERROR && ++*tries < 4;
+}
 
 /* As kernel32 starts programs, with `flags`. */
 static void create(const char *generations, const char *way, DWORD flags) {
@@ -29,14 +33,16 @@ static void create(const char *generations, const char *way, DWORD flags) {
     STARTUPINFOA startup = {.cb = sizeof startup};
     PROCESS_INFORMATION child;
     int tries = 0;
-    while (!CreateProcessA(child_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup, &child)) {
+    while (!CreateProcessA(child_path, command, NULL, NULL, TRUE, flags, NULL, NULL, &startup,
+                           &child)) {
         if (!another_try(&tries)) {
             CHECK(false, "no child by %s: error %lu", way, GetLastError());
             return;
         }
     }
     if (flags & CREATE_SUSPENDED) {
-        CHECK(ResumeThread(child.hThread) == 1, "the thread of a stopped child was not stopped once");
+        CHECK(ResumeThread(child.hThread) == 1,
+              "the thread of a stopped child was not stopped once");
     }
     CloseHandle(child.hThread);
     await(child.hProcess, way);
@@ -69,7 +75,8 @@ static void choose_child(void) {
 int main(int count, char **arguments) {
     char generations[2] = {count > 1 ? arguments[1][0] : '0', 0};
     void *block = malloc(100);
-    say("%s: %s", count > 2 ? arguments[2] : "parent", owned(block) ? "on mimalloc" : "on the old heap");
+    say("%s: %s", count > 2 ? arguments[2] : "parent",
+        owned(block) ? "on mimalloc" : "on the old heap");
     free(block);
     if (count < 3) {
         meet_harness();

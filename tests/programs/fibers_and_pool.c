@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* Fibers that move from thread to thread, and work items of the system's thread pool, allocate before the module comes and free
- * after it, and the other way round. */
+/* Fibers that move from thread to thread, and work items of the system's thread pool, allocate
+ * before the module comes and free after it, and the other way round. */
 
 #include "traffic.h"
 
@@ -8,8 +8,9 @@ enum { FIBERS = 6, ROUNDS = 200, ITEMS = 400, OPERATIONS = 40 };
 
 static struct traffic fiber_traffics[FIBERS];
 static void *fibers[FIBERS];
-/* The fiber of whatever thread resumes the others at the moment; one does at a time. No thread-local variable: compilers keep the
- * address of one across a switch, after which the thread may be another. */
+/* The fiber of whatever thread resumes the others at the moment; one does at a time. No
+ * thread-local variable: compilers keep the address of one across a switch, after which the thread
+ * may be another. */
 static void *volatile scheduler;
 
 /* Works a little whenever it is resumed, on whatever thread that is. */
@@ -71,7 +72,8 @@ int main(void) {
     CHECK(taken_over(), "the module has not taken over");
     use_pool();
     HANDLE thread = CreateThread(NULL, 0, resume_on_another_thread, NULL, 0, NULL);
-    CHECK(WaitForSingleObject(thread, 30000) == WAIT_OBJECT_0, "the thread with the fibers did not end");
+    CHECK(WaitForSingleObject(thread, 30000) == WAIT_OBJECT_0,
+          "the thread with the fibers did not end");
     resume_all();
     for (int i = 0; i < FIBERS; i++) {
         DeleteFiber(fibers[i]);

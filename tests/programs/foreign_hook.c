@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* Another tool has redirected `malloc` before the module comes. The module leaves everything as it is: no byte of the C runtime's
- * code changes, and the other tool's function goes on being called. */
+/* Another tool has redirected `malloc` before the module comes. The module leaves everything as it
+ * is: no byte of the C runtime's code changes, and the other tool's function goes on being called.
+ */
 
 #include "support.h"
 #include <stdlib.h>
@@ -40,7 +41,8 @@ static uint64_t state_of_code(void) {
     MEMORY_BASIC_INFORMATION region;
     for (char *at = base; VirtualQuery(at, &region, sizeof region) && region.AllocationBase == base;
          at += region.RegionSize) {
-        bool executable = region.Protect & (PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY);
+        bool executable =
+            region.Protect & (PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY);
         sum = sum * 31 + region.Protect;
         for (size_t i = 0; executable && i < region.RegionSize; i++) {
             sum = sum * 31 + (unsigned char)at[i];
@@ -57,7 +59,8 @@ int main(void) {
     CHECK(state_of_code() == before, "the C runtime's code has changed");
     LONG calls_before = calls;
     void *block = malloc(100);
-    CHECK(block != NULL && calls == calls_before + 1, "the other tool's function is not called any more");
+    CHECK(block != NULL && calls == calls_before + 1,
+          "the other tool's function is not called any more");
     free(block);
     return verdict();
 }

@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* Pointers from all over the address space, from the first 64 KiB to the last terabyte: the module says of each, without a fault,
- * that mimalloc does not own it. */
+/* Pointers from all over the address space, from the first 64 KiB to the last terabyte: the module
+ * says of each, without a fault, that mimalloc does not own it. */
 
 #include "support.h"
 #include <stdlib.h>
@@ -9,10 +9,12 @@ static int mapped, asked;
 
 static void ask(uint64_t address) {
     asked++;
-    CHECK(!owned((void *)address), "mimalloc is said to own the foreign address %llx", (unsigned long long)address);
+    CHECK(!owned((void *)address), "mimalloc is said to own the foreign address %llx",
+          (unsigned long long)address);
 }
 
-/* Maps a page at the address where the system lets us, and asks about it and its surroundings either way. */
+/* Maps a page at the address where the system lets us, and asks about it and its surroundings
+ * either way. */
 static void ask_around(uint64_t address) {
     char *page = VirtualAlloc((void *)address, 0x10000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
     if (page) {
@@ -29,11 +31,23 @@ static void ask_around(uint64_t address) {
     }
 }
 
-/* Below the smallest address that can be mapped and above the largest: nothing is there, and asking is harmless. */
+/* Below the smallest address that can be mapped and above the largest: nothing is there, and asking
+ * is harmless. */
 static void ask_about_nonsense(void) {
-    static const uint64_t addresses[] = {0,      1,          8,          0x10,       0x1000,
-                                         0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x00007fffffff0000,
-                                         0x0000800000000000, 0xffff800000000000, 0xfffffffffffffff8, UINT64_MAX};
+    static const uint64_t addresses[] = {0,
+                                         1,
+                                         8,
+                                         0x10,
+                                         0x1000,
+                                         0xffff,
+                                         0x7fffffff,
+                                         0x80000000,
+                                         0xffffffff,
+                                         0x00007fffffff0000,
+                                         0x0000800000000000,
+                                         0xffff800000000000,
+                                         0xfffffffffffffff8,
+                                         UINT64_MAX};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         ask(addresses[i]);
     }

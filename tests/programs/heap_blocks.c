@@ -1,5 +1,6 @@
 // build: args -fno-builtin
-/* A block from HeapAlloc on the CRT's heap, given to the CRT's functions: it works on the real CRT, and programs rely on it. */
+/* A block from HeapAlloc on the CRT's heap, given to the CRT's functions: it works on the real CRT,
+ * and programs rely on it. */
 
 #include "support.h"
 #include <malloc.h>
@@ -10,7 +11,8 @@ enum { COUNT = 100 };
 static void use_up(HANDLE heap, char *blocks[COUNT]) {
     for (int i = 0; i < COUNT; i++) {
         size_t size = 10 + (size_t)i * 37;
-        CHECK(_msize(blocks[i]) == size, "block %d has size %zu instead of %zu", i, _msize(blocks[i]), size);
+        CHECK(_msize(blocks[i]) == size, "block %d has size %zu instead of %zu", i,
+              _msize(blocks[i]), size);
         if (i % 2) {
             blocks[i] = realloc(blocks[i], size * 2);
             CHECK(in_current_heap(blocks[i]), "reallocated block %d is not mimalloc's", i);

@@ -1,7 +1,7 @@
 // build: args -fno-builtin
-/* After the takeover, calls through the import tables of the program and of its DLLs, those that are loaded later too, need no jump: the
- * tables lead straight to mimalloc, and are protected as before. Argument: `redirected`, or `untouched` where the module was told to
- * leave them alone. */
+/* After the takeover, calls through the import tables of the program and of its DLLs, those that
+ * are loaded later too, need no jump: the tables lead straight to mimalloc, and are protected as
+ * before. Argument: `redirected`, or `untouched` where the module was told to leave them alone. */
 
 #include "support.h"
 #include "import_word.h"
@@ -13,20 +13,24 @@ extern void *IMPORT(malloc), *IMPORT(free), *IMPORT(calloc);
 
 static DWORD protection_of(const void *address) {
     MEMORY_BASIC_INFORMATION information;
-    CHECK(VirtualQuery(address, &information, sizeof information), "nothing is known of %p", address);
+    CHECK(VirtualQuery(address, &information, sizeof information), "nothing is known of %p",
+          address);
     return information.Protect;
 }
 
 static void check_word(const char *name, void *word, bool redirected) {
     bool leads_away = word != crt_function(name);
-    CHECK(leads_away == redirected, "the import of %s %s", name, leads_away ? "was redirected" : "leads to the runtime");
+    CHECK(leads_away == redirected, "the import of %s %s", name,
+          leads_away ? "was redirected" : "leads to the runtime");
 }
 
 static void check_module(const char *path, bool redirected) {
     HMODULE module = LoadLibraryA(path);
     CHECK(module, "%s cannot be loaded: error %lu", path, GetLastError());
-    void *(*word)(void) = module ? (void *(*)(void))(void *)GetProcAddress(module, "imported_malloc") : NULL;
-    void *(*allocate)(size_t) = module ? (void *(*)(size_t))(void *)GetProcAddress(module, "allocate") : NULL;
+    void *(*word)(void) =
+        module ? (void *(*)(void))(void *)GetProcAddress(module, "imported_malloc") : NULL;
+    void *(*allocate)(size_t) =
+        module ? (void *(*)(size_t))(void *)GetProcAddress(module, "allocate") : NULL;
     CHECK(word && allocate, "%s lacks its functions", path);
     if (word && allocate) {
         check_word("malloc", word(), redirected);
@@ -38,7 +42,8 @@ static void check_module(const char *path, bool redirected) {
 
 /* A function that is found by its name alone changes what all imports lead to. */
 static void check_tails(void) {
-    void *(*recalloc)(void *, size_t, size_t) = (void *(*)(void *, size_t, size_t))crt_function("_recalloc");
+    void *(*recalloc)(void *, size_t, size_t) =
+        (void *(*)(void *, size_t, size_t))crt_function("_recalloc");
     free(recalloc(NULL, 1, 1));
     for (int i = 0; i < 1000; i++) {
         unsigned char *block = malloc(33);
@@ -61,8 +66,9 @@ int main(int count, char **arguments) {
     check_word("malloc", IMPORT(malloc), redirected);
     check_word("free", IMPORT(free), redirected);
     check_word("calloc", IMPORT(calloc), redirected);
-    CHECK(protection_of(&IMPORT(malloc)) == before, "the import table has the protection %lx instead of %lx",
-          protection_of(&IMPORT(malloc)), before);
+    CHECK(protection_of(&IMPORT(malloc)) == before,
+          "the import table has the protection %lx instead of %lx", protection_of(&IMPORT(malloc)),
+          before);
     void *through_table = malloc(10);
     void *by_name = ((void *(*)(size_t))crt_function("malloc"))(10);
     CHECK(owned(through_table) && owned(by_name), "a block is not mimalloc's");

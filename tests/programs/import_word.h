@@ -1,4 +1,5 @@
-/* The word of an import table that leads to the function `name`, as the linker calls it; it puts an underscore before C's names on x86. */
+/* The word of an import table that leads to the function `name`, as the linker calls it; it puts an
+ * underscore before C's names on x86. */
 #pragma once
 
 #if defined(_WIN64)

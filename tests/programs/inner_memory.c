@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* Functions inside the CRT that return memory for the caller to free: what they return is right, can be sized,
- * reallocated and freed, whichever heap it comes from, before and after the module came. */
+/* Functions inside the CRT that return memory for the caller to free: what they return is right,
+ * can be sized, reallocated and freed, whichever heap it comes from, before and after the module
+ * came. */
 
 #include "support.h"
 #include <direct.h>
@@ -39,7 +40,8 @@ static bool right(int index, const void *result) {
     }
     bool file = index == 3 || index == 4;
     const char *separator = directory[strlen(directory) - 1] == '\\' ? "" : "\\";
-    snprintf(expected, sizeof expected, "%s%s%s", directory, file ? separator : "", file ? "file" : "");
+    snprintf(expected, sizeof expected, "%s%s%s", directory, file ? separator : "",
+             file ? "file" : "");
     return strcmp(text, expected) == 0;
 }
 
@@ -53,7 +55,8 @@ static void use_up(const char *when, int index, void *result) {
     CHECK(_msize(result) >= bytes, "result %d made %s is smaller than its text", index, when);
     if (index % 2) {
         result = realloc(result, 5000);
-        CHECK(in_current_heap(result), "result %d made %s is not mimalloc's after a reallocation", index, when);
+        CHECK(in_current_heap(result), "result %d made %s is not mimalloc's after a reallocation",
+              index, when);
         CHECK(right(index, result), "result %d made %s is wrong after a reallocation", index, when);
     }
     free(result);

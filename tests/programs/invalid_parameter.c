@@ -1,5 +1,6 @@
 // build: args -fno-builtin
-/* An invalid argument goes to the CRT's handler: the thread's own if it has one, else the process's. */
+/* An invalid argument goes to the CRT's handler: the thread's own if it has one, else the
+ * process's. */
 
 #include "support.h"
 #include <errno.h>
@@ -11,25 +12,27 @@ __declspec(dllimport) handler_fn _set_thread_local_invalid_parameter_handler(han
 
 static volatile LONG of_process, of_thread;
 
-static void process_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
-                            uintptr_t reserved) {
+static void process_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
+                            unsigned line, uintptr_t reserved) {
     InterlockedIncrement(&of_process);
-    CHECK(!expression && !function && !file && !line && !reserved, "the handler was told more than the CRT tells");
+    CHECK(!expression && !function && !file && !line && !reserved,
+          "the handler was told more than the CRT tells");
 }
 
-static void thread_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
-                           uintptr_t reserved) {
+static void thread_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
+                           unsigned line, uintptr_t reserved) {
     (void)expression, (void)function, (void)file, (void)line, (void)reserved;
     InterlockedIncrement(&of_thread);
 }
 
-#define REFUSED(call, handled_by)                                                                                      \
-    do {                                                                                                               \
-        LONG before = handled_by;                                                                                      \
-        errno = 77;                                                                                                    \
-        (void)(call);                                                                                                  \
-        CHECK(errno == EINVAL, "%s set errno to %d", #call, errno);                                                    \
-        CHECK(handled_by == before + 1, "%s called %s %ld times", #call, #handled_by, handled_by - before);            \
+#define REFUSED(call, handled_by)                                                                  \
+    do {                                                                                           \
+        LONG before = handled_by;                                                                  \
+        errno = 77;                                                                                \
+        (void)(call);                                                                              \
+        CHECK(errno == EINVAL, "%s set errno to %d", #call, errno);                                \
+        CHECK(handled_by == before + 1, "%s called %s %ld times", #call, #handled_by,              \
+              handled_by - before);                                                                \
     } while (0)
 
 static void every_bad_call(volatile LONG *handled_by) {

@@ -1,5 +1,6 @@
 // build: args -fno-builtin
-/* Runs until the module has taken over, however late it comes, and uses blocks from before and after. */
+/* Runs until the module has taken over, however late it comes, and uses blocks from before and
+ * after. */
 
 #include "support.h"
 #include <stdlib.h>
@@ -20,7 +21,8 @@ int main(void) {
     for (int i = 0; i < COUNT; i++) {
         char *moved = realloc(old[i], 1000);
         CHECK(owned(moved), "block %d is not mimalloc's after a reallocation", i);
-        CHECK(intact(moved, 100 + (size_t)i, (uint64_t)i) == 100 + (size_t)i, "block %d changed", i);
+        CHECK(intact(moved, 100 + (size_t)i, (uint64_t)i) == 100 + (size_t)i, "block %d changed",
+              i);
         free(moved);
     }
     return verdict();

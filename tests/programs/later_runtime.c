@@ -1,5 +1,6 @@
 // build: args -nostdlib -lkernel32 -Wl,--entry=start -fno-builtin -fno-stack-protector
-/* A program without a C runtime loads one while it runs. The module, which waits for one, takes it over then. */
+/* A program without a C runtime loads one while it runs. The module, which waits for one, takes it
+ * over then. */
 
 #include "no_crt.h"
 #include "module_name.h"

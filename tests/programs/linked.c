@@ -1,6 +1,5 @@
-// Links with mimalloc.dll and calls it: the heap of its C runtime is taken over because of that, and blocks may be got with either
-// interface and freed with the other.
-// build: args -lmimalloc
+// Links with mimalloc.dll and calls it: the heap of its C runtime is taken over because of that,
+// and blocks may be got with either interface and freed with the other. build: args -lmimalloc
 
 #include <mimalloc.h>
 #include <stdlib.h>
@@ -16,7 +15,8 @@ static void check_that_blocks_pass_either_way(void) {
         fill(runtimes, size, 2);
         ours = realloc(ours, size + 100);
         runtimes = mi_realloc(runtimes, size + 100);
-        CHECK(intact(ours, size, 1) == size && intact(runtimes, size, 2) == size, "a block of %zu bytes changed", size);
+        CHECK(intact(ours, size, 1) == size && intact(runtimes, size, 2) == size,
+              "a block of %zu bytes changed", size);
         free(ours);
         mi_free(runtimes);
     }
@@ -26,13 +26,15 @@ static void check_variables(void) {
     SetEnvironmentVariableA("ALLOGRAFT_TEST_LINKED", "a value");
     char *value = NULL;
     size_t size = 0;
-    CHECK(mi_dupenv_s(&value, &size, "ALLOGRAFT_TEST_LINKED") == 0 && size == 8 && value && strcmp(value, "a value") == 0,
+    CHECK(mi_dupenv_s(&value, &size, "ALLOGRAFT_TEST_LINKED") == 0 && size == 8 && value &&
+              strcmp(value, "a value") == 0,
           "mi_dupenv_s gave %s, %zu characters", value ? value : "nothing", size);
     mi_free(value);
     CHECK(mi_dupenv_s(&value, &size, "ALLOGRAFT_TEST_NOT_SET") == 0 && size == 0 && value == NULL,
           "mi_dupenv_s found a variable that is not set");
     wchar_t *wide = NULL;
-    CHECK(mi_wdupenv_s(&wide, &size, L"ALLOGRAFT_TEST_LINKED") == 0 && size == 8 && wide && wcscmp(wide, L"a value") == 0,
+    CHECK(mi_wdupenv_s(&wide, &size, L"ALLOGRAFT_TEST_LINKED") == 0 && size == 8 && wide &&
+              wcscmp(wide, L"a value") == 0,
           "mi_wdupenv_s gave another value");
     mi_free(wide);
 }

@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* A thread holds a lock most of the time, and two others work, while the harness loads the module. The first argument names the
- * lock: heap, loader or stream. */
+/* A thread holds a lock most of the time, and two others work, while the harness loads the module.
+ * The first argument names the lock: heap, loader or stream. */
 
 #include "traffic.h"
 
@@ -52,7 +52,7 @@ static DWORD WINAPI work(void *parameter) {
 
 int main(int count, char **arguments) {
     const char *lock = count > 1 ? arguments[1] : "heap";
-    void (*once)(uint64_t *) = strcmp(lock, "loader") == 0 ? hold_loader
+    void (*once)(uint64_t *) = strcmp(lock, "loader") == 0   ? hold_loader
                                : strcmp(lock, "stream") == 0 ? hold_stream
                                                              : hold_heap;
     HANDLE threads[WORKERS + 1];

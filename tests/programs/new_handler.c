@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* With the new mode 1 a failing allocation calls the new handler, and tries again as long as it returns non-zero. The lines
- * that it prints are the same with and without the takeover. */
+/* With the new mode 1 a failing allocation calls the new handler, and tries again as long as it
+ * returns non-zero. The lines that it prints are the same with and without the takeover. */
 
 #include "support.h"
 #include <errno.h>
@@ -39,13 +39,13 @@ static const char *told(size_t size) {
     return text;
 }
 
-#define FAILS(call)                                                                                                    \
-    do {                                                                                                               \
-        calls = 0, retries = 2, last_size = 0, errno = 77;                                                             \
-        void *result = (call);                                                                                         \
-        int error = errno;                                                                                             \
-        say("%s: %s errno %d, handler called %d times, last for %s", #call, result ? "block" : "NULL", error, calls,   \
-            told(last_size));                                                                                          \
+#define FAILS(call)                                                                                \
+    do {                                                                                           \
+        calls = 0, retries = 2, last_size = 0, errno = 77;                                         \
+        void *result = (call);                                                                     \
+        int error = errno;                                                                         \
+        say("%s: %s errno %d, handler called %d times, last for %s", #call,                        \
+            result ? "block" : "NULL", error, calls, told(last_size));                             \
     } while (0)
 
 static void every_failing_call(void *p, void *aligned) {
@@ -85,7 +85,8 @@ int main(void) {
         every_failing_call(old, old_aligned);
         every_failing_call(new, new_aligned);
     }
-    CHECK(intact(old, 100, 1) == 100 && intact(new, 100, 2) == 100, "a failed reallocation damaged its block");
+    CHECK(intact(old, 100, 1) == 100 && intact(new, 100, 2) == 100,
+          "a failed reallocation damaged its block");
     calls = 0, retries = 1;
     CHECK(_callnewh(5) == 1 && calls == 1, "_callnewh did not call the handler");
     void *block = malloc(10);

@@ -1,4 +1,5 @@
-/* The few declarations that a program without a C runtime needs; the compiler offers no Windows headers to one. */
+/* The few declarations that a program without a C runtime needs; the compiler offers no Windows
+ * headers to one. */
 
 #ifndef ALLOGRAFT_TEST_NO_CRT_H
 #define ALLOGRAFT_TEST_NO_CRT_H
@@ -11,8 +12,10 @@ typedef void *HANDLE;
 #define STANDARD_OUTPUT ((unsigned long)-11)
 
 __declspec(dllimport) HANDLE __stdcall GetStdHandle(unsigned long which);
-__declspec(dllimport) int __stdcall ReadFile(HANDLE, void *, unsigned long, unsigned long *, void *);
-__declspec(dllimport) int __stdcall WriteFile(HANDLE, const void *, unsigned long, unsigned long *, void *);
+__declspec(dllimport) int __stdcall ReadFile(HANDLE, void *, unsigned long, unsigned long *,
+                                             void *);
+__declspec(dllimport) int __stdcall WriteFile(HANDLE, const void *, unsigned long, unsigned long *,
+                                              void *);
 __declspec(dllimport) unsigned long __stdcall GetCurrentProcessId(void);
 __declspec(dllimport) HANDLE __stdcall GetModuleHandleA(const char *name);
 __declspec(dllimport) HANDLE __stdcall LoadLibraryA(const char *name);
@@ -38,7 +41,8 @@ static inline void meet_harness(void) {
     write_text("\n");
     char byte = 0;
     unsigned long got = 0;
-    while (byte != '\n' && ReadFile(GetStdHandle(STANDARD_INPUT), &byte, 1, &got, NULL) && got == 1) {
+    while (byte != '\n' && ReadFile(GetStdHandle(STANDARD_INPUT), &byte, 1, &got, NULL) &&
+           got == 1) {
     }
 }
 

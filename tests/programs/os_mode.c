@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* The `_o_` names of the CRT work on a second state beside that of the public names: an errno, handlers, a new mode and an environment
- * of their own. Prints what each call changes in which state; the lines are the same with and without the takeover. */
+/* The `_o_` names of the CRT work on a second state beside that of the public names: an errno,
+ * handlers, a new mode and an environment of their own. Prints what each call changes in which
+ * state; the lines are the same with and without the takeover. */
 
 #include "support.h"
 #include <errno.h>
@@ -15,12 +16,14 @@ static struct {
     int invalid, handled;
 } state[2];
 
-static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                           uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     state[0].invalid++;
 }
 
-static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line, uintptr_t reserved) {
+static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
+                            uintptr_t reserved) {
     (void)a, (void)b, (void)c, (void)line, (void)reserved;
     state[1].invalid++;
 }
@@ -38,15 +41,16 @@ static void before_call(void) {
 
 static void after_call(const char *call, long long result) {
     int errors[2] = {*state[0].error(), *state[1].error()};
-    say("%s: %lld, errno %d / %d, invalid-parameter %d / %d, new-handler %d / %d", call, result, errors[0], errors[1],
-        state[0].invalid, state[1].invalid, state[0].handled, state[1].handled);
+    say("%s: %lld, errno %d / %d, invalid-parameter %d / %d, new-handler %d / %d", call, result,
+        errors[0], errors[1], state[0].invalid, state[1].invalid, state[0].handled,
+        state[1].handled);
 }
 
-#define TELL(call)                                                                                                     \
-    do {                                                                                                               \
-        before_call();                                                                                                 \
-        long long result_ = (long long)(intptr_t)(call);                                                               \
-        after_call(#call, result_);                                                                                    \
+#define TELL(call)                                                                                 \
+    do {                                                                                           \
+        before_call();                                                                             \
+        long long result_ = (long long)(intptr_t)(call);                                           \
+        after_call(#call, result_);                                                                \
     } while (0)
 
 static void failing_calls(void) {
@@ -56,8 +60,9 @@ static void failing_calls(void) {
     void *(*malloc_base)(size_t) = (void *(*)(size_t))crt_function("_malloc_base");
     void *(*o_calloc)(size_t, size_t) = (void *(*)(size_t, size_t))crt_function("_o_calloc");
     void *(*o_realloc)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o_realloc");
-    void *(*o_aligned)(size_t, size_t) = (void *(*)(size_t, size_t))crt_function("_o__aligned_malloc");
-    size_t (*o_msize)(void *) = (size_t(*)(void *))crt_function("_o__msize");
+    void *(*o_aligned)(size_t, size_t) =
+        (void *(*)(size_t, size_t))crt_function("_o__aligned_malloc");
+    size_t (*o_msize)(void *) = (size_t (*)(void *))crt_function("_o__msize");
     void *(*o_expand)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o__expand");
     TELL(malloc(never));
     TELL(malloc_base(never));
@@ -76,9 +81,10 @@ static void failing_calls(void) {
 }
 
 static void environments(void) {
-    int (*o_putenv)(const char *, const char *) = (int (*)(const char *, const char *))crt_function("_o__putenv_s");
+    int (*o_putenv)(const char *, const char *) =
+        (int (*)(const char *, const char *))crt_function("_o__putenv_s");
     errno_t (*o_dupenv)(char **, size_t *, const char *) =
-        (errno_t(*)(char **, size_t *, const char *))crt_function("_o__dupenv_s");
+        (errno_t (*)(char **, size_t *, const char *))crt_function("_o__dupenv_s");
     char *value = NULL;
     size_t size = 0;
     _putenv_s("ALLOGRAFT_PUBLIC", "set by _putenv_s");
@@ -98,9 +104,12 @@ static void environments(void) {
 int main(void) {
     state[0].error = (errno_fn)crt_function("_errno");
     state[1].error = (errno_fn)crt_function("_o__errno");
-    invalid_fn (*set_invalid)(invalid_fn) = (invalid_fn(*)(invalid_fn))crt_function("_o__set_invalid_parameter_handler");
-    new_handler_fn (*set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))crt_function("_set_new_handler");
-    new_handler_fn (*o_set_new)(new_handler_fn) = (new_handler_fn(*)(new_handler_fn))crt_function("_o__set_new_handler");
+    invalid_fn (*set_invalid)(invalid_fn) =
+        (invalid_fn (*)(invalid_fn))crt_function("_o__set_invalid_parameter_handler");
+    new_handler_fn (*set_new)(new_handler_fn) =
+        (new_handler_fn (*)(new_handler_fn))crt_function("_set_new_handler");
+    new_handler_fn (*o_set_new)(new_handler_fn) =
+        (new_handler_fn (*)(new_handler_fn))crt_function("_o__set_new_handler");
     int (*set_mode)(int) = (int (*)(int))crt_function("_set_new_mode");
     int (*o_set_mode)(int) = (int (*)(int))crt_function("_o__set_new_mode");
     _set_invalid_parameter_handler(public_invalid);

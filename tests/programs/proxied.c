@@ -1,6 +1,6 @@
-// Calls functions of version.dll, which it imports, and compares them with those of the system's file: with a proxy of that name
-// beside the program both must answer the same. `with-module` as its first argument says that the proxy is to have loaded the module.
-// build: args -lversion
+// Calls functions of version.dll, which it imports, and compares them with those of the system's
+// file: with a proxy of that name beside the program both must answer the same. `with-module` as
+// its first argument says that the proxy is to have loaded the module. build: args -lversion
 
 #include "support.h"
 #include <stdlib.h>
@@ -19,20 +19,22 @@ static HMODULE of_the_system(void) {
 
 typedef BOOL(WINAPI *get_information)(const wchar_t *, DWORD, DWORD, void *);
 typedef DWORD(WINAPI *language_name)(DWORD, wchar_t *, DWORD);
-typedef DWORD(WINAPI *find_file)(DWORD, const char *, const char *, const char *, char *, UINT *, char *, UINT *);
+typedef DWORD(WINAPI *find_file)(DWORD, const char *, const char *, const char *, char *, UINT *,
+                                 char *, UINT *);
 typedef int(WINAPI *by_handle)(void);
 
 /* Eight arguments: half of them are handed over on the stack. */
 static void compare_find_file(find_file system) {
     char found[2][2][MAX_PATH] = {{{0}}};
     UINT lengths[2][2] = {{MAX_PATH, MAX_PATH}, {MAX_PATH, MAX_PATH}};
-    DWORD ours = VerFindFileA(0, "kernel32.dll", NULL, "C:\\application", found[0][0], &lengths[0][0], found[0][1],
-                              &lengths[0][1]);
-    DWORD theirs =
-        system(0, "kernel32.dll", NULL, "C:\\application", found[1][0], &lengths[1][0], found[1][1], &lengths[1][1]);
+    DWORD ours = VerFindFileA(0, "kernel32.dll", NULL, "C:\\application", found[0][0],
+                              &lengths[0][0], found[0][1], &lengths[0][1]);
+    DWORD theirs = system(0, "kernel32.dll", NULL, "C:\\application", found[1][0], &lengths[1][0],
+                          found[1][1], &lengths[1][1]);
     CHECK(ours == theirs, "VerFindFileA answers %lu, and %lu in the system's file", ours, theirs);
     CHECK(memcmp(found[0], found[1], sizeof found[0]) == 0, "VerFindFileA finds other files");
-    CHECK(memcmp(lengths[0], lengths[1], sizeof lengths[0]) == 0, "VerFindFileA tells other lengths");
+    CHECK(memcmp(lengths[0], lengths[1], sizeof lengths[0]) == 0,
+          "VerFindFileA tells other lengths");
 }
 
 static void compare_information(get_information system) {
@@ -42,7 +44,8 @@ static void compare_information(get_information system) {
     memset(ours, 0, size);
     memset(theirs, 0, size);
     CHECK(GetFileVersionInfoW(L"kernel32.dll", 0, size, ours), "GetFileVersionInfoW failed");
-    CHECK(system(L"kernel32.dll", 0, size, theirs), "GetFileVersionInfoW of the system's file failed");
+    CHECK(system(L"kernel32.dll", 0, size, theirs),
+          "GetFileVersionInfoW of the system's file failed");
     CHECK(memcmp(ours, theirs, size) == 0, "the two versions of kernel32.dll differ");
     VS_FIXEDFILEINFO *fixed = NULL;
     UINT length = 0;
@@ -54,15 +57,17 @@ static void compare_information(get_information system) {
 
 static void compare_language(language_name system, HMODULE proxy) {
     wchar_t ours[100] = L"", theirs[100] = L"";
-    CHECK(VerLanguageNameW(0x0409, ours, 100) == system(0x0409, theirs, 100) && wcscmp(ours, theirs) == 0,
+    CHECK(VerLanguageNameW(0x0409, ours, 100) == system(0x0409, theirs, 100) &&
+              wcscmp(ours, theirs) == 0,
           "the names of a language differ");
     void *first = (void *)GetProcAddress(proxy, (const char *)1);
     void *named = (void *)GetProcAddress(proxy, "GetFileVersionInfoA");
     CHECK(first != NULL && first == named, "ordinal 1 is %p, GetFileVersionInfoA %p", first, named);
 }
 
-/* In 64 bits the call of a function that this system does not have tells so, and returns 0 where the program goes on. In 32 bits it
- * cannot return: nobody knows how many arguments to take off the stack. */
+/* In 64 bits the call of a function that this system does not have tells so, and returns 0 where
+ * the program goes on. In 32 bits it cannot return: nobody knows how many arguments to take off the
+ * stack. */
 static LONG CALLBACK count_not_found(EXCEPTION_POINTERS *exception) {
     if (exception->ExceptionRecord->ExceptionCode != FUNCTION_NOT_FOUND) {
         return EXCEPTION_CONTINUE_SEARCH;
@@ -74,9 +79,7 @@ static LONG CALLBACK count_not_found(EXCEPTION_POINTERS *exception) {
     return EXCEPTION_CONTINUE_EXECUTION;
 }
 
-static DWORD WINAPI call(void *missing) {
-    return (DWORD)((by_handle)missing)();
-}
+static DWORD WINAPI call(void *missing) { return (DWORD)((by_handle)missing)(); }
 
 static void call_what_is_missing(HMODULE proxy, HMODULE system) {
     void *missing = (void *)GetProcAddress(proxy, "GetFileVersionInfoByHandle");
@@ -90,7 +93,8 @@ static void call_what_is_missing(HMODULE proxy, HMODULE system) {
     GetExitCodeThread(caller, &answer);
     CloseHandle(caller);
     RemoveVectoredExceptionHandler(handler);
-    CHECK(not_found == 1 && answer == 0, "a missing function raised %ld exceptions and returned %lu", not_found, answer);
+    CHECK(not_found == 1 && answer == 0,
+          "a missing function raised %ld exceptions and returned %lu", not_found, answer);
 }
 
 int main(int count, char **arguments) {

@@ -1,6 +1,7 @@
-// Loads an unmodified mimalloc.dll with a mimalloc-redirect.dll beside it while it has blocks of the old heap. As its first argument
-// `late` says that those are to move to mimalloc, `untouched` that nothing is to be redirected, and `switched` that the redirection is
-// to be switched off and on again.
+// Loads an unmodified mimalloc.dll with a mimalloc-redirect.dll beside it while it has blocks of
+// the old heap. As its first argument `late` says that those are to move to mimalloc, `untouched`
+// that nothing is to be redirected, and `switched` that the redirection is to be switched off and
+// on again.
 
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@ static struct {
 
 static bool find(HMODULE module) {
     mimalloc.is_redirected = (bool (*)(void))(void *)GetProcAddress(module, "mi_is_redirected");
-    mimalloc.is_in_heap_region = (bool (*)(const void *))(void *)GetProcAddress(module, "mi_is_in_heap_region");
+    mimalloc.is_in_heap_region =
+        (bool (*)(const void *))(void *)GetProcAddress(module, "mi_is_in_heap_region");
     mimalloc.malloc = (void *(*)(size_t))(void *)GetProcAddress(module, "mi_malloc");
     mimalloc.free = (void (*)(void *))(void *)GetProcAddress(module, "mi_free");
     return mimalloc.is_redirected && mimalloc.is_in_heap_region && mimalloc.malloc && mimalloc.free;
@@ -35,10 +37,12 @@ static void check_family(void) {
         CHECK(intact(block, size, 3) == size, "realloc changed a block of %zu bytes", size);
         free(block);
         unsigned char *zeroed = calloc(size + 1, 3);
-        CHECK(mimalloc.is_in_heap_region(zeroed) && zeroed[0] == 0 && zeroed[size * 3] == 0, "calloc(%zu, 3)", size);
+        CHECK(mimalloc.is_in_heap_region(zeroed) && zeroed[0] == 0 && zeroed[size * 3] == 0,
+              "calloc(%zu, 3)", size);
         free(zeroed);
         void *aligned = _aligned_malloc(size, 256);
-        CHECK(mimalloc.is_in_heap_region(aligned) && aligned_to(aligned, 256), "_aligned_malloc(%zu, 256)", size);
+        CHECK(mimalloc.is_in_heap_region(aligned) && aligned_to(aligned, 256),
+              "_aligned_malloc(%zu, 256)", size);
         aligned = _aligned_realloc(aligned, size + 500, 256);
         CHECK(aligned_to(aligned, 256), "_aligned_realloc lost the alignment");
         _aligned_free(aligned);
@@ -57,26 +61,32 @@ static void check_new_blocks(bool from_mimalloc, const char *when) {
     struct {
         const char *function;
         void *block;
-    } made[] = {{"malloc", malloc(100)}, {"calloc", calloc(10, 10)}, {"realloc", realloc(NULL, 100)}, {"_recalloc", _recalloc(NULL, 10, 10)},
-                {"malloc of nothing", malloc(0)}, {"a large malloc", malloc(3000000)}, {"_strdup", _strdup("a text")}};
+    } made[] = {{"malloc", malloc(100)},          {"calloc", calloc(10, 10)},
+                {"realloc", realloc(NULL, 100)},  {"_recalloc", _recalloc(NULL, 10, 10)},
+                {"malloc of nothing", malloc(0)}, {"a large malloc", malloc(3000000)},
+                {"_strdup", _strdup("a text")}};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
-        CHECK(made[i].block && mimalloc.is_in_heap_region(made[i].block) == from_mimalloc, "%s, %s: a block of the wrong heap",
-              made[i].function, when);
+        CHECK(made[i].block && mimalloc.is_in_heap_region(made[i].block) == from_mimalloc,
+              "%s, %s: a block of the wrong heap", made[i].function, when);
         free(made[i].block);
     }
     void *aligned = _aligned_malloc(100, 256), *offset = _aligned_offset_malloc(100, 64, 8);
-    CHECK(aligned_to(aligned, 256) && mimalloc.is_in_heap_region(aligned) == from_mimalloc, "_aligned_malloc, %s", when);
-    CHECK(aligned_to((char *)offset + 8, 64) && mimalloc.is_in_heap_region(offset) == from_mimalloc, "_aligned_offset_malloc, %s", when);
+    CHECK(aligned_to(aligned, 256) && mimalloc.is_in_heap_region(aligned) == from_mimalloc,
+          "_aligned_malloc, %s", when);
+    CHECK(aligned_to((char *)offset + 8, 64) && mimalloc.is_in_heap_region(offset) == from_mimalloc,
+          "_aligned_offset_malloc, %s", when);
     _aligned_free(aligned);
     _aligned_free(offset);
 }
 
-/* A block of mimalloc's and one of the runtime's are resized and freed, and end up in the heap that serves. */
+/* A block of mimalloc's and one of the runtime's are resized and freed, and end up in the heap that
+ * serves. */
 static void check_resizing(unsigned char *blocks[2], bool by_mimalloc) {
     for (int i = 0; i < 2; i++) {
         blocks[i] = realloc(blocks[i], 5000);
         CHECK(intact(blocks[i], 1000, (uint64_t)i) == 1000, "a resized block changed");
-        CHECK(mimalloc.is_in_heap_region(blocks[i]) == by_mimalloc, "a resized block is in the wrong heap");
+        CHECK(mimalloc.is_in_heap_region(blocks[i]) == by_mimalloc,
+              "a resized block is in the wrong heap");
         free(blocks[i]);
     }
 }
@@ -87,10 +97,12 @@ static void make_one(unsigned char *blocks[2], int index) {
 }
 
 static void check_switching(void) {
-    HMODULE module = GetModuleHandleA(sizeof(void *) == 8 ? "mimalloc-redirect.dll" : "mimalloc-redirect32.dll");
+    HMODULE module =
+        GetModuleHandleA(sizeof(void *) == 8 ? "mimalloc-redirect.dll" : "mimalloc-redirect32.dll");
     bool (*enable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable");
     bool (*disable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_disable");
-    bool (*enable_term)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable_term");
+    bool (*enable_term)(void) =
+        (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable_term");
     CHECK(enable && disable && enable_term, "mimalloc-redirect.dll lacks a function");
     unsigned char *blocks[2];
     check_new_blocks(true, "before");
@@ -125,7 +137,8 @@ int main(int count, char **arguments) {
     HMODULE module = LoadLibraryA("mimalloc.dll");
     CHECK(module && find(module), "mimalloc.dll cannot be loaded, or is none");
     CHECK(mimalloc.is_redirected() == !untouched, "mi_is_redirected() says the opposite");
-    CHECK(!late || !mimalloc.is_in_heap_region(old[0]), "a block from before is mimalloc's already");
+    CHECK(!late || !mimalloc.is_in_heap_region(old[0]),
+          "a block from before is mimalloc's already");
     if (count > 1 && strcmp(arguments[1], "switched") == 0) {
         check_switching();
     }
@@ -141,7 +154,8 @@ int main(int count, char **arguments) {
         size_t size = (size_t)i + 1;
         if (i % 2 == 0) {
             old[i] = realloc(old[i], size + 5000);
-            CHECK(untouched || mimalloc.is_in_heap_region(old[i]), "a reallocated block has not moved to mimalloc");
+            CHECK(untouched || mimalloc.is_in_heap_region(old[i]),
+                  "a reallocated block has not moved to mimalloc");
         }
         CHECK(intact(old[i], size, (uint64_t)i) == size, "block %d changed", i);
         free(old[i]);

@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* A process that holds every C runtime there is: each is taken over by itself, with blocks of its own from before, with its
- * own `errno`, and with its `operator new` and `operator delete`. One comes and goes while the module is there. */
+/* A process that holds every C runtime there is: each is taken over by itself, with blocks of its
+ * own from before, with its own `errno`, and with its `operator new` and `operator delete`. One
+ * comes and goes while the module is there. */
 
 #include "support.h"
 
@@ -28,7 +29,9 @@ struct runtime {
 
 static struct runtime runtimes[RUNTIMES];
 
-static void *function(HMODULE module, const char *name) { return (void *)GetProcAddress(module, name); }
+static void *function(HMODULE module, const char *name) {
+    return (void *)GetProcAddress(module, name);
+}
 
 static bool load(struct runtime *runtime, const char *name) {
     HMODULE module = LoadLibraryA(name);
@@ -65,22 +68,26 @@ static void allocate_before(struct runtime *runtime, uint64_t tag) {
 static void use_blocks_from_before(struct runtime *runtime, uint64_t tag) {
     for (int i = 0; i < BLOCKS; i++) {
         size_t size = SMALLEST + i;
-        CHECK(runtime->msize(runtime->plain[i]) >= size, "%s: _msize of an old block", runtime->name);
+        CHECK(runtime->msize(runtime->plain[i]) >= size, "%s: _msize of an old block",
+              runtime->name);
         void *grown = runtime->realloc(runtime->plain[i], size * 3);
         CHECK(grown && in_current_heap(grown), "%s: a resized block is mimalloc's", runtime->name);
-        CHECK(grown && intact(grown, size, tag + i) == size, "%s: a resized block is intact", runtime->name);
+        CHECK(grown && intact(grown, size, tag + i) == size, "%s: a resized block is intact",
+              runtime->name);
         runtime->free(grown);
-        CHECK(intact(runtime->aligned[i], size, tag + i) == size, "%s: an aligned block is intact", runtime->name);
+        CHECK(intact(runtime->aligned[i], size, tag + i) == size, "%s: an aligned block is intact",
+              runtime->name);
         runtime->aligned_free(runtime->aligned[i]);
-        CHECK(intact(runtime->created[i], size, tag + i) == size, "%s: a new block is intact", runtime->name);
-        runtime->delete (runtime->created[i]);
+        CHECK(intact(runtime->created[i], size, tag + i) == size, "%s: a new block is intact",
+              runtime->name);
+        runtime->delete(runtime->created[i]);
     }
 }
 
 static void use_new_blocks(struct runtime *runtime) {
     void *block = runtime->malloc(100);
     CHECK(block && in_current_heap(block), "%s: malloc", runtime->name);
-    runtime->delete (block);
+    runtime->delete(block);
     block = runtime->new(100);
     CHECK(block, "%s: operator new", runtime->name);
     runtime->free(block);
@@ -90,7 +97,8 @@ static void use_new_blocks(struct runtime *runtime) {
     CHECK(block && in_current_heap(block), "%s: realloc", runtime->name);
     runtime->free(block);
     block = runtime->aligned_malloc(100, 256);
-    CHECK(block && (uintptr_t)block % 256 == 0 && in_current_heap(block), "%s: _aligned_malloc", runtime->name);
+    CHECK(block && (uintptr_t)block % 256 == 0 && in_current_heap(block), "%s: _aligned_malloc",
+          runtime->name);
     runtime->aligned_free(block);
     char *text = runtime->strdup("a text");
     CHECK(text && !strcmp(text, "a text") && in_current_heap(text), "%s: _strdup", runtime->name);
@@ -98,7 +106,8 @@ static void use_new_blocks(struct runtime *runtime) {
     *runtime->error() = 77;
     runtime->free(runtime->malloc(3));
     CHECK(*runtime->error() == 77, "%s: errno is left alone", runtime->name);
-    CHECK(!runtime->malloc(SIZE_MAX) && *runtime->error() == ENOMEM_, "%s: errno is set", runtime->name);
+    CHECK(!runtime->malloc(SIZE_MAX) && *runtime->error() == ENOMEM_, "%s: errno is set",
+          runtime->name);
 }
 
 /* Loads a runtime after the module came, uses it, unloads it, and does so again. */

@@ -25,7 +25,8 @@ int main(void) {
     for (int i = 0; i < THREADS; i++) {
         threads[i] = CreateThread(NULL, 0, free_it, module, 0, NULL);
     }
-    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 30000) == WAIT_OBJECT_0, "the threads did not end");
+    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 30000) == WAIT_OBJECT_0,
+          "the threads did not end");
     CHECK(GetModuleHandleA(MODULE_NAME) == module, "the module is gone");
     free(old);
     return verdict();

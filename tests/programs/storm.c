@@ -1,6 +1,7 @@
 // build: args -fno-builtin
-/* Eight threads at full speed, and one that keeps starting threads which work for a moment and end, while the harness loads the
- * module as often, by whatever name and in whatever way it likes. Goes on for a while after that. Arguments: seed, milliseconds to go on. */
+/* Eight threads at full speed, and one that keeps starting threads which work for a moment and end,
+ * while the harness loads the module as often, by whatever name and in whatever way it likes. Goes
+ * on for a while after that. Arguments: seed, milliseconds to go on. */
 
 #include "traffic.h"
 
@@ -36,7 +37,8 @@ static DWORD WINAPI keep_starting(void *parameter) {
     for (uintptr_t number = WORKERS; !stop; number++) {
         HANDLE *place = &threads[number % SHORT_LIVED];
         if (*place) {
-            CHECK(WaitForSingleObject(*place, LIMIT) == WAIT_OBJECT_0, "a short-lived thread did not end");
+            CHECK(WaitForSingleObject(*place, LIMIT) == WAIT_OBJECT_0,
+                  "a short-lived thread did not end");
             CloseHandle(*place);
         }
         *place = CreateThread(NULL, 0, work_for_a_moment, (void *)number, 0, NULL);
@@ -44,7 +46,8 @@ static DWORD WINAPI keep_starting(void *parameter) {
         started += *place != NULL;
     }
     for (int i = 0; i < SHORT_LIVED; i++) {
-        CHECK(!threads[i] || WaitForSingleObject(threads[i], LIMIT) == WAIT_OBJECT_0, "a short-lived thread did not end");
+        CHECK(!threads[i] || WaitForSingleObject(threads[i], LIMIT) == WAIT_OBJECT_0,
+              "a short-lived thread did not end");
     }
     return 0;
 }

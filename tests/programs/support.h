@@ -1,8 +1,9 @@
 /* What the test programs share: counting failures, meeting the harness, and asking the module.
  *
- * A program reports each failure as one line on standard output and ends with the exit code 0 only if there was none.
- * It meets the harness at `meet_harness`, where the harness may load the module. Nothing here allocates from the C
- * runtime's heap: a program decides itself what is in the heap when the module arrives. */
+ * A program reports each failure as one line on standard output and ends with the exit code 0 only
+ * if there was none. It meets the harness at `meet_harness`, where the harness may load the module.
+ * Nothing here allocates from the C runtime's heap: a program decides itself what is in the heap
+ * when the module arrives. */
 
 #ifndef ALLOGRAFT_TEST_SUPPORT_H
 #define ALLOGRAFT_TEST_SUPPORT_H
@@ -19,7 +20,8 @@
 
 static volatile LONG failures;
 
-/* Writes one line to standard output, past the C runtime's streams: whole lines even from several threads. */
+/* Writes one line to standard output, past the C runtime's streams: whole lines even from several
+ * threads. */
 static void say(const char *format, ...) {
     char line[600];
     va_list arguments;
@@ -40,13 +42,13 @@ static void say(const char *format, ...) {
 enum { MOST_DESCRIBED = 20 };
 
 /* A condition that must hold, and what to say if it does not. */
-#define CHECK(condition, ...)                                                                                          \
-    do {                                                                                                               \
-        if (!(condition) && InterlockedIncrement(&failures) <= MOST_DESCRIBED) {                                       \
-            char what_[400];                                                                                           \
-            snprintf(what_, sizeof what_, __VA_ARGS__);                                                                \
-            say("FAILED line %d: %s (%s)", __LINE__, what_, #condition);                                               \
-        }                                                                                                              \
+#define CHECK(condition, ...)                                                                      \
+    do {                                                                                           \
+        if (!(condition) && InterlockedIncrement(&failures) <= MOST_DESCRIBED) {                   \
+            char what_[400];                                                                       \
+            snprintf(what_, sizeof what_, __VA_ARGS__);                                            \
+            say("FAILED line %d: %s (%s)", __LINE__, what_, #condition);                           \
+        }                                                                                          \
     } while (0)
 
 /* The exit code of the program. */
@@ -60,7 +62,8 @@ static inline void *crt_function(const char *name) {
     return (void *)GetProcAddress(GetModuleHandleA("ucrtbase.dll"), name);
 }
 
-/* The module's functions, looked up once: asking the loader for a module that is absent is slow under Wine. */
+/* The module's functions, looked up once: asking the loader for a module that is absent is slow
+ * under Wine. */
 static struct {
     bool known;
     int (*active)(void);
@@ -79,8 +82,10 @@ static struct {
 /* Looks for the module anew. */
 static inline void look_for_module(void) {
     HMODULE module = GetModuleHandleA(MODULE_NAME);
-    module_face.active = module ? (int (*)(void))(void *)GetProcAddress(module, "allograft_active") : NULL;
-    module_face.owns = module ? (int (*)(const void *))(void *)GetProcAddress(module, "allograft_owns") : NULL;
+    module_face.active =
+        module ? (int (*)(void))(void *)GetProcAddress(module, "allograft_active") : NULL;
+    module_face.owns =
+        module ? (int (*)(const void *))(void *)GetProcAddress(module, "allograft_owns") : NULL;
     module_face.known = true;
 }
 
@@ -93,9 +98,12 @@ static inline bool taken_over(void) {
 }
 
 /* Whether the module says that mimalloc owns `block`. */
-static inline bool owned(const void *block) { return taken_over() && module_face.owns && module_face.owns(block); }
+static inline bool owned(const void *block) {
+    return taken_over() && module_face.owns && module_face.owns(block);
+}
 
-/* Says `ready PID` and waits for a line on standard input. Between the two the harness may inject the module. */
+/* Says `ready PID` and waits for a line on standard input. Between the two the harness may inject
+ * the module. */
 static inline void meet_harness(void) {
     say("ready %lu", GetCurrentProcessId());
     HANDLE input = GetStdHandle(STD_INPUT_HANDLE);
@@ -106,11 +114,15 @@ static inline void meet_harness(void) {
     look_for_module();
 }
 
-/* Whether `block` is in the heap that serves allocations now: mimalloc's after the takeover, any before it. */
+/* Whether `block` is in the heap that serves allocations now: mimalloc's after the takeover, any
+ * before it. */
 static inline bool in_current_heap(const void *block) { return !taken_over() || owned(block); }
 
-/* Whether the harness says that the CRT is Wine's own, which differs from Microsoft's here and there. */
-static inline bool on_wine_crt(void) { return GetEnvironmentVariableA("ALLOGRAFT_TEST_WINE_CRT", NULL, 0) > 0; }
+/* Whether the harness says that the CRT is Wine's own, which differs from Microsoft's here and
+ * there. */
+static inline bool on_wine_crt(void) {
+    return GetEnvironmentVariableA("ALLOGRAFT_TEST_WINE_CRT", NULL, 0) > 0;
+}
 
 /* The pattern that belongs to the byte at `index` of the block with the number `tag`. */
 static inline unsigned char pattern(uint64_t tag, size_t index) {

@@ -1,12 +1,20 @@
 // build: args -fno-builtin
-/* Starts and ends threads that allocate, hand blocks over and end while others free those: what mimalloc holds at rest at the
- * end is within 10% of what it held after the first thousand, but for a page of this size or that, which it keeps for the main thread:
- * some are more one time, and fewer another. Argument: how many threads. */
+/* Starts and ends threads that allocate, hand blocks over and end while others free those: what
+ * mimalloc holds at rest at the end is within 10% of what it held after the first thousand, but for
+ * a page of this size or that, which it keeps for the main thread: some are more one time, and
+ * fewer another. Argument: how many threads. */
 
 #include "traffic.h"
 #include "allograft.h"
 
-enum { AT_ONCE = 8, OPERATIONS = 100, SETTLED = 1000, LIMIT = 30000, PURGE_DELAY = 1500, KEPT_PAGES = 2 << 20 };
+enum {
+    AT_ONCE = 8,
+    OPERATIONS = 100,
+    SETTLED = 1000,
+    LIMIT = 30000,
+    PURGE_DELAY = 1500,
+    KEPT_PAGES = 2 << 20
+};
 
 static DWORD WINAPI work(void *parameter) {
     struct traffic traffic = {.random = seed_of(1, (uint64_t)(uintptr_t)parameter)};
@@ -24,21 +32,24 @@ static void run_threads(uintptr_t from, uintptr_t to) {
             threads[i] = CreateThread(NULL, 0, work, (void *)(number + (uintptr_t)i), 0, NULL);
             CHECK(threads[i] != NULL, "no thread could be started: error %lu", GetLastError());
         }
-        CHECK(WaitForMultipleObjects(AT_ONCE, threads, TRUE, LIMIT) == WAIT_OBJECT_0, "the threads did not end");
+        CHECK(WaitForMultipleObjects(AT_ONCE, threads, TRUE, LIMIT) == WAIT_OBJECT_0,
+              "the threads did not end");
         for (int i = 0; i < AT_ONCE; i++) {
             CloseHandle(threads[i]);
         }
     }
 }
 
-/* Bytes that mimalloc has committed when no thread is at work and no block is left, and it has had the time to give pages back. While
- * threads work, the figure is up or down by half from one moment to the next. */
+/* Bytes that mimalloc has committed when no thread is at work and no block is left, and it has had
+ * the time to give pages back. While threads work, the figure is up or down by half from one moment
+ * to the next. */
 static uint64_t committed_at_rest(void) {
     empty_mailboxes();
     Sleep(PURGE_DELAY);
     free(malloc(1 << 20));
     typedef int (*ask)(allograft_counters_t *);
-    ask counters_of = (ask)(void *)GetProcAddress(GetModuleHandleA(MODULE_NAME), "allograft_counters");
+    ask counters_of =
+        (ask)(void *)GetProcAddress(GetModuleHandleA(MODULE_NAME), "allograft_counters");
     allograft_counters_t counters = {.size = sizeof counters};
     CHECK(counters_of && counters_of(&counters), "the module does not tell its counters");
     return counters.committed_bytes;
@@ -52,9 +63,10 @@ int main(int count, char **arguments) {
     uint64_t settled = committed_at_rest();
     run_threads(SETTLED, threads);
     uint64_t at_the_end = committed_at_rest();
-    say("committed after %d threads: %llu bytes; after %llu: %llu", SETTLED, (unsigned long long)settled,
-        (unsigned long long)threads, (unsigned long long)at_the_end);
-    CHECK(at_the_end <= settled + settled / 10 + KEPT_PAGES, "memory grew with the number of threads");
+    say("committed after %d threads: %llu bytes; after %llu: %llu", SETTLED,
+        (unsigned long long)settled, (unsigned long long)threads, (unsigned long long)at_the_end);
+    CHECK(at_the_end <= settled + settled / 10 + KEPT_PAGES,
+          "memory grew with the number of threads");
     check_heaps();
     return verdict();
 }

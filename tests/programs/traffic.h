@@ -1,5 +1,5 @@
-/* Blocks that carry a pattern of their own, and operations on them at full speed: allocate, resize, free, and hand to another
- * thread. Every block is verified whenever it is touched. */
+/* Blocks that carry a pattern of their own, and operations on them at full speed: allocate, resize,
+ * free, and hand to another thread. Every block is verified whenever it is touched. */
 
 #ifndef ALLOGRAFT_TEST_TRAFFIC_H
 #define ALLOGRAFT_TEST_TRAFFIC_H
@@ -42,7 +42,8 @@ static inline void write_block(struct block *block, size_t size, bool aligned) {
 static inline void verify(const struct block *block, size_t bytes) {
     size_t length = bytes - sizeof *block;
     size_t good = intact(block + 1, length, block->tag);
-    CHECK(good == length, "block %llu of %zu bytes changed at byte %zu", (unsigned long long)block->tag, bytes, good);
+    CHECK(good == length, "block %llu of %zu bytes changed at byte %zu",
+          (unsigned long long)block->tag, bytes, good);
 }
 
 static inline size_t random_size(uint64_t *random) {
@@ -95,7 +96,8 @@ static inline void operate(struct traffic *traffic) {
     } else if (draw % 16 < 4) {
         *slot = resize(*slot, &traffic->random);
     } else if (draw % 16 < 7) {
-        *slot = InterlockedExchangePointer((void *volatile *)&mailboxes[draw / 4096 % MAILBOXES], *slot);
+        *slot = InterlockedExchangePointer((void *volatile *)&mailboxes[draw / 4096 % MAILBOXES],
+                                           *slot);
     } else {
         release(*slot);
         *slot = NULL;

@@ -1,13 +1,15 @@
 // build: args -fno-builtin
-/* Frames below a replaced function can be unwound: an exception that the new handler throws from inside `malloc` is caught by the
- * caller of `malloc`, with every destructor between them run, and a stack walk from there shows the caller. */
+/* Frames below a replaced function can be unwound: an exception that the new handler throws from
+ * inside `malloc` is caught by the caller of `malloc`, with every destructor between them run, and
+ * a stack walk from there shows the caller. */
 
 extern "C" {
 #include "support.h"
 }
 #include <stdlib.h>
 
-/* By their C names: the header declares them as C++ functions, which the C runtime does not export. */
+/* By their C names: the header declares them as C++ functions, which the C runtime does not export.
+ */
 extern "C" __declspec(dllimport) int _set_new_mode(int);
 extern "C" __declspec(dllimport) int (*_set_new_handler(int (*)(size_t)))(size_t);
 
@@ -26,7 +28,8 @@ struct OutOfMemory {
 };
 
 #if defined(_WIN64)
-/* The function in which `address` lies, by the tables that unwinding uses; NULL if they do not know it. */
+/* The function in which `address` lies, by the tables that unwinding uses; NULL if they do not know
+ * it. */
 static void *function_of(void *address) {
     DWORD64 base = 0;
     RUNTIME_FUNCTION *entry = RtlLookupFunctionEntry((DWORD64)address, &base, NULL);
@@ -43,7 +46,8 @@ static void walk_the_stack() {
     }
     reached_the_end = count > 3 && count < 60;
 #else
-    /* There are no such tables, and the system walks along frame pointers, which optimised code does not keep. */
+    /* There are no such tables, and the system walks along frame pointers, which optimised code
+     * does not keep. */
     caller_seen = reached_the_end = true;
 #endif
 }
@@ -57,9 +61,13 @@ static int throwing_handler(size_t) {
 __attribute__((noinline)) static void *allocate_too_much(volatile size_t size, int kind) {
     Guard guard;
 #if defined(_WIN64)
-    caller_begin = function_of(__builtin_return_address(0)) ? function_of((void *)(uintptr_t)allocate_too_much) : NULL;
+    caller_begin = function_of(__builtin_return_address(0))
+                       ? function_of((void *)(uintptr_t)allocate_too_much)
+                       : NULL;
 #endif
-    void *block = kind == 0 ? malloc(size) : kind == 1 ? calloc(size, 1) : realloc(malloc(10), size);
+    void *block = kind == 0   ? malloc(size)
+                  : kind == 1 ? calloc(size, 1)
+                              : realloc(malloc(10), size);
     return destroyed > 1000 ? NULL : block;
 }
 
@@ -74,7 +82,8 @@ static void check(int kind, const char *name) {
     }
     CHECK(caught == 42, "the exception did not come through %s", name);
     CHECK(destroyed == 2, "%d destructors were run below %s", destroyed, name);
-    CHECK(caller_seen && reached_the_end, "the stack walk through %s does not show its caller", name);
+    CHECK(caller_seen && reached_the_end, "the stack walk through %s does not show its caller",
+          name);
 }
 
 int main() {

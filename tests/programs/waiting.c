@@ -1,4 +1,5 @@
-/* Waits for a line on standard input and ends with the exit code in its first argument, 0 if there is none. */
+/* Waits for a line on standard input and ends with the exit code in its first argument, 0 if there
+ * is none. */
 
 #include "support.h"
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-//! `allograft bench`: what a person and a program learn of their own program without and with mimalloc.
+//! `allograft bench`: what a person and a program learn of their own program without and with
+//! mimalloc.
 
 use allograft_tests::{Launch, Run, Stage};
 use serde_json::Value;
@@ -54,10 +55,7 @@ fn a_program_is_measured_either_way_and_told_as_text_json_and_page() {
     for side in ["without", "with"] {
         for round in rounds {
             assert!(round[side]["wall_seconds"].as_f64() > Some(0.0), "{json}");
-            assert!(
-                round[side]["peak_commit_bytes"].as_u64() > Some(0),
-                "{json}"
-            );
+            assert!(round[side]["peak_commit_bytes"].as_u64() > Some(0), "{json}");
         }
     }
     assert_eq!(json["findings"][0]["measure"], "wall_seconds");
@@ -106,9 +104,6 @@ fn a_program_that_crashes_by_itself_is_not_measured() {
 
 #[test]
 fn a_program_that_is_not_there_is_127() {
-    let run = Stage::load()
-        .launcher()
-        .args(&["bench", "--", "no-such-program.exe"])
-        .run();
+    let run = Stage::load().launcher().args(&["bench", "--", "no-such-program.exe"]).run();
     run.expect_code(127);
 }

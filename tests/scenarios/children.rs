@@ -1,4 +1,5 @@
-//! `--follow-children`: programs that the program starts are on mimalloc from their beginning, or are left alone.
+//! `--follow-children`: programs that the program starts are on mimalloc from their beginning, or
+//! are left alone.
 
 use allograft_tests::{Launch, Mode, Run, Stage};
 
@@ -13,10 +14,7 @@ const CHILDREN_AND_GRANDCHILDREN: usize = 3 + 9;
 fn expect(run: &Run, heap: &str) {
     run.expect_code(0);
     run.expect_taken_over();
-    let lines = run
-        .stdout
-        .lines()
-        .filter(|line| !line.starts_with("parent"));
+    let lines = run.stdout.lines().filter(|line| !line.starts_with("parent"));
     let on_it = lines.filter(|line| line.ends_with(heap)).count();
     assert_eq!(on_it, CHILDREN_AND_GRANDCHILDREN, "{run}");
 }
@@ -26,10 +24,7 @@ fn children_and_their_children_are_followed_on_every_runtime() {
     for crt in Stage::load().crts() {
         for mode in [Mode::Early, Mode::Injected] {
             let launch = family(mode).on(crt);
-            expect(
-                &launch.launcher_option("--follow-children").run(),
-                "on mimalloc",
-            );
+            expect(&launch.launcher_option("--follow-children").run(), "on mimalloc");
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The C runtime's contract: what a program observes is what it observes on Microsoft's untouched C runtime.
+//! The C runtime's contract: what a program observes is what it observes on Microsoft's untouched C
+//! runtime.
 //!
-//! The transcripts in `transcripts/` were written by Microsoft's `ucrtbase.dll` 10.0.26100.1742; four older versions answer
-//! the same. Wine's own C runtime answers many calls differently, so on it only the takeover is held to the contract.
+//! The transcripts in `transcripts/` were written by Microsoft's `ucrtbase.dll` 10.0.26100.1742;
+//! four older versions answer the same. Wine's own C runtime answers many calls differently, so on
+//! it only the takeover is held to the contract.
 
 use allograft_tests::{Crt, Mode, Stage};
 
@@ -41,16 +43,13 @@ fn after_the_takeover_every_call_of_the_contract_answers_the_same() {
     taken_over("contract", CONTRACT, Stage::load().microsoft_crts());
 }
 
-/// Wine's own C runtime does not keep a new handler, and has no `_aligned_offset_recalloc` and another layout of such blocks: what
-/// the program does with these is left out.
+/// Wine's own C runtime does not keep a new handler, and has no `_aligned_offset_recalloc` and
+/// another layout of such blocks: what the program does with these is left out.
 #[test]
 fn after_the_takeover_wines_runtime_keeps_the_contract_too() {
     let stage = Stage::load();
     let possible = |transcript: &str| {
-        let without_handlers = transcript
-            .split("with new mode 1")
-            .next()
-            .unwrap_or_default();
+        let without_handlers = transcript.split("with new mode 1").next().unwrap_or_default();
         let lines = without_handlers.lines();
         lines
             .filter(|line| !line.starts_with("old _aligned_offset_recalloc"))

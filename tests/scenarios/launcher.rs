@@ -1,4 +1,5 @@
-//! `allograft run` and `allograft inject` as a person meets them: what they keep, what they say, how they end.
+//! `allograft run` and `allograft inject` as a person meets them: what they keep, what they say,
+//! how they end.
 
 use allograft_tests::{Mode, Run, Stage};
 
@@ -6,16 +7,9 @@ use allograft_tests::{Mode, Run, Stage};
 #[track_caller]
 fn expect_line(run: &Run, words: &[&str]) {
     let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(
-        lines.len(),
-        1,
-        "one line on standard error was expected\n{run}"
-    );
+    assert_eq!(lines.len(), 1, "one line on standard error was expected\n{run}");
     for word in words {
-        assert!(
-            lines[0].contains(word),
-            "the line does not say {word:?}\n{run}"
-        );
+        assert!(lines[0].contains(word), "the line does not say {word:?}\n{run}");
     }
 }
 
@@ -49,12 +43,7 @@ fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
     let early = launch(Mode::Early);
     plain.expect_code(77);
     assert!(plain.stdout.contains("argument [two words]"), "{plain}");
-    assert!(
-        plain
-            .stdout
-            .contains("variable [a value of the environment]"),
-        "{plain}"
-    );
+    assert!(plain.stdout.contains("variable [a value of the environment]"), "{plain}");
     early.expect_code(77).expect_transcript(&plain.stdout);
     assert_eq!(early.stderr, plain.stderr, "{early}");
     early.expect_taken_over();
@@ -62,10 +51,7 @@ fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
 
 #[test]
 fn a_program_that_is_not_there_is_127() {
-    let run = Stage::load()
-        .launcher()
-        .args(&["run", "--", "no-such-program.exe"])
-        .run();
+    let run = Stage::load().launcher().args(&["run", "--", "no-such-program.exe"]).run();
     run.expect_code(127);
     expect_line(&run, &["no-such-program.exe"]);
 }
@@ -75,27 +61,17 @@ fn a_file_that_is_no_program_is_126() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("text.exe");
     std::fs::write(&file, "not a program").unwrap();
-    let run = Stage::load()
-        .launcher()
-        .args(&["run", "--"])
-        .path_arg(&file)
-        .run();
+    let run = Stage::load().launcher().args(&["run", "--"]).path_arg(&file).run();
     run.expect_code(126);
     expect_line(&run, &["text.exe"]);
 }
 
 #[test]
 fn a_process_that_does_not_exist_is_125() {
-    let run = Stage::load()
-        .launcher()
-        .args(&["inject", "--pid", "4000000000"])
-        .run();
+    let run = Stage::load().launcher().args(&["inject", "--pid", "4000000000"]).run();
     run.expect_code(125);
     expect_line(&run, &["4000000000"]);
-    let run = Stage::load()
-        .launcher()
-        .args(&["inject", "--name", "no-such-program.exe"])
-        .run();
+    let run = Stage::load().launcher().args(&["inject", "--name", "no-such-program.exe"]).run();
     run.expect_code(125);
     expect_line(&run, &["no-such-program.exe"]);
 }
@@ -106,10 +82,7 @@ fn a_program_without_a_runtime_runs_on_and_is_diagnosed() {
     let run = stage.program("static_crt").mode(Mode::Early).run();
     run.expect_code(42);
     assert!(run.stdout.contains("passed"), "{run}");
-    assert!(
-        run.stderr.contains("statically"),
-        "the launcher does not say why\n{run}"
-    );
+    assert!(run.stderr.contains("statically"), "the launcher does not say why\n{run}");
 
     let run = stage.program("static_crt").mode(Mode::Injected).run();
     run.expect_code(42);
@@ -120,11 +93,7 @@ fn a_program_without_a_runtime_runs_on_and_is_diagnosed() {
 
 #[test]
 fn an_injection_says_what_was_taken_over() {
-    let run = Stage::load()
-        .program("waiting")
-        .mode(Mode::Injected)
-        .arg("9")
-        .run();
+    let run = Stage::load().program("waiting").mode(Mode::Injected).arg("9").run();
     run.expect_code(9);
     let functions = run.expect_taken_over().runtimes[0].functions;
     let said = &run.injection.as_ref().unwrap().stdout;
@@ -137,10 +106,7 @@ fn a_second_injection_says_that_the_module_is_there_already() {
     let stage = Stage::load();
     for mode in [Mode::Early, Mode::Injected] {
         let run = stage.program("waiting").mode(mode).run_meeting(|id| {
-            let second = stage
-                .launcher()
-                .args(&["inject", "--pid", &id.to_string()])
-                .run();
+            let second = stage.launcher().args(&["inject", "--pid", &id.to_string()]).run();
             second.expect_code(0);
             let said = format!("{}{}", second.stdout, second.stderr);
             assert!(said.contains("already"), "{second}");
@@ -157,10 +123,7 @@ fn a_program_is_found_by_its_name() {
     let copy = folder.path().join("found-by-name.exe");
     std::fs::copy(stage.programs.join("waiting.exe"), &copy).unwrap();
     let run = allograft_tests::Launch::new(stage, copy).run_meeting(|_| {
-        let injection = stage
-            .launcher()
-            .args(&["inject", "--name", "found-by-name.exe"])
-            .run();
+        let injection = stage.launcher().args(&["inject", "--name", "found-by-name.exe"]).run();
         injection.expect_code(0);
         assert!(injection.stdout.contains("ucrtbase.dll"), "{injection}");
     });
@@ -169,11 +132,7 @@ fn a_program_is_found_by_its_name() {
 
 #[test]
 fn a_program_that_ended_before_the_late_moment_keeps_its_exit_code() {
-    let run = Stage::load()
-        .program("waiting")
-        .arg("6")
-        .mode(Mode::Late(20_000))
-        .run();
+    let run = Stage::load().program("waiting").arg("6").mode(Mode::Late(20_000)).run();
     run.expect_code(6);
 }
 
@@ -201,17 +160,11 @@ fn help_is_a_manual_and_the_version_names_mimallocs() {
         let help = stage.launcher().args(arguments).run();
         help.expect_code(0);
         for word in words {
-            assert!(
-                help.stdout.contains(word),
-                "the help does not speak of {word}\n{help}"
-            );
+            assert!(help.stdout.contains(word), "the help does not speak of {word}\n{help}");
         }
     }
     let version = stage.launcher().arg("--version").run();
     version.expect_code(0);
-    assert!(
-        version.stdout.contains(env!("CARGO_PKG_VERSION")),
-        "{version}"
-    );
+    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version}");
     assert!(version.stdout.contains("mimalloc 3."), "{version}");
 }

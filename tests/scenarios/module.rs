@@ -14,11 +14,7 @@ const MOST_BYTES: usize = 300 * 1024;
 fn the_module_is_small_and_imports_the_system_only() {
     let stage = Stage::load();
     let bytes = std::fs::read(stage.module()).expect("the module was built");
-    assert!(
-        bytes.len() <= MOST_BYTES,
-        "the module has {} bytes",
-        bytes.len()
-    );
+    assert!(bytes.len() <= MOST_BYTES, "the module has {} bytes", bytes.len());
     for import in image(&bytes).imports().expect("the module has imports") {
         let library = String::from_utf8_lossy(import.unwrap().library()).to_lowercase();
         assert!(
@@ -52,9 +48,7 @@ fn the_module_exports_its_c_interface() {
         "allograft_error",
     ] {
         assert!(
-            exports
-                .iter()
-                .any(|export| export.name() == NameOrOrdinal::Name(name.as_bytes())),
+            exports.iter().any(|export| export.name() == NameOrOrdinal::Name(name.as_bytes())),
             "{name} is not exported"
         );
     }
@@ -79,15 +73,9 @@ fn a_second_copy_of_another_name_answers_as_the_first() {
 #[test]
 fn a_disabled_module_is_loaded_and_takes_over_nothing() {
     for mode in [Mode::Early, Mode::Injected] {
-        let run = waiting()
-            .mode(mode)
-            .env("MIMALLOC_DISABLE_REDIRECT", "1")
-            .run();
+        let run = waiting().mode(mode).env("MIMALLOC_DISABLE_REDIRECT", "1").run();
         run.expect_code(0);
-        let report = run
-            .report
-            .as_ref()
-            .unwrap_or_else(|| panic!("no report was written\n{run}"));
+        let report = run.report.as_ref().unwrap_or_else(|| panic!("no report was written\n{run}"));
         assert_eq!(report.state, "disabled", "{run}");
         assert!(report.runtimes.is_empty(), "{run}");
     }
@@ -95,36 +83,23 @@ fn a_disabled_module_is_loaded_and_takes_over_nothing() {
 
 #[test]
 fn verbose_mimalloc_says_that_the_takeover_worked() {
-    let run = waiting()
-        .mode(Mode::Early)
-        .env("MIMALLOC_VERBOSE", "1")
-        .run();
+    let run = waiting().mode(Mode::Early).env("MIMALLOC_VERBOSE", "1").run();
     run.expect_taken_over();
-    assert!(
-        run.stderr.contains("ucrtbase"),
-        "nothing was said about the C runtime\n{run}"
-    );
+    assert!(run.stderr.contains("ucrtbase"), "nothing was said about the C runtime\n{run}");
 }
 
 #[test]
 fn a_quiet_module_says_nothing() {
     let run = waiting().mode(Mode::Early).run();
     run.expect_taken_over();
-    assert_eq!(
-        (run.stdout.as_str(), run.stderr.as_str()),
-        ("", ""),
-        "{run}"
-    );
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{run}");
 }
 
 #[test]
 fn log_and_report_go_where_the_environment_says() {
     let stage = Stage::load();
     let folder = tempfile::tempdir().unwrap();
-    let (log, report) = (
-        folder.path().join("log.txt"),
-        folder.path().join("report.json"),
-    );
+    let (log, report) = (folder.path().join("log.txt"), folder.path().join("report.json"));
     let run = stage
         .launcher()
         .env("ALLOGRAFT_LOG", stage.windows_path(&log))
@@ -141,10 +116,7 @@ fn log_and_report_go_where_the_environment_says() {
 fn log_and_report_go_where_the_file_beside_the_module_says() {
     let stage = Stage::load();
     let folder = tempfile::tempdir().unwrap();
-    let (log, report) = (
-        folder.path().join("log.txt"),
-        folder.path().join("report.json"),
-    );
+    let (log, report) = (folder.path().join("log.txt"), folder.path().join("report.json"));
     let module = folder.path().join("allograft.dll");
     std::fs::copy(stage.module(), &module).unwrap();
     let settings = format!(
@@ -198,7 +170,8 @@ fn a_page_that_somebody_else_has_made_does_not_tell_the_module_what_to_do() {
     }
 }
 
-/// The bytes of a status page that asks for a log at the path `log`; whose it is, is left to be filled in.
+/// The bytes of a status page that asks for a log at the path `log`; whose it is, is left to be
+/// filled in.
 fn page_with_log(log: &str) -> Vec<u8> {
     // SAFETY: every field is plain data for which all zeroes is a value.
     let mut page: Box<Page> = Box::new(unsafe { MaybeUninit::zeroed().assume_init() });
@@ -217,8 +190,5 @@ fn page_with_log(log: &str) -> Vec<u8> {
 #[track_caller]
 fn expect_log(log: &Path) {
     let text = std::fs::read_to_string(log).expect("a log was written");
-    assert!(
-        text.contains("ucrtbase"),
-        "the log does not say what was taken over: {text}"
-    );
+    assert!(text.contains("ucrtbase"), "the log does not say what was taken over: {text}");
 }

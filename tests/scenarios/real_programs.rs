@@ -1,4 +1,5 @@
-//! Programs that were not written here do the same with the takeover as without, and their heap was taken over.
+//! Programs that were not written here do the same with the takeover as without, and their heap was
+//! taken over.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use allograft_tests::{Launch, Mode, Stage, inputs};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Runs a program without and with the takeover on every C runtime of Microsoft's and on Wine's own; exit code and output must be equal.
+/// Runs a program without and with the takeover on every C runtime of Microsoft's and on Wine's
+/// own; exit code and output must be equal.
 fn does_the_same(launch: impl Fn() -> Launch<'static>) {
     for crt in Stage::load().crts() {
         let plain = launch().on(crt).limit(LIMIT).run();
@@ -25,12 +27,11 @@ fn does_the_same(launch: impl Fn() -> Launch<'static>) {
 }
 
 fn input(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("inputs")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs").join(name)
 }
 
-/// z3 in a folder with the C++ library that it was built for: Wine's own prints stray bytes on Microsoft's newer C runtimes.
+/// z3 in a folder with the C++ library that it was built for: Wine's own prints stray bytes on
+/// Microsoft's newer C runtimes.
 struct Z3 {
     folder: tempfile::TempDir,
 }
@@ -41,11 +42,7 @@ impl Z3 {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(&real.z3, folder.path().join("z3.exe")).unwrap();
         for library in ["msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll"] {
-            std::fs::copy(
-                real.java.with_file_name(library),
-                folder.path().join(library),
-            )
-            .unwrap();
+            std::fs::copy(real.java.with_file_name(library), folder.path().join(library)).unwrap();
         }
         Z3 { folder }
     }
@@ -91,12 +88,11 @@ fn clang_format_formats_a_long_source() {
     });
 }
 
-/// A launch of Java without its warnings, which under Wine come a different number of times in each run.
+/// A launch of Java without its warnings, which under Wine come a different number of times in each
+/// run.
 fn java() -> Launch<'static> {
     let stage = Stage::load();
-    Launch::new(stage, stage.real.java.clone())
-        .input("")
-        .arg("-XX:-PrintWarnings")
+    Launch::new(stage, stage.real.java.clone()).input("").arg("-XX:-PrintWarnings")
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Programs that are linked with `mimalloc.dll` by the tools that people build with: pkg-config, CMake, Microsoft's kind of linker; and
-//! with the kit of an unmodified `mimalloc.dll`.
+//! Programs that are linked with `mimalloc.dll` by the tools that people build with: pkg-config,
+//! CMake, Microsoft's kind of linker; and with the kit of an unmodified `mimalloc.dll`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ fn architecture() -> &'static str {
     }
 }
 
-/// The symbol that linkers are told to look for, so that a program which calls nothing of mimalloc's gets it all the same.
+/// The symbol that linkers are told to look for, so that a program which calls nothing of
+/// mimalloc's gets it all the same.
 fn symbol() -> &'static str {
     match Stage::load().machine {
         Machine::X64 => "mi_version",
@@ -109,10 +110,7 @@ fn comes_up_redirected(program: &Path, dlls: &Path) {
         }
     }
     for crt in Stage::load().microsoft_crts() {
-        Launch::new(Stage::load(), program.to_owned())
-            .on(crt)
-            .run()
-            .expect_code(0);
+        Launch::new(Stage::load(), program.to_owned()).on(crt).run().expect_code(0);
     }
 }
 
@@ -140,11 +138,7 @@ fn a_program_built_by_what_pkg_config_says_comes_up_redirected() {
     for name in ["calls", "nothing"] {
         let program = folder.path().join(name).with_extension("exe");
         let mut compile = compiler("cc");
-        compile
-            .arg(format!("{name}.c"))
-            .args(flags.split_whitespace())
-            .arg("-o")
-            .arg(&program);
+        compile.arg(format!("{name}.c")).args(flags.split_whitespace()).arg("-o").arg(&program);
         run(&mut compile, folder.path());
         comes_up_redirected(&program, developer_files());
     }
@@ -164,11 +158,7 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
           target_link_libraries(${program} PRIVATE allograft::mimalloc)
         endforeach()
     ";
-    let words: Vec<_> = Stage::load()
-        .zig
-        .iter()
-        .map(|word| word.to_str().unwrap())
-        .collect();
+    let words: Vec<_> = Stage::load().zig.iter().map(|word| word.to_str().unwrap()).collect();
     let toolchain = format!(
         "set(CMAKE_SYSTEM_NAME Windows)\nset(CMAKE_C_COMPILER {} cc -target {}-windows-gnu)\n",
         words.join(" "),
@@ -185,22 +175,10 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
     let prefix = format!("-DCMAKE_PREFIX_PATH={}", laid_out.display());
     let mut configure = Command::new(&Stage::load().cmake);
     configure
-        .args([
-            "-G",
-            "Unix Makefiles",
-            "-S",
-            ".",
-            "-B",
-            "build",
-            "--toolchain",
-            "toolchain.cmake",
-        ])
+        .args(["-G", "Unix Makefiles", "-S", ".", "-B", "build", "--toolchain", "toolchain.cmake"])
         .arg(prefix);
     run(&mut configure, folder.path());
-    run(
-        Command::new(&Stage::load().cmake).args(["--build", "build"]),
-        folder.path(),
-    );
+    run(Command::new(&Stage::load().cmake).args(["--build", "build"]), folder.path());
     for name in ["calls.exe", "nothing.exe"] {
         comes_up_redirected(&folder.path().join("build").join(name), developer_files());
     }

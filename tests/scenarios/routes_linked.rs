@@ -18,17 +18,15 @@ fn a_program_that_links_with_mimalloc_has_its_heap_taken_over() {
 
 #[test]
 fn a_disabled_takeover_leaves_mimallocs_own_functions_at_work() {
-    let run = Stage::load()
-        .program("linked")
-        .arg("disabled")
-        .env("MIMALLOC_DISABLE_REDIRECT", "1")
-        .run();
+    let run =
+        Stage::load().program("linked").arg("disabled").env("MIMALLOC_DISABLE_REDIRECT", "1").run();
     run.expect_code(0).expect_transcript("passed\n");
 }
 
 #[test]
 fn a_linked_program_can_be_run_by_the_launcher_and_is_taken_over_once() {
-    // mimalloc.dll comes first, as the program imports it; the launcher's module finds that and does nothing.
+    // mimalloc.dll comes first, as the program imports it; the launcher's module finds that and
+    // does nothing.
     let run = Stage::load().program("linked").mode(Mode::Early).run();
     run.expect_code(0).expect_transcript("passed\n");
 }
@@ -36,12 +34,8 @@ fn a_linked_program_can_be_run_by_the_launcher_and_is_taken_over_once() {
 #[test]
 fn mimalloc_dll_exports_every_function_that_its_headers_declare() {
     // These four are declared by mimalloc 3.3.2 and defined nowhere in it.
-    const UNDEFINED: [&str; 4] = [
-        "mi_collect_reduce",
-        "mi_stats_merge",
-        "mi_theap_set_default",
-        "mi_uzalloc_small",
-    ];
+    const UNDEFINED: [&str; 4] =
+        ["mi_collect_reduce", "mi_stats_merge", "mi_theap_set_default", "mi_uzalloc_small"];
     let mut declared = BTreeSet::new();
     for header in ["mimalloc.h", "mimalloc-stats.h"] {
         let header = Stage::load().developer_files().join("include").join(header);
@@ -58,19 +52,14 @@ fn mimalloc_dll_exports_every_function_that_its_headers_declare() {
             object::NameOrOrdinal::Ordinal(_) => None,
         })
         .collect();
-    let missing: Vec<&str> = declared
-        .iter()
-        .filter(|name| !exported.contains(*name))
-        .map(String::as_str)
-        .collect();
+    let missing: Vec<&str> =
+        declared.iter().filter(|name| !exported.contains(*name)).map(String::as_str).collect();
     assert_eq!(missing, UNDEFINED);
 }
 
 /// The functions that a header declares as exported.
 fn exported_by(header: &str) -> Vec<String> {
-    let lines = header
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default());
+    let lines = header.lines().map(|line| line.split("//").next().unwrap_or_default());
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     text.split(';')
         .filter_map(|statement| statement.split_once("mi_decl_export "))
@@ -78,7 +67,8 @@ fn exported_by(header: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first function of mimalloc's in `declaration`, which its parameters follow; attributes have parameters too.
+/// The first function of mimalloc's in `declaration`, which its parameters follow; attributes have
+/// parameters too.
 fn called(declaration: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     declaration.split('(').find_map(|before| {

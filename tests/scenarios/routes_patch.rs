@@ -15,7 +15,8 @@ fn folder_with(program: &Path) -> (TempDir, PathBuf) {
     (folder, copy)
 }
 
-/// Copies the modules for both word sizes, as far as there are any: not all of the real programs are of the stage's own.
+/// Copies the modules for both word sizes, as far as there are any: not all of the real programs
+/// are of the stage's own.
 fn put_modules_into(folder: &Path) {
     for name in ["allograft.dll", "allograft32.dll"] {
         let module = Stage::load().bin.join(name);
@@ -26,15 +27,11 @@ fn put_modules_into(folder: &Path) {
 }
 
 fn patch(image: &Path, options: &[&str]) -> Run {
-    Stage::load()
-        .launcher()
-        .arg("patch")
-        .args(options)
-        .path_arg(image)
-        .run()
+    Stage::load().launcher().arg("patch").args(options).path_arg(image).run()
 }
 
-/// Patches `program` in `folder` and demands that the result, launched `with` the same, answers the same, from mimalloc.
+/// Patches `program` in `folder` and demands that the result, launched `with` the same, answers the
+/// same, from mimalloc.
 fn answers_the_same_on_mimalloc(
     folder: &Path,
     program: &Path,
@@ -48,9 +45,7 @@ fn answers_the_same_on_mimalloc(
         let launch =
             |program: &Path| with(Launch::new(stage, program.to_owned()).on(crt).input(""));
         let plain = launch(program).run();
-        let run = launch(&patched)
-            .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
-            .run();
+        let run = launch(&patched).env("ALLOGRAFT_REPORT", stage.windows_path(&report)).run();
         run.expect_code(0);
         assert_eq!(run.stdout, plain.stdout);
         let report = Report::read(&report).unwrap();
@@ -61,9 +56,7 @@ fn answers_the_same_on_mimalloc(
 #[test]
 fn a_patched_clang_format_comes_up_on_mimalloc_and_answers_the_same() {
     let (folder, program) = folder_with(&Stage::load().real.clang_format);
-    answers_the_same_on_mimalloc(folder.path(), &program, |launch| {
-        launch.arg("--dump-config")
-    });
+    answers_the_same_on_mimalloc(folder.path(), &program, |launch| launch.arg("--dump-config"));
 }
 
 #[test]
@@ -77,10 +70,7 @@ fn a_patched_solver_comes_up_on_mimalloc_and_answers_the_same() {
     }
     let problem = Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs/queens.smt2");
     answers_the_same_on_mimalloc(folder.path(), &program, |launch| {
-        launch
-            .native("msvcp140")
-            .path_arg(&problem)
-            .limit(Duration::from_secs(300))
+        launch.native("msvcp140").path_arg(&problem).limit(Duration::from_secs(300))
     });
 }
 
@@ -132,10 +122,7 @@ fn a_program_that_runs_is_not_patched_in_place_and_goes_on() {
     let run = Launch::new(stage, program.clone()).run_meeting(|_| {
         let refused = patch(&program, &["--inplace"]);
         refused.expect_code(125);
-        assert!(
-            refused.stderr.contains("is in use: end the program"),
-            "{refused}"
-        );
+        assert!(refused.stderr.contains("is in use: end the program"), "{refused}");
         assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
     });
     run.expect_code(0);

@@ -1,4 +1,5 @@
-//! `allograft proxy`: a program that loads the module by itself, because it loads a DLL of its own folder.
+//! `allograft proxy`: a program that loads the module by itself, because it loads a DLL of its own
+//! folder.
 
 use std::path::Path;
 

@@ -1,11 +1,13 @@
-//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs: the takeover for programs with an unmodified `mimalloc.dll`.
+//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs: the takeover for
+//! programs with an unmodified `mimalloc.dll`.
 
 use std::path::Path;
 
 use allograft_tests::{Launch, Report, Stage};
 use tempfile::TempDir;
 
-/// The folders of the stage with an unmodified mimalloc, as its own build has it by default and with other options.
+/// The folders of the stage with an unmodified mimalloc, as its own build has it by default and
+/// with other options.
 const KITS: [&str; 2] = ["redirected", "redirected-raw"];
 
 /// A folder with the program, mimalloc as its makers build it, and our redirection module.
@@ -56,10 +58,7 @@ fn the_redirection_can_be_switched_off_and_on_while_blocks_of_both_heaps_live() 
     let stage = Stage::load();
     let folder = folder_with("redirected");
     for crt in stage.microsoft_crts() {
-        let run = launch(folder.path(), "redirected")
-            .on(crt)
-            .arg("switched")
-            .run();
+        let run = launch(folder.path(), "redirected").on(crt).arg("switched").run();
         run.expect_code(0).expect_transcript("passed\n");
     }
 }
@@ -67,10 +66,8 @@ fn the_redirection_can_be_switched_off_and_on_while_blocks_of_both_heaps_live() 
 #[test]
 fn forcing_the_redirection_is_allowed_and_changes_nothing() {
     let folder = folder_with("redirected");
-    let run = launch(folder.path(), "redirected")
-        .arg("late")
-        .env("MIMALLOC_FORCE_REDIRECT", "1")
-        .run();
+    let run =
+        launch(folder.path(), "redirected").arg("late").env("MIMALLOC_FORCE_REDIRECT", "1").run();
     run.expect_code(0).expect_transcript("passed\n");
 }
 
@@ -99,13 +96,7 @@ fn a_disabled_redirection_leaves_the_program_on_its_own_heap() {
 #[test]
 fn verbose_mimalloc_prints_what_the_module_says() {
     let folder = folder_with("redirected");
-    let run = launch(folder.path(), "redirected")
-        .arg("late")
-        .env("MIMALLOC_VERBOSE", "1")
-        .run();
+    let run = launch(folder.path(), "redirected").arg("late").env("MIMALLOC_VERBOSE", "1").run();
     run.expect_code(0);
-    assert!(
-        run.stderr.contains("heap is redirected to mimalloc"),
-        "{run}"
-    );
+    assert!(run.stderr.contains("heap is redirected to mimalloc"), "{run}");
 }

@@ -1,16 +1,11 @@
-//! Processes that hold several C runtimes: each is taken over with a table, an `errno` and an old heap of its own.
+//! Processes that hold several C runtimes: each is taken over with a table, an `errno` and an old
+//! heap of its own.
 
 use allograft_tests::{Launch, Machine, Mode, Stage};
 
 /// The older runtimes, which Wine has of its own; on Windows those are tested that are installed.
-const OLDER: [&str; 6] = [
-    "msvcrt.dll",
-    "msvcr80.dll",
-    "msvcr90.dll",
-    "msvcr100.dll",
-    "msvcr110.dll",
-    "msvcr120.dll",
-];
+const OLDER: [&str; 6] =
+    ["msvcrt.dll", "msvcr80.dll", "msvcr90.dll", "msvcr100.dll", "msvcr110.dll", "msvcr120.dll"];
 
 #[test]
 fn every_c_runtime_of_a_process_is_taken_over() {
@@ -23,26 +18,18 @@ fn every_c_runtime_of_a_process_is_taken_over() {
                 continue;
             }
             let report = run.expect_taken_over();
-            let taken: Vec<String> = report
-                .runtimes
-                .iter()
-                .map(|runtime| runtime.name.to_lowercase())
-                .collect();
+            let taken: Vec<String> =
+                report.runtimes.iter().map(|runtime| runtime.name.to_lowercase()).collect();
             assert!(taken.contains(&"ucrtbase.dll".to_string()), "{taken:?}");
-            for name in OLDER
-                .iter()
-                .filter(|name| run.stdout.lines().any(|line| line == **name))
-            {
-                assert!(
-                    taken.contains(&(*name).to_string()),
-                    "{name} is not among {taken:?}"
-                );
+            for name in OLDER.iter().filter(|name| run.stdout.lines().any(|line| line == **name)) {
+                assert!(taken.contains(&(*name).to_string()), "{name} is not among {taken:?}");
             }
         }
     }
 }
 
-/// No package carries a debug runtime; what is recognised is its name, under which a copy of another one stands here.
+/// No package carries a debug runtime; what is recognised is its name, under which a copy of
+/// another one stands here.
 #[test]
 fn a_debug_runtime_is_left_alone_and_named() {
     let stage = Stage::load();
@@ -57,15 +44,9 @@ fn a_debug_runtime_is_left_alone_and_named() {
         };
         let runtime = prefix.join(format!("drive_c/windows/{system}/ucrtbase.dll"));
         std::fs::copy(runtime, folder.path().join("ucrtbased.dll")).unwrap();
-        let run = Launch::new(stage, program.clone())
-            .on(crt)
-            .mode(Mode::Early)
-            .run();
+        let run = Launch::new(stage, program.clone()).on(crt).mode(Mode::Early).run();
         run.expect_code(0);
         let message = &run.report.as_ref().expect("a report").message;
-        assert!(
-            message.contains("ucrtbased.dll is a debug C runtime"),
-            "{message}"
-        );
+        assert!(message.contains("ucrtbased.dll is a debug C runtime"), "{message}");
     }
 }

@@ -38,23 +38,20 @@ fn a_counted_heap_is_told_with_what_is_left_of_it() {
 #[test]
 fn all_processes_with_the_module_are_listed_and_no_others() {
     let stage = Stage::load();
-    let run = stage
-        .program("waiting")
-        .mode(Mode::Injected)
-        .run_meeting(|with| {
-            let other = stage.program("waiting").run_meeting(|without| {
-                let list = json(&status(&["--all", "--json"]));
-                let pids: Vec<_> = list
-                    .as_array()
-                    .expect("a list")
-                    .iter()
-                    .filter_map(|figures| figures["pid"].as_u64())
-                    .collect();
-                assert!(pids.contains(&with.into()), "{pids:?}");
-                assert!(!pids.contains(&without.into()), "{pids:?}");
-            });
-            other.expect_code(0);
+    let run = stage.program("waiting").mode(Mode::Injected).run_meeting(|with| {
+        let other = stage.program("waiting").run_meeting(|without| {
+            let list = json(&status(&["--all", "--json"]));
+            let pids: Vec<_> = list
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|figures| figures["pid"].as_u64())
+                .collect();
+            assert!(pids.contains(&with.into()), "{pids:?}");
+            assert!(!pids.contains(&without.into()), "{pids:?}");
         });
+        other.expect_code(0);
+    });
     run.expect_code(0);
 }
 
@@ -63,10 +60,7 @@ fn a_process_without_the_module_has_no_status() {
     let run = Stage::load().program("waiting").run_meeting(|id| {
         let status = status(&["--pid", &id.to_string()]);
         status.expect_code(125);
-        assert!(
-            status.stderr.contains("the module is not in it"),
-            "{status}"
-        );
+        assert!(status.stderr.contains("the module is not in it"), "{status}");
         assert_eq!(status.stderr.lines().count(), 1, "{status}");
     });
     run.expect_code(0);
@@ -75,17 +69,12 @@ fn a_process_without_the_module_has_no_status() {
 #[test]
 fn a_watched_process_is_shown_until_it_ends() {
     let mut watching = None;
-    let run = Stage::load()
-        .program("waiting")
-        .mode(Mode::Early)
-        .run_meeting(|id| {
-            let id = id.to_string();
-            watching = Some(std::thread::spawn(move || {
-                status(&["--watch", "--json", "--pid", &id])
-            }));
-            // Long enough for it to have been seen once, and for a second look at least.
-            std::thread::sleep(std::time::Duration::from_millis(2500));
-        });
+    let run = Stage::load().program("waiting").mode(Mode::Early).run_meeting(|id| {
+        let id = id.to_string();
+        watching = Some(std::thread::spawn(move || status(&["--watch", "--json", "--pid", &id])));
+        // Long enough for it to have been seen once, and for a second look at least.
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+    });
     run.expect_code(0);
     let watched = watching.unwrap().join().unwrap();
     watched.expect_code(0);

@@ -1,6 +1,7 @@
 //! The takeover of programs of our own, on every C runtime: early, and while they run.
 //!
-//! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit code 0 if it holds.
+//! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit
+//! code 0 if it holds.
 
 use allograft_tests::{Launch, Machine, Mode, Run, Stage};
 
@@ -25,7 +26,8 @@ fn passes_in(
     runs
 }
 
-/// Where the plain run matters too: it shows that the program's demands are met by the untouched C runtime.
+/// Where the plain run matters too: it shows that the program's demands are met by the untouched C
+/// runtime.
 const EVERY_MODE: [Mode; 3] = [Mode::Plain, Mode::Early, Mode::Injected];
 
 const TAKEOVERS: [Mode; 2] = [Mode::Early, Mode::Injected];
@@ -41,11 +43,7 @@ fn the_report_tells_what_became_of_the_old_blocks() {
         let report = run.expect_taken_over();
         let runtime = &report.runtimes[0];
         assert_eq!(runtime.name.to_lowercase(), "ucrtbase.dll");
-        assert!(
-            runtime.functions >= 20,
-            "only {} functions were taken over",
-            runtime.functions
-        );
+        assert!(runtime.functions >= 20, "only {} functions were taken over", runtime.functions);
         // The program resizes half of its 8,000 blocks and frees the other half.
         let foreign = &report.foreign;
         assert!(foreign.migrated_blocks >= 4000, "{foreign:?}");
@@ -78,9 +76,7 @@ fn the_untouched_runtime_exports_the_same_names() {
     for crt in stage.microsoft_crts() {
         let plain = stage.program("families").on(crt).run();
         let early = stage.program("families").on(crt).mode(Mode::Early).run();
-        early
-            .expect_code(0)
-            .expect_transcript(&plain.expect_code(0).stdout);
+        early.expect_code(0).expect_transcript(&plain.expect_code(0).stdout);
     }
 }
 
@@ -99,12 +95,7 @@ fn invalid_parameters_go_to_the_handler_of_the_thread_or_of_the_process() {
     let stage = Stage::load();
     for crt in stage.microsoft_crts() {
         for mode in EVERY_MODE {
-            stage
-                .program("invalid_parameter")
-                .on(crt)
-                .mode(mode)
-                .run()
-                .expect_code(0);
+            stage.program("invalid_parameter").on(crt).mode(mode).run().expect_code(0);
         }
     }
 }
@@ -143,9 +134,7 @@ fn foreign_pointers_from_all_over_the_address_space_are_recognised() {
 
 #[test]
 fn import_tables_lead_straight_to_mimalloc() {
-    passes_in("import_tables", &TAKEOVERS, |launch| {
-        launch.arg("redirected")
-    });
+    passes_in("import_tables", &TAKEOVERS, |launch| launch.arg("redirected"));
 }
 
 #[test]
@@ -191,9 +180,7 @@ fn marked(mut image: Vec<u8>, large: bool) -> Vec<u8> {
 #[test]
 fn threads_at_full_speed_do_not_notice_the_takeover() {
     for seed in 1..=3 {
-        passes_in("churn", &TAKEOVERS, |launch| {
-            launch.args(&["4", "60000"]).arg(seed.to_string())
-        });
+        passes_in("churn", &TAKEOVERS, |launch| launch.args(&["4", "60000"]).arg(seed.to_string()));
     }
 }
 
@@ -234,7 +221,8 @@ fn every_way_to_end_gives_the_exit_code_of_the_untouched_program() {
     }
 }
 
-/// The untouched program is no measure here: on Wine's heap it can hang when busy threads are ended.
+/// The untouched program is no measure here: on Wine's heap it can hang when busy threads are
+/// ended.
 #[test]
 fn busy_threads_do_not_hold_up_the_end() {
     let stage = Stage::load();
@@ -242,11 +230,7 @@ fn busy_threads_do_not_hold_up_the_end() {
         let idle = stage.program("exit_paths").arg(way).run();
         let code = idle.code.unwrap_or_else(|| panic!("{idle}"));
         for mode in TAKEOVERS {
-            let run = stage
-                .program("exit_paths")
-                .args(&[way, "busy"])
-                .mode(mode)
-                .run();
+            let run = stage.program("exit_paths").args(&[way, "busy"]).mode(mode).run();
             run.expect_code(code).expect_transcript(&idle.stdout);
         }
     }

@@ -1,4 +1,5 @@
-//! 64-bit and 32-bit programs side by side: launchers, modules, and children that are not of their parent's kind.
+//! 64-bit and 32-bit programs side by side: launchers, modules, and children that are not of their
+//! parent's kind.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +14,12 @@ struct Both {
 }
 
 impl Both {
-    /// None where there are no 32-bit programs, which set-up has told of; nor in the run for 32-bit programs alone.
+    /// None where there are no 32-bit programs, which set-up has told of; nor in the run for 32-bit
+    /// programs alone.
     fn load() -> Option<Both> {
         let stage = Stage::load();
         let (programs32, crts) = stage.in_32_bits()?;
-        Some(Both {
-            stage,
-            programs32,
-            crts,
-        })
+        Some(Both { stage, programs32, crts })
     }
 
     /// The test program `name`, of 64 bits and of 32.
@@ -32,8 +30,7 @@ impl Both {
 
     /// The launcher for 32-bit programs.
     fn launcher32(&self) -> Launch<'static> {
-        self.program(self.stage.bin.join("allograft32.exe"))
-            .input("")
+        self.program(self.stage.bin.join("allograft32.exe")).input("")
     }
 
     fn program(&self, path: PathBuf) -> Launch<'static> {
@@ -73,13 +70,8 @@ fn children_are_followed_from_one_word_size_to_the_other_and_back() {
                     .env("ALLOGRAFT_TEST_OTHER", both.stage.windows_path(other))
                     .run();
                 run.expect_code(0).expect_taken_over();
-                let children = run
-                    .stdout
-                    .lines()
-                    .filter(|line| !line.starts_with("parent"));
-                let on_it = children
-                    .filter(|line| line.ends_with("on mimalloc"))
-                    .count();
+                let children = run.stdout.lines().filter(|line| !line.starts_with("parent"));
+                let on_it = children.filter(|line| line.ends_with("on mimalloc")).count();
                 assert_eq!(on_it, 3 + 9, "{run}");
             }
         }
@@ -137,10 +129,7 @@ fn the_launcher_of_32_bits_refuses_64_bit_programs_in_words() {
     run.expect_code(126);
     expect_line(&run, "it is a 64-bit program: use allograft.exe");
     let run = both.program(wide).run_meeting(|id| {
-        let injection = both
-            .launcher32()
-            .args(&["inject", "--pid", &id.to_string()])
-            .run();
+        let injection = both.launcher32().args(&["inject", "--pid", &id.to_string()]).run();
         injection.expect_code(125);
         expect_line(&injection, "it is a 64-bit program: use allograft.exe");
     });

@@ -11,7 +11,8 @@ pub fn badly_formatted_source(classes: usize) -> String {
             text,
             "template<typename T>struct  S{number}{{T value;int f{number}(int a,T b){{if(a>{number}){{return a*{number}+\
              static_cast<int>(b);}}else{{for(int i=0;i<a;++i){{value+=i;}}}}\n\n\nreturn  0;}}}};\
-             // a remark about number {number}, long enough that it has to be broken into more than one line of text\n"
+             // a remark about number {number}, long enough that it has to be broken into more than
+             // one line of text\n"
         );
     }
     text

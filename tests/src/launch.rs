@@ -86,8 +86,7 @@ impl<'a> Launch<'a> {
 
     /// Adds several arguments.
     pub fn args(mut self, arguments: &[&str]) -> Self {
-        self.arguments
-            .extend(arguments.iter().map(ToString::to_string));
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
         self
     }
 
@@ -133,7 +132,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Has the host bound the memory that the program may write to, in bytes, where there is no Windows to do so.
+    /// Has the host bound the memory that the program may write to, in bytes, where there is no
+    /// Windows to do so.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
         self
@@ -149,8 +149,8 @@ impl<'a> Launch<'a> {
         self.run_meeting(|_| ())
     }
 
-    /// As [`Launch::run`]; when the program waits for the harness, calls `meeting` with its Windows process id. In
-    /// [`Mode::Injected`] the module is there by then.
+    /// As [`Launch::run`]; when the program waits for the harness, calls `meeting` with its Windows
+    /// process id. In [`Mode::Injected`] the module is there by then.
     #[track_caller]
     pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> Run {
         let scratch = tempfile::tempdir().expect("a scratch folder can be made");
@@ -201,12 +201,9 @@ impl<'a> Launch<'a> {
     /// Loads the module in the running process `id` by `allograft inject`, on the same C runtime.
     fn inject(&self, id: u32, report: &Path) -> Run {
         let mut injection = self.stage.launcher().on(self.crt).limit(INJECTION_LIMIT);
-        injection = injection
-            .args(&["inject", "--pid", &id.to_string(), "--report"])
-            .path_arg(report);
-        injection
-            .arguments
-            .extend(self.launcher_options.iter().cloned());
+        injection =
+            injection.args(&["inject", "--pid", &id.to_string(), "--report"]).path_arg(report);
+        injection.arguments.extend(self.launcher_options.iter().cloned());
         injection.run()
     }
 

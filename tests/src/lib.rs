@@ -1,8 +1,10 @@
-//! The harness of the scenarios: runs Windows programs on a named C runtime, without and with the takeover.
+//! The harness of the scenarios: runs Windows programs on a named C runtime, without and with the
+//! takeover.
 //!
-//! `cargo xtask test` builds everything that is needed and describes it in `target/allograft/stage.json`; [`Stage`] reads
-//! that. A [`Launch`] runs one program in one [`Mode`] and gives a [`Run`]: exit code, output, and the module's
-//! [`Report`]. Every wait has a bound, and only processes that the harness started are ended.
+//! `cargo xtask test` builds everything that is needed and describes it in
+//! `target/allograft/stage.json`; [`Stage`] reads that. A [`Launch`] runs one program in one
+//! [`Mode`] and gives a [`Run`]: exit code, output, and the module's [`Report`]. Every wait has a
+//! bound, and only processes that the harness started are ended.
 //!
 //! ```no_run
 //! use allograft_tests::{Mode, Stage};
@@ -13,8 +15,8 @@
 //! }
 //! ```
 //!
-//! [`conformance`] compares the takeover with the untouched C runtime over random sequences of calls; [`stress`] takes
-//! programs over at the worst moments.
+//! [`conformance`] compares the takeover with the untouched C runtime over random sequences of
+//! calls; [`stress`] takes programs over at the worst moments.
 
 pub mod conformance;
 pub mod inputs;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// How often a process is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
 
-/// How long after the end of a process its output is still waited for. The pipes need not close with it: under Wine the
-/// first program of a prefix starts services that inherit them.
+/// How long after the end of a process its output is still waited for. The pipes need not close
+/// with it: under Wine the first program of a prefix starts services that inherit them.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// A running process.
@@ -35,16 +35,10 @@ pub(crate) enum Next {
 impl Process {
     /// Starts `command` with all three standard streams piped; it may run for `limit`.
     pub(crate) fn start(mut command: Command, limit: Duration) -> Result<Process, String> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         lead_a_group(&mut command);
         let mut child = command.spawn().map_err(|error| {
-            format!(
-                "{} cannot be started: {error}",
-                command.get_program().display()
-            )
+            format!("{} cannot be started: {error}", command.get_program().display())
         })?;
         let lines = line_reader(child.stdout.take().expect("standard output is piped"));
         let errors = line_reader(child.stderr.take().expect("standard error is piped"));
@@ -57,7 +51,8 @@ impl Process {
         })
     }
 
-    /// Writes `text` to standard input. A process that has ended is no error: its exit code tells more.
+    /// Writes `text` to standard input. A process that has ended is no error: its exit code tells
+    /// more.
     pub(crate) fn write(&mut self, text: &str) {
         if let Some(input) = &mut self.input {
             let _ = input.write_all(text.as_bytes());
@@ -74,10 +69,7 @@ impl Process {
     pub(crate) fn next_line(&mut self) -> Next {
         loop {
             let ended = self.has_ended();
-            match self
-                .lines
-                .recv_timeout(if ended { LAST_WORDS } else { 10 * POLL })
-            {
+            match self.lines.recv_timeout(if ended { LAST_WORDS } else { 10 * POLL }) {
                 Ok(line) => return Next::Line(line),
                 Err(RecvTimeoutError::Disconnected) => return Next::End,
                 Err(RecvTimeoutError::Timeout) if ended => return Next::End,
@@ -93,7 +85,8 @@ impl Process {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Waits for the end and gives the exit code; none if the time was used up or a signal ended the process.
+    /// Waits for the end and gives the exit code; none if the time was used up or a signal ended
+    /// the process.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.close_input();
         loop {
@@ -110,9 +103,8 @@ impl Process {
     pub(crate) fn errors(&self) -> String {
         let until = Instant::now() + LAST_WORDS;
         let mut text = String::new();
-        while let Ok(line) = self
-            .errors
-            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        while let Ok(line) =
+            self.errors.recv_timeout(until.saturating_duration_since(Instant::now()))
         {
             text.push_str(&line);
             text.push('\n');
@@ -135,21 +127,16 @@ impl Drop for Process {
     }
 }
 
-/// Reads lines in a thread of its own; bytes that are no UTF-8 are replaced, and carriage returns at line ends dropped.
+/// Reads lines in a thread of its own; bytes that are no UTF-8 are replaced, and carriage returns
+/// at line ends dropped.
 fn line_reader(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut bytes = Vec::new();
-        while stream
-            .read_until(b'\n', &mut bytes)
-            .is_ok_and(|count| count > 0)
-        {
+        while stream.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
             let line = String::from_utf8_lossy(&bytes);
-            if sender
-                .send(line.trim_end_matches(['\n', '\r']).to_owned())
-                .is_err()
-            {
+            if sender.send(line.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
                 break;
             }
             bytes.clear();
@@ -181,11 +168,7 @@ fn end_group(id: u32) {
 }
 
 fn quietly(command: &mut Command) {
-    let _ = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 #[cfg(all(test, unix))]

@@ -5,7 +5,8 @@ use crate::report::Report;
 /// The outcome of one launch.
 #[derive(Debug)]
 pub struct Run {
-    /// Exit code; none if the program did not end in time. Under Wine only its lowest eight bits arrive.
+    /// Exit code; none if the program did not end in time. Under Wine only its lowest eight bits
+    /// arrive.
     pub code: Option<i32>,
     /// Lines of standard output, less those that the harness itself is spoken to with.
     pub stdout: String,
@@ -27,10 +28,7 @@ impl Run {
     /// With everything that the program said, if it ended with another.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Run {
-        assert!(
-            self.code == Some(code),
-            "exit code {code} was expected\n{self}"
-        );
+        assert!(self.code == Some(code), "exit code {code} was expected\n{self}");
         self
     }
 
@@ -51,7 +49,8 @@ impl Run {
         self
     }
 
-    /// Demands that the injection, if there was one, succeeded, and that the module took over a heap.
+    /// Demands that the injection, if there was one, succeeded, and that the module took over a
+    /// heap.
     ///
     /// # Panics
     ///
@@ -109,11 +108,8 @@ fn differences(expected: &str, got: &str) -> Vec<String> {
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let skipped = lines.len().saturating_sub(40);
-    let mut shown = if skipped > 0 {
-        format!("({skipped} lines before these)\n")
-    } else {
-        String::new()
-    };
+    let mut shown =
+        if skipped > 0 { format!("({skipped} lines before these)\n") } else { String::new() };
     for line in &lines[skipped..] {
         shown.push_str(line);
         shown.push('\n');
@@ -128,14 +124,8 @@ mod tests {
     #[test]
     fn differing_and_missing_lines_are_shown_in_pairs() {
         assert!(differences("a\nb\n", "a\nb").is_empty());
-        assert_eq!(
-            differences("a\nb", "a\nc"),
-            ["  expected: b\n       got: c"]
-        );
-        assert_eq!(
-            differences("a", "a\nc"),
-            ["  expected: (the end)\n       got: c"]
-        );
+        assert_eq!(differences("a\nb", "a\nc"), ["  expected: b\n       got: c"]);
+        assert_eq!(differences("a", "a\nc"), ["  expected: (the end)\n       got: c"]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What `cargo xtask build` prepared: the module, the launcher, the test programs, and the C runtimes to run them on.
+//! What `cargo xtask build` prepared: the module, the launcher, the test programs, and the C
+//! runtimes to run them on.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -80,8 +81,8 @@ impl Crt {
 }
 
 impl Stage {
-    /// The stage of this checkout, or the one that the variable `ALLOGRAFT_STAGE` names; for 32-bit programs, if the variable
-    /// `ALLOGRAFT_MACHINE` is `x86`.
+    /// The stage of this checkout, or the one that the variable `ALLOGRAFT_STAGE` names; for 32-bit
+    /// programs, if the variable `ALLOGRAFT_MACHINE` is `x86`.
     ///
     /// # Panics
     ///
@@ -103,24 +104,20 @@ impl Stage {
 
     /// The same for 32-bit programs.
     fn for_32_bits(self) -> Result<Stage, String> {
-        let x86 = self
-            .x86
-            .ok_or("this stage has no 32-bit programs: `cargo xtask setup` says why")?;
+        let x86 =
+            self.x86.ok_or("this stage has no 32-bit programs: `cargo xtask setup` says why")?;
         Ok(Stage {
             programs: x86.programs,
             crts: x86.crts,
-            real: RealPrograms {
-                clang_format: x86.clang_format,
-                ..self.real
-            },
+            real: RealPrograms { clang_format: x86.clang_format, ..self.real },
             x86: None,
             machine: Machine::X86,
             ..self
         })
     }
 
-    /// Where the 32-bit programs are beside the 64-bit ones, and the C runtimes that both run on; none on a stage that is for
-    /// 32-bit programs, or has none.
+    /// Where the 32-bit programs are beside the 64-bit ones, and the C runtimes that both run on;
+    /// none on a stage that is for 32-bit programs, or has none.
     pub fn in_32_bits(&self) -> Option<(&Path, &[Crt])> {
         let x86 = self.x86.as_ref()?;
         Some((&x86.programs, &x86.crts))
@@ -139,12 +136,11 @@ impl Stage {
         }
     }
 
-    /// What `cargo xtask dist` lays out for those who link with `mimalloc.dll`: its import libraries and headers; and the folders
-    /// `redirected` and `redirected-raw` with an unmodified one, as its own build has it by default and with other options.
+    /// What `cargo xtask dist` lays out for those who link with `mimalloc.dll`: its import
+    /// libraries and headers; and the folders `redirected` and `redirected-raw` with an unmodified
+    /// one, as its own build has it by default and with other options.
     pub fn developer_files(&self) -> &Path {
-        self.programs
-            .parent()
-            .expect("the programs lie in a folder of the stage")
+        self.programs.parent().expect("the programs lie in a folder of the stage")
     }
 
     /// The file name of the module that mimalloc's own `mimalloc.dll` imports.
@@ -158,10 +154,7 @@ impl Stage {
     /// Reads the stage from `path`. The error is one line for a person.
     pub fn read(path: &Path) -> Result<Stage, String> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            format!(
-                "no stage at {} ({error}): run `cargo xtask test`",
-                path.display()
-            )
+            format!("no stage at {} ({error}): run `cargo xtask test`", path.display())
         })?;
         serde_json::from_str(&text).map_err(|error| {
             format!(
@@ -181,11 +174,10 @@ impl Stage {
         self.crts.iter().filter(|crt| !crt.is_wine())
     }
 
-    /// The C runtime that a scenario runs on to which the version does not matter: the newest of Microsoft's.
+    /// The C runtime that a scenario runs on to which the version does not matter: the newest of
+    /// Microsoft's.
     pub fn newest_crt(&self) -> &Crt {
-        self.microsoft_crts()
-            .max_by_key(|crt| version_key(&crt.name))
-            .unwrap_or(&self.crts[0])
+        self.microsoft_crts().max_by_key(|crt| version_key(&crt.name)).unwrap_or(&self.crts[0])
     }
 
     /// The C runtime with this name.
@@ -206,11 +198,7 @@ impl Stage {
     /// `path` as a Windows program must be given it: under Wine the host's files are on drive `Z:`.
     pub fn windows_path(&self, path: &Path) -> String {
         let text = path.display().to_string();
-        if self.wine.is_some() {
-            format!("Z:{}", text.replace('/', "\\"))
-        } else {
-            text
-        }
+        if self.wine.is_some() { format!("Z:{}", text.replace('/', "\\")) } else { text }
     }
 }
 
@@ -219,10 +207,7 @@ fn default_path() -> PathBuf {
 }
 
 fn version_key(version: &str) -> Vec<u32> {
-    version
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-// The entry point of a mimalloc.dll that is built with MI_WIN_INIT_USE_RAW_DLLMAIN: mimalloc begins before the DLL's own C runtime
-// does, and ends after it. Microsoft's start-up code calls `_pRawDllMain` by itself; that of MinGW-w64 knows nothing of it.
+// The entry point of a mimalloc.dll that is built with MI_WIN_INIT_USE_RAW_DLLMAIN: mimalloc begins
+// before the DLL's own C runtime does, and ends after it. Microsoft's start-up code calls
+// `_pRawDllMain` by itself; that of MinGW-w64 knows nothing of it.
 
 #include <stdbool.h>
 #include <windows.h>

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the programs of the bench, the limit they are measured against, and the harness that runs them.
+//! `cargo xtask bench`: the programs of the bench, the limit they are measured against, and the
+//! harness that runs them.
 
 use std::env;
 use std::fs;
@@ -18,7 +19,8 @@ use crate::{crt, flags, programs, step};
 /// The package of the harness.
 pub const HARNESS: &str = "allograft-bench";
 
-/// Sets up, builds everything, and runs the harness with `arguments`. Its exit code is the harness's.
+/// Sets up, builds everything, and runs the harness with `arguments`. Its exit code is the
+/// harness's.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let stage = folder("stage.json");
     if !measures(arguments) {
@@ -26,19 +28,15 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let environment = setup::run(&crt::default())?;
     compile::stage_for_bench(&environment, Output::Quiet)?.write_to(&stage)?;
-    let _servers = environment
-        .wine
-        .as_ref()
-        .map(|wine| wine.keep_alive(&environment.prefixes));
+    let _servers = environment.wine.as_ref().map(|wine| wine.keep_alive(&environment.prefixes));
     run_harness(arguments, &stage)
 }
 
-/// Whether the harness, called with these, runs anything: it need not for its manual, or to show what an earlier session wrote.
+/// Whether the harness, called with these, runs anything: it need not for its manual, or to show
+/// what an earlier session wrote.
 fn measures(arguments: &[String]) -> bool {
     let runs_nothing = ["--help", "-h", "--from"];
-    !arguments
-        .iter()
-        .any(|word| runs_nothing.contains(&word.as_str()))
+    !arguments.iter().any(|word| runs_nothing.contains(&word.as_str()))
 }
 
 fn run_harness(arguments: &[String], stage: &Path) -> Result<ExitCode> {
@@ -46,23 +44,19 @@ fn run_harness(arguments: &[String], stage: &Path) -> Result<ExitCode> {
     // Paths among the arguments are the caller's.
     cargo.current_dir(env::current_dir()?);
     cargo.env("ALLOGRAFT_STAGE", stage);
-    cargo
-        .args(["run", "--quiet", "--package", HARNESS, "--"])
-        .args(arguments);
-    Ok(if step::status(&mut cargo)?.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    cargo.args(["run", "--quiet", "--package", HARNESS, "--"]).args(arguments);
+    Ok(if step::status(&mut cargo)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lays the programs on the stage, in a folder for each way in which they are linked; `mimalloc` and `redirected`, the folder with an
-/// unmodified `mimalloc.dll` and our redirection module, were built before.
+/// Lays the programs on the stage, in a folder for each way in which they are linked; `mimalloc`
+/// and `redirected`, the folder with an unmodified `mimalloc.dll` and our redirection module, were
+/// built before.
 pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path) -> Result<()> {
     let limit = build_limit(mimalloc)?;
     build_programs(environment, "plain", &[], &[])?;
     build_programs(environment, "limit", &["-DBENCH_LIMIT"], &limit)?;
-    // A flag, not an input: it is copied anew each time, and the programs need nothing of it but its names.
+    // A flag, not an input: it is copied anew each time, and the programs need nothing of it but
+    // its names.
     let import_library = layout::stage().join("lib/libmimalloc.dll.a");
     let flags = ["-DBENCH_LINKED", &import_library.to_string_lossy()];
     let linked = build_programs(environment, "linked", &flags, &[])?;
@@ -73,9 +67,8 @@ pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path
         let entries = fs::read_dir(from).with_context(|| format!("reading {}", from.display()))?;
         for entry in entries {
             let path = entry?.path();
-            let is_run = path
-                .extension()
-                .is_some_and(|extension| extension == "exe" || extension == "dll");
+            let is_run =
+                path.extension().is_some_and(|extension| extension == "exe" || extension == "dll");
             if let (true, Some(name)) = (is_run, path.file_name()) {
                 copy(&path, &other.join(name))?;
             }
@@ -109,27 +102,19 @@ fn build_programs(
     Ok(output)
 }
 
-/// Compiles mimalloc as the modules have it into a library to link with, by the same compiler with the same flags. Returns what a program
-/// is linked with: that library, and the compiler's own, which has its thread-local variables.
+/// Compiles mimalloc as the modules have it into a library to link with, by the same compiler with
+/// the same flags. Returns what a program is linked with: that library, and the compiler's own,
+/// which has its thread-local variables.
 fn build_limit(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     let folder = layout::stage().join("lib/limit");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let source = layout::root().join("bench/native/limit.c");
     // Anything but the target has cross compilation's compiler looked for.
-    let host = if cfg!(windows) {
-        WINDOWS
-    } else {
-        "x86_64-unknown-linux-gnu"
-    };
+    let host = if cfg!(windows) { WINDOWS } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
     flags::set(&mut build, mimalloc.headers());
     flags::without_checks(&mut build);
-    build
-        .file(&source)
-        .target(WINDOWS)
-        .host(host)
-        .out_dir(&folder)
-        .cargo_metadata(false);
+    build.file(&source).target(WINDOWS).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("liblimit.a");
     let recipe_file = layout::beside(&library, "command");
@@ -139,9 +124,7 @@ fn build_limit(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
         fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?
     );
     if !library.is_file() || !fs::read_to_string(&recipe_file).is_ok_and(|made| made == recipe) {
-        build
-            .try_compile("limit")
-            .context("compiling mimalloc for the bench")?;
+        build.try_compile("limit").context("compiling mimalloc for the bench")?;
         fs::write(&recipe_file, recipe)
             .with_context(|| format!("writing {}", recipe_file.display()))?;
     }

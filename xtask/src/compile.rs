@@ -24,13 +24,10 @@ pub const LAUNCHER_PACKAGE: &str = "allograft-cli";
 /// The package of the example with Rust and C++ in it.
 const EXAMPLE_PACKAGE: &str = "rust-and-cpp";
 
-/// The options of the second kit on the stage: those that change how `mimalloc.dll` begins and ends, on every processor.
-const KIT_OPTIONS: KitOptions = KitOptions {
-    x86: false,
-    avx2: false,
-    skip_collect_on_exit: true,
-    raw_entry: true,
-};
+/// The options of the second kit on the stage: those that change how `mimalloc.dll` begins and
+/// ends, on every processor.
+const KIT_OPTIONS: KitOptions =
+    KitOptions { x86: false, avx2: false, skip_collect_on_exit: true, raw_entry: true };
 
 /// The folder of the stage with an unmodified `mimalloc.dll` as its own build has it by default.
 const REDIRECTED: &str = "redirected";
@@ -51,10 +48,7 @@ pub struct Variant {
 impl Variant {
     /// The ordinary module for programs of `machine`.
     pub fn of(machine: Machine) -> Variant {
-        Variant {
-            machine,
-            ..Variant::default()
-        }
+        Variant { machine, ..Variant::default() }
     }
 
     /// The cargo features of `package`, one of the DLLs, that make it.
@@ -63,15 +57,11 @@ impl Variant {
             Machine::X64 => "avx2",
             Machine::X86 => "sse42",
         };
-        [
-            (self.debug, "debug"),
-            (self.avx2, avx2),
-            (self.secure, "secure"),
-        ]
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .map(|(_, feature)| format!("{package}/{feature}"))
-        .collect()
+        [(self.debug, "debug"), (self.avx2, avx2), (self.secure, "secure")]
+            .into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, feature)| format!("{package}/{feature}"))
+            .collect()
     }
 }
 
@@ -92,7 +82,8 @@ pub struct Built {
     pub launcher: PathBuf,
 }
 
-/// Builds the DLLs, the launcher and the test programs, lays them on the stage and describes it for the scenarios.
+/// Builds the DLLs, the launcher and the test programs, lays them on the stage and describes it for
+/// the scenarios.
 pub fn stage(environment: &Environment, variant: Variant, output: Output) -> Result<Stage> {
     let bin = layout::stage().join("bin");
     stage_bin(environment.rust, variant, output, &bin)?;
@@ -142,7 +133,8 @@ fn stage_programs(environment: &Environment, machine: Machine) -> Result<()> {
     )
 }
 
-/// Lays the module and the launcher for 32-bit programs beside those in `bin`, and the test programs in 32 bits on a stage of their own.
+/// Lays the module and the launcher for 32-bit programs beside those in `bin`, and the test
+/// programs in 32 bits on a stage of their own.
 fn stage_x86(
     environment: &Environment,
     x86: &X86,
@@ -150,10 +142,7 @@ fn stage_x86(
     output: Output,
     bin: &Path,
 ) -> Result<StageX86> {
-    let variant = Variant {
-        machine: Machine::X86,
-        ..variant
-    };
+    let variant = Variant { machine: Machine::X86, ..variant };
     stage_bin(environment.rust, variant, output, bin)?;
     stage_mimalloc(environment, variant, output)?;
     stage_example(environment.rust, variant, output)?;
@@ -165,16 +154,13 @@ fn stage_x86(
     })
 }
 
-/// Lays on the stage of the variant's machine what the programs need that link with `mimalloc.dll`, the DLL beside them; and an
-/// unmodified one with our redirection module.
+/// Lays on the stage of the variant's machine what the programs need that link with `mimalloc.dll`,
+/// the DLL beside them; and an unmodified one with our redirection module.
 fn stage_mimalloc(environment: &Environment, variant: Variant, output: Output) -> Result<Mimalloc> {
     let mimalloc = Mimalloc::build(environment.rust, variant, output)?;
     let redirect = redirect::build(environment.rust, variant, output)?;
     let stage = variant.machine.stage();
-    for (options, name) in [
-        (KitOptions::default(), REDIRECTED),
-        (KIT_OPTIONS, "redirected-raw"),
-    ] {
+    for (options, name) in [(KitOptions::default(), REDIRECTED), (KIT_OPTIONS, "redirected-raw")] {
         redirect::lay_out_kit(
             &environment.zig,
             &mimalloc.sources,
@@ -198,11 +184,7 @@ fn stage_mimalloc_and_bench(
     output: Output,
 ) -> Result<()> {
     let mimalloc = stage_mimalloc(environment, variant, output)?;
-    bench::lay_out(
-        environment,
-        &mimalloc,
-        &variant.machine.stage().join(REDIRECTED),
-    )
+    bench::lay_out(environment, &mimalloc, &variant.machine.stage().join(REDIRECTED))
 }
 
 /// Lays the example with Rust and C++ in it beside the test programs.
@@ -241,20 +223,16 @@ fn described(
 
 /// Builds the module and the launcher.
 pub fn windows(rust: Rust, variant: Variant, output: Output) -> Result<Built> {
-    let messages = packages(
-        rust,
-        variant,
-        output,
-        &[MODULE_PACKAGE, LAUNCHER_PACKAGE],
-        Some(MODULE_PACKAGE),
-    )?;
+    let messages =
+        packages(rust, variant, output, &[MODULE_PACKAGE, LAUNCHER_PACKAGE], Some(MODULE_PACKAGE))?;
     Ok(Built {
         module: artifact(&messages, MODULE_PACKAGE, "allograft.dll")?,
         launcher: artifact(&messages, LAUNCHER_PACKAGE, "allograft.exe")?,
     })
 }
 
-/// Builds packages for Windows, with the features of the variant for `varied`, if one of them has these. Returns what cargo says of it for programs.
+/// Builds packages for Windows, with the features of the variant for `varied`, if one of them has
+/// these. Returns what cargo says of it for programs.
 pub fn packages(
     rust: Rust,
     variant: Variant,
@@ -291,10 +269,7 @@ fn messages_of(cargo: &mut Command) -> Result<Vec<Value>> {
         bail!("`{}` failed ({})", step::shown(cargo), output.status);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect())
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// The path of the file `name` among those that cargo says it made.
@@ -323,12 +298,7 @@ mod tests {
     #[test]
     fn a_variant_is_the_modules_features() {
         assert!(Variant::default().features(MODULE_PACKAGE).is_empty());
-        let variant = Variant {
-            debug: false,
-            avx2: true,
-            secure: true,
-            machine: Machine::X64,
-        };
+        let variant = Variant { debug: false, avx2: true, secure: true, machine: Machine::X64 };
         assert_eq!(
             variant.features(MODULE_PACKAGE),
             ["allograft-dll/avx2", "allograft-dll/secure"]

@@ -1,4 +1,5 @@
-//! The C runtimes that allograft is tested on: Wine's own and five versions of Microsoft's `ucrtbase.dll`.
+//! The C runtimes that allograft is tested on: Wine's own and five versions of Microsoft's
+//! `ucrtbase.dll`.
 
 /// One version of Microsoft's `ucrtbase.dll`, and the package that carries it.
 #[derive(Debug, PartialEq, Eq)]

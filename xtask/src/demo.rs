@@ -29,7 +29,8 @@ struct Program<'a> {
     arguments: Vec<String>,
     /// Options of the launcher: when the module is loaded.
     launch: &'static [&'static str],
-    /// Arguments with which it starts, says its version and ends; for a first start that nobody times.
+    /// Arguments with which it starts, says its version and ends; for a first start that nobody
+    /// times.
     version: &'static str,
 }
 
@@ -40,15 +41,12 @@ struct Run {
     took: Duration,
 }
 
-/// Runs the demonstration; the exit code says whether every program ran on mimalloc and did the same as without.
+/// Runs the demonstration; the exit code says whether every program ran on mimalloc and did the
+/// same as without.
 pub fn run() -> Result<ExitCode> {
     let environment = setup::run(&crt::default())?;
     let building = Step::begin("demo: building the module, the launcher and the test programs");
-    let stage = compile::stage(
-        &environment,
-        compile::Variant::default(),
-        compile::Output::Quiet,
-    )?;
+    let stage = compile::stage(&environment, compile::Variant::default(), compile::Output::Quiet)?;
     building.done();
     let host = Host::of(&environment, &stage);
     let _servers = environment
@@ -63,11 +61,7 @@ pub fn run() -> Result<ExitCode> {
     if host.prefix.is_some() {
         println!("\nThe times without allograft are those of Wine's heap, not of Windows' own.");
     }
-    Ok(if all_well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn programs(real: &stage::Real) -> Result<[Program<'_>; 3]> {
@@ -136,7 +130,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Runs a program. Its output goes to a file: a pipe would stay open as long as anything that it started.
+    /// Runs a program. Its output goes to a file: a pipe would stay open as long as anything that
+    /// it started.
     fn run(&self, command: &mut Command) -> Result<Run> {
         let file = folder()?.join("output.txt");
         let output = File::create(&file).with_context(|| format!("writing {}", file.display()))?;
@@ -148,27 +143,16 @@ impl<'a> Host<'a> {
             .spawn()
             .with_context(|| format!("cannot start `{}`", step::shown(command)))?;
         let Some(status) = step::wait_within(&mut child, LIMIT)? else {
-            bail!(
-                "`{}` took longer than {}",
-                step::shown(command),
-                step::seconds(LIMIT)
-            );
+            bail!("`{}` took longer than {}", step::shown(command), step::seconds(LIMIT));
         };
         let took = began.elapsed();
         let output = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        Ok(Run {
-            output,
-            exit_code: status.code(),
-            took,
-        })
+        Ok(Run { output, exit_code: status.code(), took })
     }
 }
 
 fn show(host: &Host, program: &Program) -> Result<bool> {
-    let step = Step::begin(format!(
-        "demo: running {} without and with allograft",
-        program.name
-    ));
+    let step = Step::begin(format!("demo: running {} without and with allograft", program.name));
     host.run(host.command(program.executable).arg(program.version))?;
     let without = host.run(host.command(program.executable).args(&program.arguments))?;
     let report_file = report_file(program.name)?;
@@ -197,14 +181,9 @@ fn same(without: &Run, with: &Run) -> bool {
 fn rows(report: &Report, without: &Run, with: &Run) -> Vec<(&'static str, String)> {
     let lines = without.output.iter().filter(|byte| **byte == b'\n').count();
     let mut rows = report.rows();
-    rows.push((
-        "same output",
-        format!("{} ({lines} lines)", yes(without.output == with.output)),
-    ));
-    let code = |run: &Run| {
-        run.exit_code
-            .map_or("ended by a signal".to_owned(), |code| code.to_string())
-    };
+    rows.push(("same output", format!("{} ({lines} lines)", yes(without.output == with.output))));
+    let code =
+        |run: &Run| run.exit_code.map_or("ended by a signal".to_owned(), |code| code.to_string());
     let codes = if without.exit_code == with.exit_code {
         code(without)
     } else {
@@ -215,10 +194,7 @@ fn rows(report: &Report, without: &Run, with: &Run) -> Vec<(&'static str, String
         format!("{} ({codes})", yes(without.exit_code == with.exit_code)),
     ));
     let times = (without.took.as_secs_f64(), with.took.as_secs_f64());
-    rows.push((
-        "time, start to end",
-        format!("{:.2} s without, {:.2} s with", times.0, times.1),
-    ));
+    rows.push(("time, start to end", format!("{:.2} s without, {:.2} s with", times.0, times.1)));
     rows
 }
 
@@ -233,7 +209,8 @@ fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Where the module is to write its report; one of an earlier run is removed, so that it cannot be taken for this one's.
+/// Where the module is to write its report; one of an earlier run is removed, so that it cannot be
+/// taken for this one's.
 fn report_file(name: &str) -> Result<PathBuf> {
     let file = folder()?.join(format!("{}.json", name.replace([',', ' '], "")));
     fs::remove_file(&file).ok();
@@ -242,9 +219,5 @@ fn report_file(name: &str) -> Result<PathBuf> {
 
 /// A path of this machine as the Windows programs call it.
 fn windows_path(path: &Path) -> Result<String> {
-    if cfg!(windows) {
-        Ok(path.display().to_string())
-    } else {
-        wine::dos_path(path)
-    }
+    if cfg!(windows) { Ok(path.display().to_string()) } else { wine::dos_path(path) }
 }

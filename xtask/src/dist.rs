@@ -21,8 +21,8 @@ use licences::Linked;
 
 pub use redirect_kit::run as redirect_kit;
 
-/// Builds the modules and the launcher and lays them out under `output` (`dist` in the checkout if there is none), with everything
-/// that belongs to them.
+/// Builds the modules and the launcher and lays them out under `output` (`dist` in the checkout if
+/// there is none), with everything that belongs to them.
 pub fn run(output: Option<&Path>) -> Result<()> {
     let environment = setup::run(&crt::default())?;
     let folder = make_anew(output, &format!("allograft-{}-windows", layout::VERSION))?;
@@ -36,9 +36,7 @@ pub fn run(output: Option<&Path>) -> Result<()> {
     mimalloc::lay_out_for_cmake(&folder)?;
     match &environment.x86 {
         Ok(_) => lay_out(&environment, Machine::X86, &folder)?,
-        Err(reason) => step::say(&format!(
-            "dist: WHAT 32-BIT PROGRAMS NEED IS LEFT OUT: {reason}"
-        )),
+        Err(reason) => step::say(&format!("dist: WHAT 32-BIT PROGRAMS NEED IS LEFT OUT: {reason}")),
     }
     sums::write(&folder)?;
     step::say(&format!("laid out: {}", folder.display()));
@@ -50,15 +48,8 @@ fn lay_out(environment: &setup::Environment, machine: Machine, folder: &Path) ->
     let what = |part: &str| format!("{part} for {} programs", machine.name());
     let ordinary = Variant::of(machine);
     // The special build first: what stays in cargo's folder is the ordinary one.
-    let newer = Variant {
-        avx2: true,
-        ..ordinary
-    };
-    let newer = build(
-        environment,
-        &what("the module for newer processors,"),
-        newer,
-    )?;
+    let newer = Variant { avx2: true, ..ordinary };
+    let newer = build(environment, &what("the module for newer processors,"), newer)?;
     copy(&newer.module, &folder.join(machine.newer_module()))?;
     let built = build(environment, &what("the module and the launcher"), ordinary)?;
     let (module, launcher) = machine.module_and_launcher();
@@ -70,7 +61,8 @@ fn lay_out(environment: &setup::Environment, machine: Machine, folder: &Path) ->
     Ok(())
 }
 
-/// Makes the folder `name` under `output`, or under `dist` in the checkout if there is none; what was there before is removed.
+/// Makes the folder `name` under `output`, or under `dist` in the checkout if there is none; what
+/// was there before is removed.
 fn make_anew(output: Option<&Path>, name: &str) -> Result<PathBuf> {
     let parent = output.map_or_else(|| layout::root().join("dist"), Path::to_owned);
     let folder = parent.join(name);
@@ -81,7 +73,8 @@ fn make_anew(output: Option<&Path>, name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// `mimalloc.dll`, what programs that link with it are built with, and the module for those that have a `mimalloc.dll` already.
+/// `mimalloc.dll`, what programs that link with it are built with, and the module for those that
+/// have a `mimalloc.dll` already.
 fn lay_out_mimalloc(
     environment: &setup::Environment,
     variant: Variant,
@@ -91,9 +84,7 @@ fn lay_out_mimalloc(
     mimalloc.lay_out(&environment.zig, folder)?;
     let redirect = redirect::build(environment.rust, variant, Output::Quiet)?;
     let machine = variant.machine;
-    let module = machine
-        .developer_files(folder)
-        .join(machine.redirection_module());
+    let module = machine.developer_files(folder).join(machine.redirection_module());
     copy(&redirect, &module)
 }
 

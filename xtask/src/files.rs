@@ -13,13 +13,12 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("copying {} to {}", from.display(), to.display()))
 }
 
-/// Copies a text with each of `words` replaced by what stands beside it, making the folder that it goes into.
+/// Copies a text with each of `words` replaced by what stands beside it, making the folder that it
+/// goes into.
 pub fn fill_in(from: &Path, words: &[(&str, &str)], to: &Path) -> Result<()> {
     make_folder_of(to)?;
     let text = fs::read_to_string(from).with_context(|| format!("reading {}", from.display()))?;
-    let text = words
-        .iter()
-        .fold(text, |text, (word, value)| text.replace(word, value));
+    let text = words.iter().fold(text, |text, (word, value)| text.replace(word, value));
     fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 

@@ -19,7 +19,8 @@ pub const WINDOWS_32: &str = "i686-pc-windows-gnu";
 
 /// The checkout's root.
 ///
-/// Taken at compile time: as cargo's runner this program is started in other packages' folders and environments.
+/// Taken at compile time: as cargo's runner this program is started in other packages' folders and
+/// environments.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -54,11 +55,7 @@ pub fn prefixes() -> PathBuf {
 
 /// What is downloaded, outside of the checkout.
 pub fn cache() -> Result<PathBuf> {
-    let folder = |name: &str| {
-        env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
+    let folder = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     folder("ALLOGRAFT_CACHE")
         .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("allograft")))
         .or_else(|| folder("LOCALAPPDATA").map(|data| data.join("allograft")))
@@ -74,7 +71,8 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The cargo that runs this program, to be run in the checkout; tests that it runs find the stage by the variable.
+/// The cargo that runs this program, to be run in the checkout; tests that it runs find the stage
+/// by the variable.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
@@ -82,12 +80,14 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The name under which this process makes `path`, before it renames it. Another process that makes the same uses another.
+/// The name under which this process makes `path`, before it renames it. Another process that makes
+/// the same uses another.
 pub fn partial(path: &Path) -> PathBuf {
     beside(path, &format!("partial-{}", std::process::id()))
 }
 
-/// How old a partial folder is before it counts as left over from a run that was interrupted; no step takes nearly as long.
+/// How old a partial folder is before it counts as left over from a run that was interrupted; no
+/// step takes nearly as long.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 
 /// Removes from `folder` what interrupted runs left there.
@@ -128,10 +128,7 @@ mod tests {
         }
         let long_ago = SystemTime::now() - 2 * LEFT_OVER;
         for name in ["done", "old.partial-1"] {
-            fs::File::open(path(name))
-                .unwrap()
-                .set_modified(long_ago)
-                .unwrap();
+            fs::File::open(path(name)).unwrap().set_modified(long_ago).unwrap();
         }
         sweep(folder.path());
         let there = ["done", "old.partial-1", "new.partial-2"].map(|name| path(name).exists());

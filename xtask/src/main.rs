@@ -1,5 +1,5 @@
-//! The project's own commands, run as `cargo xtask …`: they set the machine up, build the Windows code, show it at work, test
-//! it and lay out what a user downloads.
+//! The project's own commands, run as `cargo xtask …`: they set the machine up, build the Windows
+//! code, show it at work, test it and lay out what a user downloads.
 
 mod bench;
 mod compile;
@@ -31,8 +31,9 @@ use redirect::KitOptions;
 
 /// Sets up, builds, shows and tests allograft.
 ///
-/// Every command does the set-up that it needs by itself. Downloads are kept in $ALLOGRAFT_CACHE, else in
-/// $XDG_CACHE_HOME/allograft, else in ~/.cache/allograft; everything else lies in the target folder.
+/// Every command does the set-up that it needs by itself. Downloads are kept in $ALLOGRAFT_CACHE,
+/// else in $XDG_CACHE_HOME/allograft, else in ~/.cache/allograft; everything else lies in the
+/// target folder.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -44,10 +45,11 @@ struct Cli {
 enum Command {
     /// Install and download what building and testing need; does nothing where all of it is there.
     ///
-    /// ALLOGRAFT_RUST=distribution takes the Rust compiler of the distribution for the Windows code, even where rustup
-    /// has the Windows target.
+    /// ALLOGRAFT_RUST=distribution takes the Rust compiler of the distribution for the Windows
+    /// code, even where rustup has the Windows target.
     Setup {
-        /// Make a Wine prefix for each known version of Microsoft's C runtime, not only for the oldest and the newest.
+        /// Make a Wine prefix for each known version of Microsoft's C runtime, not only for the
+        /// oldest and the newest.
         #[arg(long)]
         all_crts: bool,
     },
@@ -63,10 +65,12 @@ enum Command {
         /// Run only the tests whose names contain this, and none of the checks of the source.
         filter: Option<String>,
     },
-    /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with the takeover.
+    /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with
+    /// the takeover.
     ///
-    /// The table says for each C runtime, with the module there from the start and injected in the middle, how many operations
-    /// were compared and how many deviated. A sequence that deviates is shortened and printed with its seed.
+    /// The table says for each C runtime, with the module there from the start and injected in the
+    /// middle, how many operations were compared and how many deviated. A sequence that deviates is
+    /// shortened and printed with its seed.
     Conformance {
         /// Seed of the first sequence.
         #[arg(long, value_name = "N")]
@@ -107,8 +111,8 @@ enum Command {
         /// Where to put it; `dist` in the checkout by default.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
-        /// Lay out mimalloc itself instead, as a DLL with its import libraries, for a redirection module: ours, which lies beside it, or
-        /// Microsoft's.
+        /// Lay out mimalloc itself instead, as a DLL with its import libraries, for a redirection
+        /// module: ours, which lies beside it, or Microsoft's.
         #[arg(long)]
         redirect_kit: bool,
         #[command(flatten)]
@@ -116,7 +120,8 @@ enum Command {
     },
     /// Run one Windows program in a Wine prefix of the project (cargo's runner for Windows tests).
     ///
-    /// ALLOGRAFT_CRT names the C runtime: `wine`, which is the default, or a version of Microsoft's.
+    /// ALLOGRAFT_CRT names the C runtime: `wine`, which is the default, or a version of
+    /// Microsoft's.
     #[command(hide = true)]
     Wine {
         /// The program and its arguments.
@@ -173,12 +178,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             push_option(&mut arguments, "--crt", crt.as_deref());
             return tool::run("conformance", &crt::all(), crt.as_deref(), &arguments);
         }
-        Command::Stress {
-            runs,
-            only,
-            seed,
-            long,
-        } => {
+        Command::Stress { runs, only, seed, long } => {
             let mut arguments = Vec::new();
             push_option(&mut arguments, "--runs", runs);
             push_option(&mut arguments, "--only", only);
@@ -189,11 +189,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             return tool::run("stress", &crt::default(), None, &arguments);
         }
         Command::Bench { arguments } => return bench::run(&arguments),
-        Command::Dist {
-            output,
-            redirect_kit: true,
-            kit,
-        } => dist::redirect_kit(output.as_deref(), kit)?,
+        Command::Dist { output, redirect_kit: true, kit } => {
+            dist::redirect_kit(output.as_deref(), kit)?
+        }
         Command::Dist { output, .. } => dist::run(output.as_deref())?,
         Command::Wine { command } => return runner::run(&command),
     }

@@ -1,4 +1,5 @@
-//! `mimalloc.dll` and what a program needs to link with it: import libraries, and mimalloc's headers.
+//! `mimalloc.dll` and what a program needs to link with it: import libraries, and mimalloc's
+//! headers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,26 +105,23 @@ impl Mimalloc {
         self.sources.headers()
     }
 
-    /// Lays out under `root` what programs that link with it are built with: the DLL, its import libraries, mimalloc's headers, and the
-    /// file by which pkg-config finds all that. What is for 32-bit programs has a folder of its own.
+    /// Lays out under `root` what programs that link with it are built with: the DLL, its import
+    /// libraries, mimalloc's headers, and the file by which pkg-config finds all that. What is for
+    /// 32-bit programs has a folder of its own.
     pub fn lay_out(&self, zig: &Path, root: &Path) -> Result<()> {
         let folder = self.machine.developer_files(root);
         let library = folder.join("lib");
         copy(&self.dll, &folder.join(DLL))?;
         copy(&self.import_library, &library.join("libmimalloc.dll.a"))?;
-        write_import_library(
-            zig,
-            self.machine,
-            &self.dll,
-            &library.join("mimalloc.dll.lib"),
-        )?;
+        write_import_library(zig, self.machine, &self.dll, &library.join("mimalloc.dll.lib"))?;
         self.sources.copy_headers(&folder.join("include"))?;
         let version = self.machine.symbol_of("mi_version");
         fill_in_packaging("allograft.pc", &version, &library.join("pkgconfig"))
     }
 }
 
-/// Lays out under `root` the files by which CMake finds what [`Mimalloc::lay_out`] laid out there, for programs of either kind.
+/// Lays out under `root` the files by which CMake finds what [`Mimalloc::lay_out`] laid out there,
+/// for programs of either kind.
 pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
     let folder = root.join("lib/cmake/allograft");
     for file in ["allograft-config.cmake", "allograft-config-version.cmake"] {
@@ -132,18 +130,15 @@ pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lays the file of packaging called `file` into `folder`. `symbol` is what linkers are told to look for.
+/// Lays the file of packaging called `file` into `folder`. `symbol` is what linkers are told to
+/// look for.
 fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
     let words = [("@VERSION@", layout::VERSION), ("@SYMBOL@", symbol)];
-    fill_in(
-        &layout::own("packaging").join(file),
-        &words,
-        &folder.join(file),
-    )
+    fill_in(&layout::own("packaging").join(file), &words, &folder.join(file))
 }
 
-/// Makes at `output`, by `zig`, a library that programs of `machine` link with to import what the DLL at `dll` exports. Microsoft's
-/// linker takes it, LLVM's, and GNU's.
+/// Makes at `output`, by `zig`, a library that programs of `machine` link with to import what the
+/// DLL at `dll` exports. Microsoft's linker takes it, LLVM's, and GNU's.
 pub fn write_import_library(zig: &Path, machine: Machine, dll: &Path, output: &Path) -> Result<()> {
     let file = ImageFile::open(dll)?;
     let exports = Image::parse(file.data())?.exports()?;
@@ -174,7 +169,8 @@ pub fn definitions(library: &str, names: impl IntoIterator<Item = String>) -> St
     text
 }
 
-/// Where the package with the sources keeps the headers of mimalloc 3, by what cargo says of all packages.
+/// Where the package with the sources keeps the headers of mimalloc 3, by what cargo says of all
+/// packages.
 fn headers_in(metadata: &Value) -> Option<PathBuf> {
     let packages = metadata["packages"].as_array()?;
     let package = packages.iter().find(|one| one["name"] == SOURCES)?;
@@ -182,18 +178,12 @@ fn headers_in(metadata: &Value) -> Option<PathBuf> {
     Some(manifest.with_file_name("c_src").join("mimalloc/v3/include"))
 }
 
-/// The version that mimalloc's header states as one number: a digit, and then two for each further part.
+/// The version that mimalloc's header states as one number: a digit, and then two for each further
+/// part.
 fn version_in(header: &str) -> Option<String> {
-    let line = header
-        .lines()
-        .find_map(|line| line.strip_prefix("#define MI_MALLOC_VERSION"))?;
+    let line = header.lines().find_map(|line| line.strip_prefix("#define MI_MALLOC_VERSION"))?;
     let number: u32 = line.split_whitespace().next()?.parse().ok()?;
-    Some(format!(
-        "{}.{}.{}",
-        number / 10_000,
-        number / 100 % 100,
-        number % 100
-    ))
+    Some(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! The test programs and those of the bench: every C and C++ source in a folder, compiled by zig for the Universal CRT.
+//! The test programs and those of the bench: every C and C++ source in a folder, compiled by zig
+//! for the Universal CRT.
 //!
-//! A comment in a source's first lines can say how it is built: `// build: shared` makes a DLL of it, and
-//! `// build: args FLAGS` adds flags. A program can link a DLL of the folder with `-lNAME`: the DLLs are built first.
+//! A comment in a source's first lines can say how it is built: `// build: shared` makes a DLL of
+//! it, and `// build: args FLAGS` adds flags. A program can link a DLL of the folder with `-lNAME`:
+//! the DLLs are built first.
 
 use std::fs;
 use std::io;
@@ -60,10 +62,8 @@ pub fn build(zig: &Path, folder: &Folder) -> Result<()> {
     }
     let (libraries, programs): (Vec<_>, Vec<_>) =
         stale.into_iter().partition(|program| program.shared);
-    let step = Step::of(
-        format!("compiling {}", folder.what),
-        (libraries.len() + programs.len()) as u64,
-    );
+    let step =
+        Step::of(format!("compiling {}", folder.what), (libraries.len() + programs.len()) as u64);
     compile_all(zig, folder, libraries, &step)?;
     compile_all(zig, folder, programs, &step)?;
     step.done();
@@ -85,9 +85,7 @@ fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step)
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let outcomes = workers.into_iter().map(|worker| {
-            worker
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("compiling {} panicked", folder.what)))
+            worker.join().unwrap_or_else(|_| Err(anyhow!("compiling {} panicked", folder.what)))
         });
         // All are waited for, the first failure is told.
         outcomes.collect::<Vec<_>>().into_iter().collect()
@@ -98,19 +96,15 @@ fn find(sources: &Path) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for entry in fs::read_dir(sources).with_context(|| format!("reading {}", sources.display()))? {
         let source = entry?.path();
-        if source
-            .extension()
-            .is_some_and(|extension| extension == "c" || extension == "cpp")
-        {
+        if source.extension().is_some_and(|extension| extension == "c" || extension == "cpp") {
             let text = fs::read_to_string(&source)
                 .with_context(|| format!("reading {}", source.display()))?;
             programs.push(Program::parse(source, &text)?);
         }
     }
     programs.sort_by(|a, b| a.source.cmp(&b.source));
-    if let Some(twins) = programs
-        .windows(2)
-        .find(|pair| pair[0].source.file_stem() == pair[1].source.file_stem())
+    if let Some(twins) =
+        programs.windows(2).find(|pair| pair[0].source.file_stem() == pair[1].source.file_stem())
     {
         bail!(
             "{} and {} would both become one program",
@@ -123,11 +117,7 @@ fn find(sources: &Path) -> Result<Vec<Program>> {
 
 impl Program {
     fn parse(source: PathBuf, text: &str) -> Result<Program> {
-        let mut program = Program {
-            source,
-            shared: false,
-            flags: Vec::new(),
-        };
+        let mut program = Program { source, shared: false, flags: Vec::new() };
         for line in text.lines().take(DIRECTIVE_LINES) {
             let Some(directive) = line.trim().strip_prefix("// build:") else {
                 continue;
@@ -136,25 +126,17 @@ impl Program {
             match words.next() {
                 Some("shared") => program.shared = true,
                 Some("args") => program.flags.extend(words.map(str::to_owned)),
-                _ => bail!(
-                    "{}: `{line}` says neither `shared` nor `args`",
-                    program.source.display()
-                ),
+                _ => {
+                    bail!("{}: `{line}` says neither `shared` nor `args`", program.source.display())
+                }
             }
         }
         Ok(program)
     }
 
     fn output(&self, folder: &Path) -> PathBuf {
-        let stem = self
-            .source
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        folder.join(format!(
-            "{stem}.{}",
-            if self.shared { "dll" } else { "exe" }
-        ))
+        let stem = self.source.file_stem().unwrap_or_default().to_string_lossy();
+        folder.join(format!("{stem}.{}", if self.shared { "dll" } else { "exe" }))
     }
 
     /// The file beside the program that says by which command it was made.
@@ -175,10 +157,7 @@ impl Program {
     }
 
     fn command(&self, zig: &Path, folder: &Folder) -> Command {
-        let is_cpp = self
-            .source
-            .extension()
-            .is_some_and(|extension| extension == "cpp");
+        let is_cpp = self.source.extension().is_some_and(|extension| extension == "cpp");
         let mut command = Command::new(zig);
         command
             .args([
@@ -213,16 +192,15 @@ impl Program {
         let mut command = self.command(zig, folder);
         let recipe = step::shown(&command);
         let cache = layout::cache()?.join("zig");
-        command
-            .env("ZIG_GLOBAL_CACHE_DIR", &cache)
-            .env("ZIG_LOCAL_CACHE_DIR", &cache);
+        command.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
         step::capture(&mut command)?;
         fs::write(self.recipe(folder.output), recipe)
             .with_context(|| format!("writing to {}", folder.output.display()))
     }
 }
 
-/// When the newest of the headers and of what is linked was changed; every program counts as depending on all of them.
+/// When the newest of the headers and of what is linked was changed; every program counts as
+/// depending on all of them.
 fn newest_input(folder: &Folder) -> Result<Option<SystemTime>> {
     let mut newest = None;
     for linked in folder.linked {
@@ -246,10 +224,7 @@ fn newest_header(folder: &Path) -> Result<Option<SystemTime>> {
     for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "h" || extension == "hpp")
-        {
+        if path.extension().is_some_and(|extension| extension == "h" || extension == "hpp") {
             newest = newest.max(Some(entry.metadata()?.modified()?));
         }
     }
@@ -273,26 +248,14 @@ mod tests {
     fn a_plain_source_becomes_a_program_and_a_later_line_says_nothing() {
         let text = format!("{}// build: shared\n", "\n".repeat(DIRECTIVE_LINES));
         let program = Program::parse("a.cpp".into(), &text).unwrap();
-        assert_eq!(
-            program,
-            Program {
-                source: "a.cpp".into(),
-                shared: false,
-                flags: vec![]
-            }
-        );
+        assert_eq!(program, Program { source: "a.cpp".into(), shared: false, flags: vec![] });
         assert_eq!(program.output(Path::new("out")), Path::new("out/a.exe"));
     }
 
     #[test]
     fn an_unknown_word_is_rejected_with_its_line() {
-        let error = Program::parse("a.c".into(), "// build: static\n")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("a.c") && error.contains("build: static"),
-            "{error}"
-        );
+        let error = Program::parse("a.c".into(), "// build: static\n").unwrap_err().to_string();
+        assert!(error.contains("a.c") && error.contains("build: static"), "{error}");
     }
 
     #[test]
@@ -301,11 +264,6 @@ mod tests {
         for name in ["same.c", "same.cpp"] {
             fs::write(folder.path().join(name), "int x;\n").unwrap();
         }
-        assert!(
-            find(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("same.cpp")
-        );
+        assert!(find(folder.path()).unwrap_err().to_string().contains("same.cpp"));
     }
 }

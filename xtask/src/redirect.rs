@@ -1,4 +1,5 @@
-//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs, and an unmodified `mimalloc.dll` that imports a module of that name, ours or another.
+//! `mimalloc-redirect.dll`, `mimalloc-redirect32.dll` for 32-bit programs, and an unmodified
+//! `mimalloc.dll` that imports a module of that name, ours or another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub struct KitOptions {
     /// With --redirect-kit: lay out the kit for 32-bit programs.
     #[arg(long, requires = "redirect_kit")]
     pub x86: bool,
-    /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later). mimalloc has no such build in 32 bits.
+    /// With --redirect-kit: build mimalloc for processors with AVX2 (2013 and later). mimalloc has
+    /// no such build in 32 bits.
     #[arg(long, requires = "redirect_kit", conflicts_with = "x86")]
     pub avx2: bool,
     /// With --redirect-kit: do not let mimalloc give its free memory back when the process ends.
@@ -43,10 +45,7 @@ impl KitOptions {
 
     /// The same options of mimalloc's build, for programs of `machine`.
     pub fn for_machine(self, machine: Machine) -> KitOptions {
-        KitOptions {
-            x86: machine == Machine::X86,
-            ..self
-        }
+        KitOptions { x86: machine == Machine::X86, ..self }
     }
 
     /// The names of the options of mimalloc's build that are set, as they are typed.
@@ -86,7 +85,8 @@ pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<PathBuf> {
     compile::artifact(&messages, PACKAGE, "mimalloc_redirect.dll")
 }
 
-/// Lays out in `folder` an unmodified `mimalloc.dll`, what programs link with it by, and `module` beside it; builds with `zig`.
+/// Lays out in `folder` an unmodified `mimalloc.dll`, what programs link with it by, and `module`
+/// beside it; builds with `zig`.
 pub fn lay_out_kit(
     zig: &Path,
     sources: &Sources,
@@ -110,7 +110,8 @@ pub fn lay_out_kit(
     copy(module, &folder.join(machine.redirection_module()))
 }
 
-/// Compiles mimalloc's own sources in `folder` as its own build compiles them into a DLL. Returns that.
+/// Compiles mimalloc's own sources in `folder` as its own build compiles them into a DLL. Returns
+/// that.
 fn build_mimalloc(
     zig: &Path,
     sources: &Sources,
@@ -143,9 +144,7 @@ fn build_mimalloc(
         .env("ZIG_GLOBAL_CACHE_DIR", &cache)
         .env("ZIG_LOCAL_CACHE_DIR", &cache);
     if options.raw_entry {
-        command
-            .arg(layout::own("redirect-kit/raw_entry.c"))
-            .arg("-Wl,--entry,raw_entry");
+        command.arg(layout::own("redirect-kit/raw_entry.c")).arg("-Wl,--entry,raw_entry");
     }
     step::capture(&mut command)?;
     Ok(dll)
@@ -172,9 +171,6 @@ mod tests {
                 "{define}: {flags}"
             );
         }
-        assert_eq!(
-            KitOptions::default().flags(),
-            ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"]
-        );
+        assert_eq!(KitOptions::default().flags(), ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"]);
     }
 }

@@ -11,11 +11,7 @@ use crate::wine::{Prefix, Wine};
 /// Runs the program of `command` on the C runtime that `ALLOGRAFT_CRT` names, and ends as it ends.
 pub fn run(command: &[OsString]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("no program to run")?;
-    let mut command = if cfg!(windows) {
-        Command::new(program)
-    } else {
-        under_wine(program)?
-    };
+    let mut command = if cfg!(windows) { Command::new(program) } else { under_wine(program)? };
     replace_by(command.args(arguments))
 }
 

@@ -1,4 +1,5 @@
-//! The stage: what the scenarios in `tests/` run, and where; a JSON file that `build` writes and they read.
+//! The stage: what the scenarios in `tests/` run, and where; a JSON file that `build` writes and
+//! they read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,12 +79,7 @@ impl Crt {
 
     /// The C runtime of the Windows that this runs on.
     pub fn system() -> Crt {
-        Crt {
-            name: "system".to_owned(),
-            version: None,
-            prefix: None,
-            overrides: String::new(),
-        }
+        Crt { name: "system".to_owned(), version: None, prefix: None, overrides: String::new() }
     }
 }
 

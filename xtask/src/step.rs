@@ -1,6 +1,7 @@
 //! Saying what is being done, and running other programs.
 //!
-//! Everything said here goes to standard error. On a terminal a step shows that it is alive; elsewhere it is a plain line.
+//! Everything said here goes to standard error. On a terminal a step shows that it is alive;
+//! elsewhere it is a plain line.
 
 use std::env;
 use std::io::{IsTerminal, Read};
@@ -16,7 +17,8 @@ pub fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Something that takes time: announced when it begins, and again with its duration when it is done.
+/// Something that takes time: announced when it begins, and again with its duration when it is
+/// done.
 pub struct Step {
     what: String,
     bar: Option<ProgressBar>,
@@ -26,11 +28,7 @@ pub struct Step {
 impl Step {
     /// Announces `what`, for instance "set-up: making the base Wine prefix".
     pub fn begin(what: impl Into<String>) -> Step {
-        Step::with_bar(
-            what.into(),
-            ProgressBar::new_spinner(),
-            "{spinner} {msg} ({elapsed})",
-        )
+        Step::with_bar(what.into(), ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})")
     }
 
     /// The same, of a known number of pieces, each of which [`Step::advance`] counts.
@@ -51,11 +49,7 @@ impl Step {
             say(&format!("{what} …"));
             None
         };
-        Step {
-            what,
-            bar,
-            began: Instant::now(),
-        }
+        Step { what, bar, began: Instant::now() }
     }
 
     /// Counts `pieces` more as done.
@@ -86,11 +80,7 @@ impl Drop for Step {
 /// A duration as a person reads it: `0.4 s`, `83 s`.
 pub fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
-    if seconds < 10.0 {
-        format!("{seconds:.1} s")
-    } else {
-        format!("{seconds:.0} s")
-    }
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }
 
 /// The command as one would type it.
@@ -98,17 +88,9 @@ pub fn shown(command: &Command) -> String {
     let program = command.get_program();
     // cargo passes on its own full path, which would be most of every line.
     let is_cargo = env::var_os("CARGO").is_some_and(|cargo| cargo == program);
-    let program = if is_cargo {
-        "cargo".into()
-    } else {
-        program.to_string_lossy()
-    };
+    let program = if is_cargo { "cargo".into() } else { program.to_string_lossy() };
     let mut words = vec![program.into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }
 
@@ -121,14 +103,14 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` with this program's own standard streams, and leaves it to the caller what its failure means.
+/// Runs `command` with this program's own standard streams, and leaves it to the caller what its
+/// failure means.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .with_context(|| format!("cannot start `{}`", shown(command)))
+    command.status().with_context(|| format!("cannot start `{}`", shown(command)))
 }
 
-/// Runs `command` unseen and returns its standard output; the error of a failure ends with what the command said last.
+/// Runs `command` unseen and returns its standard output; the error of a failure ends with what the
+/// command said last.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -137,10 +119,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{}",
-            failure(command, output.status, &format!("{stdout}{stderr}"))
-        );
+        bail!("{}", failure(command, output.status, &format!("{stdout}{stderr}")));
     }
     Ok(stdout)
 }
@@ -154,8 +133,8 @@ pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
         .spawn()
         .with_context(|| format!("cannot start `{}`", shown(command)))?;
     let mut stderr = child.stderr.take().context("no pipe to the command")?;
-    // Read beside the wait, or a talkative command would block on a full pipe. The thread is not joined after a time-out:
-    // a grandchild may hold the pipe open.
+    // Read beside the wait, or a talkative command would block on a full pipe. The thread is not
+    // joined after a time-out: a grandchild may hold the pipe open.
     let reader = thread::spawn(move || {
         let mut said = Vec::new();
         let _ = stderr.read_to_end(&mut said);
@@ -165,10 +144,7 @@ pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
         bail!("`{}` took longer than {}", shown(command), seconds(limit));
     };
     if !status.success() {
-        bail!(
-            "{}",
-            failure(command, status, &reader.join().unwrap_or_default())
-        );
+        bail!("{}", failure(command, status, &reader.join().unwrap_or_default()));
     }
     Ok(())
 }
@@ -190,10 +166,7 @@ pub fn wait_within(child: &mut Child, limit: Duration) -> Result<Option<ExitStat
 }
 
 fn failure(command: &Command, status: ExitStatus, said: &str) -> String {
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(12)..];
     let mut text = format!("`{}` failed ({status})", shown(command));
     for line in last {

@@ -24,7 +24,8 @@ const IMAGES: &str = "allograft-image";
 /// The package of the scenarios.
 pub const SCENARIOS: &str = "allograft-tests";
 
-/// The scenarios that are run with 32-bit programs too. The others are about the host, or about files that there are in 64 bits only.
+/// The scenarios that are run with 32-bit programs too. The others are about the host, or about
+/// files that there are in 64 bits only.
 const SCENARIOS_IN_32_BITS: [&str; 16] = [
     "children",
     "conformance",
@@ -48,23 +49,14 @@ const SCENARIOS_IN_32_BITS: [&str; 16] = [
 pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
     let environment = setup::run(&crt::all())?;
     let members = Members::read()?;
-    let session = Session {
-        environment,
-        members,
-        long,
-        filter,
-    };
+    let session = Session { environment, members, long, filter };
     let mut report = Report::default();
     if filter.is_none() {
         session.check_source(&mut report);
     }
     session.run_tests(&mut report);
     report.close();
-    Ok(if report.failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 struct Session<'a> {
@@ -76,28 +68,18 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn check_source(&self, report: &mut Report) {
-        report.step("formatting", || {
-            step::run(layout::cargo().args(["fmt", "--all", "--check"]))
-        });
+        report.step("formatting", || step::run(layout::cargo().args(["fmt", "--all", "--check"])));
         report.step("clippy, host code", || {
             let mut cargo = layout::cargo();
             cargo.args(["clippy", "--all-targets"]);
-            step::run(
-                cargo
-                    .args(packages(&self.members.host))
-                    .args(["--", "--deny", "warnings"]),
-            )
+            step::run(cargo.args(packages(&self.members.host)).args(["--", "--deny", "warnings"]))
         });
         let windows_members = &self.members.windows;
         if self.environment.rust == Rust::Usual {
             report.step("clippy, Windows code", || {
                 let mut cargo = layout::cargo();
                 cargo.args(["clippy", "--all-targets", "--target", WINDOWS]);
-                step::run(
-                    cargo
-                        .args(packages(windows_members))
-                        .args(["--", "--deny", "warnings"]),
-                )
+                step::run(cargo.args(packages(windows_members)).args(["--", "--deny", "warnings"]))
             });
         } else {
             report.skip(
@@ -107,9 +89,7 @@ impl Session<'_> {
         }
         report.step("documentation, host code", || {
             let mut cargo = layout::cargo();
-            cargo
-                .args(["doc", "--no-deps"])
-                .env("RUSTDOCFLAGS", "--deny warnings");
+            cargo.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
             step::run(cargo.args(packages(&self.members.host)))
         });
         report.step("documentation, Windows code", || {
@@ -139,11 +119,8 @@ impl Session<'_> {
                 .env("ALLOGRAFT_IMAGES", images);
             step::run(self.with_filter(&mut cargo).args(["--", "--ignored"]))
         });
-        let servers = self
-            .environment
-            .wine
-            .as_ref()
-            .map(|wine| wine.keep_alive(&self.environment.prefixes));
+        let servers =
+            self.environment.wine.as_ref().map(|wine| wine.keep_alive(&self.environment.prefixes));
         for crt in self.unit_test_crts() {
             report.step(&format!("unit tests of Windows code, {crt}"), || {
                 let mut cargo = self.windows_tests(Machine::X64)?;
@@ -152,17 +129,10 @@ impl Session<'_> {
             });
         }
         self.run_unit_tests_in_32_bits(report);
-        let built = report.step(
-            "building the module, the launcher and the test programs",
-            || {
-                compile::stage(
-                    &self.environment,
-                    compile::Variant::default(),
-                    compile::Output::Shown,
-                )
+        let built = report.step("building the module, the launcher and the test programs", || {
+            compile::stage(&self.environment, compile::Variant::default(), compile::Output::Shown)
                 .map(drop)
-            },
-        );
+        });
         if !built {
             report.skip("scenarios", "nothing to run them on: the build failed");
             return;
@@ -206,17 +176,16 @@ impl Session<'_> {
         }
         report.step("unit tests of 32-bit code", || {
             let members = &self.members;
-            let inside = members
-                .only_windows
-                .iter()
-                .filter(|name| members.windows_tests.contains(name));
+            let inside =
+                members.only_windows.iter().filter(|name| members.windows_tests.contains(name));
             let mut cargo = self.windows_tests(Machine::X86)?;
             cargo.args(packages(inside));
             step::run(self.with_filter(cargo.env("ALLOGRAFT_CRT", Prefix::OWN)))
         });
     }
 
-    /// Wine's C runtime and Microsoft's newest: what the unit tests find there differs, and the scenarios run on them all.
+    /// Wine's C runtime and Microsoft's newest: what the unit tests find there differs, and the
+    /// scenarios run on them all.
     fn unit_test_crts(&self) -> Vec<&str> {
         if self.environment.wine.is_none() {
             return vec!["system"];
@@ -235,14 +204,13 @@ impl Session<'_> {
         let mut cargo = self.windows_cargo();
         cargo.args(["test", "--target", target]);
         if self.environment.wine.is_some() {
-            // By --config and not by a variable: cargo cuts the variable at every space, and this program's path may have one.
+            // By --config and not by a variable: cargo cuts the variable at every space, and this
+            // program's path may have one.
             let runner = serde_json::to_string(&[
                 std::env::current_exe()?.to_string_lossy().as_ref(),
                 "wine",
             ])?;
-            cargo
-                .arg("--config")
-                .arg(format!("target.{target}.runner={runner}"));
+            cargo.arg("--config").arg(format!("target.{target}.runner={runner}"));
         }
         Ok(cargo)
     }
@@ -270,7 +238,5 @@ fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
 }
 
 fn packages<'a>(names: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
-    names
-        .into_iter()
-        .flat_map(|name| ["--package", name.as_str()])
+    names.into_iter().flat_map(|name| ["--package", name.as_str()])
 }

@@ -1,4 +1,5 @@
-//! The long-running tools of the package of the scenarios, which need the stage: `conformance` and `stress`.
+//! The long-running tools of the package of the scenarios, which need the stage: `conformance` and
+//! `stress`.
 
 use std::process::ExitCode;
 
@@ -11,8 +12,9 @@ use crate::setup;
 use crate::test::SCENARIOS;
 use crate::{compile, step};
 
-/// Sets up for `crts`, builds everything, and runs the tool `name` with `arguments`: with 64-bit programs, and then with 32-bit ones where
-/// there are such on the C runtime `only`. The exit code tells whether all went well.
+/// Sets up for `crts`, builds everything, and runs the tool `name` with `arguments`: with 64-bit
+/// programs, and then with 32-bit ones where there are such on the C runtime `only`. The exit code
+/// tells whether all went well.
 pub fn run(
     name: &str,
     crts: &[&'static Crt],
@@ -20,15 +22,8 @@ pub fn run(
     arguments: &[String],
 ) -> Result<ExitCode> {
     let environment = setup::run(crts)?;
-    compile::stage(
-        &environment,
-        compile::Variant::default(),
-        compile::Output::Quiet,
-    )?;
-    let _servers = environment
-        .wine
-        .as_ref()
-        .map(|wine| wine.keep_alive(&environment.prefixes));
+    compile::stage(&environment, compile::Variant::default(), compile::Output::Quiet)?;
+    let _servers = environment.wine.as_ref().map(|wine| wine.keep_alive(&environment.prefixes));
     let mut machines = vec![Machine::X64];
     if let Ok(x86) = &environment.x86 {
         let has = |name: &str| x86.prefixes.iter().any(|prefix| prefix.name == name);
@@ -39,11 +34,7 @@ pub fn run(
         step::say(&format!("{name}, {} programs", machine.name()));
         all_well &= run_for(machine, name, arguments).is_ok();
     }
-    Ok(if all_well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run_for(machine: Machine, name: &str, arguments: &[String]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Wine as the project uses it: one prefix per C runtime, and a server that stays up while there is work.
+//! Wine as the project uses it: one prefix per C runtime, and a server that stays up while there is
+//! work.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::{layout, step};
 
-/// How long, in seconds, a server that was asked to stay outlives its last program. It is told to go long before; this is
-/// for when the session that asked for it was killed.
+/// How long, in seconds, a server that was asked to stay outlives its last program. It is told to
+/// go long before; this is for when the session that asked for it was killed.
 const SERVER_STAYS: &str = "600";
 
 /// The installed Wine.
@@ -38,10 +39,7 @@ impl Prefix {
 
     /// The prefix called `name`, whether it exists or not.
     pub fn named(name: &str) -> Prefix {
-        Prefix {
-            name: name.to_owned(),
-            folder: layout::prefixes().join(name),
-        }
+        Prefix { name: name.to_owned(), folder: layout::prefixes().join(name) }
     }
 
     /// The version of Microsoft's C runtime in it, if it is not Wine's own.
@@ -49,9 +47,9 @@ impl Prefix {
         (self.name != Self::OWN).then_some(self.name.as_str())
     }
 
-    /// The value of `WINEDLLOVERRIDES` that makes programs use its C runtime, and Microsoft's C++ runtime with Microsoft's C runtime:
-    /// Wine's C++ streams on top of that print garbage. A crash ends the program and says nothing, where Wine's debugger would
-    /// print thousands of lines.
+    /// The value of `WINEDLLOVERRIDES` that makes programs use its C runtime, and Microsoft's C++
+    /// runtime with Microsoft's C runtime: Wine's C++ streams on top of that print garbage. A crash
+    /// ends the program and says nothing, where Wine's debugger would print thousands of lines.
     pub fn overrides(&self) -> &'static str {
         match self.version() {
             Some(_) => "ucrtbase,msvcp140,vcruntime140,vcruntime140_1=n,b;winedbg.exe=d",
@@ -71,12 +69,14 @@ impl Prefix {
 }
 
 impl Wine {
-    /// The Wine of this machine, if it has one: that which set-up has completed, else what is installed.
+    /// The Wine of this machine, if it has one: that which set-up has completed, else what is
+    /// installed.
     pub fn find() -> Option<Wine> {
         Self::completed().or_else(Self::installed)
     }
 
-    /// The Wine that is installed, if there is one: Debian's place first, which is in nobody's `PATH`.
+    /// The Wine that is installed, if there is one: Debian's place first, which is in nobody's
+    /// `PATH`.
     pub fn installed() -> Option<Wine> {
         let debian =
             |name: &str| Some(Path::new("/usr/lib/wine").join(name)).filter(|file| file.is_file());
@@ -96,11 +96,7 @@ impl Wine {
     pub fn completed() -> Option<Wine> {
         let loader = Self::completed_folder().ok()?.join("wine64");
         let wine = Self::installed()?;
-        (!wine.whole && loader.is_file()).then_some(Wine {
-            loader,
-            whole: true,
-            ..wine
-        })
+        (!wine.whole && loader.is_file()).then_some(Wine { loader, whole: true, ..wine })
     }
 
     /// Where set-up puts what it adds.
@@ -124,9 +120,7 @@ impl Wine {
 
     /// Its version, as it says it.
     pub fn version(&self) -> Result<String> {
-        Ok(step::capture(Command::new(&self.loader).arg("--version"))?
-            .trim()
-            .to_owned())
+        Ok(step::capture(Command::new(&self.loader).arg("--version"))?.trim().to_owned())
     }
 
     /// Waits until nothing runs in `prefix` any more, and its registry is written.
@@ -137,29 +131,30 @@ impl Wine {
         step::capture(&mut command).map(drop)
     }
 
-    /// Keeps the servers of `prefixes` up between programs, for as long as the returned guard lives.
+    /// Keeps the servers of `prefixes` up between programs, for as long as the returned guard
+    /// lives.
     pub fn keep_alive(&self, prefixes: &[Prefix]) -> Servers {
-        let servers = Servers {
-            wine: self.clone(),
-            prefixes: prefixes.to_vec(),
-        };
+        let servers = Servers { wine: self.clone(), prefixes: prefixes.to_vec() };
         servers.start();
         servers
     }
 }
 
-/// Servers that stay up between programs; dropping this ends them and whatever still runs in their prefixes.
+/// Servers that stay up between programs; dropping this ends them and whatever still runs in their
+/// prefixes.
 pub struct Servers {
     wine: Wine,
     prefixes: Vec<Prefix>,
 }
 
 impl Servers {
-    /// Starts those that are not running, and the services that Wine starts with the first program of a prefix. That one runs
-    /// already, or does not start, is no failure: the next program starts its own.
+    /// Starts those that are not running, and the services that Wine starts with the first program
+    /// of a prefix. That one runs already, or does not start, is no failure: the next program
+    /// starts its own.
     ///
-    /// The services live as long as the server and inherit the standard streams of that first program: here they get none. They
-    /// would hold the pipe of a program whose output is read open long after that program's end.
+    /// The services live as long as the server and inherit the standard streams of that first
+    /// program: here they get none. They would hold the pipe of a program whose output is read open
+    /// long after that program's end.
     pub fn start(&self) {
         self.tell(&format!("--persistent={SERVER_STAYS}"));
         for prefix in &self.prefixes {
@@ -186,16 +181,11 @@ impl Drop for Servers {
 }
 
 fn without_streams(command: &mut Command) -> &mut Command {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 fn prefix_environment(command: &mut Command, prefix: &Prefix) {
-    command
-        .env("WINEPREFIX", &prefix.folder)
-        .env("WINEDEBUG", "-all");
+    command.env("WINEPREFIX", &prefix.folder).env("WINEDEBUG", "-all");
     // A prefix is 64-bit because it was made so; a variable that asks for 32 bits would refuse it.
     command.env_remove("WINEARCH");
 }
@@ -218,11 +208,7 @@ mod tests {
     #[test]
     fn a_prefix_of_microsofts_runtime_prefers_the_native_dll() {
         assert_eq!(Prefix::named("10.0.1.2").version(), Some("10.0.1.2"));
-        assert!(
-            Prefix::named("10.0.1.2")
-                .overrides()
-                .starts_with("ucrtbase,")
-        );
+        assert!(Prefix::named("10.0.1.2").overrides().starts_with("ucrtbase,"));
         assert_eq!(Prefix::named(Prefix::OWN).version(), None);
         assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
     }

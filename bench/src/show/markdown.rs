@@ -23,48 +23,14 @@ pub fn markdown(results: &Results) -> String {
         "`cargo xtask bench --write` measures all of it again and writes this page; `cargo xtask bench --help` tells what else it can do. \
          Nothing else should run meanwhile.",
     );
-    let missed: Vec<_> = targets
-        .iter()
-        .filter(|target| !target.is_met())
-        .cloned()
-        .collect();
-    section(
-        &mut page,
-        "Targets that are not met",
-        &[],
-        &tables::targets(&missed),
-    );
+    let missed: Vec<_> = targets.iter().filter(|target| !target.is_met()).cloned().collect();
+    section(&mut page, "Targets that are not met", &[], &tables::targets(&missed));
     push(&mut page, format_args!("\n## Remarks\n\n{REMARKS}"));
-    section(
-        &mut page,
-        "Time",
-        &[text::RATIOS, text::CONFIGURATIONS],
-        &tables::times(results),
-    );
-    section(
-        &mut page,
-        "Memory",
-        &[text::MEMORY],
-        &tables::memory(results),
-    );
-    section(
-        &mut page,
-        "Real programs",
-        &[text::REAL],
-        &tables::real(results),
-    );
-    section(
-        &mut page,
-        "The takeover",
-        &[text::TAKEOVERS],
-        &tables::takeovers(results),
-    );
-    section(
-        &mut page,
-        "Instructions",
-        &[text::ENTRIES],
-        &tables::entries(results),
-    );
+    section(&mut page, "Time", &[text::RATIOS, text::CONFIGURATIONS], &tables::times(results));
+    section(&mut page, "Memory", &[text::MEMORY], &tables::memory(results));
+    section(&mut page, "Real programs", &[text::REAL], &tables::real(results));
+    section(&mut page, "The takeover", &[text::TAKEOVERS], &tables::takeovers(results));
+    section(&mut page, "Instructions", &[text::ENTRIES], &tables::entries(results));
     section(&mut page, "The workloads", &[], &tables::legend(results));
     section(&mut page, "All targets", &[], &tables::targets(&targets));
     page

@@ -18,14 +18,8 @@ pub fn terminal(results: &Results) -> String {
     let targets = targets::all(results);
     let sections: [(&str, Table); 6] = [
         ("time, ratios to the limit", tables::times(results)),
-        (
-            "peak of memory, ratios to the limit",
-            tables::memory(results),
-        ),
-        (
-            "real programs, ratios to the untouched program",
-            tables::real(results),
-        ),
+        ("peak of memory, ratios to the limit", tables::memory(results)),
+        ("real programs, ratios to the untouched program", tables::real(results)),
         ("the takeover", tables::takeovers(results)),
         ("instructions of one call", tables::entries(results)),
         ("targets", tables::targets(&targets)),
@@ -82,19 +76,10 @@ mod tests {
     fn markdown_has_the_ratios_the_machine_and_what_is_missed() {
         let text = markdown(&results());
         assert!(text.contains("A machine <in words>."));
-        let row = text
-            .lines()
-            .find(|line| line.starts_with("| pair "))
-            .unwrap();
-        assert!(
-            row.contains("5.00") && row.contains("1.22 (1.21–1.26)"),
-            "{row}"
-        );
+        let row = text.lines().find(|line| line.starts_with("| pair ")).unwrap();
+        assert!(row.contains("5.00") && row.contains("1.22 (1.21–1.26)"), "{row}");
         let missed = text.split("## Time").next().unwrap();
-        assert!(
-            missed.contains("pair, early") && !missed.contains("pair, late"),
-            "{missed}"
-        );
+        assert!(missed.contains("pair, early") && !missed.contains("pair, late"), "{missed}");
         assert!(text.contains("| malloc, 64 bytes |"));
     }
 
@@ -107,16 +92,9 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_shown() {
-        let only = Results {
-            takeovers: Vec::new(),
-            entries: Vec::new(),
-            ..results()
-        };
+        let only = Results { takeovers: Vec::new(), entries: Vec::new(), ..results() };
         let text = terminal(&only);
-        assert!(
-            text.contains("time, ratios") && !text.contains("instructions"),
-            "{text}"
-        );
+        assert!(text.contains("time, ratios") && !text.contains("instructions"), "{text}");
     }
 
     #[test]

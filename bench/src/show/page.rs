@@ -36,12 +36,7 @@ pub fn page(results: &Results) -> String {
         section("The workloads", "", tables::legend(results)),
         section("Targets", "", tables::targets(&targets)),
     ];
-    let introduction = [
-        &results.machine,
-        text::CONFIGURATIONS,
-        text::WINE,
-        &text::met(&targets),
-    ];
+    let introduction = [&results.machine, text::CONFIGURATIONS, text::WINE, &text::met(&targets)];
     Page {
         title: "allograft, measured".to_owned(),
         introduction: introduction.map(plain).into(),
@@ -79,18 +74,15 @@ fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// Ratios to the limit in every configuration but the C runtime's own heap, whose bars would leave no room for the others.
+/// Ratios to the limit in every configuration but the C runtime's own heap, whose bars would leave
+/// no room for the others.
 fn ratios(
     results: &Results,
     axis: &str,
     ratio_in: impl Fn(&Measured, &str) -> Option<Summary>,
 ) -> Option<String> {
     let is_shown = |name: &&str| *name != LIMIT && *name != UNTOUCHED;
-    let shown: Vec<&str> = results
-        .configurations()
-        .into_iter()
-        .filter(is_shown)
-        .collect();
+    let shown: Vec<&str> = results.configurations().into_iter().filter(is_shown).collect();
     let group = |measured: &Measured| Group {
         name: measured.workload.clone(),
         bars: shown.iter().map(|name| ratio_in(measured, name)).collect(),
@@ -107,10 +99,7 @@ fn ratios(
 
 /// How the old heap drains, if that was measured.
 fn drain(results: &Results) -> Option<String> {
-    let measured = results
-        .workloads
-        .iter()
-        .find(|measured| measured.workload == "drain")?;
+    let measured = results.workloads.iter().find(|measured| measured.workload == "drain")?;
     let gone = &measured.of(LATE)?.old_bytes_gone;
     let all = *gone.last().filter(|bytes| **bytes > 0.0)?;
     let operations = workload::named("drain")?.operations as f64;
@@ -122,10 +111,7 @@ fn drain(results: &Results) -> Option<String> {
     let chart = LineChart {
         horizontal: "operations".to_owned(),
         vertical: "the old heap's blocks left, % of their bytes".to_owned(),
-        lines: vec![Line {
-            name: LATE.to_owned(),
-            points,
-        }],
+        lines: vec![Line { name: LATE.to_owned(), points }],
     };
     Some(chart.svg())
 }

@@ -16,7 +16,8 @@ pub fn times(results: &Results) -> Table {
     })
 }
 
-/// The bench's own workloads: the limit's peak of committed memory, and the ratios to it in the other configurations.
+/// The bench's own workloads: the limit's peak of committed memory, and the ratios to it in the
+/// other configurations.
 pub fn memory(results: &Results) -> Table {
     ratios(results, "MB", Measured::memory_ratio, |measured| {
         let limit = Summary::of(&measured.of(LIMIT)?.peak_memory)?;
@@ -30,33 +31,21 @@ fn ratios(
     ratio_in: impl Fn(&Measured, &str) -> Option<Summary>,
     limit_of: impl Fn(&Measured) -> Option<String>,
 ) -> Table {
-    let others: Vec<&str> = results
-        .configurations()
-        .into_iter()
-        .filter(|name| *name != LIMIT)
-        .collect();
-    let mut columns = vec![
-        Column::left("workload"),
-        Column::right(format!("{LIMIT}, {unit}")),
-    ];
+    let others: Vec<&str> =
+        results.configurations().into_iter().filter(|name| *name != LIMIT).collect();
+    let mut columns = vec![Column::left("workload"), Column::right(format!("{LIMIT}, {unit}"))];
     columns.extend(others.iter().map(|name| Column::right(*name)));
     let mut table = Table::new(columns);
     for measured in own(results) {
-        let mut row = vec![
-            measured.workload.clone(),
-            limit_of(measured).unwrap_or_else(none),
-        ];
-        row.extend(
-            others
-                .iter()
-                .map(|name| ratio_in(measured, name).map_or_else(none, ratio)),
-        );
+        let mut row = vec![measured.workload.clone(), limit_of(measured).unwrap_or_else(none)];
+        row.extend(others.iter().map(|name| ratio_in(measured, name).map_or_else(none, ratio)));
         table.row(row);
     }
     table
 }
 
-/// Programs that were not written for the bench: seconds and memory without allograft, and the ratios to these with it.
+/// Programs that were not written for the bench: seconds and memory without allograft, and the
+/// ratios to these with it.
 pub fn real(results: &Results) -> Table {
     let mut table = Table::new([
         Column::left("program"),
@@ -65,10 +54,7 @@ pub fn real(results: &Results) -> Table {
         Column::right(format!("{UNTOUCHED}, MB")),
         Column::right(format!("{EARLY}, memory")),
     ]);
-    let real = results
-        .workloads
-        .iter()
-        .filter(|measured| !is_own(measured));
+    let real = results.workloads.iter().filter(|measured| !is_own(measured));
     for measured in real {
         let median = |numbers: &[f64]| Summary::of(numbers).map(|summary| summary.median);
         let base = measured.base();
@@ -98,12 +84,9 @@ pub fn takeovers(results: &Results) -> Table {
     for takeover in &results.takeovers {
         let cell = |numbers: &[f64], divisor: f64| {
             Summary::of(numbers).map_or_else(none, |summary| {
-                let [median, low, high] = [
-                    summary.median,
-                    summary.lower_quartile,
-                    summary.upper_quartile,
-                ]
-                .map(|number| number / divisor);
+                let [median, low, high] =
+                    [summary.median, summary.lower_quartile, summary.upper_quartile]
+                        .map(|number| number / divisor);
                 format!("{median:.2} ({low:.2}–{high:.2})")
             })
         };
@@ -128,9 +111,7 @@ pub fn entries(results: &Results) -> Table {
         Column::right("more"),
     ]);
     for entry in &results.entries {
-        let more = entry
-            .limit
-            .map(|limit| entry.allograft as i64 - limit as i64);
+        let more = entry.limit.map(|limit| entry.allograft as i64 - limit as i64);
         table.row([
             entry.entry.clone(),
             entry.limit.map_or_else(none, |count| count.to_string()),
@@ -152,9 +133,7 @@ pub fn targets(targets: &[Target]) -> Table {
     for target in targets {
         let with_unit = |number: f64| {
             let digits = if target.unit.is_empty() { 3 } else { 2 };
-            format!("{number:.digits$} {}", target.unit)
-                .trim_end()
-                .to_owned()
+            format!("{number:.digits$} {}", target.unit).trim_end().to_owned()
         };
         let met = if target.is_met() { "yes" } else { "no" };
         table.row([
@@ -188,10 +167,7 @@ fn is_own(measured: &Measured) -> bool {
 
 /// A ratio with its quartiles.
 fn ratio(ratio: Summary) -> String {
-    format!(
-        "{:.2} ({:.2}–{:.2})",
-        ratio.median, ratio.lower_quartile, ratio.upper_quartile
-    )
+    format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.lower_quartile, ratio.upper_quartile)
 }
 
 fn none() -> String {

@@ -15,7 +15,8 @@ unsafe extern "C" {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mimalloc;
 
-// SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where there is no memory, no unwinding.
+// SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where
+// there is no memory, no unwinding.
 unsafe impl GlobalAlloc for Mimalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: a layout's alignment is a power of two.

@@ -28,9 +28,11 @@ pub struct Runtime {
 pub enum Error {
     /// This is not Windows, or not one of the targets that the takeover is made for.
     NotSupported,
-    /// The environment or `allograft.ini` says that nothing is to be taken over (`MIMALLOC_DISABLE_REDIRECT`).
+    /// The environment or `allograft.ini` says that nothing is to be taken over
+    /// (`MIMALLOC_DISABLE_REDIRECT`).
     Disabled,
-    /// allograft's module is in the process already, loaded by a launcher or by another part of the program.
+    /// allograft's module is in the process already, loaded by a launcher or by another part of the
+    /// program.
     AlreadyTakenOver,
     /// It was tried, and failed at what the text says.
     Failed(String),
@@ -44,9 +46,7 @@ impl fmt::Display for Report {
         f.write_str("took over ")?;
         for (index, runtime) in self.runtimes.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            let Runtime {
-                name, functions, ..
-            } = runtime;
+            let Runtime { name, functions, .. } = runtime;
             write!(f, "{separator}{functions} functions of {name}")?;
         }
         Ok(())

@@ -19,7 +19,8 @@ use crate::{Error, Report, Runtime};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mimalloc;
 
-// SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where there is no memory, no unwinding.
+// SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where
+// there is no memory, no unwinding.
 unsafe impl GlobalAlloc for Mimalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !is_started() {
@@ -53,7 +54,8 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the block is mimalloc's and the new layout is valid, by the trait's contract; what is copied fits both blocks.
+        // SAFETY: the block is mimalloc's and the new layout is valid, by the trait's contract;
+        // what is copied fits both blocks.
         unsafe {
             let usable = allograft_heap::usable_size(block.cast());
             // As mimalloc does: a block that fits and wastes no more than half stays where it is.
@@ -77,7 +79,8 @@ const NO_MEMORY: u8 = 3;
 
 static HEAP: AtomicU8 = AtomicU8::new(NOT_STARTED);
 
-/// Whether mimalloc runs. The first caller starts it: Rust's own runtime allocates before any code of the program could.
+/// Whether mimalloc runs. The first caller starts it: Rust's own runtime allocates before any code
+/// of the program could.
 #[inline]
 fn is_started() -> bool {
     HEAP.load(Ordering::Acquire) == STARTED || start()
@@ -110,9 +113,7 @@ pub(crate) fn install() -> Result<Report, Error> {
 
 fn install_once() -> Result<Report, Error> {
     if !is_started() {
-        return Err(Error::Failed(
-            "there is no memory for mimalloc's page map".to_owned(),
-        ));
+        return Err(Error::Failed("there is no memory for mimalloc's page map".to_owned()));
     }
     let lock = allograft_module::LoaderLock::take();
     allograft_module::install(own_image());
@@ -144,10 +145,7 @@ fn runtime(runtime: &allograft_status::Runtime) -> Runtime {
 }
 
 fn until_nul(text: &[u8]) -> String {
-    let end = text
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(text.len());
+    let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
     String::from_utf8_lossy(&text[..end]).into_owned()
 }
 
@@ -165,7 +163,8 @@ fn own_image() -> HMODULE {
     image
 }
 
-/// The loader calls what stands in this table of the image whenever a thread or the process ends: as late as the entry point of a DLL.
+/// The loader calls what stands in this table of the image whenever a thread or the process ends:
+/// as late as the entry point of a DLL.
 #[used]
 #[unsafe(link_section = ".CRT$XLY")]
 static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;

@@ -23,9 +23,9 @@ fn version() -> &'static str {
 
 /// Puts mimalloc into Windows programs, without rebuilding them.
 ///
-/// allograft loads a module, allograft.dll, into a program. The module redirects the heap functions of the program's C
-/// runtime (the Universal CRT, ucrtbase.dll) to mimalloc. Blocks that the old heap already handed out stay valid, and move
-/// to mimalloc as the program reallocates them.
+/// allograft loads a module, allograft.dll, into a program. The module redirects the heap functions
+/// of the program's C runtime (the Universal CRT, ucrtbase.dll) to mimalloc. Blocks that the old
+/// heap already handed out stay valid, and move to mimalloc as the program reallocates them.
 #[derive(Debug, Parser)]
 #[command(
     name = "allograft",
@@ -68,20 +68,22 @@ Environment, read by the module inside the program:
 pub enum Command {
     /// Start a program on mimalloc.
     ///
-    /// The module is loaded before the program's own code runs. Standard streams, working directory, environment and
-    /// arguments are those of this command; Ctrl+C reaches the program; the exit code is the program's. A takeover that
-    /// fails does no harm: the program runs on its own heap, and one line on standard error says why.
+    /// The module is loaded before the program's own code runs. Standard streams, working
+    /// directory, environment and arguments are those of this command; Ctrl+C reaches the program;
+    /// the exit code is the program's. A takeover that fails does no harm: the program runs on its
+    /// own heap, and one line on standard error says why.
     #[command(after_long_help = RUN_MANUAL)]
     Run(RunArgs),
     /// Put mimalloc into a running program.
     ///
-    /// Loads the module into the process, waits for the outcome and prints it. The program is stopped for a moment
-    /// during the takeover; if that fails it runs on as before.
+    /// Loads the module into the process, waits for the outcome and prints it. The program is
+    /// stopped for a moment during the takeover; if that fails it runs on as before.
     #[command(after_long_help = INJECT_MANUAL)]
     Inject(InjectArgs),
     /// Show what the module does in running programs.
     ///
-    /// Says what was taken over and when, what has become of the old heap's blocks since, and how much memory mimalloc holds.
+    /// Says what was taken over and when, what has become of the old heap's blocks since, and how
+    /// much memory mimalloc holds.
     #[command(after_long_help = STATUS_MANUAL)]
     Status(StatusArgs),
     /// Make a program load mimalloc by itself.
@@ -91,22 +93,24 @@ pub enum Command {
     Patch(PatchArgs),
     /// Say whether it will work on a program, and how.
     ///
-    /// Looks at the program's files: its machine, its C runtime, anti-cheat software, what forbids patching or injecting; and
-    /// names the recommended command.
+    /// Looks at the program's files: its machine, its C runtime, anti-cheat software, what forbids
+    /// patching or injecting; and names the recommended command.
     #[command(after_long_help = CHECK_MANUAL)]
     Check(CheckArgs),
     /// Write a DLL that a program loads by itself, such as version.dll.
     ///
-    /// Nothing of the program is changed: it loads the DLL in the place of the system's, and with it mimalloc.
+    /// Nothing of the program is changed: it loads the DLL in the place of the system's, and with
+    /// it mimalloc.
     #[command(after_long_help = PROXY_MANUAL)]
     Proxy(ProxyArgs),
     /// Measure a program without and with mimalloc.
     ///
-    /// Runs it several times either way, in turn, and says how time and memory differ, and whether that is more than noise.
+    /// Runs it several times either way, in turn, and says how time and memory differ, and whether
+    /// that is more than noise.
     #[command(after_long_help = BENCH_MANUAL)]
     Bench(BenchArgs),
-    /// Load the module into a process that was handed down: what the launcher and the module ask of the launcher of another
-    /// word size.
+    /// Load the module into a process that was handed down: what the launcher and the module ask of
+    /// the launcher of another word size.
     #[command(hide = true)]
     Assist(AssistArgs),
 }
@@ -114,16 +118,19 @@ pub enum Command {
 /// Which module to load, and what to tell it: the same for every way of loading it.
 #[derive(Debug, Default, Args)]
 pub struct ModuleArgs {
-    /// The module to load [default: allograft.dll, or allograft32.dll for 32-bit programs, beside this program]
+    /// The module to load [default: allograft.dll, or allograft32.dll for 32-bit programs, beside
+    /// this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
-    /// Write what was taken over, and what came of it, to FILE as JSON: at the takeover, and again when the program ends
+    /// Write what was taken over, and what came of it, to FILE as JSON: at the takeover, and again
+    /// when the program ends
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Append what the module does to FILE
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Count the blocks of the old heap at the takeover: it is said, and in the report; takes time for each block
+    /// Count the blocks of the old heap at the takeover: it is said, and in the report; takes time
+    /// for each block
     #[arg(long)]
     pub count: bool,
     /// Give the module to the programs that the program starts, and to those that they start
@@ -152,8 +159,9 @@ impl ProgramArgs {
         (name, arguments)
     }
 
-    /// An option of ours that there is not, where the program was expected: the arguments behind it may begin with hyphens, so that the parser
-    /// takes any word. A program whose name does has `--` before it. `line` is the whole command line.
+    /// An option of ours that there is not, where the program was expected: the arguments behind it
+    /// may begin with hyphens, so that the parser takes any word. A program whose name does has
+    /// `--` before it. `line` is the whole command line.
     fn mistaken_option(&self, line: &[OsString]) -> Option<&OsString> {
         let (name, _) = self.name_and_arguments();
         let before = line.len().checked_sub(self.words.len() + 1)?;
@@ -170,11 +178,7 @@ impl Cli {
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let words: Vec<OsString> = words.into_iter().collect();
         let cli = Cli::try_parse_from(&words)?;
-        match cli
-            .command
-            .program()
-            .and_then(|program| program.mistaken_option(&words))
-        {
+        match cli.command.program().and_then(|program| program.mistaken_option(&words)) {
             None => Ok(cli),
             Some(option) => {
                 let complaint = format!("unexpected argument '{}' found", option.display());
@@ -327,12 +331,9 @@ pub struct AssistArgs {
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
-    let number: u32 = text.parse().map_err(|_| {
-        format!(
-            "a whole number of milliseconds from 0 to {} is wanted",
-            u32::MAX
-        )
-    })?;
+    let number: u32 = text
+        .parse()
+        .map_err(|_| format!("a whole number of milliseconds from 0 to {} is wanted", u32::MAX))?;
     Ok(Duration::from_millis(number.into()))
 }
 
@@ -354,10 +355,7 @@ mod tests {
     }
 
     fn run(arguments: &[&str]) -> RunArgs {
-        match Cli::try_parse_from(["allograft", "run"].iter().chain(arguments))
-            .unwrap()
-            .command
-        {
+        match Cli::try_parse_from(["allograft", "run"].iter().chain(arguments)).unwrap().command {
             Command::Run(args) => args,
             other => panic!("not a run: {other:?}"),
         }
@@ -371,12 +369,7 @@ mod tests {
     #[test]
     fn the_version_names_the_mimalloc_that_is_built_in() {
         let number = mi_version();
-        let mimalloc = format!(
-            "{}.{}.{}",
-            number / 10_000,
-            number / 100 % 100,
-            number % 100
-        );
+        let mimalloc = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
         assert!(
             version().ends_with(&format!("(mimalloc {mimalloc})")),
             "{} against {mimalloc}",
@@ -400,10 +393,7 @@ mod tests {
     #[test]
     fn an_option_that_there_is_not_is_no_program() {
         let read = |line: &str| Cli::read(line.split(' ').map(OsString::from));
-        for line in [
-            "allograft run --lat 5 z3",
-            "allograft bench --rounds 4 -- z3",
-        ] {
+        for line in ["allograft run --lat 5 z3", "allograft bench --rounds 4 -- z3"] {
             let complaint = read(line).unwrap_err();
             assert_eq!(complaint.kind(), ErrorKind::UnknownArgument, "{line}");
         }
@@ -412,7 +402,7 @@ mod tests {
         assert_eq!((name.to_str(), arguments.len()), (Some("-odd-name.exe"), 1));
     }
 
-    /// As the module's own code has them (`dll/src/children/assistant.rs`).
+    /// As the module's own code has them (`module/src/children/assistant.rs`).
     #[test]
     fn the_words_by_which_a_module_asks_for_assistance_are_understood() {
         let words = "allograft assist --module C:\\m.dll --process 12 --thread 4294967295";
@@ -428,12 +418,7 @@ mod tests {
 
     #[test]
     fn the_manual_does_not_speak_of_assistance_which_nobody_types() {
-        assert!(
-            !Cli::command()
-                .render_long_help()
-                .to_string()
-                .contains("assist")
-        );
+        assert!(!Cli::command().render_long_help().to_string().contains("assist"));
     }
 
     #[test]

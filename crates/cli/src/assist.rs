@@ -1,8 +1,9 @@
-//! `allograft assist`: the module loaded into a process of this launcher's machine, for a launcher or a module of another one.
+//! `allograft assist`: the module loaded into a process of this launcher's machine, for a launcher
+//! or a module of another one.
 //!
-//! Nobody types this command. Whoever gives it hands the process down as a handle, which is good for whatever is allowed to the
-//! giver; the first thread too if the process has not begun. Handles have 32 significant bits, so that programs of every
-//! word size read the same number.
+//! Nobody types this command. Whoever gives it hands the process down as a handle, which is good
+//! for whatever is allowed to the giver; the first thread too if the process has not begun. Handles
+//! have 32 significant bits, so that programs of every word size read the same number.
 
 use crate::args::AssistArgs;
 use crate::error::Error;
@@ -11,7 +12,8 @@ use crate::windows::{early_load, process::Process, remote_load};
 use std::ffi::c_void;
 use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 
-/// Loads the module, or has it loaded when the process begins. Returns the exit code, see [`remote_load::Ending`].
+/// Loads the module, or has it loaded when the process begins. Returns the exit code, see
+/// [`remote_load::Ending`].
 ///
 /// # Errors
 ///
@@ -35,8 +37,8 @@ pub fn run(args: &AssistArgs) -> Result<u32, Error> {
 }
 
 fn handle(number: u32) -> OwnedHandle {
-    // SAFETY: the handle was made for this process by the one that started it, and nobody else here has it. A number that
-    // is none is refused by the system whenever it is used.
+    // SAFETY: the handle was made for this process by the one that started it, and nobody else here
+    // has it. A number that is none is refused by the system whenever it is used.
     unsafe { OwnedHandle::from_raw_handle(pointer(number)) }
 }
 

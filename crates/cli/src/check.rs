@@ -49,18 +49,11 @@ enum Answer {
 ///
 /// # Errors
 ///
-/// If the answer cannot be printed. What is wrong with a file is said on standard error, and the others go on.
+/// If the answer cannot be printed. What is wrong with a file is said on standard error, and the
+/// others go on.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
-    let answers: Vec<Answer> = args
-        .paths
-        .iter()
-        .flat_map(|path| answers_for(path))
-        .collect();
-    let text = if args.json {
-        json(&answers)?
-    } else {
-        plain(&answers)
-    };
+    let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
+    let text = if args.json { json(&answers)? } else { plain(&answers) };
     let mut has_failed = false;
     for answer in &answers {
         if let Answer::Refused { path, error } = answer {
@@ -68,25 +61,19 @@ pub fn run(args: &CheckArgs) -> Result<u32, Error> {
             crate::say(&format_args!("{}: {error}", path.display()));
         }
     }
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .map_err(unprintable)?;
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)?;
     Ok(if has_failed { 125 } else { 0 })
 }
 
 fn answers_for(path: &Path) -> Vec<Answer> {
-    let refused = |error: String| Answer::Refused {
-        path: path.to_owned(),
-        error,
-    };
+    let refused = |error: String| Answer::Refused { path: path.to_owned(), error };
     if !path.is_dir() {
         return vec![answer_for(path)];
     }
     match programs::below(path) {
-        Ok(programs) if programs.is_empty() => vec![refused(
-            "no program in this folder, nor in those inside it".to_owned(),
-        )],
+        Ok(programs) if programs.is_empty() => {
+            vec![refused("no program in this folder, nor in those inside it".to_owned())]
+        }
         Ok(programs) => programs.iter().map(|program| answer_for(program)).collect(),
         Err(error) => vec![refused(format!("cannot read: {error}"))],
     }
@@ -95,10 +82,7 @@ fn answers_for(path: &Path) -> Vec<Answer> {
 fn answer_for(path: &Path) -> Answer {
     match check(path) {
         Ok(report) => Answer::Report(Box::new(report)),
-        Err(error) => Answer::Refused {
-            path: path.to_owned(),
-            error: error.to_string(),
-        },
+        Err(error) => Answer::Refused { path: path.to_owned(), error: error.to_string() },
     }
 }
 
@@ -125,8 +109,5 @@ fn plain(answers: &[Answer]) -> String {
 }
 
 fn unprintable(source: std::io::Error) -> Error {
-    Error::System {
-        action: "print the answer".to_owned(),
-        source,
-    }
+    Error::System { action: "print the answer".to_owned(), source }
 }

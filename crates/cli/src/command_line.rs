@@ -1,14 +1,16 @@
 //! The one string that Windows hands to a program in place of an argument vector.
 //!
-//! A program takes that string apart by itself; nearly all do it with their C runtime's rules, so those are the rules
-//! to quote by: blanks separate, quotation marks group, and backslashes are literal unless they stand before a
-//! quotation mark. The first word, the program's own name, has simpler rules: backslashes never escape in it.
+//! A program takes that string apart by itself; nearly all do it with their C runtime's rules, so
+//! those are the rules to quote by: blanks separate, quotation marks group, and backslashes are
+//! literal unless they stand before a quotation mark. The first word, the program's own name, has
+//! simpler rules: backslashes never escape in it.
 
 const QUOTE: u16 = b'"' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
 const SPACE: u16 = b' ' as u16;
 
-/// Makes the command line, without a terminating NUL, from which a program reads back `arguments` as they are.
+/// Makes the command line, without a terminating NUL, from which a program reads back `arguments`
+/// as they are.
 ///
 /// `program` must hold no quotation mark, which no path can.
 pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>) -> Vec<u16> {
@@ -23,8 +25,8 @@ pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>)
     line
 }
 
-/// Appends one argument, in quotation marks only where it needs them: programs that read the string in their own
-/// way are least surprised so.
+/// Appends one argument, in quotation marks only where it needs them: programs that read the string
+/// in their own way are least surprised so.
 fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
     let needs_quotes = argument.is_empty() || argument.iter().copied().any(is_blank);
     if needs_quotes {
@@ -52,10 +54,7 @@ fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
 
 /// Whether `unit` is a blank to any C runtime's parser; not all agree on the control characters.
 fn is_blank(unit: u16) -> bool {
-    matches!(
-        u8::try_from(unit),
-        Ok(b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r')
-    )
+    matches!(u8::try_from(unit), Ok(b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r'))
 }
 
 #[cfg(test)]
@@ -114,11 +113,7 @@ mod tests {
             let backslashes = rest.iter().take_while(|&&unit| unit == BACKSLASH).count();
             *rest = &rest[backslashes..];
             let at_quote = rest.first() == Some(&QUOTE);
-            let kept = if at_quote {
-                backslashes / 2
-            } else {
-                backslashes
-            };
+            let kept = if at_quote { backslashes / 2 } else { backslashes };
             word.extend(std::iter::repeat_n(BACKSLASH, kept));
             match rest.first().copied() {
                 None => return word,
@@ -147,10 +142,7 @@ mod tests {
 
     #[test]
     fn a_program_in_a_folder_with_blanks_is_one_word() {
-        assert_eq!(
-            joined(r"C:\Program Files\a.exe", &[]),
-            r#""C:\Program Files\a.exe""#
-        );
+        assert_eq!(joined(r"C:\Program Files\a.exe", &[]), r#""C:\Program Files\a.exe""#);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use allograft_image::crt::{self, Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use std::path::Path;
 
-/// Why a file that the system refuses to start is no program that allograft can start, given what could be read of it.
+/// Why a file that the system refuses to start is no program that allograft can start, given what
+/// could be read of it.
 pub fn not_executable(summary: Result<ImageSummary>) -> String {
     match summary {
         Ok(image) if image.is_dll => "it is a DLL".to_owned(),
@@ -69,23 +70,22 @@ impl Program {
         }
     }
 
-    /// Why it does not help the program that `msvcrt.dll` was taken over; nothing if that is a runtime of the program's.
+    /// Why it does not help the program that `msvcrt.dll` was taken over; nothing if that is a
+    /// runtime of the program's.
     pub fn why_only_windows_own(&self) -> Option<String> {
         self.runtime().is_none().then(|| {
             "it links its C runtime statically; only msvcrt.dll was taken over, which Windows' own DLLs use".to_owned()
         })
     }
 
-    /// The C runtime that the program uses: the one that its file imports, or else one that a DLL of its own brought in.
+    /// The C runtime that the program uses: the one that its file imports, or else one that a DLL
+    /// of its own brought in.
     ///
     /// `msvcrt.dll` counts only as an import of the program's: half of Windows' own DLLs use it.
     fn runtime(&self) -> Option<&'static Crt> {
         let imported = self.image.iter().flat_map(|image| &image.crt_imports);
         let loaded = self.loaded.iter().filter_map(|name| crt::of_module(name));
-        imported
-            .copied()
-            .chain(loaded.filter(|crt| crt.kind != CrtKind::System))
-            .next()
+        imported.copied().chain(loaded.filter(|crt| crt.kind != CrtKind::System)).next()
     }
 }
 
@@ -108,10 +108,7 @@ mod tests {
     }
 
     fn module(machine: Machine) -> ImageSummary {
-        ImageSummary {
-            is_dll: true,
-            ..program(machine, &[])
-        }
+        ImageSummary { is_dll: true, ..program(machine, &[]) }
     }
 
     #[test]
@@ -131,10 +128,7 @@ mod tests {
             "it is not a program for Windows"
         );
         assert_eq!(not_executable(Ok(module(Machine::X64))), "it is a DLL");
-        assert_eq!(
-            not_executable(Ok(program(Machine::Arm64, &[]))),
-            "it is a program for ARM64"
-        );
+        assert_eq!(not_executable(Ok(program(Machine::Arm64, &[]))), "it is a program for ARM64");
     }
 
     #[test]
@@ -160,10 +154,7 @@ mod tests {
         let loaded = ["KERNEL32.DLL", "msvcrt.dll"];
         for program in [running(&[], &loaded), Program::default()] {
             let reason = program.why_no_runtime();
-            assert!(
-                reason.starts_with("it links its C runtime statically"),
-                "{reason}"
-            );
+            assert!(reason.starts_with("it links its C runtime statically"), "{reason}");
         }
     }
 
@@ -187,10 +178,7 @@ mod tests {
         assert!(
             reason.is_some_and(|reason| reason.starts_with("it links its C runtime statically"))
         );
-        assert_eq!(
-            running(&["msvcrt.dll"], &loaded).why_only_windows_own(),
-            None
-        );
+        assert_eq!(running(&["msvcrt.dll"], &loaded).why_only_windows_own(), None);
         assert_eq!(running(&[], &["MSVCR120.dll"]).why_only_windows_own(), None);
     }
 

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 
 /// A failure of allograft's own, in contrast to one of the program that it runs.
 #[derive(Debug, thiserror::Error)]
-#[cfg_attr(
-    not(windows),
-    allow(dead_code, reason = "most failures take a Windows process")
-)]
+#[cfg_attr(not(windows), allow(dead_code, reason = "most failures take a Windows process"))]
 pub enum Error {
     /// The command line makes no sense.
     #[error("{0}")]
@@ -184,10 +181,7 @@ mod tests {
     fn what_is_not_found_exits_with_127() {
         let error = Error::ProgramNotFound { name: "z3".into() };
         assert_eq!(error.exit_code(), 127);
-        assert_eq!(
-            error.to_string(),
-            "z3: not found, neither as given nor in the folders of PATH"
-        );
+        assert_eq!(error.to_string(), "z3: not found, neither as given nor in the folders of PATH");
     }
 
     #[test]
@@ -197,10 +191,7 @@ mod tests {
             reason: "it is not a program for Windows".into(),
         };
         assert_eq!(error.exit_code(), 126);
-        assert_eq!(
-            error.to_string(),
-            "a.txt cannot be executed: it is not a program for Windows"
-        );
+        assert_eq!(error.to_string(), "a.txt cannot be executed: it is not a program for Windows");
     }
 
     #[test]
@@ -208,9 +199,7 @@ mod tests {
         for error in [
             Error::Usage("what?".into()),
             Error::NoSuchPid { pid: 1 },
-            Error::AccessDenied {
-                process: "process 4".into(),
-            },
+            Error::AccessDenied { process: "process 4".into() },
         ] {
             assert_eq!(error.exit_code(), 125, "{error}");
         }
@@ -218,14 +207,8 @@ mod tests {
 
     #[test]
     fn several_processes_of_one_name_are_listed() {
-        let error = Error::Ambiguous {
-            name: "game.exe".into(),
-            pids: vec![12, 345],
-        };
-        assert_eq!(
-            error.to_string(),
-            "2 processes run game.exe: choose one with --pid (12, 345)"
-        );
+        let error = Error::Ambiguous { name: "game.exe".into(), pids: vec![12, 345] };
+        assert_eq!(error.to_string(), "2 processes run game.exe: choose one with --pid (12, 345)");
     }
 
     #[test]
@@ -234,9 +217,6 @@ mod tests {
             action: "list the processes".into(),
             source: io::Error::other("no more files"),
         };
-        assert_eq!(
-            error.to_string(),
-            "cannot list the processes: no more files"
-        );
+        assert_eq!(error.to_string(), "cannot list the processes: no more files");
     }
 }

@@ -15,8 +15,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{panic, thread};
 
-/// What a system call into a process that is just ending may take, beyond the time that the user allows for the loading itself: some
-/// answer only once the process does.
+/// What a system call into a process that is just ending may take, beyond the time that the user
+/// allows for the loading itself: some answer only once the process does.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
@@ -32,9 +32,7 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let work = thread::spawn(move || tell.send(load_into(pid, &request, timeout)));
     match told.recv_timeout(timeout.saturating_add(GRACE)) {
         // A process had better not end while one of its threads is just ending.
-        Ok(result) => work
-            .join()
-            .map_or_else(|panic| panic::resume_unwind(panic), |_| result),
+        Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
         Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
             process: format!("process {pid}"),
             seconds: timeout.as_secs_f64(),
@@ -66,10 +64,9 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
     match remote_load::load(&process, way, &module, Some(timeout))? {
         Ending::Returned => tell(&process, &module, section.outcome()),
         Ending::ProcessEnded => Err(unfit("it ended meanwhile")),
-        Ending::TimedOut => Err(Error::TimedOut {
-            process: process.to_string(),
-            seconds: timeout.as_secs_f64(),
-        }),
+        Ending::TimedOut => {
+            Err(Error::TimedOut { process: process.to_string(), seconds: timeout.as_secs_f64() })
+        }
     }
 }
 
@@ -100,8 +97,5 @@ fn tell(process: &Process, module: &Path, outcome: Outcome) -> Result<u32, Error
         println!("{process}: {takeover}");
         return Ok(0);
     }
-    Err(Error::NotTakenOver {
-        process: process.to_string(),
-        reason: reason.unwrap_or_default(),
-    })
+    Err(Error::NotTakenOver { process: process.to_string(), reason: reason.unwrap_or_default() })
 }

@@ -3,20 +3,17 @@
 use allograft_image::Machine;
 
 /// The machine that this launcher is made for.
-pub const OWN: Machine = if cfg!(target_arch = "x86") {
-    Machine::X86
-} else {
-    Machine::X64
-};
+pub const OWN: Machine = if cfg!(target_arch = "x86") { Machine::X86 } else { Machine::X64 };
 
 /// How the module comes into a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
     /// This launcher loads it.
     Direct,
-    /// The launcher for 32-bit programs, beside this one, loads it. The addresses of functions in a 32-bit process cannot
-    /// be asked for in a process of 64 bits, and a call cannot be queued there without knowing how the system carries it
-    /// over from one word size to the other. For a process of 32 bits there is nothing special about any of it.
+    /// The launcher for 32-bit programs, beside this one, loads it. The addresses of functions in a
+    /// 32-bit process cannot be asked for in a process of 64 bits, and a call cannot be queued
+    /// there without knowing how the system carries it over from one word size to the other. For a
+    /// process of 32 bits there is nothing special about any of it.
     Assisted,
 }
 
@@ -32,9 +29,7 @@ pub fn way_into(machine: Machine, own: Machine) -> Result<Way, String> {
         }
         (Machine::X86, Machine::X64) => Ok(Way::Assisted),
         _ if machine == own => Ok(Way::Direct),
-        _ => Err(format!(
-            "it is a program for {machine}, for which there is no module"
-        )),
+        _ => Err(format!("it is a program for {machine}, for which there is no module")),
     }
 }
 
@@ -47,8 +42,8 @@ pub fn launcher_name(machine: Machine) -> &'static str {
     }
 }
 
-/// The machine of a process of which the system says, by their numbers, for which machine it is emulated and which one is native.
-/// `image` reads the machine off the program's file.
+/// The machine of a process of which the system says, by their numbers, for which machine it is
+/// emulated and which one is native. `image` reads the machine off the program's file.
 pub fn of_process(emulated: u16, native: u16, image: impl FnOnce() -> Option<Machine>) -> Machine {
     /// "Not emulated".
     const NONE: Machine = Machine::Other(0);

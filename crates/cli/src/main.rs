@@ -54,7 +54,8 @@ fn main() {
     std::process::exit(exit_code as i32);
 }
 
-/// Does what the command line asks for. Returns the exit code: that of the program, where one is run.
+/// Does what the command line asks for. Returns the exit code: that of the program, where one is
+/// run.
 #[cfg(windows)]
 fn dispatch(cli: Cli) -> Result<u32, Error> {
     match cli.command {
@@ -89,10 +90,9 @@ fn print_or_refuse(answer: &clap::Error) -> Result<u32, Error> {
     if answer.use_stderr() {
         return Err(Error::Usage(usage_line(&answer.render().to_string())));
     }
-    answer.print().map_err(|source| Error::System {
-        action: "print the manual".to_owned(),
-        source,
-    })?;
+    answer
+        .print()
+        .map_err(|source| Error::System { action: "print the manual".to_owned(), source })?;
     Ok(0)
 }
 
@@ -135,10 +135,7 @@ mod tests {
         ] {
             let line = complaint(arguments);
             assert!(!line.contains('\n'), "{line}");
-            assert!(
-                line.ends_with("(`allograft --help` is the manual)"),
-                "{line}"
-            );
+            assert!(line.ends_with("(`allograft --help` is the manual)"), "{line}");
         }
     }
 

@@ -49,7 +49,8 @@ impl Request {
         })
     }
 
-    /// The path of the module for a program of `machine`: what the user names, or the one of that machine beside this program.
+    /// The path of the module for a program of `machine`: what the user names, or the one of that
+    /// machine beside this program.
     ///
     /// # Errors
     ///
@@ -66,10 +67,7 @@ impl Request {
         if module.machine != machine {
             return Err(Error::ModuleUnfit {
                 path: module.path.clone(),
-                reason: format!(
-                    "it is made for {}, and the program for {machine}",
-                    module.machine
-                ),
+                reason: format!("it is made for {}, and the program for {machine}", module.machine),
             });
         }
         Ok(module.path.clone())
@@ -104,17 +102,15 @@ pub fn beside_this_program(name: &str) -> Result<PathBuf, Error> {
     Ok(program.with_file_name(name))
 }
 
-/// A path option as the module reads it: absolute, because the program may have another current folder.
+/// A path option as the module reads it: absolute, because the program may have another current
+/// folder.
 fn option(what: &'static str, path: Option<&Path>) -> Result<Vec<u16>, Error> {
     let Some(path) = path else {
         return Ok(vec![0]);
     };
     let units = wide(full_path(path)?.as_os_str());
     if units.len() > PATH_UNITS {
-        return Err(Error::PathTooLong {
-            what,
-            path: path.to_path_buf(),
-        });
+        return Err(Error::PathTooLong { what, path: path.to_path_buf() });
     }
     Ok(units)
 }

@@ -40,7 +40,8 @@ struct RuntimeTaken {
 }
 
 impl Outcome {
-    /// Reads the outcome off `page`, which belongs to another program and is not trusted to be well-formed.
+    /// Reads the outcome off `page`, which belongs to another program and is not trusted to be
+    /// well-formed.
     pub fn of(page: &Page) -> Outcome {
         let status = &page.status;
         match State::from_u32(status.state.load(Relaxed)) {
@@ -52,13 +53,13 @@ impl Outcome {
         }
     }
 
-    /// Why `program` is on its own heap although `module` was to be loaded into it; nothing if it is on mimalloc.
+    /// Why `program` is on its own heap although `module` was to be loaded into it; nothing if it
+    /// is on mimalloc.
     pub fn why_not(&self, module: &Path, program: &Program) -> Option<String> {
         match self {
-            Outcome::TakenOver(takeover) => takeover
-                .is_of_windows_own()
-                .then(|| program.why_only_windows_own())
-                .flatten(),
+            Outcome::TakenOver(takeover) => {
+                takeover.is_of_windows_own().then(|| program.why_only_windows_own()).flatten()
+            }
             Outcome::Unsaid => Some(why_not_loaded(module)),
             Outcome::NoRuntime => Some(program.why_no_runtime()),
             Outcome::Failed(reason) => Some(reason.clone()),
@@ -81,22 +82,17 @@ impl Takeover {
                 .collect(),
             threads_stopped: status.threads_stopped.load(Relaxed),
             duration: Duration::from_nanos(status.attach_nanoseconds.load(Relaxed)),
-            old_heap: (status.old_known.load(Relaxed) == 1).then(|| {
-                (
-                    status.old_blocks.load(Relaxed),
-                    status.old_bytes.load(Relaxed),
-                )
-            }),
+            old_heap: (status.old_known.load(Relaxed) == 1)
+                .then(|| (status.old_blocks.load(Relaxed), status.old_bytes.load(Relaxed))),
         }
     }
 }
 
 impl Takeover {
-    /// Whether all that was taken over is the runtime that Windows' own DLLs bring into nearly every process.
+    /// Whether all that was taken over is the runtime that Windows' own DLLs bring into nearly
+    /// every process.
     pub fn is_of_windows_own(&self) -> bool {
-        self.runtimes
-            .iter()
-            .all(|runtime| runtime.name.eq_ignore_ascii_case("msvcrt.dll"))
+        self.runtimes.iter().all(|runtime| runtime.name.eq_ignore_ascii_case("msvcrt.dll"))
     }
 }
 
@@ -161,9 +157,7 @@ fn message(page: &Page) -> String {
 
 /// `text` on one line and without anything that could steer a terminal.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `1 block`, `1,234 blocks`.
@@ -192,11 +186,7 @@ pub fn size(bytes: u64) -> String {
         return counted(bytes, "byte");
     };
     let value = bytes as f64 / (1u64 << shift) as f64;
-    if shift == 10 {
-        format!("{value:.0} {unit}")
-    } else {
-        format!("{value:.1} {unit}")
-    }
+    if shift == 10 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
 #[cfg(test)]
@@ -315,18 +305,10 @@ mod tests {
         let mut taken = page(State::Active);
         add_runtime(&mut taken, "ucrtbase.dll", [0; 4], 3);
         assert_eq!(why(Outcome::of(&taken)), None);
-        assert!(
-            why(Outcome::Unsaid)
-                .unwrap()
-                .contains("did not load allograft.dll")
-        );
+        assert!(why(Outcome::Unsaid).unwrap().contains("did not load allograft.dll"));
         assert!(why(Outcome::NoRuntime).unwrap().contains("statically"));
         assert_eq!(why(Outcome::Failed("no room".into())).unwrap(), "no room");
-        assert!(
-            why(Outcome::Disabled)
-                .unwrap()
-                .contains("MIMALLOC_DISABLE_REDIRECT")
-        );
+        assert!(why(Outcome::Disabled).unwrap().contains("MIMALLOC_DISABLE_REDIRECT"));
     }
 
     #[test]
@@ -347,12 +329,7 @@ mod tests {
 
     #[test]
     fn digits_are_grouped_by_thousands() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1234567, "1,234,567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
     }

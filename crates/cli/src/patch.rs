@@ -29,19 +29,23 @@ pub struct PatchArgs {
     /// Patch the image itself, and keep the original as IMAGE.bak
     #[arg(long = "inplace", alias = "in-place", conflicts_with = "output")]
     pub in_place: bool,
-    /// Take the module out again: gives back the original, byte for byte, without needing the backup
+    /// Take the module out again: gives back the original, byte for byte, without needing the
+    /// backup
     #[arg(long)]
     pub undo: bool,
-    /// Write the result to FILE, or into it if it is a folder [default: NAME-allograft.exe beside the image; with --undo, the image itself]
+    /// Write the result to FILE, or into it if it is a folder [default: NAME-allograft.exe beside
+    /// the image; with --undo, the image itself]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The module's file name [default: allograft.dll, allograft32.dll or allograft-arm64.dll, by the image's machine]
+    /// The module's file name [default: allograft.dll, allograft32.dll or allograft-arm64.dll, by
+    /// the image's machine]
     #[arg(long, value_name = "NAME")]
     pub module: Option<String>,
     /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Patch even if that does nothing or the image is packed, undo even if it was changed since, overwrite the output
+    /// Patch even if that does nothing or the image is packed, undo even if it was changed since,
+    /// overwrite the output
     #[arg(long, short)]
     pub force: bool,
     /// Answer in JSON, one object for each image
@@ -76,26 +80,16 @@ type Refusal = String;
 ///
 /// # Errors
 ///
-/// If the answer cannot be printed. What is wrong with an image is said on standard error, and the others go on.
+/// If the answer cannot be printed. What is wrong with an image is said on standard error, and the
+/// others go on.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
-    if args.images.len() > 1
-        && args
-            .output
-            .as_deref()
-            .is_some_and(|output| !output.is_dir())
-    {
+    if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
         return Err(Error::Usage(
             "--output must name a folder where there is more than one image".to_owned(),
         ));
     }
-    let outcomes: Vec<Outcome> = args
-        .images
-        .iter()
-        .map(|path| outcome_of(path, args))
-        .collect();
-    let has_failed = outcomes
-        .iter()
-        .any(|outcome| outcome.action == Action::Refused);
+    let outcomes: Vec<Outcome> = args.images.iter().map(|path| outcome_of(path, args)).collect();
+    let has_failed = outcomes.iter().any(|outcome| outcome.action == Action::Refused);
     outcome::print(&outcomes, args.json)?;
     Ok(if has_failed { 125 } else { 0 })
 }
@@ -115,10 +109,7 @@ fn outcome_of(path: &Path, args: &PatchArgs) -> Outcome {
 fn undone(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
     // The image is no longer mapped when this returns: a mapped file cannot be replaced.
     let (pending, notes) = prepare_original(path, args)?;
-    Ok(Outcome {
-        notes,
-        ..Outcome::written(path, Action::Undone, pending.finish()?)
-    })
+    Ok(Outcome { notes, ..Outcome::written(path, Action::Undone, pending.finish()?) })
 }
 
 fn prepare_original(path: &Path, args: &PatchArgs) -> Result<(Pending, Vec<Note>), Refusal> {
@@ -135,11 +126,7 @@ fn prepare_original(path: &Path, args: &PatchArgs) -> Result<(Pending, Vec<Note>
 /// Puts the module first in the image at `path`.
 fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
     // The image is no longer mapped when this returns: a mapped file cannot be replaced.
-    let Prepared {
-        machine,
-        module,
-        patched,
-    } = prepare_patched(path, args)?;
+    let Prepared { machine, module, patched } = prepare_patched(path, args)?;
     let outcome = match patched {
         Some((pending, notes)) => Outcome {
             notes,
@@ -148,11 +135,7 @@ fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
         },
         None => Outcome::new(path, Action::AlreadyPatched),
     };
-    Ok(Outcome {
-        machine: Some(machine),
-        module: Some(module),
-        ..outcome
-    })
+    Ok(Outcome { machine: Some(machine), module: Some(module), ..outcome })
 }
 
 /// The new image, written and read back.
@@ -169,9 +152,9 @@ fn prepare_patched(path: &Path, args: &PatchArgs) -> Result<Prepared, Refusal> {
     let machine = image.headers().machine;
     let module = module_name(machine, args.module.as_deref())?;
     let original = match patch_state(&image, module).map_err(line)? {
-        PatchState::Patched { module: old } if !old.eq_ignore_ascii_case(module) => Some(
-            Cow::Owned(undo(file.data(), args.force).map_err(line)?.to_vec()),
-        ),
+        PatchState::Patched { module: old } if !old.eq_ignore_ascii_case(module) => {
+            Some(Cow::Owned(undo(file.data(), args.force).map_err(line)?.to_vec()))
+        }
         PatchState::Patched { .. } | PatchState::ImportsFirst => None,
         PatchState::Unpatched => Some(Cow::Borrowed(file.data())),
     };
@@ -179,11 +162,7 @@ fn prepare_patched(path: &Path, args: &PatchArgs) -> Result<Prepared, Refusal> {
         Some(original) => Some(prepare_from(&original, path, module, args)?),
         None => None,
     };
-    Ok(Prepared {
-        machine,
-        module: module.to_owned(),
-        patched,
-    })
+    Ok(Prepared { machine, module: module.to_owned(), patched })
 }
 
 fn prepare_from(
@@ -217,9 +196,9 @@ fn refuse_if_useless(path: &Path, data: &[u8]) -> Result<(), Refusal> {
         return Ok(());
     }
     match check::nothing_to_take_over(path, &image).map_err(line)? {
-        Some(reason) => Err(format!(
-            "{reason}; patching would do nothing (--force patches it all the same)"
-        )),
+        Some(reason) => {
+            Err(format!("{reason}; patching would do nothing (--force patches it all the same)"))
+        }
         None => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the system's, on any host.
+//! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the
+//! system's, on any host.
 
 mod machine;
 
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of `allograft proxy`.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
-    /// The system DLL to stand in for: version.dll, winmm.dll, winhttp.dll, dinput8.dll, dxgi.dll or d3d11.dll, or any other with --from
+    /// The system DLL to stand in for: version.dll, winmm.dll, winhttp.dll, dinput8.dll, dxgi.dll
+    /// or d3d11.dll, or any other with --from
     #[arg(long = "as", value_name = "NAME", value_parser = dll_name)]
     pub name: String,
     /// The folder to write it to: that of the program
@@ -57,7 +59,8 @@ Exit codes:
 ///
 /// # Errors
 ///
-/// If it cannot be made, a file of another maker is in its place, or the folder cannot be written to.
+/// If it cannot be made, a file of another maker is in its place, or the folder cannot be written
+/// to.
 pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
     let path = args.into.join(&args.name);
     if args.remove {
@@ -157,7 +160,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Copies the `module` from beside this program to `folder` if it is not there; says so if it cannot be had.
+/// Copies the `module` from beside this program to `folder` if it is not there; says so if it
+/// cannot be had.
 fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
     let there = folder.join(module);
     if there.exists() {
@@ -179,10 +183,7 @@ fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
 }
 
 fn refused(path: &Path, reason: impl ToString) -> Error {
-    Error::Refused {
-        path: path.to_path_buf(),
-        reason: reason.to_string(),
-    }
+    Error::Refused { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
 fn cannot(what: &str, error: &io::Error) -> String {
@@ -194,11 +195,7 @@ fn dll_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(['/', '\\', ':']) {
         return Err("the name of a DLL without its folder is wanted, such as version.dll".into());
     }
-    Ok(if text.contains('.') {
-        text.to_owned()
-    } else {
-        format!("{text}.dll")
-    })
+    Ok(if text.contains('.') { text.to_owned() } else { format!("{text}.dll") })
 }
 
 #[cfg(test)]
@@ -247,24 +244,15 @@ mod tests {
         let path = folder.path().join("winmm.dll");
         fs::write(&path, "MZ: somebody's own").unwrap();
         for remove in [false, true] {
-            let args = ProxyArgs {
-                remove,
-                ..args(folder.path(), "winmm.dll")
-            };
+            let args = ProxyArgs { remove, ..args(folder.path(), "winmm.dll") };
             let line = run(&args).unwrap_err().to_string();
-            assert!(
-                line.contains("winmm.dll: it was not made by allograft"),
-                "{line}"
-            );
+            assert!(line.contains("winmm.dll: it was not made by allograft"), "{line}");
             assert_eq!(fs::read(&path).unwrap(), b"MZ: somebody's own");
         }
     }
 
     fn add_program(folder: &Path, name: &str, machine: Machine) {
-        let program = ImageSpec {
-            machine,
-            ..ImageSpec::default()
-        };
+        let program = ImageSpec { machine, ..ImageSpec::default() };
         fs::write(folder.join(name), program.build()).unwrap();
     }
 
@@ -300,15 +288,9 @@ mod tests {
     fn a_dll_for_a_machine_without_proxies_is_refused() {
         let folder = folder_with_module();
         let model = folder.path().join("model");
-        let image = ImageSpec {
-            machine: Machine::Arm64,
-            ..ImageSpec::default()
-        };
+        let image = ImageSpec { machine: Machine::Arm64, ..ImageSpec::default() };
         fs::write(&model, image.build()).unwrap();
-        let line = run(&ProxyArgs {
-            from: Some(model),
-            ..args(folder.path(), "version.dll")
-        });
+        let line = run(&ProxyArgs { from: Some(model), ..args(folder.path(), "version.dll") });
         let line = line.unwrap_err().to_string();
         assert!(line.contains("not for ARM64"), "{line}");
     }
@@ -323,13 +305,8 @@ mod tests {
         let model = folder.path().join("model");
         fs::write(
             &model,
-            build_proxy(
-                Machine::X86,
-                "x.dll",
-                MODULE,
-                &known_exports("dxgi.dll").unwrap(),
-            )
-            .unwrap(),
+            build_proxy(Machine::X86, "x.dll", MODULE, &known_exports("dxgi.dll").unwrap())
+                .unwrap(),
         )
         .unwrap();
         args.from = Some(model);

@@ -22,8 +22,8 @@ use std::time::Duration;
 ///
 /// # Errors
 ///
-/// If the program could not be started. From then on nothing is an error any more: what goes wrong with the module is said,
-/// and the program runs on.
+/// If the program could not be started. From then on nothing is an error any more: what goes wrong
+/// with the module is said, and the program runs on.
 pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let (name, arguments) = args.program.name_and_arguments();
@@ -54,10 +54,8 @@ impl<'a> Graft<'a> {
     pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
         let machine = program.process().machine();
         Ok(Graft {
-            way: way_into(machine, OWN).map_err(|reason| Error::ProgramUnfit {
-                path: path.to_path_buf(),
-                reason,
-            })?,
+            way: way_into(machine, OWN)
+                .map_err(|reason| Error::ProgramUnfit { path: path.to_path_buf(), reason })?,
             module: request.module_for(machine)?,
             request,
         })
@@ -82,10 +80,8 @@ impl<'a> Graft<'a> {
 ///
 /// If there is none, or it is a batch file.
 pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
-    let current = std::env::current_dir().map_err(|source| Error::System {
-        action: "find the current folder".to_owned(),
-        source,
-    })?;
+    let current = std::env::current_dir()
+        .map_err(|source| Error::System { action: "find the current folder".to_owned(), source })?;
     let variable = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
     match search_path::find(name, &current, &folders, is_file) {
@@ -94,9 +90,7 @@ pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
             path: tidy(path),
             reason: "it is a batch file; name the program that it starts".to_owned(),
         }),
-        Found::Nothing => Err(Error::ProgramNotFound {
-            name: name.to_string_lossy().into_owned(),
-        }),
+        Found::Nothing => Err(Error::ProgramNotFound { name: name.to_string_lossy().into_owned() }),
     }
 }
 
@@ -105,11 +99,10 @@ fn tidy(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// Whether there is something at `path` to be started. The programs of the Microsoft Store are links that only the
-/// system can follow, so that links count unseen.
+/// Whether there is something at `path` to be started. The programs of the Microsoft Store are
+/// links that only the system can follow, so that links count unseen.
 fn is_file(path: &Path) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|metadata| !metadata.is_dir())
+    path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
 /// Loads the module before the program's own code runs.
@@ -151,13 +144,14 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
     process.wait()
 }
 
-/// Says what became of the takeover unless all is well, waits for the program, and returns its exit code.
+/// Says what became of the takeover unless all is well, waits for the program, and returns its exit
+/// code.
 fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
     match section.outcome() {
         Outcome::TakenOver(takeover) if !takeover.is_of_windows_own() => process.wait(),
         Outcome::NoRuntime | Outcome::TakenOver(_) => {
-            // Not the last word: the program may load a C runtime yet, and the module waits for it. But the process
-            // can be looked into only now.
+            // Not the last word: the program may load a C runtime yet, and the module waits for it.
+            // But the process can be looked into only now.
             let program = process.observe();
             let exit_code = process.wait()?;
             say_unless_well(process, module, &section.outcome(), &program);
@@ -172,9 +166,6 @@ fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Er
 
 fn say_unless_well(process: &Process, module: &Path, outcome: &Outcome, program: &Program) {
     if let Some(reason) = outcome.why_not(module, program) {
-        say(&format_args!(
-            "{} runs on its own heap: {reason}",
-            process.name()
-        ));
+        say(&format_args!("{} runs on its own heap: {reason}", process.name()));
     }
 }

@@ -1,7 +1,8 @@
 //! Where the program that a user names is to be found.
 //!
-//! The system's own search would look beside `allograft.exe` first and does not tell what it found; a user expects what
-//! a command prompt does: the path as given, or else the current folder, then the folders of `PATH`.
+//! The system's own search would look beside `allograft.exe` first and does not tell what it found;
+//! a user expects what a command prompt does: the path as given, or else the current folder, then
+//! the folders of `PATH`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,16 +12,18 @@ use std::path::{Path, PathBuf};
 pub enum Found {
     /// A file to be started as a program.
     Program(PathBuf),
-    /// A batch file, which no module can be loaded into: its interpreter would run, not a program of its own.
+    /// A batch file, which no module can be loaded into: its interpreter would run, not a program
+    /// of its own.
     Batch(PathBuf),
     /// Nothing of that name.
     Nothing,
 }
 
-/// Looks for the program `name`, relative to the folder `current` and then in the `folders` of the search path.
+/// Looks for the program `name`, relative to the folder `current` and then in the `folders` of the
+/// search path.
 ///
-/// A name with a folder in it is looked for there alone. `.exe` may be left off. `is_file` says whether there is a file
-/// at a path.
+/// A name with a folder in it is looked for there alone. `.exe` may be left off. `is_file` says
+/// whether there is a file at a path.
 pub fn find(
     name: &OsStr,
     current: &Path,
@@ -35,11 +38,7 @@ pub fn find(
         for candidate in candidates(name) {
             let path = place.join(candidate);
             if is_file(&path) {
-                return if is_batch(&path) {
-                    Found::Batch(path)
-                } else {
-                    Found::Program(path)
-                };
+                return if is_batch(&path) { Found::Batch(path) } else { Found::Program(path) };
             }
         }
     }
@@ -65,9 +64,7 @@ fn candidates(name: &OsStr) -> Vec<OsString> {
 
 /// Whether `name` says where to look, be it with a folder or only with a drive.
 fn names_a_folder(name: &OsStr) -> bool {
-    name.as_encoded_bytes()
-        .iter()
-        .any(|byte| matches!(byte, b'/' | b'\\' | b':'))
+    name.as_encoded_bytes().iter().any(|byte| matches!(byte, b'/' | b'\\' | b':'))
 }
 
 fn is_batch(path: &Path) -> bool {
@@ -80,7 +77,8 @@ fn is_batch(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// Searches for `name` from the folder `here`, with `bin` and `tools` in the search path, on a disk that holds `files`.
+    /// Searches for `name` from the folder `here`, with `bin` and `tools` in the search path, on a
+    /// disk that holds `files`.
     fn search(name: &str, files: &[&str]) -> Found {
         let folders = ["bin".into(), "tools".into()];
         find(OsStr::new(name), Path::new("here"), &folders, |path| {
@@ -103,40 +101,25 @@ mod tests {
     #[test]
     fn the_extension_of_a_program_may_be_left_off() {
         assert_eq!(search("java", &["bin/java.exe"]), program("bin/java.exe"));
-        assert_eq!(
-            search("python3.12", &["bin/python3.12.exe"]),
-            program("bin/python3.12.exe")
-        );
+        assert_eq!(search("python3.12", &["bin/python3.12.exe"]), program("bin/python3.12.exe"));
     }
 
     #[test]
     fn a_program_goes_before_another_file_of_the_bare_name() {
-        assert_eq!(
-            search("java", &["here/java", "here/java.exe"]),
-            program("here/java.exe")
-        );
+        assert_eq!(search("java", &["here/java", "here/java.exe"]), program("here/java.exe"));
         assert_eq!(search("java", &["here/java"]), program("here/java"));
     }
 
     #[test]
     fn a_name_with_a_folder_is_not_looked_for_in_the_search_path() {
         assert_eq!(search("sub/z3", &["bin/sub/z3.exe"]), Found::Nothing);
-        assert_eq!(
-            search("sub/z3", &["here/sub/z3.exe"]),
-            program("here/sub/z3.exe")
-        );
+        assert_eq!(search("sub/z3", &["here/sub/z3.exe"]), program("here/sub/z3.exe"));
     }
 
     #[test]
     fn a_batch_file_is_told_from_a_program() {
-        assert_eq!(
-            search("npm", &["bin/npm.cmd"]),
-            Found::Batch("bin/npm.cmd".into())
-        );
-        assert_eq!(
-            search("Build.BAT", &["here/Build.BAT"]),
-            Found::Batch("here/Build.BAT".into())
-        );
+        assert_eq!(search("npm", &["bin/npm.cmd"]), Found::Batch("bin/npm.cmd".into()));
+        assert_eq!(search("Build.BAT", &["here/Build.BAT"]), Found::Batch("here/Build.BAT".into()));
     }
 
     #[test]

@@ -49,16 +49,14 @@ fn look_at(process: &Process) -> Result<Figures, Error> {
     Ok(Figures::of(&page, process.pid(), process.name()))
 }
 
-/// The state of all processes that have the module. Those that this user may not look at, or that have ended meanwhile, have none as
-/// far as the user is concerned; a page that cannot be trusted is complained of.
+/// The state of all processes that have the module. Those that this user may not look at, or that
+/// have ended meanwhile, have none as far as the user is concerned; a page that cannot be trusted
+/// is complained of.
 #[cfg(windows)]
 fn all() -> Vec<Figures> {
     let pids = process_list::pids().unwrap_or_default();
     let mut found = Vec::new();
-    for process in pids
-        .into_iter()
-        .filter_map(|pid| Process::observed(pid).ok())
-    {
+    for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
         match section::read(&process) {
             Ok(Some(page)) => found.push(Figures::of(&page, process.pid(), process.name())),
             Ok(None) => {}
@@ -68,7 +66,8 @@ fn all() -> Vec<Figures> {
     found
 }
 
-/// The states as `args` wants them: JSON is one value on one line, an array for all processes and an object for one.
+/// The states as `args` wants them: JSON is one value on one line, an array for all processes and
+/// an object for one.
 #[cfg(windows)]
 fn shown(found: &[Figures], args: &StatusArgs) -> String {
     if args.json {
@@ -81,8 +80,5 @@ fn shown(found: &[Figures], args: &StatusArgs) -> String {
     if found.is_empty() {
         return "no process of this session has the module\n".to_owned();
     }
-    found
-        .iter()
-        .map(|figures| Text(figures).to_string())
-        .collect()
+    found.iter().map(|figures| Text(figures).to_string()).collect()
 }

@@ -22,10 +22,7 @@ fn the_version_names_mimallocs_too() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).expect("text");
     let own = env!("CARGO_PKG_VERSION");
-    assert!(
-        text.starts_with(&format!("allograft {own} (mimalloc ")),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("allograft {own} (mimalloc ")), "{text}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the launcher does to processes, as far as no module is needed for it: the programs' own ways, and the failures.
-//! A DLL of the system's stands in for a module that is none.
+//! What the launcher does to processes, as far as no module is needed for it: the programs' own
+//! ways, and the failures. A DLL of the system's stands in for a module that is none.
 
 #![cfg(windows)]
 
@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Set for a process of this test binary that is to be the program rather than the tests.
 const ACT: &str = "ALLOGRAFT_TEST_ACT";
 
-/// Not a test: the program that the launcher runs. It goes through this function because that is where a test binary
-/// can be led to by its arguments.
+/// Not a test: the program that the launcher runs. It goes through this function because that is
+/// where a test binary can be led to by its arguments.
 #[test]
 fn the_program() {
     match env::var(ACT).as_deref() {
@@ -84,9 +84,7 @@ fn said(output: &Output) -> String {
     let text = text(&output.stderr);
     let line = text.strip_suffix('\n').expect("a line");
     assert!(!line.contains('\n'), "more than one line: {text}");
-    line.strip_prefix("allograft: ")
-        .expect("our name first")
-        .to_owned()
+    line.strip_prefix("allograft: ").expect("our name first").to_owned()
 }
 
 fn assert_fails(output: &Output, code: i32, words: &str) {
@@ -150,48 +148,27 @@ fn the_standard_streams_are_the_programs() {
 
 #[test]
 fn the_arguments_arrive_as_they_were() {
-    let arguments = [
-        "",
-        "a b",
-        r#"say "hi""#,
-        r"C:\end with\",
-        r#"\\"\"#,
-        "ä\u{1F600}",
-    ];
-    let output = run("arguments", &[])
-        .args(arguments)
-        .output()
-        .expect("the launcher starts");
+    let arguments = ["", "a b", r#"say "hi""#, r"C:\end with\", r#"\\"\"#, "ä\u{1F600}"];
+    let output = run("arguments", &[]).args(arguments).output().expect("the launcher starts");
     let output = text(&output.stdout);
     for argument in arguments {
-        assert!(
-            output.contains(&format!("argument {argument:?}\n")),
-            "{output}"
-        );
+        assert!(output.contains(&format!("argument {argument:?}\n")), "{output}");
     }
 }
 
 #[test]
 fn the_current_folder_is_the_programs() {
     let folder = tempfile::tempdir().expect("a folder");
-    let output = run("folder", &[])
-        .current_dir(folder.path())
-        .output()
-        .expect("the launcher starts");
+    let output =
+        run("folder", &[]).current_dir(folder.path()).output().expect("the launcher starts");
     let output = text(&output.stdout);
     let name = folder.path().file_name().expect("a name");
-    assert!(
-        output.contains(name.to_str().expect("a plain name")),
-        "{output}"
-    );
+    assert!(output.contains(name.to_str().expect("a plain name")), "{output}");
 }
 
 #[test]
 fn a_module_that_says_nothing_is_reported_and_the_program_runs() {
-    let output = run("copy", &[])
-        .stdin(Stdio::null())
-        .output()
-        .expect("the launcher starts");
+    let output = run("copy", &[]).stdin(Stdio::null()).output().expect("the launcher starts");
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("<>"));
     assert!(text(&output.stderr).contains("runs on its own heap: Windows did not load"));
@@ -199,9 +176,7 @@ fn a_module_that_says_nothing_is_reported_and_the_program_runs() {
 
 #[test]
 fn a_program_that_ends_before_the_late_loading_is_reported() {
-    let output = run("exit", &["--late", "60000"])
-        .output()
-        .expect("the launcher starts");
+    let output = run("exit", &["--late", "60000"]).output().expect("the launcher starts");
     assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
     assert!(said(&output).contains("ended before the 60000 ms"));
 }
@@ -221,10 +196,7 @@ fn a_program_that_is_not_there_exits_with_127() {
 #[test]
 fn a_file_that_is_no_program_exits_with_126() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, words) in [
-        ("notes.txt", "not a program for Windows"),
-        ("build.cmd", "batch file"),
-    ] {
+    for (name, words) in [("notes.txt", "not a program for Windows"), ("build.cmd", "batch file")] {
         let path = folder.path().join(name);
         std::fs::write(&path, "echo hello").expect("it is written");
         let output = allograft()
@@ -241,10 +213,9 @@ fn a_file_that_is_no_program_exits_with_126() {
 #[test]
 fn a_module_that_is_not_there_or_no_dll_exits_with_125() {
     let this = env::current_exe().expect("this binary");
-    for (module, words) in [
-        (OsStr::new("no-such.dll"), "no module at"),
-        (this.as_os_str(), "it is not a DLL"),
-    ] {
+    for (module, words) in
+        [(OsStr::new("no-such.dll"), "no module at"), (this.as_os_str(), "it is not a DLL")]
+    {
         let output = allograft()
             .arg("run")
             .arg("--module")
@@ -269,11 +240,7 @@ fn a_process_that_does_not_take_the_module_runs_on() {
     let mut sleeper = Sleeper::start();
     let pid = sleeper.0.id().to_string();
     let output = inject(&[OsStr::new("--pid"), OsStr::new(&pid)]);
-    assert_fails(
-        &output,
-        125,
-        "was not taken over and keeps running untouched",
-    );
+    assert_fails(&output, 125, "was not taken over and keeps running untouched");
     assert!(sleeper.0.try_wait().expect("it can be asked").is_none());
 }
 

@@ -20,16 +20,14 @@ pub struct Census {
 
 /// Counts the blocks of the runtime's old heap. None where the system does not walk it.
 ///
-/// This locks the heap, waits for whoever has locked it, and takes time that grows with the number of blocks: it is done when
-/// it is asked for, never as a part of the takeover.
+/// This locks the heap, waits for whoever has locked it, and takes time that grows with the number
+/// of blocks: it is done when it is asked for, never as a part of the takeover.
 pub fn census(slot: Slot) -> Option<Census> {
     let heap = slots::runtime(slot.number())?.heap();
-    let mut census = Census {
-        blocks: 0,
-        bytes: 0,
-    };
+    let mut census = Census { blocks: 0, bytes: 0 };
     let mut entry = MaybeUninit::<PROCESS_HEAP_ENTRY>::zeroed();
-    // SAFETY: the heap is one, and locked; the walk begins with a zeroed entry. Nothing here allocates from the heap.
+    // SAFETY: the heap is one, and locked; the walk begins with a zeroed entry. Nothing here
+    // allocates from the heap.
     unsafe {
         if HeapLock(heap) == 0 {
             return None;

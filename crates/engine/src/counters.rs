@@ -17,7 +17,8 @@ pub struct Counters {
     pub freed_bytes: &'static AtomicU64,
     /// Foreign blocks that were resized where they lay.
     pub resized_blocks: &'static AtomicU64,
-    /// Called now and then, while foreign blocks go: for what is too dear to be kept up to date with each.
+    /// Called now and then, while foreign blocks go: for what is too dear to be kept up to date
+    /// with each.
     pub now_and_then: fn(),
 }
 
@@ -30,12 +31,7 @@ pub(crate) fn set(counters: Counters) {
 
 pub(crate) fn migrated(bytes: usize) {
     if let Some(counters) = COUNTERS.get() {
-        add(
-            counters,
-            counters.migrated_blocks,
-            counters.migrated_bytes,
-            bytes,
-        );
+        add(counters, counters.migrated_blocks, counters.migrated_bytes, bytes);
     }
 }
 

@@ -1,7 +1,8 @@
-//! Reading the first instruction of a function, only to see whether it is a jump: some runtimes begin a function
-//! with one of their own, and so do the hooks of other tools.
+//! Reading the first instruction of a function, only to see whether it is a jump: some runtimes
+//! begin a function with one of their own, and so do the hooks of other tools.
 
-/// Where the jump goes that the function at `entry` begins with; none if it does not begin with one.
+/// Where the jump goes that the function at `entry` begins with; none if it does not begin with
+/// one.
 ///
 /// # Safety
 /// Code begins at `entry`, 16 bytes of which can be read.
@@ -11,16 +12,10 @@ pub(crate) unsafe fn jumps_to(entry: usize) -> Option<usize> {
     let displacement =
         |at: usize| i32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
     match code {
-        [0xE9, ..] => Some(
-            entry
-                .wrapping_add(5)
-                .wrapping_add_signed(displacement(1) as isize),
-        ),
-        [0xEB, short, ..] => Some(
-            entry
-                .wrapping_add(2)
-                .wrapping_add_signed(short.cast_signed().into()),
-        ),
+        [0xE9, ..] => Some(entry.wrapping_add(5).wrapping_add_signed(displacement(1) as isize)),
+        [0xEB, short, ..] => {
+            Some(entry.wrapping_add(2).wrapping_add_signed(short.cast_signed().into()))
+        }
         [0xFF, 0x25, ..] => indirect(entry, 6, displacement(2)),
         #[cfg(target_arch = "x86_64")]
         [0x48, 0xFF, 0x25, ..] => indirect(entry, 7, displacement(3)),
@@ -37,12 +32,11 @@ pub(crate) unsafe fn jumps_to(entry: usize) -> Option<usize> {
     }
 }
 
-/// `jmp [address]`, `length` bytes long: the operand is relative to its end on x86-64, an address on x86.
+/// `jmp [address]`, `length` bytes long: the operand is relative to its end on x86-64, an address
+/// on x86.
 fn indirect(entry: usize, length: usize, operand: i32) -> Option<usize> {
     let pointer = if cfg!(target_arch = "x86_64") {
-        entry
-            .wrapping_add(length)
-            .wrapping_add_signed(operand as isize)
+        entry.wrapping_add(length).wrapping_add_signed(operand as isize)
     } else {
         operand as u32 as usize
     };
@@ -73,18 +67,12 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     fn indirect_jumps_are_read_where_they_point() {
         let to = 0x1122_3344_5566_7788_u64.to_le_bytes();
-        let code: Vec<u8> = [0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC]
-            .into_iter()
-            .chain(to)
-            .collect();
+        let code: Vec<u8> = [0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC].into_iter().chain(to).collect();
         let entry = code.as_ptr() as usize;
         // SAFETY: there are 16 bytes.
         assert_eq!(unsafe { jumps_to(entry) }, Some(0x1122_3344_5566_7788));
-        let code: Vec<u8> = [0x48, 0xB8]
-            .into_iter()
-            .chain(to)
-            .chain([0xFF, 0xE0, 0, 0, 0, 0])
-            .collect();
+        let code: Vec<u8> =
+            [0x48, 0xB8].into_iter().chain(to).chain([0xFF, 0xE0, 0, 0, 0, 0]).collect();
         // SAFETY: there are 16 bytes.
         let to = unsafe { jumps_to(code.as_ptr() as usize) };
         assert_eq!(to, Some(0x1122_3344_5566_7788));
@@ -93,10 +81,9 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86")]
     fn an_address_may_be_in_a_register_or_on_the_stack() {
-        for code in [
-            [0xB8, 0x44, 0x33, 0x22, 0x11, 0xFF, 0xE0],
-            [0x68, 0x44, 0x33, 0x22, 0x11, 0xC3, 0xCC],
-        ] {
+        for code in
+            [[0xB8, 0x44, 0x33, 0x22, 0x11, 0xFF, 0xE0], [0x68, 0x44, 0x33, 0x22, 0x11, 0xC3, 0xCC]]
+        {
             let mut bytes = [0x90u8; 16];
             bytes[..7].copy_from_slice(&code);
             // SAFETY: there are 16 bytes.

@@ -14,10 +14,11 @@ pub enum Failure {
     AlreadyTakenOver,
     /// The runtime does not export a function that the takeover cannot do without.
     Missing(&'static CStr),
-    /// Another tool has redirected this function to the address: its blocks are that tool's, not the runtime's heap's.
+    /// Another tool has redirected this function to the address: its blocks are that tool's, not
+    /// the runtime's heap's.
     AlreadyHooked(&'static CStr, usize),
     /// The jumps could not be written.
-    Patch(allograft_patch::Error),
+    Patch(allograft_detour::Error),
 }
 
 impl fmt::Display for Failure {
@@ -25,10 +26,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::NoHeap => f.write_str("mimalloc cannot start: no memory for its page map"),
             Failure::NoSlot(limit) => {
-                write!(
-                    f,
-                    "{limit} C runtimes are taken over already, which is the limit"
-                )
+                write!(f, "{limit} C runtimes are taken over already, which is the limit")
             }
             Failure::AlreadyTakenOver => f.write_str("it is taken over already"),
             Failure::Missing(name) => write!(f, "it does not export {}", text(name)),

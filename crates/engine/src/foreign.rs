@@ -13,9 +13,11 @@ use crate::runtime::{EINVAL, Runtime};
 /// The largest block of the low-fragmentation heap, which does not shrink a block where it lies.
 const LARGEST_LOW_FRAGMENTATION_BLOCK: usize = 0x4000;
 
-/// The size that the program asked for when it got the block. None if the heap does not know the block.
+/// The size that the program asked for when it got the block. None if the heap does not know the
+/// block.
 pub(crate) fn size(runtime: &Runtime, block: *const c_void) -> Option<usize> {
-    // SAFETY: the heap is the runtime's; it validates the block as well as it did for the runtime itself.
+    // SAFETY: the heap is the runtime's; it validates the block as well as it did for the runtime
+    // itself.
     let size = unsafe { HeapSize(runtime.heap(), 0, block) };
     (size != usize::MAX).then_some(size)
 }
@@ -38,10 +40,12 @@ pub(crate) fn free(runtime: &Runtime, block: *mut c_void) {
     }
 }
 
-/// Copies what the program keeps of the block to `to`, a block of mimalloc's with room for `kept` bytes, and frees it.
+/// Copies what the program keeps of the block to `to`, a block of mimalloc's with room for `kept`
+/// bytes, and frees it.
 ///
 /// # Safety
-/// Both blocks are `kept` bytes long at least; `raw` is the block as the old heap knows it, of `old` bytes.
+/// Both blocks are `kept` bytes long at least; `raw` is the block as the old heap knows it, of
+/// `old` bytes.
 pub(crate) unsafe fn migrate(
     runtime: &Runtime,
     block: *const c_void,
@@ -64,14 +68,8 @@ pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usi
         return false;
     }
     // SAFETY: as above; in place, so the block stays the program's.
-    let resized = unsafe {
-        HeapReAlloc(
-            runtime.heap(),
-            HEAP_REALLOC_IN_PLACE_ONLY,
-            block,
-            new.max(1),
-        )
-    };
+    let resized =
+        unsafe { HeapReAlloc(runtime.heap(), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1)) };
     if resized.is_null() && old > LARGEST_LOW_FRAGMENTATION_BLOCK {
         return false;
     }
@@ -79,7 +77,8 @@ pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usi
     true
 }
 
-/// The address of the raw block in which an aligned block lies: it is kept in the slot below the aligned address.
+/// The address of the raw block in which an aligned block lies: it is kept in the slot below the
+/// aligned address.
 ///
 /// # Safety
 /// `block` came from one of the `_aligned_` functions of a runtime, and is not freed.
@@ -94,13 +93,12 @@ pub(crate) unsafe fn raw_of_aligned(block: *const c_void) -> *mut c_void {
 pub(crate) fn overhead_of_aligned(alignment: usize, offset: usize) -> usize {
     let word = size_of::<usize>();
     let gap = offset.wrapping_neg() & (word - 1);
-    gap.wrapping_add(word)
-        .wrapping_add(alignment.max(word).wrapping_sub(1))
+    gap.wrapping_add(word).wrapping_add(alignment.max(word).wrapping_sub(1))
 }
 
-/// An aligned block of the old heap, laid out as the runtime lays it out. For the combinations of alignment and offset
-/// that mimalloc cannot serve; every function takes such a block as it takes those from before the takeover. NULL if there
-/// is no memory.
+/// An aligned block of the old heap, laid out as the runtime lays it out. For the combinations of
+/// alignment and offset that mimalloc cannot serve; every function takes such a block as it takes
+/// those from before the takeover. NULL if there is no memory.
 pub(crate) fn allocate_aligned(
     runtime: &Runtime,
     size: usize,

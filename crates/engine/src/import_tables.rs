@@ -1,12 +1,13 @@
 //! Pointing the import tables of modules straight at the replacements.
 //!
-//! The jump over a function's entry catches every call, however the caller came by the address. A call through an import table
-//! need not take it: the table is made to hold the replacement's address, as if the program had been linked with it. Words that cannot be
-//! changed stay as they are, and the jump serves them.
+//! The jump over a function's entry catches every call, however the caller came by the address. A
+//! call through an import table need not take it: the table is made to hold the replacement's
+//! address, as if the program had been linked with it. Words that cannot be changed stay as they
+//! are, and the jump serves them.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_patch::{Windows, Words};
+use allograft_detour::{Windows, Words};
 
 use crate::imports;
 use crate::loaded::Module;
@@ -18,17 +19,20 @@ pub fn leave_import_tables_alone() {
     LEFT_ALONE.store(true, Ordering::Relaxed);
 }
 
-/// Sends the calls through the import slot (see [`Module::import_slot`]) to `address`. False if the system does not let it be written.
+/// Sends the calls through the import slot (see [`Module::import_slot`]) to `address`. False if the
+/// system does not let it be written.
 ///
 /// # Safety
-/// The slot is that of a module which stays loaded, and a function of the import's signature is at `address` for as long.
+/// The slot is that of a module which stays loaded, and a function of the import's signature is at
+/// `address` for as long.
 pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
     // SAFETY: the caller's promise.
     unsafe { Words::new(&Windows).write(slot, address) }.is_ok()
 }
 
-/// Exchanges the words of the import tables of `modules` for which `exchange` has another address. Returns how many were exchanged. The
-/// caller holds the loader's lock. Nothing is allocated, and no lock is waited for.
+/// Exchanges the words of the import tables of `modules` for which `exchange` has another address.
+/// Returns how many were exchanged. The caller holds the loader's lock. Nothing is allocated, and
+/// no lock is waited for.
 pub(crate) fn redirect(
     modules: &mut dyn Iterator<Item = Module>,
     exchange: &dyn Fn(usize) -> Option<usize>,
@@ -42,8 +46,8 @@ pub(crate) fn redirect(
         imports::visit(&module, &mut |slot, address| {
             if let Some(other) = exchange(address)
                 && slot.is_multiple_of(align_of::<usize>())
-                // SAFETY: the word holds an address in the module's import table, and the module stays while the loader's
-                // lock is held.
+                // SAFETY: the word holds an address in the module's import table, and the module
+                // stays while the loader's lock is held.
                 && unsafe { words.write(slot, other) }.is_ok()
             {
                 count += 1;

@@ -1,16 +1,17 @@
-//! Reading the import tables of a loaded module from its headers in memory. The loader has accepted the image; offsets are checked
-//! against its size all the same, and pages before they are read, because packers rewrite and hide headers after loading.
+//! Reading the import tables of a loaded module from its headers in memory. The loader has accepted
+//! the image; offsets are checked against its size all the same, and pages before they are read,
+//! because packers rewrite and hide headers after loading.
 
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::ops::Range;
 
-use allograft_patch::{System, Windows};
+use allograft_detour::{System, Windows};
 
 use crate::loaded::Module;
 
-/// Whether `module` imports one of `names` and was bound to an address for which `is_meant` holds. API sets and forwarders have
-/// led the loader there already.
+/// Whether `module` imports one of `names` and was bound to an address for which `is_meant` holds.
+/// API sets and forwarders have led the loader there already.
 pub(crate) fn imports_any(
     module: &Module,
     names: &[&CStr],
@@ -20,15 +21,14 @@ pub(crate) fn imports_any(
     let mut found = false;
     for_each(&image, &mut |import| {
         found = is_meant(import.address)
-            && import
-                .name(&image)
-                .is_some_and(|name| names.contains(&name));
+            && import.name(&image).is_some_and(|name| names.contains(&name));
         !found
     });
     found
 }
 
-/// The address of the word in which `module` keeps the address of the function that it imports as `name`.
+/// The address of the word in which `module` keeps the address of the function that it imports as
+/// `name`.
 pub(crate) fn slot(module: &Module, name: &CStr) -> Option<usize> {
     let image = Image::of(module);
     let mut slot = None;
@@ -41,7 +41,8 @@ pub(crate) fn slot(module: &Module, name: &CStr) -> Option<usize> {
     slot
 }
 
-/// Calls `visit` with the address of each word in which `module` keeps the address of a function that it imports, and that address.
+/// Calls `visit` with the address of each word in which `module` keeps the address of a function
+/// that it imports, and that address.
 pub(crate) fn visit(module: &Module, visit: &mut dyn FnMut(usize, usize)) {
     for_each(&Image::of(module), &mut |import| {
         visit(import.slot, import.address);
@@ -81,11 +82,7 @@ struct Image {
 
 impl Image {
     fn of(module: &Module) -> Image {
-        Image {
-            base: module.base(),
-            size: module.size(),
-            readable: Cell::new((0, 0)),
-        }
+        Image { base: module.base(), size: module.size(), readable: Cell::new((0, 0)) }
     }
 
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
@@ -95,7 +92,8 @@ impl Image {
             .then(|| unsafe { ((self.base + offset) as *const T).read_unaligned() })
     }
 
-    /// The string at `offset`, if it ends before the image does and is no longer than any name of ours.
+    /// The string at `offset`, if it ends before the image does and is no longer than any name of
+    /// ours.
     fn name(&self, offset: usize) -> Option<&'static CStr> {
         const LONGEST: usize = 64;
         let room = self.size.checked_sub(offset)?.min(LONGEST);
@@ -139,7 +137,8 @@ fn is_readable(protection: u32) -> bool {
     kind != 0 && kind != NO_ACCESS && kind != EXECUTE_ONLY && protection & GUARD == 0
 }
 
-/// Goes through all functions that the module imports, until `visit` says that it is enough by returning false.
+/// Goes through all functions that the module imports, until `visit` says that it is enough by
+/// returning false.
 fn for_each(image: &Image, visit: &mut dyn FnMut(&Import) -> bool) {
     const DESCRIPTOR_SIZE: usize = 20;
     const ADDRESSES: usize = 16;
@@ -147,10 +146,9 @@ fn for_each(image: &Image, visit: &mut dyn FnMut(&Import) -> bool) {
     let Some(mut descriptor) = import_directory(image) else {
         return;
     };
-    while let (Some(names), Some(addresses @ 1..)) = (
-        image.read::<u32>(descriptor),
-        image.read::<u32>(descriptor + ADDRESSES),
-    ) {
+    while let (Some(names), Some(addresses @ 1..)) =
+        (image.read::<u32>(descriptor), image.read::<u32>(descriptor + ADDRESSES))
+    {
         for import in imports_in(image, names as usize, addresses as usize) {
             if !visit(&import) {
                 return;
@@ -164,17 +162,14 @@ fn for_each(image: &Image, visit: &mut dyn FnMut(&Import) -> bool) {
 fn import_directory(image: &Image) -> Option<usize> {
     const NT_HEADERS: usize = 0x3C;
     const OPTIONAL_HEADER: usize = 24;
-    const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") {
-        120
-    } else {
-        104
-    };
+    const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") { 120 } else { 104 };
     let headers = image.read::<u32>(NT_HEADERS)? as usize;
     let table = image.read::<u32>(headers + OPTIONAL_HEADER + IMPORT_DIRECTORY)? as usize;
     (table != 0).then_some(table)
 }
 
-/// The imports in one pair of tables. Some old linkers make no table of names: then the addresses end it.
+/// The imports in one pair of tables. Some old linkers make no table of names: then the addresses
+/// end it.
 fn imports_in(image: &Image, names: usize, addresses: usize) -> impl Iterator<Item = Import> {
     let word = size_of::<usize>();
     (0..).map_while(move |index| {
@@ -185,10 +180,6 @@ fn imports_in(image: &Image, names: usize, addresses: usize) -> impl Iterator<It
             _ => image.read::<usize>(names + index * word)?,
         };
         let is_last = if names == 0 { address == 0 } else { thunk == 0 };
-        (!is_last).then_some(Import {
-            thunk,
-            slot: image.base + slot,
-            address,
-        })
+        (!is_last).then_some(Import { thunk, slot: image.base + slot, address })
     })
 }

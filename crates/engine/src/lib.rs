@@ -1,11 +1,13 @@
-//! The takeover: which functions of which C runtime are replaced, what the replacements do, and how blocks of the old heap
-//! move to mimalloc.
+//! The takeover: which functions of which C runtime are replaced, what the replacements do, and how
+//! blocks of the old heap move to mimalloc.
 //!
-//! A *foreign block* is one that mimalloc does not own: the old heap's. A *runtime* is a C runtime DLL that is loaded;
-//! each that is taken over has a number, its *slot*, which selects the entries that its functions are sent to, and so the
-//! `errno`, the handlers and the old heap that those entries use.
+//! A *foreign block* is one that mimalloc does not own: the old heap's. A *runtime* is a C runtime
+//! DLL that is loaded; each that is taken over has a number, its *slot*, which selects the entries
+//! that its functions are sent to, and so the `errno`, the handlers and the old heap that those
+//! entries use.
 //!
-//! In order: [`start`] once, then [`take_over`] for each of [`loaded_runtimes`] and for those that are loaded later.
+//! In order: [`start`] once, then [`take_over`] for each of [`loaded_runtimes`] and for those that
+//! are loaded later.
 
 #![cfg_attr(not(test), no_std)]
 #![cfg(windows)]
@@ -53,11 +55,7 @@ pub fn start(counters: Counters) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure::NoHeap`] if the system has no memory for mimalloc.
 pub fn start_heap() -> Result<(), Failure> {
-    if allograft_heap::start(&contract::COLD_PATHS) {
-        Ok(())
-    } else {
-        Err(Failure::NoHeap)
-    }
+    if allograft_heap::start(&contract::COLD_PATHS) { Ok(()) } else { Err(Failure::NoHeap) }
 }
 
 /// Whether `module` is a C runtime that [`take_over`] knows.
@@ -77,12 +75,11 @@ pub fn is_any_taken_over() -> bool {
 
 /// Whether `module` is a debug C runtime, which is left alone.
 pub fn is_debug_runtime(module: &Module) -> bool {
-    runtime::DEBUG_RUNTIMES
-        .iter()
-        .any(|name| module.name_is(name))
+    runtime::DEBUG_RUNTIMES.iter().any(|name| module.name_is(name))
 }
 
-/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller holds the loader's lock.
+/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller
+/// holds the loader's lock.
 pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
     let named = |name: &'static &str| loaded_modules().filter(|module| module.name_is(name));
     runtime::RUNTIMES.iter().flat_map(named)

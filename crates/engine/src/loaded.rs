@@ -16,7 +16,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// A module at `base`, `size` bytes long. The strings are its file name and its full path, which the loader keeps.
+    /// A module at `base`, `size` bytes long. The strings are its file name and its full path,
+    /// which the loader keeps.
     ///
     /// # Safety
     /// A module is loaded there, and both strings live as long as the value is used.
@@ -28,12 +29,7 @@ impl Module {
     ) -> Module {
         let units =
             |string: &UNICODE_STRING| (string.Buffer.cast_const(), usize::from(string.Length) / 2);
-        Module {
-            base,
-            size,
-            name: units(name),
-            path: units(path),
-        }
+        Module { base, size, name: units(name), path: units(path) }
     }
 
     /// Where it begins.
@@ -67,10 +63,7 @@ impl Module {
             0x41..=0x5A => unit + 0x20,
             other => other,
         };
-        self.name()
-            .iter()
-            .map(|&unit| lower(unit))
-            .eq(name.bytes().map(u16::from))
+        self.name().iter().map(|&unit| lower(unit)).eq(name.bytes().map(u16::from))
     }
 
     /// The address of the function that it exports as `name`.
@@ -106,8 +99,8 @@ struct Link {
     previous: *const Link,
 }
 
-/// The loader's record of a module, as far as we read it; its beginning has been the same since Windows XP
-/// (`LDR_DATA_TABLE_ENTRY` in the system's symbols).
+/// The loader's record of a module, as far as we read it; its beginning has been the same since
+/// Windows XP (`LDR_DATA_TABLE_ENTRY` in the system's symbols).
 #[repr(C)]
 struct Entry {
     load_order: Link,
@@ -131,8 +124,8 @@ struct LoaderData {
 
 /// The modules in the order in which they were loaded.
 ///
-/// The caller holds the loader's lock (it runs in a DLL's entry point or in a notification of the loader): the list does not
-/// change meanwhile.
+/// The caller holds the loader's lock (it runs in a DLL's entry point or in a notification of the
+/// loader): the list does not change meanwhile.
 pub fn loaded_modules() -> impl Iterator<Item = Module> {
     let head = loader_data().map_or(null(), |data| &raw const data.load_order);
     let mut link = match head.is_null() {
@@ -148,19 +141,15 @@ pub fn loaded_modules() -> impl Iterator<Item = Module> {
         unsafe {
             let entry = &*link.cast::<Entry>();
             link = (*link).next;
-            Some(Module::new(
-                entry.base,
-                entry.size as usize,
-                &entry.name,
-                &entry.path,
-            ))
+            Some(Module::new(entry.base, entry.size as usize, &entry.name, &entry.path))
         }
     })
 }
 
 fn loader_data() -> Option<&'static LoaderData> {
     let peb: *const *const LoaderData;
-    // SAFETY: the TEB holds the PEB's address, and the PEB, as its fourth pointer-sized field, that of the loader's data.
+    // SAFETY: the TEB holds the PEB's address, and the PEB, as its fourth pointer-sized field, that
+    // of the loader's data.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         core::arch::asm!("mov {}, gs:[0x60]", out(reg) peb, options(nostack, pure, readonly, preserves_flags));

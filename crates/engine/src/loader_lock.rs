@@ -25,7 +25,8 @@ impl LoaderLock {
         (status == 0).then_some(LoaderLock(cookie))
     }
 
-    /// Takes the lock if no other thread holds it: whoever holds a lock of his own must not wait for this one.
+    /// Takes the lock if no other thread holds it: whoever holds a lock of his own must not wait
+    /// for this one.
     pub fn try_take() -> Option<LoaderLock> {
         const ONLY_TRY: u32 = 2;
         const TAKEN: u32 = 1;

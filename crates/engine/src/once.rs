@@ -10,22 +10,21 @@ pub(crate) struct Once<T> {
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: the value is written before `set` is, by the one who calls `set` first, and only read afterwards.
+// SAFETY: the value is written before `set` is, by the one who calls `set` first, and only read
+// afterwards.
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
     /// An empty cell.
     pub(crate) const fn new() -> Once<T> {
-        Once {
-            set: AtomicBool::new(false),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }
+        Once { set: AtomicBool::new(false), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
     /// Sets the value.
     ///
     /// # Safety
-    /// No other call of `set` runs or has run on this cell, except one that [`Once::clear`] has undone.
+    /// No other call of `set` runs or has run on this cell, except one that [`Once::clear`] has
+    /// undone.
     pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: nobody reads before `set` is true, and nobody else writes.
         unsafe { (*self.value.get()).write(value) };

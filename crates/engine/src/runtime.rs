@@ -10,7 +10,8 @@ use windows_sys::Win32::System::Memory::GetProcessHeap;
 use crate::error::Failure;
 use crate::loaded::Module;
 
-/// The file names of the C runtimes that can be taken over, in lower case. All keep the same contract, as far as they have it.
+/// The file names of the C runtimes that can be taken over, in lower case. All keep the same
+/// contract, as far as they have it.
 pub(crate) const RUNTIMES: &[&str] = &[
     "ucrtbase.dll",
     "msvcrt.dll",
@@ -21,7 +22,8 @@ pub(crate) const RUNTIMES: &[&str] = &[
     "msvcr120.dll",
 ];
 
-/// Those that are left alone: a debug runtime keeps a list of its blocks and checks what lies around them.
+/// Those that are left alone: a debug runtime keeps a list of its blocks and checks what lies
+/// around them.
 pub(crate) const DEBUG_RUNTIMES: &[&str] = &[
     "ucrtbased.dll",
     "msvcrtd.dll",
@@ -46,8 +48,8 @@ type SetNewMode = unsafe extern "C" fn(c_int) -> c_int;
 type CallNewHandler = unsafe extern "C" fn(usize) -> c_int;
 type GetenvS = unsafe extern "C" fn(*mut usize, *mut c_void, usize, *const c_void) -> c_int;
 
-/// One of the states that a Universal CRT keeps side by side: each has an `errno`, handlers, a new mode and an environment of
-/// its own. The heap is one.
+/// One of the states that a Universal CRT keeps side by side: each has an `errno`, handlers, a new
+/// mode and an environment of its own. The heap is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
     /// That of the public names, which programs use.
@@ -59,18 +61,15 @@ pub(crate) enum State {
 impl State {
     /// The state that the exported function `name` works on.
     pub(crate) fn of_name(name: &CStr) -> State {
-        if name.to_bytes().starts_with(b"_o_") {
-            State::System
-        } else {
-            State::Public
-        }
+        if name.to_bytes().starts_with(b"_o_") { State::System } else { State::Public }
     }
 }
 
 /// How the new mode is asked for.
 enum NewMode {
     Query(QueryNewMode),
-    /// Nothing is exported that tells it for the system's state, and by some old runtimes: it is set, and set back.
+    /// Nothing is exported that tells it for the system's state, and by some old runtimes: it is
+    /// set, and set back.
     Exchange(SetNewMode),
 }
 
@@ -99,7 +98,8 @@ pub(crate) struct Runtime {
     errno: GetErrno,
     /// Old runtimes have no such handler: `errno` is all that they set.
     invalid_parameter: Option<InvalidParameter>,
-    /// How the new mode is asked for, and the handler called; without it, no handler is ever called for `malloc`.
+    /// How the new mode is asked for, and the handler called; without it, no handler is ever called
+    /// for `malloc`.
     new_handler: Option<(NewMode, CallNewHandler)>,
     getenv_s: Option<GetenvS>,
     wgetenv_s: Option<GetenvS>,
@@ -116,20 +116,12 @@ impl Runtime {
             State::Public => names.0,
             State::System => names.1,
         };
-        let find = |names| {
-            module
-                .export(name_of(names))
-                .ok_or(Failure::Missing(name_of(names)))
-        };
+        let find = |names| module.export(name_of(names)).ok_or(Failure::Missing(name_of(names)));
         let errno = find((c"_errno", c"_o__errno"))?;
         let heap = find((c"_get_heap_handle", c"_o__get_heap_handle"))?;
         let new_mode = NewMode::of(module, state);
         let call_new_handler = find((c"_callnewh", c"_o__callnewh")).ok();
-        let invalid = find((
-            c"_invalid_parameter_noinfo",
-            c"_o__invalid_parameter_noinfo",
-        ))
-        .ok();
+        let invalid = find((c"_invalid_parameter_noinfo", c"_o__invalid_parameter_noinfo")).ok();
         let getenv_s = find((c"getenv_s", c"_o_getenv_s")).ok();
         let wgetenv_s = find((c"_wgetenv_s", c"_o__wgetenv_s")).ok();
         // SAFETY: these are the signatures of the functions of these names.
@@ -159,16 +151,13 @@ impl Runtime {
         !self.clean_tails.swap(true, Ordering::AcqRel)
     }
 
-    /// The old heap. The process heap stands for it as long as the runtime has not started, and has none.
+    /// The old heap. The process heap stands for it as long as the runtime has not started, and has
+    /// none.
     pub(crate) fn heap(&self) -> HANDLE {
         // SAFETY: neither has preconditions.
         unsafe {
             let heap = (self.heap)();
-            if heap.is_null() {
-                GetProcessHeap()
-            } else {
-                heap
-            }
+            if heap.is_null() { GetProcessHeap() } else { heap }
         }
     }
 

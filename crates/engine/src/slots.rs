@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use allograft_detour::{Relays, Windows};
 use allograft_heap::RUNTIMES;
-use allograft_patch::{Relays, Windows};
 
 use crate::error::Failure;
 use crate::loaded::Module;
@@ -73,7 +73,8 @@ pub(crate) fn is_taken(base: usize) -> bool {
     slots_of(base).next().is_some()
 }
 
-/// Empties the slots of the module that begins at `base`, and frees the relays that led to them from it.
+/// Empties the slots of the module that begins at `base`, and frees the relays that led to them
+/// from it.
 pub(crate) fn vacate(base: usize) {
     for slot in slots_of(base) {
         let occupant = &SLOTS[slot.0];
@@ -87,9 +88,7 @@ pub(crate) fn vacate(base: usize) {
 }
 
 fn slots_of(base: usize) -> impl Iterator<Item = Slot> {
-    (0..RUNTIMES)
-        .map(Slot)
-        .filter(move |slot| SLOTS[slot.0].base.load(Ordering::Acquire) == base)
+    (0..RUNTIMES).map(Slot).filter(move |slot| SLOTS[slot.0].base.load(Ordering::Acquire) == base)
 }
 
 /// The runtime with this number; none once its module was unloaded.
@@ -118,7 +117,8 @@ pub(crate) fn relays_of(base: usize) -> impl Iterator<Item = &'static Relays> {
     slots_of(base).filter_map(|slot| SLOTS[slot.0].relays.get())
 }
 
-/// Where the calls of `function` go, if it is a function of a runtime that is taken over and has been redirected.
+/// Where the calls of `function` go, if it is a function of a runtime that is taken over and has
+/// been redirected.
 pub(crate) fn replacement_of(function: usize) -> Option<usize> {
     let base = taken_modules().find(|&base| is_in_module(function, base))?;
     relays_of(base).find_map(|relays| relays.replacement_of(function))

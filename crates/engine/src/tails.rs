@@ -1,34 +1,38 @@
 //! Keeping the tails of blocks zero, for programs that use `_recalloc`.
 //!
-//! `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked for. mimalloc knows the size
-//! of the block only, which may be a little more. The bytes between the two, the *tail*, are zero in a runtime whose tails are
-//! kept clean, so that the difference cannot be seen. Keeping them so costs time in every `malloc`; so it begins, for each
-//! runtime by itself, with the first module that imports one of the functions from it, or with their first call.
+//! `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked
+//! for. mimalloc knows the size of the block only, which may be a little more. The bytes between
+//! the two, the *tail*, are zero in a runtime whose tails are kept clean, so that the difference
+//! cannot be seen. Keeping them so costs time in every `malloc`; so it begins, for each runtime by
+//! itself, with the first module that imports one of the functions from it, or with their first
+//! call.
 
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use allograft_detour::Windows;
 use allograft_heap::RUNTIMES;
-use allograft_patch::Windows;
 
 use crate::loaded::{Module, loaded_modules};
 use crate::loader_lock::LoaderLock;
 use crate::runtime::Runtime;
 use crate::{import_tables, imports, slots};
 
-/// Whether words of import tables still lead to entries that do not keep tails clean, since the loader was busy when they were to be
-/// exchanged.
+/// Whether words of import tables still lead to entries that do not keep tails clean, since the
+/// loader was busy when they were to be exchanged.
 static IMPORTS_LAG: AtomicBool = AtomicBool::new(false);
 
-/// Begins to keep tails clean in every runtime that `module` imports a function of the `_recalloc` family from. To be
-/// called for modules that are loaded after the takeover, with the loader's lock held, and before their import tables are changed.
+/// Begins to keep tails clean in every runtime that `module` imports a function of the `_recalloc`
+/// family from. To be called for modules that are loaded after the takeover, with the loader's lock
+/// held, and before their import tables are changed.
 pub(crate) fn module_loaded(module: &Module) {
     for base in slots::taken_modules().filter(|&base| uses_recalloc(module, base)) {
         keep_clean(base);
     }
 }
 
-/// Whether one of `modules` imports a function of the family from the runtime at `base`, which has a slot and is not taken over yet.
+/// Whether one of `modules` imports a function of the family from the runtime at `base`, which has
+/// a slot and is not taken over yet.
 pub(crate) fn are_wanted(base: usize, mut modules: impl Iterator<Item = Module>) -> bool {
     modules.any(|module| uses_recalloc(&module, base))
 }
@@ -37,10 +41,7 @@ pub(crate) fn are_wanted(base: usize, mut modules: impl Iterator<Item = Module>)
 pub(crate) fn begin(base: usize) -> bool {
     let mut states = slots::runtimes_of(base);
     // The first state decides which of several threads does it.
-    if !states
-        .next()
-        .is_some_and(Runtime::begin_to_keep_tails_clean)
-    {
+    if !states.next().is_some_and(Runtime::begin_to_keep_tails_clean) {
         return false;
     }
     states.for_each(|state| {
@@ -49,7 +50,8 @@ pub(crate) fn begin(base: usize) -> bool {
     true
 }
 
-/// Begins to keep tails clean in the runtime whose function of the family was called in the slot `number`.
+/// Begins to keep tails clean in the runtime whose function of the family was called in the slot
+/// `number`.
 pub(crate) fn recalloc_was_called(number: usize) {
     if let Some(base) = slots::base_of(number)
         && slots::runtime(number).is_some_and(|runtime| !runtime.tails_are_clean())
@@ -62,11 +64,7 @@ pub(crate) fn recalloc_was_called(number: usize) {
 
 /// Whether `module` imports a function of the family from the runtime that begins at `base`.
 fn uses_recalloc(module: &Module, base: usize) -> bool {
-    const NAMES: [&CStr; 3] = [
-        c"_recalloc",
-        c"_aligned_recalloc",
-        c"_aligned_offset_recalloc",
-    ];
+    const NAMES: [&CStr; 3] = [c"_recalloc", c"_aligned_recalloc", c"_aligned_offset_recalloc"];
     imports::imports_any(module, &NAMES, |address| slots::is_in_module(address, base))
 }
 
@@ -76,15 +74,14 @@ fn keep_clean(base: usize) {
     }
     for relays in slots::relays_of(base) {
         // Where the system refuses, `_recalloc` is as exact as it was before: mimalloc's own.
-        let _ = relays.retarget(&Windows, |entry| {
-            clean_counterpart(entry).map(|(_, clean)| clean)
-        });
+        let _ = relays.retarget(&Windows, |entry| clean_counterpart(entry).map(|(_, clean)| clean));
     }
     exchange_imports();
 }
 
-/// Points the words of import tables that lead to entries which leave tails as they are at those that keep them clean. The thread may
-/// hold locks of the program's, so that it must not wait for the loader's: if that is taken, the next call of `_recalloc` tries again.
+/// Points the words of import tables that lead to entries which leave tails as they are at those
+/// that keep them clean. The thread may hold locks of the program's, so that it must not wait for
+/// the loader's: if that is taken, the next call of `_recalloc` tries again.
 fn exchange_imports() {
     let lock = LoaderLock::try_take();
     IMPORTS_LAG.store(lock.is_none(), Ordering::Relaxed);
@@ -106,7 +103,8 @@ fn clean_counterpart(entry: usize) -> Option<(usize, usize)> {
     })
 }
 
-/// Zeroes the tail of a block that the program asked `size` bytes of. Returns the block, which may be NULL or foreign.
+/// Zeroes the tail of a block that the program asked `size` bytes of. Returns the block, which may
+/// be NULL or foreign.
 pub(crate) fn tidy(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut c_void {
     if runtime.tails_are_clean() && !block.is_null() && allograft_heap::owns(block) {
         // SAFETY: the block is mimalloc's, and the program does not have these bytes.

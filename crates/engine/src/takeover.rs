@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use allograft_patch::{Detour, MAX_DETOURS, Relays, Windows, install};
+use allograft_detour::{Detour, MAX_DETOURS, Relays, Windows, install};
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 
 use crate::error::Failure;
@@ -42,7 +42,8 @@ pub struct Skipped {
 pub struct Takeover {
     /// The runtime's number.
     pub slot: Slot,
-    /// Entries that were redirected: those of exported names, two at one address once, and bodies that they jump to.
+    /// Entries that were redirected: those of exported names, two at one address once, and bodies
+    /// that they jump to.
     pub functions: usize,
     /// Words of import tables that were pointed at the replacements.
     pub imports: usize,
@@ -50,7 +51,8 @@ pub struct Takeover {
     pub threads_stopped: usize,
     /// How long it took, in nanoseconds.
     pub nanoseconds: u64,
-    /// Pages of the runtime's code that the system did not give back their protection; 0 but on a hostile system.
+    /// Pages of the runtime's code that the system did not give back their protection; 0 but on a
+    /// hostile system.
     pub pages_left_writable: usize,
     skipped: [Option<Skipped>; MAX_DETOURS],
 }
@@ -62,7 +64,8 @@ impl Takeover {
     }
 }
 
-/// Redirects the heap functions of the runtime `module`, all or none. The caller holds the loader's lock.
+/// Redirects the heap functions of the runtime `module`, all or none. The caller holds the loader's
+/// lock.
 ///
 /// # Errors
 /// Any of [`Failure`]'s; the process is as it was before then.
@@ -76,14 +79,16 @@ pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
     Ok(takeover)
 }
 
-/// Points the import tables of `module`, which was loaded after the takeover, at the replacements, and keeps tails clean if it wants
-/// them so. Returns how many words were exchanged. The caller holds the loader's lock.
+/// Points the import tables of `module`, which was loaded after the takeover, at the replacements,
+/// and keeps tails clean if it wants them so. Returns how many words were exchanged. The caller
+/// holds the loader's lock.
 pub fn module_loaded(module: &Module) -> usize {
     tails::module_loaded(module);
     import_tables::redirect(&mut core::iter::once(*module), &slots::replacement_of)
 }
 
-/// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken over.
+/// Forgets the runtime that was loaded at `base`, when it is unloaded; false if it was not taken
+/// over.
 pub fn unloaded(base: usize) -> bool {
     let taken = slots::is_taken(base);
     slots::vacate(base);
@@ -92,7 +97,8 @@ pub fn unloaded(base: usize) -> bool {
 
 fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
     let public = slots::occupy(module, Runtime::of(module, State::Public)?)?;
-    // A runtime without a state for the system has no names for it either, or the same functions under both.
+    // A runtime without a state for the system has no names for it either, or the same functions
+    // under both.
     let system = match Runtime::of(module, State::System) {
         Ok(runtime) => slots::occupy(module, runtime)?,
         Err(_) => public,
@@ -181,10 +187,8 @@ impl Plan {
             return Ok(());
         }
         if !module.contains(target) {
-            self.skipped[self.skipped_count] = Some(Skipped {
-                name,
-                reason: SkipReason::Forwarded,
-            });
+            self.skipped[self.skipped_count] =
+                Some(Skipped { name, reason: SkipReason::Forwarded });
             self.skipped_count += 1;
             return Ok(());
         }
@@ -197,12 +201,12 @@ impl Plan {
             let place = self
                 .detours
                 .get_mut(self.count)
-                .ok_or(Failure::Patch(allograft_patch::Error::TooMany(MAX_DETOURS)))?;
+                .ok_or(Failure::Patch(allograft_detour::Error::TooMany(MAX_DETOURS)))?;
             *place = Detour::new(body, replacement);
             self.count += 1;
-            // An entry that is but a jump leads to the function's body, which the runtime's own code calls without the detour
-            // over the entry: on blocks of ours it would ask the old heap about them.
-            // SAFETY: a function of a loaded module begins there.
+            // An entry that is but a jump leads to the function's body, which the runtime's own
+            // code calls without the detour over the entry: on blocks of ours it would ask the old
+            // heap about them. SAFETY: a function of a loaded module begins there.
             match unsafe { entry_code::jumps_to(body) } {
                 Some(to) if !module.contains(to) => return Err(Failure::AlreadyHooked(name, to)),
                 Some(to) if !self.plans_for(to) => {

@@ -1,4 +1,5 @@
-//! The file version of a loaded module, read from its resources in memory: version.dll stays out of it.
+//! The file version of a loaded module, read from its resources in memory: version.dll stays out of
+//! it.
 
 use core::fmt;
 use core::ptr::without_provenance;
@@ -42,16 +43,12 @@ impl FileVersion {
         FileVersion::find_in(resource)
     }
 
-    /// `VS_FIXEDFILEINFO` begins with this signature, and its third and fourth words are the file version.
+    /// `VS_FIXEDFILEINFO` begins with this signature, and its third and fourth words are the file
+    /// version.
     fn find_in(resource: &[u32]) -> Option<FileVersion> {
         const SIGNATURE: u32 = 0xFEEF_04BD;
         let at = resource.iter().position(|&word| word == SIGNATURE)?;
         let (high, low) = (*resource.get(at + 2)?, *resource.get(at + 3)?);
-        Some(FileVersion([
-            (high >> 16) as u16,
-            high as u16,
-            (low >> 16) as u16,
-            low as u16,
-        ]))
+        Some(FileVersion([(high >> 16) as u16, high as u16, (low >> 16) as u16, low as u16]))
     }
 }

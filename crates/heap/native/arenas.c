@@ -2,8 +2,8 @@
 
 // The slices of `arena` at `field` of `chunk` that are committed and hold nothing.
 static mi_bfield_t idle_slices(const mi_arena_t* arena, size_t chunk, size_t field) {
-  return mi_atomic_load_relaxed(&arena->slices_free->chunks[chunk].bfields[field])
-       & mi_atomic_load_relaxed(&arena->slices_committed->chunks[chunk].bfields[field]);
+  return mi_atomic_load_relaxed(&arena->slices_free->chunks[chunk].bfields[field]) &
+         mi_atomic_load_relaxed(&arena->slices_committed->chunks[chunk].bfields[field]);
 }
 
 // Bytes that are committed and hold nothing: kept to be used again, or to be given back in a while.

@@ -1,8 +1,10 @@
-// The entry points that take the place of a C runtime's heap functions: everything that is hot is here.
+// The entry points that take the place of a C runtime's heap functions: everything that is hot is
+// here.
 //
-// mimalloc is compiled into this file, so that its inlined paths are ours. Each entry asks mimalloc's page map once
-// whose block a pointer is, and goes on with the page that it found. Whatever is not the common case (a block of the
-// old heap, a bad argument, no memory) is the engine's, through `cold`.
+// mimalloc is compiled into this file, so that its inlined paths are ours. Each entry asks
+// mimalloc's page map once whose block a pointer is, and goes on with the page that it found.
+// Whatever is not the common case (a block of the old heap, a bad argument, no memory) is the
+// engine's, through `cold`.
 
 #include "platform.h"
 #include "static.c"
@@ -10,27 +12,27 @@
 
 static allograft_cold_t cold;
 
-#define HOT  static mi_decl_forceinline
+#define HOT static mi_decl_forceinline
 
-// The page of a block of ours; NULL for NULL and for blocks of the old heap. Right for every user-mode address, as
-// the page map is committed as a whole (see allograft_heap_start).
-HOT mi_page_t* page_of(const void* p) {
-  return _mi_checked_ptr_page(p);
-}
+// The page of a block of ours; NULL for NULL and for blocks of the old heap. Right for every
+// user-mode address, as the page map is committed as a whole (see allograft_heap_start).
+HOT mi_page_t* page_of(const void* p) { return _mi_checked_ptr_page(p); }
 
-// C runtimes align blocks to two words, whatever their size: 16 bytes, or 8 on x86. mimalloc would align one of a single word to a word.
-#define BLOCK_ALIGNMENT  (2 * sizeof(void*))
+// C runtimes align blocks to two words, whatever their size: 16 bytes, or 8 on x86. mimalloc would
+// align one of a single word to a word.
+#define BLOCK_ALIGNMENT (2 * sizeof(void*))
 
 // `size` (not 0), rounded up to the alignment.
-HOT size_t to_aligned_size(size_t size) {
-  return ((size - 1) | (BLOCK_ALIGNMENT - 1)) + 1;
-}
+HOT size_t to_aligned_size(size_t size) { return ((size - 1) | (BLOCK_ALIGNMENT - 1)) + 1; }
 
-// The page from which a small block of to_aligned_size(size) bytes comes. mimalloc has one for every number of words; these are the
-// even numbers, and to say so takes fewer instructions than to round up first.
+// The page from which a small block of to_aligned_size(size) bytes comes. mimalloc has one for
+// every number of words; these are the even numbers, and to say so takes fewer instructions than to
+// round up first.
 HOT mi_page_t* small_page(mi_theap_t* theap, size_t size) {
-  mi_page_t* const page = theap->pages_free_direct[(size - 1) / BLOCK_ALIGNMENT * 2 + 2 + MI_PADDING_WSIZE];
-  mi_assert_internal(page == _mi_theap_get_free_small_page(theap, to_aligned_size(size) + MI_PADDING_SIZE));
+  mi_page_t* const page =
+      theap->pages_free_direct[(size - 1) / BLOCK_ALIGNMENT * 2 + 2 + MI_PADDING_WSIZE];
+  mi_assert_internal(page ==
+                     _mi_theap_get_free_small_page(theap, to_aligned_size(size) + MI_PADDING_SIZE));
   return page;
 }
 
@@ -38,24 +40,27 @@ HOT size_t at_least_aligned(size_t size) {
   return (size < BLOCK_ALIGNMENT ? BLOCK_ALIGNMENT : size);
 }
 
-// `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked for, and mimalloc knows
-// the size of the block only. Where a program uses `_recalloc`, the rest of every block, its tail, is kept zero.
+// `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked
+// for, and mimalloc knows the size of the block only. Where a program uses `_recalloc`, the rest of
+// every block, its tail, is kept zero.
 HOT void clean_tail(void* p, size_t size, size_t usable) {
   memset((uint8_t*)p + size, 0, usable - size);
 }
 
 // A successful call must leave the thread's last error alone; asking the system for memory may not.
 #if defined(_WIN64)
-#define LAST_ERROR_OFFSET  0x68
+  #define LAST_ERROR_OFFSET 0x68
 #else
-#define LAST_ERROR_OFFSET  0x34
+  #define LAST_ERROR_OFFSET 0x34
 #endif
-#define last_error  (*(volatile DWORD*)((uint8_t*)NtCurrentTeb() + LAST_ERROR_OFFSET))
+#define last_error (*(volatile DWORD*)((uint8_t*)NtCurrentTeb() + LAST_ERROR_OFFSET))
 
-// A thread that mimalloc has been told the end of would begin anew, and never end again; and when the process ends, threads
-// that were killed may have held mimalloc's locks. What is still allocated then is the old heap's.
+// A thread that mimalloc has been told the end of would begin anew, and never end again; and when
+// the process ends, threads that were killed may have held mimalloc's locks. What is still
+// allocated then is the old heap's.
 HOT bool too_late_for_mimalloc(void) {
-  return mi_unlikely(_mi_theap_default() == &_mi_theap_empty) || mi_unlikely(allograft_process_ends());
+  return mi_unlikely(_mi_theap_default() == &_mi_theap_empty) ||
+         mi_unlikely(allograft_process_ends());
 }
 
 static mi_decl_noinline void* allocate_generic(size_t size, bool zero, bool clean, unsigned crt) {
@@ -69,15 +74,18 @@ static mi_decl_noinline void* allocate_generic(size_t size, bool zero, bool clea
   return p;
 }
 
-// The common case: a small block, from a page that has one free, and whose next one is aligned. NULL for every other.
+// The common case: a small block, from a page that has one free, and whose next one is aligned.
+// NULL for every other.
 HOT void* allocate_small_aligned(size_t size, size_t alignment, bool zero, bool clean) {
   mi_theap_t* const theap = _mi_theap_default();
   // A size of 0 wraps around, and is none of these.
   if (mi_unlikely(theap == NULL) || mi_unlikely(size - 1 >= MI_SMALL_SIZE_MAX)) return NULL;
   mi_page_t* const page = small_page(theap, size);
   if (mi_unlikely(page->free == NULL)) return NULL;
-  if (alignment > BLOCK_ALIGNMENT && mi_unlikely(((uintptr_t)page->free & (alignment - 1)) != 0)) return NULL;
-  void* const p = mi_page_malloc_zero(theap, page, to_aligned_size(size) + MI_PADDING_SIZE, zero, NULL);
+  if (alignment > BLOCK_ALIGNMENT && mi_unlikely(((uintptr_t)page->free & (alignment - 1)) != 0))
+    return NULL;
+  void* const p =
+      mi_page_malloc_zero(theap, page, to_aligned_size(size) + MI_PADDING_SIZE, zero, NULL);
   if (clean && !zero) clean_tail(p, size, _mi_usable_size(p, page));
   return p;
 }
@@ -99,18 +107,22 @@ HOT void* allocate_many(size_t count, size_t size, bool clean, unsigned crt) {
   return allocate(total, true, clean, crt);
 }
 
-// Whether the calling thread may free blocks of `page` by itself: it is the thread's own, and neither full nor with aligned blocks in it. To others
-// it looks different at any time, but another thread's writing never makes it ours; so it is read as any word is, which takes an
-// instruction less than an atomic load.
+// Whether the calling thread may free blocks of `page` by itself: it is the thread's own, and
+// neither full nor with aligned blocks in it. To others it looks different at any time, but another
+// thread's writing never makes it ours; so it is read as any word is, which takes an instruction
+// less than an atomic load.
 HOT bool is_own_page(const mi_page_t* page) {
   return _mi_prim_thread_id() == *(const mi_threadid_t*)&page->xthread_id;
 }
 
-// Frees a block of `page`. For a page of the calling thread's own it does what mimalloc's `mi_free_ex` does, with one branch that is
-// hardly ever taken in the place of two: whether a page becomes empty differs from one size to the next, so that a program that
-// frees blocks of several sizes in no order has the first of the two mispredicted time and again, which costs as much as all the rest.
+// Frees a block of `page`. For a page of the calling thread's own it does what mimalloc's
+// `mi_free_ex` does, with one branch that is hardly ever taken in the place of two: whether a page
+// becomes empty differs from one size to the next, so that a program that frees blocks of several
+// sizes in no order has the first of the two mispredicted time and again, which costs as much as
+// all the rest.
 HOT void release_in(mi_page_t* page, void* p) {
-  #if !MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT && !MI_TRACK_ENABLED && !MI_GUARDED
+#if !MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                   \
+    !MI_TRACK_ENABLED && !MI_GUARDED
   if (mi_likely(is_own_page(page))) {
     mi_block_t* const block = (mi_block_t*)p;
     mi_block_set_next(page, block, page->local_free);
@@ -120,7 +132,7 @@ HOT void release_in(mi_page_t* page, void* p) {
     if (mi_unlikely(empty > page->retire_expire)) _mi_page_retire(page);
     return;
   }
-  #endif
+#endif
   mi_free_ex(p, NULL, page);
 }
 
@@ -134,7 +146,8 @@ HOT void release(void* p, unsigned crt) {
   }
 }
 
-static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool clean, unsigned crt) {
+static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool clean,
+                                   unsigned crt) {
   const DWORD error = last_error;
   const size_t usable = _mi_usable_size(p, page);
   void* moved = allocate_small(size, false, clean);
@@ -167,20 +180,24 @@ HOT size_t usable_size(void* p, unsigned crt) {
   return mi_likely(page != NULL) ? _mi_usable_size(p, page) : cold.usable_size(p, crt);
 }
 
-// An aligned address in a small block that has room for one; NULL if there is none to be had at once.
+// An aligned address in a small block that has room for one; NULL if there is none to be had at
+// once.
 HOT void* allocate_within_small(size_t size, size_t alignment, bool clean) {
   if (size > MI_SMALL_SIZE_MAX || alignment > MI_SMALL_SIZE_MAX) return NULL;
   uint8_t* const block = (uint8_t*)allocate_small(size + alignment - 1, false, false);
   if (block == NULL) return NULL;
   uint8_t* const p = (uint8_t*)(((uintptr_t)block + alignment - 1) & ~(uintptr_t)(alignment - 1));
   mi_page_t* const page = _mi_ptr_page(block);
-  if (p != block && !mi_page_has_interior_pointers(page)) mi_page_set_has_interior_pointers(page, true);
+  if (p != block && !mi_page_has_interior_pointers(page))
+    mi_page_set_has_interior_pointers(page, true);
   if (clean) clean_tail(p, size, _mi_usable_size(p, page));
   return p;
 }
 
-static mi_decl_noinline void* allocate_aligned_generic(size_t size, size_t alignment, bool clean, unsigned crt) {
-  const bool valid = (alignment != 0 && (alignment & (alignment - 1)) == 0 && size <= MI_MAX_ALLOC_SIZE / 2);
+static mi_decl_noinline void* allocate_aligned_generic(size_t size, size_t alignment, bool clean,
+                                                       unsigned crt) {
+  const bool valid =
+      (alignment != 0 && (alignment & (alignment - 1)) == 0 && size <= MI_MAX_ALLOC_SIZE / 2);
   if (valid && alignment > BLOCK_ALIGNMENT) {
     void* const p = allocate_within_small(size, alignment, clean);
     if (mi_likely(p != NULL)) return p;
@@ -188,7 +205,8 @@ static mi_decl_noinline void* allocate_aligned_generic(size_t size, size_t align
   if (mi_likely(valid && !too_late_for_mimalloc())) {
     const DWORD error = last_error;
     const size_t padded = at_least_aligned(size);
-    void* const p = (alignment <= BLOCK_ALIGNMENT ? mi_malloc(padded) : mi_malloc_aligned(padded, alignment));
+    void* const p =
+        (alignment <= BLOCK_ALIGNMENT ? mi_malloc(padded) : mi_malloc_aligned(padded, alignment));
     if (mi_likely(p != NULL)) {
       if (clean) clean_tail(p, size, mi_usable_size(p));
       last_error = error;
@@ -206,10 +224,12 @@ HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned c
   return allocate_aligned_generic(size, alignment, clean, crt);
 }
 
-// The start of the block of ours that an aligned address lies in. mimalloc marks the pages in which it gave out such
-// addresses, and finds it there by itself. In other pages there may be one too: a thread that was inside the runtime's own
-// `_aligned_malloc` when its `malloc` was taken over has aligned an address in a block of ours by itself.
-// It takes a division to find that, so it is looked for only where there were other threads at the takeover.
+// The start of the block of ours that an aligned address lies in. mimalloc marks the pages in which
+// it gave out such addresses, and finds it there by itself. In other pages there may be one too: a
+// thread that was inside the runtime's own
+// `_aligned_malloc` when its `malloc` was taken over has aligned an address in a block of ours by
+// itself. It takes a division to find that, so it is looked for only where there were other threads
+// at the takeover.
 static bool others_may_have_aligned;
 
 HOT void* start_of_aligned(mi_page_t* page, void* p) {
@@ -227,30 +247,35 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// All lie together, and each begins a line of the processor's cache: where the linker put them one by one, they took up to a twentieth more
-// time from one build to the next.
-#define ENTRY  static __attribute__((aligned(64), section(".text$entries")))
+// All lie together, and each begins a line of the processor's cache: where the linker put them one
+// by one, they took up to a twentieth more time from one build to the next.
+#define ENTRY static __attribute__((aligned(64), section(".text$entries")))
 
-// One set of entries for each C runtime that can be taken over at once: errno, the new handler and the old heap are
-// the runtime's own, and a jump cannot carry an argument that says which. `clean` entries keep the tails zero.
-#define ENTRIES(n, name, clean)                                                                                        \
-  ENTRY void* malloc_##name(size_t size)                        { return allocate(size, false, clean, n); }            \
-  ENTRY void* calloc_##name(size_t count, size_t size)          { return allocate_many(count, size, clean, n); }       \
-  ENTRY void* realloc_##name(void* p, size_t size)              { return reallocate(p, size, clean, n); }              \
-  ENTRY void* aligned_malloc_##name(size_t size, size_t align)  { return allocate_aligned(size, align, clean, n); }
+// One set of entries for each C runtime that can be taken over at once: errno, the new handler and
+// the old heap are the runtime's own, and a jump cannot carry an argument that says which. `clean`
+// entries keep the tails zero.
+// clang-format off
+#define ENTRIES(n, name, clean)                                                                    \
+  ENTRY void* malloc_##name(size_t size)               { return allocate(size, false, clean, n); } \
+  ENTRY void* calloc_##name(size_t count, size_t size) { return allocate_many(count, size, clean, n); } \
+  ENTRY void* realloc_##name(void* p, size_t size)     { return reallocate(p, size, clean, n); }   \
+  ENTRY void* aligned_malloc_##name(size_t size, size_t alignment) {                               \
+    return allocate_aligned(size, alignment, clean, n);                                            \
+  }
 
-#define ENTRIES_OF_RUNTIME(n)                                                                                          \
-  ENTRIES(n, n, false)                                                                                                 \
-  ENTRIES(n, clean_##n, true)                                                                                          \
-  ENTRY void   free_##n(void* p)          { release(p, n); }                                                           \
-  ENTRY size_t msize_##n(void* p)         { return usable_size(p, n); }                                                \
-  ENTRY void   aligned_free_##n(void* p)  { release_aligned(p, n); }
+#define ENTRIES_OF_RUNTIME(n)                                                                      \
+  ENTRIES(n, n, false)                                                                             \
+  ENTRIES(n, clean_##n, true)                                                                      \
+  ENTRY void   free_##n(void* p)         { release(p, n); }                                        \
+  ENTRY size_t msize_##n(void* p)        { return usable_size(p, n); }                             \
+  ENTRY void   aligned_free_##n(void* p) { release_aligned(p, n); }
 
 ENTRIES_OF_RUNTIME(0) ENTRIES_OF_RUNTIME(1) ENTRIES_OF_RUNTIME(2) ENTRIES_OF_RUNTIME(3)
 ENTRIES_OF_RUNTIME(4) ENTRIES_OF_RUNTIME(5) ENTRIES_OF_RUNTIME(6) ENTRIES_OF_RUNTIME(7)
 
-#define ROW(n, name)  \
-  { malloc_##name, calloc_##name, realloc_##name, free_##n, msize_##n, aligned_malloc_##name, aligned_free_##n }
+#define ROW(n, name)                                                                               \
+  { malloc_##name, calloc_##name, realloc_##name, free_##n, msize_##n,                             \
+    aligned_malloc_##name, aligned_free_##n }
 
 const allograft_entries_t allograft_entries[ALLOGRAFT_RUNTIMES] = {
   ROW(0, 0), ROW(1, 1), ROW(2, 2), ROW(3, 3), ROW(4, 4), ROW(5, 5), ROW(6, 6), ROW(7, 7)
@@ -260,9 +285,10 @@ const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
   ROW(0, clean_0), ROW(1, clean_1), ROW(2, clean_2), ROW(3, clean_3),
   ROW(4, clean_4), ROW(5, clean_5), ROW(6, clean_6), ROW(7, clean_7)
 };
+// clang-format on
 
 #include "arenas.c"
 #include "lifetime.c"
 #if defined(ALLOGRAFT_PUBLIC_API)
-#include "public_api.c"
+  #include "public_api.c"
 #endif

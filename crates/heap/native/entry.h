@@ -4,36 +4,40 @@
 #include <stddef.h>
 #include <stdbool.h>
 
-#define ALLOGRAFT_RUNTIMES  8
+#define ALLOGRAFT_RUNTIMES 8
 
-// What the entries leave to the engine. `crt` is the number of the C runtime whose function was called.
+// What the entries leave to the engine. `crt` is the number of the C runtime whose function was
+// called.
 typedef struct allograft_cold_s {
-  void*  (*allocate)(size_t size, bool zero, unsigned crt);               // mimalloc had no memory, or too large a size
-  void*  (*reallocate)(void* p, size_t size, unsigned crt);               // NULL, size 0, a foreign block, or no memory
-  void   (*release)(void* p, unsigned crt);                               // NULL or a foreign block
-  size_t (*usable_size)(void* p, unsigned crt);                           // NULL or a foreign block
-  void*  (*allocate_aligned)(size_t size, size_t alignment, unsigned crt);// a bad alignment, or no memory
-  void   (*release_aligned)(void* p, unsigned crt);                       // NULL or a foreign block
+  void* (*allocate)(size_t size, bool zero,
+                    unsigned crt); // mimalloc had no memory, or too large a size
+  void* (*reallocate)(void* p, size_t size,
+                      unsigned crt);            // NULL, size 0, a foreign block, or no memory
+  void (*release)(void* p, unsigned crt);       // NULL or a foreign block
+  size_t (*usable_size)(void* p, unsigned crt); // NULL or a foreign block
+  void* (*allocate_aligned)(size_t size, size_t alignment,
+                            unsigned crt);        // a bad alignment, or no memory
+  void (*release_aligned)(void* p, unsigned crt); // NULL or a foreign block
 } allograft_cold_t;
 
 typedef struct allograft_entries_s {
-  void*  (*malloc)(size_t);
-  void*  (*calloc)(size_t, size_t);
-  void*  (*realloc)(void*, size_t);
-  void   (*free)(void*);
+  void* (*malloc)(size_t);
+  void* (*calloc)(size_t, size_t);
+  void* (*realloc)(void*, size_t);
+  void (*free)(void*);
   size_t (*msize)(void*);
-  void*  (*aligned_malloc)(size_t, size_t);
-  void   (*aligned_free)(void*);
+  void* (*aligned_malloc)(size_t, size_t);
+  void (*aligned_free)(void*);
 } allograft_entries_t;
 
 // mimalloc's own figures, in bytes where not said otherwise.
 typedef struct allograft_figures_s {
   size_t committed;
   size_t committed_peak;
-  size_t used;          // committed less the pieces that hold nothing at the moment
+  size_t used; // committed less the pieces that hold nothing at the moment
   size_t reserved;
   size_t reserved_peak;
-  size_t threads;       // threads that have allocated and not ended (a count)
+  size_t threads; // threads that have allocated and not ended (a count)
 } allograft_figures_t;
 
 // Whether the process is ending (Rust).
@@ -41,31 +45,31 @@ bool allograft_process_ends(void);
 
 // The compiler drops every other function that nothing here calls: most of mimalloc's interface.
 #if defined(__clang__)
-#define VISIBLE
+  #define VISIBLE
 #else
-#define VISIBLE  __attribute__((externally_visible))
+  #define VISIBLE __attribute__((externally_visible))
 #endif
 
 extern const allograft_entries_t allograft_entries[ALLOGRAFT_RUNTIMES] VISIBLE;
 extern const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] VISIBLE;
 
-VISIBLE bool   allograft_heap_start(const allograft_cold_t* cold_paths);
-VISIBLE void   allograft_heap_thread_done(void);
-VISIBLE bool   allograft_heap_is_too_late(void);
-VISIBLE bool   allograft_heap_owns(const void* p);
-VISIBLE void*  allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset);
-VISIBLE bool   allograft_heap_others_may_have_aligned(bool they_may);
+VISIBLE bool allograft_heap_start(const allograft_cold_t* cold_paths);
+VISIBLE void allograft_heap_thread_done(void);
+VISIBLE bool allograft_heap_is_too_late(void);
+VISIBLE bool allograft_heap_owns(const void* p);
+VISIBLE void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset);
+VISIBLE bool allograft_heap_others_may_have_aligned(bool they_may);
 VISIBLE size_t allograft_heap_usable_size_of_aligned(void* p);
-VISIBLE void   allograft_heap_free_aligned(void* p);
-VISIBLE void   allograft_heap_figures(allograft_figures_t* figures);
-VISIBLE void   allograft_heap_print_statistics(void);
+VISIBLE void allograft_heap_free_aligned(void* p);
+VISIBLE void allograft_heap_figures(allograft_figures_t* figures);
+VISIBLE void allograft_heap_print_statistics(void);
 #if defined(ALLOGRAFT_PUBLIC_API)
-VISIBLE void   allograft_heap_redirected_by(bool (*says)(void));
+VISIBLE void allograft_heap_redirected_by(bool (*says)(void));
 #endif
 
-VISIBLE void*  mi_malloc(size_t size);
-VISIBLE void*  mi_zalloc(size_t size);
-VISIBLE void*  mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset);
-VISIBLE void   mi_free(void* p);
+VISIBLE void* mi_malloc(size_t size);
+VISIBLE void* mi_zalloc(size_t size);
+VISIBLE void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset);
+VISIBLE void mi_free(void* p);
 VISIBLE size_t mi_usable_size(const void* p);
-VISIBLE int    mi_version(void);
+VISIBLE int mi_version(void);

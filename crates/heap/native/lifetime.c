@@ -1,9 +1,11 @@
-// Starting mimalloc inside a process that is already running, and asking it about itself. Part of entry.c.
+// Starting mimalloc inside a process that is already running, and asking it about itself. Part of
+// entry.c.
 
-// mimalloc treats the thread that starts it as the main one, which lives as long as the process. Ours is whatever
-// thread loads the module, often an injector's that ends at once, and Windows gives its identity (the address of its
-// TEB) to a later thread. So no thread is the main one: this identity is nobody's.
-#define NO_THREAD  ((mi_threadid_t)8)
+// mimalloc treats the thread that starts it as the main one, which lives as long as the process.
+// Ours is whatever thread loads the module, often an injector's that ends at once, and Windows
+// gives its identity (the address of its TEB) to a later thread. So no thread is the main one: this
+// identity is nobody's.
+#define NO_THREAD ((mi_threadid_t)8)
 
 static bool prints_statistics(void) {
   return mi_option_is_enabled(mi_option_show_stats) || mi_option_is_enabled(mi_option_verbose);
@@ -17,49 +19,50 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   cold = *cold_paths;
   if (_mi_process_is_initialized) return true;
   tld_main.thread_id = NO_THREAD;
-  // Set, not defaulted: the environment must not be able to take away what page_of relies on. On x86 the map covers all addresses, also
-  // those that a program without large addresses cannot have.
+  // Set, not defaulted: the environment must not be able to take away what page_of relies on. On
+  // x86 the map covers all addresses, also those that a program without large addresses cannot
+  // have.
   mi_option_set(mi_option_pagemap_commit, 1);
   mi_option_set(mi_option_max_vabits, sizeof(void*) == 4 ? 32 : 0);
-  #if MI_DEBUG
-  // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would take for a mistake.
+#if MI_DEBUG
+  // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would
+  // take for a mistake.
   mi_option_set(mi_option_guarded_precise, 1);
-  #endif
-  // The program's contract wants an answer at once when there is no memory; the environment may ask otherwise.
+#endif
+  // The program's contract wants an answer at once when there is no memory; the environment may ask
+  // otherwise.
   mi_option_set_default(mi_option_retry_on_oom, 0);
   os_preloading = false;
   mi_tls_slots_init();
-  if (mi_tls_raw_index_default == TLS_OUT_OF_INDEXES || mi_tls_raw_index_cached == TLS_OUT_OF_INDEXES) return false;
-  // mimalloc would prepare this thread for allocating now, and commit two megabytes of tables for that. The thread may never allocate: it
-  // seems to be prepared for as long as mimalloc starts.
+  if (mi_tls_raw_index_default == TLS_OUT_OF_INDEXES ||
+      mi_tls_raw_index_cached == TLS_OUT_OF_INDEXES)
+    return false;
+  // mimalloc would prepare this thread for allocating now, and commit two megabytes of tables for
+  // that. The thread may never allocate: it seems to be prepared for as long as mimalloc starts.
   set_theap_of_thread(&theap_main);
   mi_process_init();
   set_theap_of_thread(NULL);
   _mi_thread_locals_init();
   _mi_options_post_init();
   if (prints_statistics()) {
-    // What the statistics are made of at process exit is looked up now, while a DLL can still be loaded.
+    // What the statistics are made of at process exit is looked up now, while a DLL can still be
+    // loaded.
     size_t unused;
     mi_process_info(&unused, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
   }
   return _mi_page_map != NULL && mi_page_map_memid.initially_committed;
 }
 
-bool allograft_heap_is_too_late(void) {
-  return too_late_for_mimalloc();
-}
+bool allograft_heap_is_too_late(void) { return too_late_for_mimalloc(); }
 
-void allograft_heap_thread_done(void) {
-  _mi_thread_done(NULL);
-}
+void allograft_heap_thread_done(void) { _mi_thread_done(NULL); }
 
-bool allograft_heap_owns(const void* p) {
-  return _mi_safe_ptr_page(p) != NULL;
-}
+bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 
-// An address `p` inside a block of ours for which `p + offset` is aligned, for alignments that mimalloc refuses to
-// combine with an offset. NULL if there is no memory, or where such an address would lie too deep in its block for the page
-// map, which knows the first part of a large block only.
+// An address `p` inside a block of ours for which `p + offset` is aligned, for alignments that
+// mimalloc refuses to combine with an offset. NULL if there is no memory, or where such an address
+// would lie too deep in its block for the page map, which knows the first part of a large block
+// only.
 void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset) {
   if (alignment > MI_LARGE_PAGE_SIZE / 2 || size > MI_MAX_ALLOC_SIZE - alignment) return NULL;
   uint8_t* const block = (uint8_t*)mi_malloc(size + alignment);

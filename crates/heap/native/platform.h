@@ -1,5 +1,6 @@
-// What mimalloc gets from the system. It is compiled into a module that has no C runtime, so the few calls that
-// would need one, or advapi32, are sent elsewhere before mimalloc's sources are read.
+// What mimalloc gets from the system. It is compiled into a module that has no C runtime, so the
+// few calls that would need one, or advapi32, are sent elsewhere before mimalloc's sources are
+// read.
 #pragma once
 
 #define WIN32_LEAN_AND_MEAN
@@ -10,66 +11,75 @@
 
 // mimalloc writes to the standard error handle itself and falls back on these where there is none.
 #undef fputs
-#define fputs(text, stream)  ((void)(text))
+#define fputs(text, stream) ((void)(text))
 #undef stderr
-#define stderr  NULL
+#define stderr NULL
 #undef stdout
-#define stdout  NULL
+#define stdout NULL
 
 // We register no exit routines: see "Ends" in ARCHITECTURE.md.
-#define atexit(routine)  ((void)(routine))
+#define atexit(routine) ((void)(routine))
 
-// mimalloc aborts only where memory is corrupt. There is no runtime to say so with: stop where a debugger sees it.
-#define abort()  __builtin_trap()
+// mimalloc aborts only where memory is corrupt. There is no runtime to say so with: stop where a
+// debugger sees it.
+#define abort() __builtin_trap()
 
-// mimalloc's own errno is not the program's; the engine sets the program's, in the program's C runtime.
+// mimalloc's own errno is not the program's; the engine sets the program's, in the program's C
+// runtime.
 static int allograft_ignored_errno;
 #undef errno
-#define errno  allograft_ignored_errno
+#define errno allograft_ignored_errno
 
-// Large pages need a privilege, and the calls that ask for it are advapi32's, which is loaded only on that demand.
+// Large pages need a privilege, and the calls that ask for it are advapi32's, which is loaded only
+// on that demand.
 BOOL allograft_open_process_token(HANDLE process, DWORD access, HANDLE* token);
 BOOL allograft_lookup_privilege(LPCWSTR system, LPCWSTR name, PLUID id);
-BOOL allograft_adjust_privileges(HANDLE token, BOOL disable, PTOKEN_PRIVILEGES next, DWORD size, PTOKEN_PRIVILEGES previous, PDWORD needed);
-#define OpenProcessToken       allograft_open_process_token
+BOOL allograft_adjust_privileges(HANDLE token, BOOL disable, PTOKEN_PRIVILEGES next, DWORD size,
+                                 PTOKEN_PRIVILEGES previous, PDWORD needed);
+#define OpenProcessToken allograft_open_process_token
 #undef LookupPrivilegeValue
-#define LookupPrivilegeValue(system, name, id)  allograft_lookup_privilege(NULL, L"SeLockMemoryPrivilege", id)
-#define AdjustTokenPrivileges  allograft_adjust_privileges
+#define LookupPrivilegeValue(system, name, id)                                                     \
+  allograft_lookup_privilege(NULL, L"SeLockMemoryPrivilege", id)
+#define AdjustTokenPrivileges allograft_adjust_privileges
 
 // The numbers in mimalloc's options.
 long allograft_parse_long(const char* text, char** end, int base);
-#define strtol  allograft_parse_long
+#define strtol allograft_parse_long
 
-// mimalloc's options come from the environment, and behind it from wherever the module's owner keeps them.
+// mimalloc's options come from the environment, and behind it from wherever the module's owner
+// keeps them.
 DWORD allograft_get_option(LPCSTR name, LPSTR value, DWORD size);
-#define GetEnvironmentVariableA  allograft_get_option
+#define GetEnvironmentVariableA allograft_get_option
 
-#define wcslen(text)  allograft_wcslen(text)
+#define wcslen(text) allograft_wcslen(text)
 static inline size_t allograft_wcslen(const wchar_t* text) {
   size_t length = 0;
-  while (text[length] != 0) length++;
+  while (text[length] != 0)
+    length++;
   return length;
 }
 
 #if defined(ALLOGRAFT_PUBLIC_API)
-// All of mimalloc's public interface is kept and exported. Only the declarations are read as a shared library's: the sources
-// would else expect another module to do the redirection.
-#define MI_SHARED_LIB
-#define MI_SHARED_LIB_EXPORT
-#include "mimalloc.h"
-#include "mimalloc-stats.h"
-#undef MI_SHARED_LIB
-#undef MI_SHARED_LIB_EXPORT
-#define free(block)  mi_free(block)
-// public_api.c answers what mimalloc would ask a redirection module, and has its own of the two that ask a C runtime.
-#define MI_PRIM_HAS_ALLOCATOR_INIT  1
-#define mi_dupenv_s   allograft_unused_dupenv_s
-#define mi_wdupenv_s  allograft_unused_wdupenv_s
+  // All of mimalloc's public interface is kept and exported. Only the declarations are read as a
+  // shared library's: the sources would else expect another module to do the redirection.
+  #define MI_SHARED_LIB
+  #define MI_SHARED_LIB_EXPORT
+  #include "mimalloc.h"
+  #include "mimalloc-stats.h"
+  #undef MI_SHARED_LIB
+  #undef MI_SHARED_LIB_EXPORT
+  #define free(block) mi_free(block)
+  // public_api.c answers what mimalloc would ask a redirection module, and has its own of the two
+  // that ask a C runtime.
+  #define MI_PRIM_HAS_ALLOCATOR_INIT 1
+  #define mi_dupenv_s allograft_unused_dupenv_s
+  #define mi_wdupenv_s allograft_unused_wdupenv_s
 #else
-// Functions of mimalloc's public interface that nothing here calls, and which would need a C runtime or more of the system.
-#define free(block)  ((void)(block))
-#undef GetFullPathNameA
-#define GetFullPathNameA(name, size, buffer, part)  ((void)(name), (DWORD)0)
+// Functions of mimalloc's public interface that nothing here calls, and which would need a C
+// runtime or more of the system.
+  #define free(block) ((void)(block))
+  #undef GetFullPathNameA
+  #define GetFullPathNameA(name, size, buffer, part) ((void)(name), (DWORD)0)
 #endif
-#define getenv(name)    ((void)(name), (char*)NULL)
-#define _wgetenv(name)  ((void)(name), (wchar_t*)NULL)
+#define getenv(name) ((void)(name), (char*)NULL)
+#define _wgetenv(name) ((void)(name), (wchar_t*)NULL)

@@ -1,4 +1,5 @@
-// What the public interface of mimalloc needs beyond mimalloc's own sources, for modules that export it. Part of entry.c.
+// What the public interface of mimalloc needs beyond mimalloc's own sources, for modules that
+// export it. Part of entry.c.
 
 #undef mi_dupenv_s
 #undef mi_wdupenv_s
@@ -7,39 +8,36 @@
 
 static bool (*is_redirected)(void);
 
-void allograft_heap_redirected_by(bool (*says)(void)) {
-  is_redirected = says;
-}
+void allograft_heap_redirected_by(bool (*says)(void)) { is_redirected = says; }
 
-bool _mi_is_redirected(void) {
-  return is_redirected != NULL && is_redirected();
-}
+bool _mi_is_redirected(void) { return is_redirected != NULL && is_redirected(); }
 
 bool _mi_allocator_init(const char** message) {
   if (message != NULL) *message = NULL;
   return true;
 }
 
-void _mi_allocator_done(void) { }
+void _mi_allocator_done(void) {}
 
-// The variable's value in a block of mimalloc's, from the process's environment: there is no C runtime here that would have one of
-// its own. Another thread may make the value longer between two calls; then it is asked for again.
-#define DUPLICATE_VARIABLE(character, ask)                                                                             \
-  if (size != NULL) *size = 0;                                                                                         \
-  if (buf == NULL || name == NULL) return EINVAL;                                                                      \
-  *buf = NULL;                                                                                                         \
-  for (DWORD room = ask(name, NULL, 0); room != 0; ) {                                                                 \
-    character* const value = (character*)mi_malloc(room * sizeof(character));                                          \
-    if (value == NULL) return ENOMEM;                                                                                  \
-    const DWORD length = ask(name, value, room);                                                                       \
-    if (length < room && (length > 0 || room == 1)) {                                                                  \
-      *buf = value;                                                                                                    \
-      if (size != NULL) *size = (size_t)length + 1;                                                                    \
-      return 0;                                                                                                        \
-    }                                                                                                                  \
-    mi_free(value);                                                                                                    \
-    room = length;                                                                                                     \
-  }                                                                                                                    \
+// The variable's value in a block of mimalloc's, from the process's environment: there is no C
+// runtime here that would have one of its own. Another thread may make the value longer between two
+// calls; then it is asked for again.
+#define DUPLICATE_VARIABLE(character, ask)                                                         \
+  if (size != NULL) *size = 0;                                                                     \
+  if (buf == NULL || name == NULL) return EINVAL;                                                  \
+  *buf = NULL;                                                                                     \
+  for (DWORD room = ask(name, NULL, 0); room != 0;) {                                              \
+    character* const value = (character*)mi_malloc(room * sizeof(character));                      \
+    if (value == NULL) return ENOMEM;                                                              \
+    const DWORD length = ask(name, value, room);                                                   \
+    if (length < room && (length > 0 || room == 1)) {                                              \
+      *buf = value;                                                                                \
+      if (size != NULL) *size = (size_t)length + 1;                                                \
+      return 0;                                                                                    \
+    }                                                                                              \
+    mi_free(value);                                                                                \
+    room = length;                                                                                 \
+  }                                                                                                \
   return 0;
 
 int mi_dupenv_s(char** buf, size_t* size, const char* name) mi_attr_noexcept {

@@ -1,8 +1,8 @@
-//! The heap of a `mimalloc.dll` that the process has loaded, in the place of one of our own: the same face as `native`, on the public
-//! functions of mimalloc alone.
+//! The heap of a `mimalloc.dll` that the process has loaded, in the place of one of our own: the
+//! same face as `native`, on the public functions of mimalloc alone.
 //!
-//! A block's owner is looked up in mimalloc's page map first and then, by mimalloc itself, once more: that second look-up is what it
-//! costs to know nothing of mimalloc's inside.
+//! A block's owner is looked up in mimalloc's page map first and then, by mimalloc itself, once
+//! more: that second look-up is what it costs to know nothing of mimalloc's inside.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int, c_uint, c_void};
@@ -36,7 +36,8 @@ struct Mimalloc {
     usable_size: Measure,
     is_in_heap_region: Owns,
     version: Version,
-    /// Tells mimalloc of the redirection and of threads that end; the argument is that of a DLL's entry point.
+    /// Tells mimalloc of the redirection and of threads that end; the argument is that of a DLL's
+    /// entry point.
     redirect_entry: Tell,
     cold: ColdPaths,
 }
@@ -44,7 +45,8 @@ struct Mimalloc {
 /// The functions, which no entry asks for before [`allograft_heap_start`] has found them.
 struct Found(UnsafeCell<Option<Mimalloc>>);
 
-// SAFETY: written once, under the loader's lock, before the jumps to the entries are; only read afterwards.
+// SAFETY: written once, under the loader's lock, before the jumps to the entries are; only read
+// afterwards.
 unsafe impl Sync for Found {}
 
 static FOUND: Found = Found(UnsafeCell::new(None));
@@ -58,7 +60,8 @@ fn mimalloc() -> &'static Mimalloc {
     unsafe { (*FOUND.0.get()).as_ref().unwrap_unchecked() }
 }
 
-/// Whether new blocks are mimalloc's from now on, or the runtimes' own. Blocks of both are taken back at any time.
+/// Whether new blocks are mimalloc's from now on, or the runtimes' own. Blocks of both are taken
+/// back at any time.
 pub fn serve(serving: bool) {
     SERVING.store(serving, Ordering::Relaxed);
 }
@@ -67,7 +70,8 @@ fn is_serving() -> bool {
     SERVING.load(Ordering::Relaxed)
 }
 
-/// Tells mimalloc that the program's calls are sent to it: `mi_is_redirected()` says so from then on.
+/// Tells mimalloc that the program's calls are sent to it: `mi_is_redirected()` says so from then
+/// on.
 pub fn tell_redirected() {
     const PROCESS_ATTACH: u32 = 1;
     // SAFETY: the function sets a flag.
@@ -76,15 +80,11 @@ pub fn tell_redirected() {
 
 /// Finds `mimalloc.dll`, and keeps it from being unloaded: the program's calls will lead into it.
 pub unsafe fn allograft_heap_start(cold: *const ColdPaths) -> bool {
-    // SAFETY: the caller's promise; called under the loader's lock, and not again once it has returned true.
+    // SAFETY: the caller's promise; called under the loader's lock, and not again once it has
+    // returned true.
     unsafe {
         let mut module: HMODULE = null_mut();
-        if GetModuleHandleExW(
-            GET_MODULE_HANDLE_EX_FLAG_PIN,
-            w!("mimalloc.dll"),
-            &mut module,
-        ) == 0
-        {
+        if GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN, w!("mimalloc.dll"), &mut module) == 0 {
             return false;
         }
         let found = find(module, *cold);
@@ -127,8 +127,8 @@ pub unsafe fn allograft_heap_thread_done() {
     unsafe { (mimalloc().redirect_entry)(THREAD_DETACH) }
 }
 
-/// A thread that ends is mimalloc's own affair here. While mimalloc is not to serve, it is as if it could not: what leaves new blocks to
-/// the runtime's old heap at the end does so then.
+/// A thread that ends is mimalloc's own affair here. While mimalloc is not to serve, it is as if it
+/// could not: what leaves new blocks to the runtime's old heap at the end does so then.
 pub unsafe fn allograft_heap_is_too_late() -> bool {
     !is_serving() || crate::ending::process_ends()
 }
@@ -147,7 +147,8 @@ pub unsafe fn allograft_heap_interior_aligned(
     null_mut()
 }
 
-/// mimalloc marks every page in which an aligned address was given out, and has no other way to find its block.
+/// mimalloc marks every page in which an aligned address was given out, and has no other way to
+/// find its block.
 pub unsafe fn allograft_heap_others_may_have_aligned(_they_may: bool) -> bool {
     false
 }
@@ -196,11 +197,7 @@ pub unsafe fn mi_usable_size(block: *const c_void) -> usize {
 /// 0 before [`allograft_heap_start`] has found it.
 pub unsafe fn mi_version() -> c_int {
     // SAFETY: see `Found`; the function returns a constant.
-    unsafe {
-        (*FOUND.0.get())
-            .as_ref()
-            .map_or(0, |found| (found.version)())
-    }
+    unsafe { (*FOUND.0.get()).as_ref().map_or(0, |found| (found.version)()) }
 }
 
 /// The entries with tails kept zero stand in the second half.
@@ -260,13 +257,10 @@ unsafe fn allocate<const NUMBER: usize>(size: usize, zeroed: bool) -> *mut c_voi
         if !is_serving() {
             return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
         }
-        // C runtimes align blocks to 16 bytes whatever their size; mimalloc would align one of 8 bytes to 8.
+        // C runtimes align blocks to 16 bytes whatever their size; mimalloc would align one of 8
+        // bytes to 8.
         let padded = size.max(16);
-        let block = if zeroed {
-            mi_zalloc(padded)
-        } else {
-            mi_malloc(padded)
-        };
+        let block = if zeroed { mi_zalloc(padded) } else { mi_malloc(padded) };
         if block.is_null() {
             return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
         }
@@ -308,17 +302,11 @@ unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usiz
             clean_tail::<NUMBER>(block, size);
             return block;
         }
-        let moved = if is_serving() {
-            mi_malloc(size.max(16))
-        } else {
-            null_mut()
-        };
+        let moved = if is_serving() { mi_malloc(size.max(16)) } else { null_mut() };
         if moved.is_null() {
             return cold(block, size, (NUMBER % RUNTIMES) as c_uint);
         }
-        moved
-            .cast::<u8>()
-            .copy_from_nonoverlapping(block.cast(), usable.min(size));
+        moved.cast::<u8>().copy_from_nonoverlapping(block.cast(), usable.min(size));
         mi_free(block);
         clean_tail::<NUMBER>(moved, size);
         moved

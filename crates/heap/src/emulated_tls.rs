@@ -1,8 +1,9 @@
 //! Thread-local variables of the C side.
 //!
-//! GCC for Windows has no native ones: it calls `__emutls_get_address`, whose usual implementation allocates from the
-//! C runtime. Ours gives each variable one slot of the system's thread-local storage, in which the variable itself lives:
-//! nothing is allocated, and it ends with its thread. mimalloc has three such variables, of a word or less, all off the hot path.
+//! GCC for Windows has no native ones: it calls `__emutls_get_address`, whose usual implementation
+//! allocates from the C runtime. Ours gives each variable one slot of the system's thread-local
+//! storage, in which the variable itself lives: nothing is allocated, and it ends with its thread.
+//! mimalloc has three such variables, of a word or less, all off the hot path.
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +34,9 @@ unsafe extern "C" fn __emutls_get_address(variable: *const Variable) -> *mut c_v
     let variable = unsafe { &*variable };
     assert!(variable.size <= size_of::<usize>());
     let value = slot_address(slot_of(variable));
-    // SAFETY: the slot belongs to the calling thread, and the initial value is as long as the variable; a variable with an
-    // initial value never becomes zero again (mimalloc's only such one is a pointer that is always valid).
+    // SAFETY: the slot belongs to the calling thread, and the initial value is as long as the
+    // variable; a variable with an initial value never becomes zero again (mimalloc's only such one
+    // is a pointer that is always valid).
     unsafe {
         if !variable.initial.is_null() && *value == 0 {
             *value = *variable.initial;
@@ -52,9 +54,7 @@ fn slot_of(variable: &Variable) -> usize {
     let fresh = unsafe { TlsAlloc() };
     assert!(fresh != TLS_OUT_OF_INDEXES);
     let stored =
-        variable
-            .slot
-            .compare_exchange(0, fresh as usize + 1, Ordering::AcqRel, Ordering::Acquire);
+        variable.slot.compare_exchange(0, fresh as usize + 1, Ordering::AcqRel, Ordering::Acquire);
     match stored {
         Ok(_) => fresh as usize,
         Err(earlier) => {
@@ -66,8 +66,8 @@ fn slot_of(variable: &Variable) -> usize {
     }
 }
 
-/// Where the calling thread keeps the slot `slot`. The places are documented for debuggers and fixed since Windows 2000;
-/// mimalloc reads its own slots in the same way.
+/// Where the calling thread keeps the slot `slot`. The places are documented for debuggers and
+/// fixed since Windows 2000; mimalloc reads its own slots in the same way.
 fn slot_address(slot: usize) -> *mut usize {
     #[cfg(target_arch = "x86_64")]
     const SLOTS: (usize, usize) = (0x1480, 0x1780);
@@ -75,7 +75,8 @@ fn slot_address(slot: usize) -> *mut usize {
     const SLOTS: (usize, usize) = (0x0E10, 0x0F94);
 
     let teb = teb();
-    // SAFETY: the TEB holds 64 slots, and the address of the further ones, which the system makes when the first of them is set.
+    // SAFETY: the TEB holds 64 slots, and the address of the further ones, which the system makes
+    // when the first of them is set.
     unsafe {
         if slot < DIRECT_SLOTS {
             return teb.byte_add(SLOTS.0).add(slot);

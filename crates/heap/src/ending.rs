@@ -1,4 +1,5 @@
-//! Whether the process is ending: the loader has killed all threads but one, and calls the DLLs for the last time.
+//! Whether the process is ending: the loader has killed all threads but one, and calls the DLLs for
+//! the last time.
 
 crate::c_symbol!("allograft_process_ends", process_ends);
 

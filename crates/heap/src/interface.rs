@@ -5,11 +5,13 @@ use core::ffi::{c_uint, c_void};
 /// How many C runtimes can be taken over at once: `ALLOGRAFT_RUNTIMES`.
 pub const RUNTIMES: usize = 8;
 
-/// What the hot entries leave to their owner. The last argument of each is the number of the C runtime that was called.
+/// What the hot entries leave to their owner. The last argument of each is the number of the C
+/// runtime that was called.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ColdPaths {
-    /// mimalloc had no memory, or the size is one that no heap has; the second argument asks for zeroes.
+    /// mimalloc had no memory, or the size is one that no heap has; the second argument asks for
+    /// zeroes.
     pub allocate: extern "C" fn(usize, bool, c_uint) -> *mut c_void,
     /// The block is NULL or foreign, the size is 0, or there was no memory.
     pub reallocate: unsafe extern "C" fn(*mut c_void, usize, c_uint) -> *mut c_void,
@@ -65,8 +67,8 @@ pub struct Figures {
     pub committed: usize,
     /// The most that it had.
     pub committed_peak: usize,
-    /// What of the committed memory holds blocks, or tables of mimalloc's: the rest (in pieces of 64 KiB) is kept to be used
-    /// again, or will be given back to the system in a while.
+    /// What of the committed memory holds blocks, or tables of mimalloc's: the rest (in pieces of
+    /// 64 KiB) is kept to be used again, or will be given back to the system in a while.
     pub used: usize,
     /// Address space that it has reserved.
     pub reserved: usize,

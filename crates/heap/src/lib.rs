@@ -1,8 +1,9 @@
 //! mimalloc, with the entry points that take the place of a C runtime's heap functions.
 //!
-//! The hot entries are C (`native/entry.c`), because they continue mimalloc's inlined paths; [`entries`] hands them out.
-//! What they leave to somebody else (foreign blocks, bad arguments, no memory) they call through [`ColdPaths`], which
-//! [`start`] takes. The rest of this crate is mimalloc for the code on those cold paths.
+//! The hot entries are C (`native/entry.c`), because they continue mimalloc's inlined paths;
+//! [`entries`] hands them out. What they leave to somebody else (foreign blocks, bad arguments, no
+//! memory) they call through [`ColdPaths`], which [`start`] takes. The rest of this crate is
+//! mimalloc for the code on those cold paths.
 //!
 //! Nothing works before [`start`] has returned true.
 
@@ -31,7 +32,8 @@ pub use ending::process_ends;
 pub use interface::{ColdPaths, Entries, Figures, RUNTIMES};
 pub use native::{serve, tell_redirected};
 
-/// Starts mimalloc. Call it once, from any thread, before any other function of this crate; a later call changes nothing but `cold`.
+/// Starts mimalloc. Call it once, from any thread, before any other function of this crate; a later
+/// call changes nothing but `cold`.
 ///
 /// False if the system gives not even the memory for mimalloc's page map.
 pub fn start(cold: &ColdPaths) -> bool {
@@ -41,8 +43,8 @@ pub fn start(cold: &ColdPaths) -> bool {
 
 /// The hot entries for the C runtime with the number `runtime` (below [`RUNTIMES`]).
 ///
-/// With `clean_tails`, every block is zero behind the size that was asked for, which `_recalloc` needs to be right and
-/// `malloc` pays for.
+/// With `clean_tails`, every block is zero behind the size that was asked for, which `_recalloc`
+/// needs to be right and `malloc` pays for.
 pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
     // SAFETY: the tables are constant data of the C side, where there is one.
     #[allow(unused_unsafe, reason = "borrowed.rs has its tables in Rust")]
@@ -57,22 +59,21 @@ pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
 
 /// Gives back what mimalloc keeps for the calling thread. Call it when the thread ends.
 pub fn thread_done() {
-    // SAFETY: has no preconditions after `start`, and does nothing for a thread that never allocated.
+    // SAFETY: has no preconditions after `start`, and does nothing for a thread that never
+    // allocated.
     unsafe { native::allograft_heap_thread_done() }
 }
 
-/// Whether the calling thread, or the process, is past the point up to which mimalloc may allocate: the thread has been through
-/// [`thread_done`], or the process ends and its other threads were killed. What is allocated then is somebody else's to give.
+/// Whether the calling thread, or the process, is past the point up to which mimalloc may allocate:
+/// the thread has been through [`thread_done`], or the process ends and its other threads were
+/// killed. What is allocated then is somebody else's to give.
 pub fn is_too_late() -> bool {
     // SAFETY: has no preconditions.
     unsafe { native::allograft_heap_is_too_late() }
 }
 
 /// Whether `block` lies in memory of mimalloc's. Right for every pointer, never a fault.
-#[allow(
-    clippy::not_unsafe_ptr_arg_deref,
-    reason = "the address is looked up, not dereferenced"
-)]
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the address is looked up, not dereferenced")]
 pub fn owns(block: *const c_void) -> bool {
     // SAFETY: the address is looked up, not dereferenced.
     unsafe { native::allograft_heap_owns(block) }
@@ -87,14 +88,16 @@ pub fn allocate(size: usize) -> *mut c_void {
     unsafe { native::mi_malloc(at_least_aligned(size)) }
 }
 
-/// Allocates `size` zeroed bytes, aligned likewise; what lies behind them in the block is zero too. NULL if there is no memory.
+/// Allocates `size` zeroed bytes, aligned likewise; what lies behind them in the block is zero too.
+/// NULL if there is no memory.
 pub fn allocate_zeroed(size: usize) -> *mut c_void {
     // SAFETY: any size is a valid argument.
     unsafe { native::mi_zalloc(at_least_aligned(size)) }
 }
 
-/// Allocates `size` bytes such that the address `offset` bytes into them is a multiple of `alignment`, a power of two.
-/// NULL if there is no memory, or where mimalloc cannot serve such a combination.
+/// Allocates `size` bytes such that the address `offset` bytes into them is a multiple of
+/// `alignment`, a power of two. NULL if there is no memory, or where mimalloc cannot serve such a
+/// combination.
 pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_void {
     let size = at_least_aligned(size);
     // SAFETY: sizes, alignments and offsets of any value are valid arguments of all three.
@@ -128,8 +131,9 @@ pub unsafe fn usable_size(block: *const c_void) -> usize {
     unsafe { native::mi_usable_size(block) }
 }
 
-/// Says whether a thread may have aligned an address in a block of ours by itself: one that was inside a runtime's own aligned function when
-/// its `malloc` was taken over. Freeing aligned blocks takes longer then. Returns what was said before; false at the start.
+/// Says whether a thread may have aligned an address in a block of ours by itself: one that was
+/// inside a runtime's own aligned function when its `malloc` was taken over. Freeing aligned blocks
+/// takes longer then. Returns what was said before; false at the start.
 pub fn others_may_have_aligned(they_may: bool) -> bool {
     // SAFETY: sets a flag.
     unsafe { native::allograft_heap_others_may_have_aligned(they_may) }
@@ -167,7 +171,8 @@ pub fn figures() -> Figures {
     figures
 }
 
-/// Prints mimalloc's statistics to standard error if its options (`MIMALLOC_SHOW_STATS`, `MIMALLOC_VERBOSE`) ask for them.
+/// Prints mimalloc's statistics to standard error if its options (`MIMALLOC_SHOW_STATS`,
+/// `MIMALLOC_VERBOSE`) ask for them.
 pub fn print_statistics() {
     // SAFETY: has no preconditions after `start`.
     unsafe { native::allograft_heap_print_statistics() }

@@ -1,8 +1,10 @@
-//! The memory functions that compilers call, for a module without a C runtime: `memcpy`, `memmove`, `memset`, `memcmp`.
+//! The memory functions that compilers call, for a module without a C runtime: `memcpy`, `memmove`,
+//! `memset`, `memcmp`.
 //!
-//! Short copies are overlapping loads and stores without a loop; long ones are the processor's own string
-//! instructions, which copy whole cache lines on every processor since 2013. No loop here can be mistaken by the
-//! compiler for a call to the very function that it implements: the loops are in assembly.
+//! Short copies are overlapping loads and stores without a loop; long ones are the processor's own
+//! string instructions, which copy whole cache lines on every processor since 2013. No loop here
+//! can be mistaken by the compiler for a call to the very function that it implements: the loops
+//! are in assembly.
 
 use core::arch::asm;
 #[cfg(target_arch = "x86")]
@@ -25,7 +27,8 @@ mod symbols {
 const STRING_INSTRUCTION_FROM: usize = 1024;
 
 /// # Safety
-/// The C standard's: `size` bytes can be read at `from` and written at `to`. Overlap does no harm here.
+/// The C standard's: `size` bytes can be read at `from` and written at `to`. Overlap does no harm
+/// here.
 unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void {
     // SAFETY: the same contract.
     unsafe { copy(to.cast(), from.cast(), size) };
@@ -66,7 +69,8 @@ unsafe extern "C" fn memcmp(a: *const c_void, b: *const c_void, size: usize) -> 
 /// The C standard's: `text` ends with a zero.
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut length = 0;
-    // SAFETY: the text is read up to its zero; in assembly's place, a volatile read keeps the compiler from seeing `strlen` here.
+    // SAFETY: the text is read up to its zero; in assembly's place, a volatile read keeps the
+    // compiler from seeing `strlen` here.
     while unsafe { text.add(length).read_volatile() } != 0 {
         length += 1;
     }
@@ -109,7 +113,8 @@ unsafe fn copy(to: *mut u8, from: *const u8, size: usize) {
 
 /// From the lowest address to the highest; right unless `to` lies within the bytes at `from`.
 unsafe fn copy_up(to: *mut u8, from: *const u8, size: usize) {
-    // SAFETY: the string instruction copies `size` bytes; the loop copies all but the last 1 to 16, which were read before.
+    // SAFETY: the string instruction copies `size` bytes; the loop copies all but the last 1 to 16,
+    // which were read before.
     unsafe {
         if size >= STRING_INSTRUCTION_FROM {
             copy_string(to, from, size);
@@ -135,7 +140,8 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, size: usize) {
 /// From the lowest address to the highest, by the processor's own string instruction.
 #[inline(always)]
 unsafe fn copy_string(to: *mut u8, from: *const u8, size: usize) {
-    // SAFETY: the instruction copies `size` bytes. On x86 the compiler keeps ESI for itself: it gets it back.
+    // SAFETY: the instruction copies `size` bytes. On x86 the compiler keeps ESI for itself: it
+    // gets it back.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(
@@ -239,9 +245,7 @@ mod tests {
     use std::vec::Vec;
 
     fn numbered(count: usize) -> Vec<u8> {
-        (0..count)
-            .map(|index| (index * 7 + index / 251) as u8)
-            .collect()
+        (0..count).map(|index| (index * 7 + index / 251) as u8).collect()
     }
 
     /// All short sizes, and those around the borders between the ways of copying.
@@ -257,19 +261,10 @@ mod tests {
                 let mut to = vec![0xEE; size + 32];
                 // SAFETY: both are long enough.
                 unsafe {
-                    memcpy(
-                        to.as_mut_ptr().add(shift).cast(),
-                        from.as_ptr().add(3).cast(),
-                        size,
-                    )
+                    memcpy(to.as_mut_ptr().add(shift).cast(), from.as_ptr().add(3).cast(), size)
                 };
                 assert_eq!(to[shift..shift + size], from[3..3 + size], "{size} bytes");
-                assert!(
-                    to[..shift]
-                        .iter()
-                        .chain(&to[shift + size..])
-                        .all(|&byte| byte == 0xEE)
-                );
+                assert!(to[..shift].iter().chain(&to[shift + size..]).all(|&byte| byte == 0xEE));
             }
         }
     }
@@ -301,10 +296,7 @@ mod tests {
             let mut bytes = vec![0xEEu8; size + 2];
             // SAFETY: the vector is longer.
             unsafe { memset(bytes.as_mut_ptr().add(1).cast(), 0x11A, size) };
-            assert!(
-                bytes[1..=size].iter().all(|&byte| byte == 0x1A),
-                "{size} bytes"
-            );
+            assert!(bytes[1..=size].iter().all(|&byte| byte == 0x1A), "{size} bytes");
             assert_eq!((bytes[0], bytes[size + 1]), (0xEE, 0xEE), "{size} bytes");
         }
     }

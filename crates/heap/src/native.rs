@@ -1,4 +1,5 @@
-//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface that we call.
+//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface
+//! that we call.
 
 use core::ffi::{c_int, c_void};
 

@@ -1,4 +1,5 @@
-//! Where mimalloc's options come from: the environment, and behind it whatever the module's owner knows.
+//! Where mimalloc's options come from: the environment, and behind it whatever the module's owner
+//! knows.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +8,14 @@ use windows_sys::Win32::System::Environment::GetEnvironmentVariableA;
 
 crate::c_symbol!("allograft_get_option", allograft_get_option);
 
-/// Looks an option up by its full name (`MIMALLOC_VERBOSE`) and writes its text, NUL-terminated, into the buffer. Returns the
-/// length without the NUL, 0 if there is none.
+/// Looks an option up by its full name (`MIMALLOC_VERBOSE`) and writes its text, NUL-terminated,
+/// into the buffer. Returns the length without the NUL, 0 if there is none.
 pub type Lookup = fn(name: &CStr, value: &mut [u8]) -> usize;
 
 static LOOKUP: AtomicUsize = AtomicUsize::new(0);
 
-/// Lets `lookup` answer for options that are not in the environment. Call it before [`crate::start`].
+/// Lets `lookup` answer for options that are not in the environment. Call it before
+/// [`crate::start`].
 pub fn look_up_with(lookup: Lookup) {
     LOOKUP.store(lookup as usize, Ordering::Release);
 }

@@ -1,7 +1,8 @@
-//! The calls with which mimalloc asks for large pages, if `MIMALLOC_ALLOW_LARGE_OS_PAGES` or `MIMALLOC_RESERVE_HUGE_OS_PAGES` asks it to.
+//! The calls with which mimalloc asks for large pages, if `MIMALLOC_ALLOW_LARGE_OS_PAGES` or
+//! `MIMALLOC_RESERVE_HUGE_OS_PAGES` asks it to.
 //!
-//! They live in advapi32, which the module must not import (it would load before the program's own DLLs); it is loaded
-//! when one of these options is used, and not before.
+//! They live in advapi32, which the module must not import (it would load before the program's own
+//! DLLs); it is loaded when one of these options is used, and not before.
 
 use core::ffi::c_void;
 use windows_sys::Win32::Foundation::HANDLE;

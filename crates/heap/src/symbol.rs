@@ -2,8 +2,8 @@
 
 /// Gives a function a name by which C code, the compiler and the linker find it.
 ///
-/// `#[no_mangle]` would do it too, and would export the name from the DLL: a module that is loaded into other people's
-/// programs should export what it is asked for, and nothing else.
+/// `#[no_mangle]` would do it too, and would export the name from the DLL: a module that is loaded
+/// into other people's programs should export what it is asked for, and nothing else.
 #[macro_export]
 macro_rules! c_symbol {
     ($name:literal, $function:path) => {

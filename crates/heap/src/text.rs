@@ -4,7 +4,8 @@ use core::ffi::{c_char, c_int, c_long};
 
 crate::c_symbol!("allograft_parse_long", allograft_parse_long);
 
-/// `strtol` for the bases that mimalloc uses (10), without the `errno`: values that do not fit are clamped.
+/// `strtol` for the bases that mimalloc uses (10), without the `errno`: values that do not fit are
+/// clamped.
 ///
 /// # Safety
 /// `text` is NUL-terminated; `end` is NULL or can be written.
@@ -27,9 +28,7 @@ unsafe extern "C" fn allograft_parse_long(
         let first = index;
         let mut value: i64 = 0;
         while let Some(digit) = (at(index) as char).to_digit(base as u32) {
-            value = value
-                .saturating_mul(i64::from(base))
-                .saturating_add(i64::from(digit));
+            value = value.saturating_mul(i64::from(base)).saturating_add(i64::from(digit));
             index += 1;
         }
         if !end.is_null() {

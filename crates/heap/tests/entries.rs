@@ -14,7 +14,8 @@ use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
 };
 
-/// How often each cold path was taken: a stand-in for the engine that answers what a test can recognise.
+/// How often each cold path was taken: a stand-in for the engine that answers what a test can
+/// recognise.
 static RELEASED: AtomicUsize = AtomicUsize::new(0);
 static FAILED: AtomicUsize = AtomicUsize::new(0);
 
@@ -56,9 +57,7 @@ fn started(clean_tails: bool) -> &'static Entries {
 /// Sizes around every border that matters: words, size classes, mimalloc's kinds of page.
 fn sizes() -> impl Iterator<Item = usize> {
     let borders = [0, 8, 16, 64, 128, 1024, 4096, 8192, 65536, 1 << 19, 1 << 22];
-    borders
-        .into_iter()
-        .flat_map(|size: usize| size.saturating_sub(2)..size + 3)
+    borders.into_iter().flat_map(|size: usize| size.saturating_sub(2)..size + 3)
 }
 
 #[test]
@@ -73,9 +72,7 @@ fn blocks_of_every_size_are_aligned_to_two_words_and_ours() {
             assert!(unsafe { (heap.msize)(block) } >= size);
             unsafe { block.cast::<u8>().write_bytes(0xA5, size) };
         }
-        blocks
-            .into_iter()
-            .for_each(|block| unsafe { (heap.free)(block) });
+        blocks.into_iter().for_each(|block| unsafe { (heap.free)(block) });
     }
 }
 
@@ -101,19 +98,13 @@ fn realloc_keeps_the_contents_up_and_down() {
     let mut block = unsafe { (heap.malloc)(1) };
     unsafe { *block.cast::<u8>() = 0 };
     let mut size = 1;
-    for next in sizes()
-        .chain(sizes().collect::<Vec<_>>().into_iter().rev())
-        .filter(|&n| n > 0)
-    {
+    for next in sizes().chain(sizes().collect::<Vec<_>>().into_iter().rev()).filter(|&n| n > 0) {
         block = unsafe { (heap.realloc)(block, next) };
         let bytes = unsafe { std::slice::from_raw_parts_mut(block.cast::<u8>(), next) };
         for (index, byte) in bytes[..size.min(next)].iter().enumerate() {
             assert_eq!(*byte, index as u8, "byte {index} from {size} to {next}");
         }
-        bytes
-            .iter_mut()
-            .enumerate()
-            .for_each(|(index, byte)| *byte = index as u8);
+        bytes.iter_mut().enumerate().for_each(|(index, byte)| *byte = index as u8);
         size = next;
     }
     unsafe { (heap.free)(block) };
@@ -134,12 +125,9 @@ fn clean_tails_stay_zero_through_malloc_and_realloc() {
             let tail = unsafe {
                 std::slice::from_raw_parts(block.cast::<u8>().add(asked), usable - asked)
             };
-            // What the program wrote up to `asked` is its own; what it wrote before behind that is gone.
-            assert!(
-                tail.iter().all(|&byte| byte == 0),
-                "{asked} bytes, tail of {}",
-                tail.len()
-            );
+            // What the program wrote up to `asked` is its own; what it wrote before behind that is
+            // gone.
+            assert!(tail.iter().all(|&byte| byte == 0), "{asked} bytes, tail of {}", tail.len());
         }
         unsafe { (clean.free)(block) };
     }
@@ -165,12 +153,9 @@ fn aligned_blocks_are_aligned_and_freed_by_either_free() {
 #[test]
 fn offsets_hold_even_for_alignments_that_mimalloc_refuses_to_shift() {
     started(false);
-    for (size, alignment, offset) in [
-        (100, 64, 8),
-        (5000, 4096, 100),
-        (3000, 1 << 17, 24),
-        (9, 32, 7),
-    ] {
+    for (size, alignment, offset) in
+        [(100, 64, 8), (5000, 4096, 100), (3000, 1 << 17, 24), (9, 32, 7)]
+    {
         let block = allograft_heap::allocate_aligned(size, alignment, offset);
         assert!(!block.is_null(), "{size} {alignment} {offset}");
         assert_eq!((block as usize + offset) % alignment, 0);
@@ -181,7 +166,8 @@ fn offsets_hold_even_for_alignments_that_mimalloc_refuses_to_shift() {
     }
 }
 
-/// A thread that was inside a runtime's own `_aligned_malloc` when its `malloc` was taken over lays out a block like this.
+/// A thread that was inside a runtime's own `_aligned_malloc` when its `malloc` was taken over lays
+/// out a block like this.
 #[test]
 fn an_aligned_address_inside_a_plain_block_of_ours_is_freed_as_that_block() {
     let heap = started(false);
@@ -202,10 +188,7 @@ fn an_aligned_address_inside_a_plain_block_of_ours_is_freed_as_that_block() {
 #[test]
 fn what_is_not_ours_goes_to_the_owner_of_the_cold_paths_with_the_runtimes_number() {
     let heap = started(false);
-    let before = (
-        RELEASED.load(Ordering::Relaxed),
-        FAILED.load(Ordering::Relaxed),
-    );
+    let before = (RELEASED.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed));
     let mut local = 0u64;
     unsafe { (heap.free)((&raw mut local).cast()) };
     unsafe { (heap.free)(std::ptr::null_mut()) };
@@ -217,13 +200,10 @@ fn what_is_not_ours_goes_to_the_owner_of_the_cold_paths_with_the_runtimes_number
 }
 
 /// How many bits the addresses of user code have.
-const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "64") {
-    47
-} else {
-    32
-};
+const ADDRESS_BITS: u32 = if cfg!(target_pointer_width = "64") { 47 } else { 32 };
 
-/// The page map covers all that user code can address: no lookup faults, from the first 64 KiB to the last.
+/// The page map covers all that user code can address: no lookup faults, from the first 64 KiB to
+/// the last.
 #[test]
 fn no_address_of_the_address_space_faults_or_is_taken_for_ours() {
     let heap = started(false);
@@ -255,10 +235,7 @@ fn no_address_of_the_address_space_faults_or_is_taken_for_ours() {
     assert_eq!(unsafe { (heap.msize)(last) }, 12345 + 3);
     // Of the few addresses of x86, a program has many already.
     let enough = if cfg!(target_arch = "x86") { 16 } else { 2 };
-    assert!(
-        mapped * enough > asked,
-        "only {mapped} of {asked} addresses could be had"
-    );
+    assert!(mapped * enough > asked, "only {mapped} of {asked} addresses could be had");
 }
 
 #[test]

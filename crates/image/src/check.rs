@@ -44,7 +44,8 @@ pub struct CrtUse {
     pub origin: &'static str,
     /// Whether allograft takes it over today.
     pub taken_over: bool,
-    /// The version of the copy beside the program; `None` if there is none, and the system's is used.
+    /// The version of the copy beside the program; `None` if there is none, and the system's is
+    /// used.
     pub version_beside: Option<FileVersion>,
     /// The files that import it and are loaded with the program.
     pub used_by: Vec<String>,
@@ -122,11 +123,7 @@ pub fn check(path: &Path) -> Result<Report> {
         is_signed: image.certificates().is_some(),
         patched_with: patched_with(&image)?,
         crts: crt_uses(path, &own, &neighbours),
-        static_runtime: if own.is_empty() {
-            static_runtime::find(&image)?
-        } else {
-            None
-        },
+        static_runtime: if own.is_empty() { static_runtime::find(&image)? } else { None },
         allocators: allocators(&imports),
         anti_cheats: anti_cheats_near(path),
         mitigations: mitigations::of(&image)?,
@@ -136,8 +133,8 @@ pub fn check(path: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// Why patching or injecting would do nothing to the program at `path`, whose image is `image`; `None` if a C runtime is there
-/// that allograft takes over.
+/// Why patching or injecting would do nothing to the program at `path`, whose image is `image`;
+/// `None` if a C runtime is there that allograft takes over.
 ///
 /// # Errors
 ///
@@ -151,29 +148,16 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     if neighbours.reach(&own) != Reach::Nowhere {
         return Ok(None);
     }
-    let static_runtime = if own.is_empty() {
-        static_runtime::find(image)?
-    } else {
-        None
-    };
+    let static_runtime = if own.is_empty() { static_runtime::find(image)? } else { None };
     let crts = crt_uses(path, &own, &neighbours);
     let packer = packer_of(image.headers());
-    Ok(Some(verdict::why_nothing_to_take_over(
-        dotnet(image),
-        packer,
-        &crts,
-        static_runtime,
-    )))
+    Ok(Some(verdict::why_nothing_to_take_over(dotnet(image), packer, &crts, static_runtime)))
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {
-    image.is_dotnet().then(|| {
-        if crate::dotnet::flags(image).is_pure {
-            Dotnet::Pure
-        } else {
-            Dotnet::Mixed
-        }
-    })
+    image
+        .is_dotnet()
+        .then(|| if crate::dotnet::flags(image).is_pure { Dotnet::Pure } else { Dotnet::Mixed })
 }
 
 fn patched_with(image: &Image<'_>) -> Result<Option<String>> {
@@ -185,23 +169,15 @@ fn patched_with(image: &Image<'_>) -> Result<Option<String>> {
 
 fn allocators(imports: &[ImportedModule]) -> Vec<String> {
     let known = |module: &&ImportedModule| {
-        ALLOCATORS
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(&module.name))
+        ALLOCATORS.iter().any(|name| name.eq_ignore_ascii_case(&module.name))
     };
-    imports
-        .iter()
-        .filter(known)
-        .map(|module| module.name.clone())
-        .collect()
+    imports.iter().filter(known).map(|module| module.name.clone()).collect()
 }
 
 /// The runtimes that the program itself (`own`) and its neighbours import, with who uses which.
 fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<CrtUse> {
-    let program = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let program =
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut uses: Vec<CrtUse> = own.iter().map(|crt| crt_use(crt, neighbours)).collect();
     for entry in &mut uses {
         entry.used_by.push(program.clone());
@@ -212,13 +188,10 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
             continue;
         }
         for crt in &dll.crt_imports {
-            let index = uses
-                .iter()
-                .position(|entry| entry.file == crt.file)
-                .unwrap_or_else(|| {
-                    uses.push(crt_use(crt, neighbours));
-                    uses.len() - 1
-                });
+            let index = uses.iter().position(|entry| entry.file == crt.file).unwrap_or_else(|| {
+                uses.push(crt_use(crt, neighbours));
+                uses.len() - 1
+            });
             let users = if dll.is_imported {
                 &mut uses[index].used_by
             } else {

@@ -1,7 +1,7 @@
 //! The checksum in an image's optional header.
 
-/// The checksum of the image `bytes`, as the loader and `CheckSumMappedFile` reckon it: the sum of all 16-bit words with the carries added
-/// back in, plus the length of the file.
+/// The checksum of the image `bytes`, as the loader and `CheckSumMappedFile` reckon it: the sum of
+/// all 16-bit words with the carries added back in, plus the length of the file.
 ///
 /// The checksum's own field must be zero in `bytes`.
 ///
@@ -17,12 +17,9 @@ pub(crate) fn checksum_of(pieces: &[&[u8]]) -> u32 {
     let (mut sum, mut len) = (0, 0usize);
     for piece in pieces {
         let of_piece = sum_of_words(piece);
-        // In a piece that begins in the middle of a word each byte counts as the other half; exchanging the halves of the sum does that.
-        sum += u64::from(if len.is_multiple_of(2) {
-            of_piece
-        } else {
-            of_piece.swap_bytes()
-        });
+        // In a piece that begins in the middle of a word each byte counts as the other half;
+        // exchanging the halves of the sum does that.
+        sum += u64::from(if len.is_multiple_of(2) { of_piece } else { of_piece.swap_bytes() });
         len += piece.len();
     }
     u32::from(fold(sum)).wrapping_add(len as u32)
@@ -30,8 +27,9 @@ pub(crate) fn checksum_of(pieces: &[&[u8]]) -> u32 {
 
 /// The sum of the words of `bytes`, with the carries added back in.
 fn sum_of_words(bytes: &[u8]) -> u16 {
-    // 2^16 leaves the remainder 1 when divided by 2^16 - 1, so words of 32 bits give the same sum once their carries are folded; and
-    // 64 bits hold the sum of every file that 32-bit offsets can describe.
+    // 2^16 leaves the remainder 1 when divided by 2^16 - 1, so words of 32 bits give the same sum
+    // once their carries are folded; and 64 bits hold the sum of every file that 32-bit offsets can
+    // describe.
     let words = bytes.chunks_exact(4);
     let mut last = [0u8; 4];
     last[..words.remainder().len()].copy_from_slice(words.remainder());
@@ -64,15 +62,9 @@ mod tests {
 
     #[test]
     fn it_is_the_sum_of_16_bit_words_whatever_the_length() {
-        let bytes: Vec<u8> = (0..1031u32)
-            .map(|n| ((n * 7919) >> 3) as u8 | 0x81)
-            .collect();
+        let bytes: Vec<u8> = (0..1031u32).map(|n| ((n * 7919) >> 3) as u8 | 0x81).collect();
         for len in 0..bytes.len() {
-            assert_eq!(
-                checksum(&bytes[..len]),
-                by_definition(&bytes[..len]),
-                "{len} bytes"
-            );
+            assert_eq!(checksum(&bytes[..len]), by_definition(&bytes[..len]), "{len} bytes");
         }
     }
 

@@ -44,28 +44,16 @@ const fn crt(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
     }
 }
 
-/// A runtime that nothing made in this century but Store programs uses: the engine has no table for it.
+/// A runtime that nothing made in this century but Store programs uses: the engine has no table for
+/// it.
 const fn left_alone(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
-    Crt {
-        file,
-        kind,
-        origin,
-        taken_over: false,
-    }
+    Crt { file, kind, origin, taken_over: false }
 }
 
 /// Every C runtime that is told apart. The first is the one that API sets lead to.
 pub const RUNTIMES: [Crt; 19] = [
-    crt(
-        "ucrtbase.dll",
-        CrtKind::Universal,
-        "Visual C++ 2015 and later",
-    ),
-    crt(
-        "ucrtbased.dll",
-        CrtKind::UniversalDebug,
-        "Visual C++ 2015 and later, debug build",
-    ),
+    crt("ucrtbase.dll", CrtKind::Universal, "Visual C++ 2015 and later"),
+    crt("ucrtbased.dll", CrtKind::UniversalDebug, "Visual C++ 2015 and later, debug build"),
     crt("msvcrt.dll", CrtKind::System, "Windows itself, and MinGW"),
     crt("msvcr120.dll", CrtKind::Versioned, "Visual C++ 2013"),
     crt("msvcr110.dll", CrtKind::Versioned, "Visual C++ 2012"),
@@ -74,54 +62,19 @@ pub const RUNTIMES: [Crt; 19] = [
     crt("msvcr80.dll", CrtKind::Versioned, "Visual C++ 2005"),
     left_alone("msvcr71.dll", CrtKind::Versioned, "Visual C++ .NET 2003"),
     left_alone("msvcr70.dll", CrtKind::Versioned, "Visual C++ .NET 2002"),
-    left_alone(
-        "msvcr120_app.dll",
-        CrtKind::Versioned,
-        "Visual C++ 2013, Store program",
-    ),
-    left_alone(
-        "msvcr110_app.dll",
-        CrtKind::Versioned,
-        "Visual C++ 2012, Store program",
-    ),
-    crt(
-        "msvcr120d.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 2013, debug build",
-    ),
-    crt(
-        "msvcr110d.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 2012, debug build",
-    ),
-    crt(
-        "msvcr100d.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 2010, debug build",
-    ),
-    crt(
-        "msvcr90d.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 2008, debug build",
-    ),
-    crt(
-        "msvcr80d.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 2005, debug build",
-    ),
-    crt(
-        "msvcrtd.dll",
-        CrtKind::VersionedDebug,
-        "Visual C++ 6, debug build",
-    ),
-    left_alone(
-        "crtdll.dll",
-        CrtKind::System,
-        "the first versions of Windows NT",
-    ),
+    left_alone("msvcr120_app.dll", CrtKind::Versioned, "Visual C++ 2013, Store program"),
+    left_alone("msvcr110_app.dll", CrtKind::Versioned, "Visual C++ 2012, Store program"),
+    crt("msvcr120d.dll", CrtKind::VersionedDebug, "Visual C++ 2013, debug build"),
+    crt("msvcr110d.dll", CrtKind::VersionedDebug, "Visual C++ 2012, debug build"),
+    crt("msvcr100d.dll", CrtKind::VersionedDebug, "Visual C++ 2010, debug build"),
+    crt("msvcr90d.dll", CrtKind::VersionedDebug, "Visual C++ 2008, debug build"),
+    crt("msvcr80d.dll", CrtKind::VersionedDebug, "Visual C++ 2005, debug build"),
+    crt("msvcrtd.dll", CrtKind::VersionedDebug, "Visual C++ 6, debug build"),
+    left_alone("crtdll.dll", CrtKind::System, "the first versions of Windows NT"),
 ];
 
-/// The C runtime that an import of the module `name` leads to, if it leads to one. Case does not matter.
+/// The C runtime that an import of the module `name` leads to, if it leads to one. Case does not
+/// matter.
 ///
 /// ```
 /// use allograft_image::crt;
@@ -136,17 +89,10 @@ pub fn of_module(name: &str) -> Option<&'static Crt> {
     RUNTIMES.iter().find(|crt| crt.file == name)
 }
 
-/// Whether the file `name` belongs to a compiler's runtime (the C runtime itself, the C++ library, their support) rather than to
-/// the program that it lies beside.
+/// Whether the file `name` belongs to a compiler's runtime (the C runtime itself, the C++ library,
+/// their support) rather than to the program that it lies beside.
 pub fn is_runtime_file(name: &str) -> bool {
-    const SUPPORT: [&str; 6] = [
-        "vcruntime",
-        "msvcp",
-        "concrt",
-        "vcomp",
-        "vccorlib",
-        "api-ms-win-",
-    ];
+    const SUPPORT: [&str; 6] = ["vcruntime", "msvcp", "concrt", "vcomp", "vccorlib", "api-ms-win-"];
     let name = name.to_ascii_lowercase();
     of_module(&name).is_some() || SUPPORT.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -157,10 +103,7 @@ mod tests {
 
     #[test]
     fn every_api_set_of_the_universal_crt_leads_to_ucrtbase() {
-        for name in [
-            "api-ms-win-crt-runtime-l1-1-0.dll",
-            "Api-Ms-Win-Crt-Math-L1-1-0.DLL",
-        ] {
+        for name in ["api-ms-win-crt-runtime-l1-1-0.dll", "Api-Ms-Win-Crt-Math-L1-1-0.DLL"] {
             let crt = of_module(name).unwrap();
             assert_eq!((crt.file, crt.taken_over), ("ucrtbase.dll", true));
         }
@@ -177,11 +120,7 @@ mod tests {
     fn no_runtime_stands_in_the_table_twice() {
         for (index, crt) in RUNTIMES.iter().enumerate() {
             assert_eq!(crt.file, crt.file.to_ascii_lowercase());
-            assert!(
-                RUNTIMES[index + 1..]
-                    .iter()
-                    .all(|other| other.file != crt.file)
-            );
+            assert!(RUNTIMES[index + 1..].iter().all(|other| other.file != crt.file));
         }
     }
 

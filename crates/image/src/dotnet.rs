@@ -25,8 +25,5 @@ pub(crate) fn flags(image: &Image<'_>) -> DotnetFlags {
         .and_then(|directory| directory.address.checked_add(FLAGS))
         .and_then(|address| image.record_at::<object::U32<LE>>(address))
         .map_or(0, |flags| flags.get(LE));
-    DotnetFlags {
-        is_pure: flags & IL_ONLY != 0,
-        is_strong_named: flags & STRONG_NAME_SIGNED != 0,
-    }
+    DotnetFlags { is_pure: flags & IL_ONLY != 0, is_strong_named: flags & STRONG_NAME_SIGNED != 0 }
 }

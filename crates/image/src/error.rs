@@ -5,7 +5,8 @@ use std::io;
 
 /// Why an image cannot be read or rewritten.
 ///
-/// Every message is one line without the name of the file, which the caller knows and puts in front.
+/// Every message is one line without the name of the file, which the caller knows and puts in
+/// front.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -76,7 +77,8 @@ pub enum Error {
     )]
     ChangedSince(&'static str),
 
-    /// What we made is not what we meant to make: a defect of this program, caught before anything is written.
+    /// What we made is not what we meant to make: a defect of this program, caught before anything
+    /// is written.
     #[error(
         "the patched image failed its own check ({0}); nothing was written: please report this image"
     )]

@@ -13,9 +13,11 @@ const MAX_EXPORTS: u32 = 0x1_0000;
 pub struct Export {
     /// The number under which it can be imported.
     pub ordinal: u16,
-    /// Its name; none if it can be had by its ordinal only. A thing with two names is two exports with one ordinal.
+    /// Its name; none if it can be had by its ordinal only. A thing with two names is two exports
+    /// with one ordinal.
     pub name: Option<String>,
-    /// Whether it lies where code is, or is passed on to another module, which is taken for code. Else it is a variable.
+    /// Whether it lies where code is, or is passed on to another module, which is taken for code.
+    /// Else it is a variable.
     pub is_code: bool,
 }
 
@@ -31,10 +33,7 @@ impl Image<'_> {
         };
         let table: pe::ImageExportDirectory =
             self.record_at(directory.address).ok_or_else(outside)?;
-        let (functions, names) = (
-            table.number_of_functions.get(LE),
-            table.number_of_names.get(LE),
-        );
+        let (functions, names) = (table.number_of_functions.get(LE), table.number_of_names.get(LE));
         if functions > MAX_EXPORTS || names > MAX_EXPORTS {
             return Err(Error::contradictory(format!(
                 "the export table has more than {MAX_EXPORTS} entries"
@@ -79,11 +78,8 @@ impl Image<'_> {
         for place in 0..count {
             let name: U32<LE> =
                 self.entry_at(table.address_of_names.get(LE), place, size_of::<u32>())?;
-            let index: U16<LE> = self.entry_at(
-                table.address_of_name_ordinals.get(LE),
-                place,
-                size_of::<u16>(),
-            )?;
+            let index: U16<LE> =
+                self.entry_at(table.address_of_name_ordinals.get(LE), place, size_of::<u16>())?;
             let name = self.string_at(name.get(LE)).ok_or_else(outside)?;
             let name = str::from_utf8(name)
                 .map_err(|_| Error::contradictory("the name of an export is no text"))?;
@@ -114,11 +110,10 @@ impl Image<'_> {
 }
 
 impl crate::Directory {
-    /// Whether `address` lies in the table: an export whose address does is passed on to another module.
+    /// Whether `address` lies in the table: an export whose address does is passed on to another
+    /// module.
     fn holds(self, address: u32) -> bool {
-        address
-            .checked_sub(self.address)
-            .is_some_and(|within| within < self.size)
+        address.checked_sub(self.address).is_some_and(|within| within < self.size)
     }
 }
 

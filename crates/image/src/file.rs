@@ -29,9 +29,9 @@ impl ImageFile {
         if metadata.len() == 0 {
             return Ok(ImageFile { map: None });
         }
-        // SAFETY: the mapping is read-only and private to this value. Windows keeps others from changing the file while it is
-        // mapped; elsewhere a program that shortens it meanwhile would end this one with SIGBUS, as it does to every program that
-        // maps its input.
+        // SAFETY: the mapping is read-only and private to this value. Windows keeps others from
+        // changing the file while it is mapped; elsewhere a program that shortens it meanwhile
+        // would end this one with SIGBUS, as it does to every program that maps its input.
         let map = unsafe { Mmap::map(&file)? };
         Ok(ImageFile { map: Some(map) })
     }
@@ -85,7 +85,8 @@ pub struct ImageSummary {
     pub crt_imports: Vec<&'static Crt>,
 }
 
-/// Reads what there is to know at a glance about the image at `path`. Only its headers and import tables are read from the disk.
+/// Reads what there is to know at a glance about the image at `path`. Only its headers and import
+/// tables are read from the disk.
 ///
 /// # Errors
 ///

@@ -11,7 +11,8 @@ pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>()
 /// Most data directories that any loader looks at.
 const MAX_DIRECTORIES: usize = 16;
 
-/// Smallest `SectionAlignment` with which sections are mapped one by one: the page size of all our machines.
+/// Smallest `SectionAlignment` with which sections are mapped one by one: the page size of all our
+/// machines.
 pub(crate) const PAGE: u32 = 0x1000;
 
 /// A data directory: where a table of the image lies and how long it is.
@@ -43,11 +44,7 @@ pub struct Section {
 impl Section {
     /// Bytes the section takes in memory.
     pub fn memory_size(&self) -> u32 {
-        if self.virtual_size == 0 {
-            self.raw_size
-        } else {
-            self.virtual_size
-        }
+        if self.virtual_size == 0 { self.raw_size } else { self.virtual_size }
     }
 
     /// Where the section's bytes in the file end; `None` if beyond any 32-bit offset.
@@ -60,13 +57,7 @@ impl Section {
         let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(8);
         self.name[..end]
             .iter()
-            .map(|&b| {
-                if b.is_ascii_graphic() {
-                    char::from(b)
-                } else {
-                    '?'
-                }
-            })
+            .map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '?' })
             .collect()
     }
 
@@ -141,9 +132,7 @@ impl Headers {
             "its PE header would lie outside the file (a DOS program?)",
         ))?;
         if signature.get(LE) != pe::IMAGE_NT_SIGNATURE {
-            return Err(Error::NotAnImage(
-                "it has no PE signature (a DOS or 16-bit program?)",
-            ));
+            return Err(Error::NotAnImage("it has no PE signature (a DOS or 16-bit program?)"));
         }
         let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
         let magic: &object::U16<LE> = record(data, optional_offset)
@@ -169,10 +158,7 @@ impl Headers {
             .ok_or_else(|| cut(data, "the optional header", nt_offset + size_of::<Nt>()))?;
         let (file, optional) = (nt.file_header(), nt.optional_header());
         let machine = Machine::from_number(file.machine.get(LE).0);
-        if machine
-            .is_64()
-            .is_some_and(|is_64| is_64 != nt.is_type_64())
-        {
+        if machine.is_64().is_some_and(|is_64| is_64 != nt.is_type_64()) {
             return Err(Error::contradictory(format!(
                 "the optional header is not of the kind that {machine} has"
             )));
@@ -181,11 +167,9 @@ impl Headers {
         let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
         let section_table_offset =
             optional_offset + usize::from(file.size_of_optional_header.get(LE));
-        let space = section_table_offset
-            .checked_sub(directories_offset)
-            .ok_or_else(|| {
-                Error::contradictory("the optional header is shorter than its own fields")
-            })?;
+        let space = section_table_offset.checked_sub(directories_offset).ok_or_else(|| {
+            Error::contradictory("the optional header is shorter than its own fields")
+        })?;
         let count = (optional.number_of_rva_and_sizes() as usize).min(MAX_DIRECTORIES);
         if space < count * size_of::<pe::ImageDataDirectory>() {
             return Err(Error::contradictory(format!(
@@ -208,10 +192,7 @@ impl Headers {
             size_of_headers: optional.size_of_headers(),
             size_of_initialized_data: optional.size_of_initialized_data(),
             checksum: optional.check_sum(),
-            symbols: (
-                file.pointer_to_symbol_table.get(LE),
-                file.number_of_symbols.get(LE),
-            ),
+            symbols: (file.pointer_to_symbol_table.get(LE), file.number_of_symbols.get(LE)),
             directories: directories(data, directories_offset, count)?,
             sections: sections(
                 data,
@@ -223,10 +204,7 @@ impl Headers {
 
     /// The data directory number `index`, if the image has it and it is not empty.
     pub fn directory(&self, index: usize) -> Option<Directory> {
-        self.directories
-            .get(index)
-            .copied()
-            .filter(|directory| directory.address != 0)
+        self.directories.get(index).copied().filter(|directory| directory.address != 0)
     }
 
     /// File offset just behind the section table.
@@ -239,8 +217,8 @@ impl Headers {
         self.characteristics & pe::IMAGE_FILE_DLL.0 != 0
     }
 
-    /// Whether the image is mapped as one flat piece, in which file offsets and addresses are the same, because its sections are
-    /// aligned to less than a page.
+    /// Whether the image is mapped as one flat piece, in which file offsets and addresses are the
+    /// same, because its sections are aligned to less than a page.
     pub fn is_flat(&self) -> bool {
         self.section_alignment < PAGE
     }
@@ -263,25 +241,18 @@ impl Headers {
 
 fn directories(data: &[u8], offset: usize, count: usize) -> Result<Vec<Directory>> {
     let end = offset + count * size_of::<pe::ImageDataDirectory>();
-    let bytes = data
-        .get(offset..end)
-        .ok_or_else(|| cut(data, "the data directories", end))?;
+    let bytes = data.get(offset..end).ok_or_else(|| cut(data, "the data directories", end))?;
     let (entries, _) = pod::slice_from_bytes::<pe::ImageDataDirectory>(bytes, count)
         .map_err(|()| cut(data, "the data directories", end))?;
     Ok(entries
         .iter()
-        .map(|entry| Directory {
-            address: entry.virtual_address.get(LE),
-            size: entry.size.get(LE),
-        })
+        .map(|entry| Directory { address: entry.virtual_address.get(LE), size: entry.size.get(LE) })
         .collect())
 }
 
 fn sections(data: &[u8], offset: usize, count: usize) -> Result<Vec<Section>> {
     let end = offset + count * SECTION_HEADER_LEN;
-    let bytes = data
-        .get(offset..end)
-        .ok_or_else(|| cut(data, "the section table", end))?;
+    let bytes = data.get(offset..end).ok_or_else(|| cut(data, "the section table", end))?;
     let (entries, _) = pod::slice_from_bytes::<pe::ImageSectionHeader>(bytes, count)
         .map_err(|()| cut(data, "the section table", end))?;
     Ok(entries.iter().map(Section::of).collect())
@@ -289,15 +260,9 @@ fn sections(data: &[u8], offset: usize, count: usize) -> Result<Vec<Section>> {
 
 /// The plain record at `offset`, if the data reach that far.
 pub(crate) fn record<T: Pod>(data: &[u8], offset: usize) -> Option<&T> {
-    pod::from_bytes(data.get(offset..)?)
-        .ok()
-        .map(|(value, _)| value)
+    pod::from_bytes(data.get(offset..)?).ok().map(|(value, _)| value)
 }
 
 fn cut(data: &[u8], what: &str, end: usize) -> Error {
-    Error::Truncated {
-        what: what.to_owned(),
-        end: end as u64,
-        len: data.len() as u64,
-    }
+    Error::Truncated { what: what.to_owned(), end: end as u64, len: data.len() as u64 }
 }

@@ -15,7 +15,8 @@ const MAX_DEBUG_ENTRIES: usize = 64;
 
 /// A PE image whose headers have been read.
 ///
-/// Nothing in an image is trusted: what lies outside the file or the image is `None` or an error, never a panic.
+/// Nothing in an image is trusted: what lies outside the file or the image is `None` or an error,
+/// never a panic.
 #[derive(Clone, Debug)]
 pub struct Image<'data> {
     data: &'data [u8],
@@ -29,10 +30,7 @@ impl<'data> Image<'data> {
     ///
     /// If `data` is no PE image, or ends within its headers.
     pub fn parse(data: &'data [u8]) -> Result<Image<'data>> {
-        Ok(Image {
-            data,
-            headers: Headers::parse(data)?,
-        })
+        Ok(Image { data, headers: Headers::parse(data)? })
     }
 
     /// The same image, in which nothing is mapped where the headers are.
@@ -52,35 +50,33 @@ impl<'data> Image<'data> {
         &self.headers
     }
 
-    /// The bytes of the file that are mapped at `address`, up to the end of the section (or of the headers) that holds it.
+    /// The bytes of the file that are mapped at `address`, up to the end of the section (or of the
+    /// headers) that holds it.
     pub fn bytes_at(&self, address: u32) -> Option<&'data [u8]> {
         let (bytes, _) = self.memory_at(address)?;
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// The memory at `address`, up to the end of the section (or of the headers) that holds it: the bytes that come from the file, and
-    /// the length with the zeroes that the loader puts behind them. `None` if nothing is mapped there, or the file is cut off.
+    /// The memory at `address`, up to the end of the section (or of the headers) that holds it: the
+    /// bytes that come from the file, and the length with the zeroes that the loader puts behind
+    /// them. `None` if nothing is mapped there, or the file is cut off.
     fn memory_at(&self, address: u32) -> Option<(&'data [u8], u64)> {
         let headers = &self.headers;
         let header_len = (headers.size_of_headers as usize).min(self.data.len());
-        if let Some(bytes) = self.data[..header_len]
-            .get(address as usize..)
-            .filter(|bytes| !bytes.is_empty())
+        if let Some(bytes) =
+            self.data[..header_len].get(address as usize..).filter(|bytes| !bytes.is_empty())
         {
             return Some((bytes, bytes.len() as u64));
         }
         let section = headers.section_at(address)?;
         let within = u64::from(address - section.address);
         let mapped = headers.mapped_size(section);
-        let from_file = u64::from(section.raw_size)
-            .min(mapped)
-            .saturating_sub(within);
+        let from_file = u64::from(section.raw_size).min(mapped).saturating_sub(within);
         let bytes = if from_file == 0 {
             &[]
         } else {
             let start = usize::try_from(u64::from(section.raw_offset) + within).ok()?;
-            self.data
-                .get(start..start.checked_add(usize::try_from(from_file).ok()?)?)?
+            self.data.get(start..start.checked_add(usize::try_from(from_file).ok()?)?)?
         };
         Some((bytes, mapped - within))
     }
@@ -89,30 +85,30 @@ impl<'data> Image<'data> {
     pub fn record_at<T: Pod + Copy>(&self, address: u32) -> Option<T> {
         let (bytes, len) = self.memory_at(address)?;
         let mut buffer = [0u8; 64];
-        let buffer = buffer
-            .get_mut(..size_of::<T>())
-            .filter(|buffer| buffer.len() as u64 <= len)?;
+        let buffer =
+            buffer.get_mut(..size_of::<T>()).filter(|buffer| buffer.len() as u64 <= len)?;
         let known = bytes.len().min(buffer.len());
         buffer[..known].copy_from_slice(&bytes[..known]);
         pod::from_bytes::<T>(buffer).ok().map(|(value, _)| *value)
     }
 
-    /// The NUL-terminated string that is mapped at `address`, without its NUL; `None` if it has no end.
+    /// The NUL-terminated string that is mapped at `address`, without its NUL; `None` if it has no
+    /// end.
     pub fn string_at(&self, address: u32) -> Option<&'data [u8]> {
         let bytes = self.bytes_at(address)?;
         let bytes = &bytes[..bytes.len().min(MAX_STRING)];
         memchr::memchr(0, bytes).map(|end| &bytes[..end])
     }
 
-    /// The data directory number `index` (`IMAGE_DIRECTORY_ENTRY_*`), if the image has it and it is not empty.
+    /// The data directory number `index` (`IMAGE_DIRECTORY_ENTRY_*`), if the image has it and it is
+    /// not empty.
     pub fn directory(&self, index: usize) -> Option<Directory> {
         self.headers.directory(index)
     }
 
     /// Whether the image holds .NET code.
     pub fn is_dotnet(&self) -> bool {
-        self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)
-            .is_some()
+        self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR).is_some()
     }
 
     /// Whether the image holds code for ARM64 and x86-64 at once (ARM64EC, ARM64X).
@@ -120,9 +116,7 @@ impl<'data> Image<'data> {
         if !self.headers.is_64 {
             return false;
         }
-        let directory = self
-            .directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)
-            .unwrap_or_default();
+        let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG).unwrap_or_default();
         let field = offset_of!(pe::ImageLoadConfigDirectory64, chpe_metadata_pointer) as u32;
         // The structure states its own length; older ones end before the field.
         let length: Option<object::U32<LE>> = self.record_at(directory.address);
@@ -134,7 +128,8 @@ impl<'data> Image<'data> {
             .is_some_and(|pointer| pointer.get(LE) != 0)
     }
 
-    /// The Authenticode certificates (or what stands in their place), as a range of the file that lies within it.
+    /// The Authenticode certificates (or what stands in their place), as a range of the file that
+    /// lies within it.
     pub fn certificates(&self) -> Option<Range<usize>> {
         let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY)?;
         let start = directory.address as usize;
@@ -144,9 +139,7 @@ impl<'data> Image<'data> {
 
     /// The entries of the debug directory, of a hostile one no more than the first few.
     pub(crate) fn debug_entries(&self) -> impl Iterator<Item = pe::ImageDebugDirectory> {
-        let directory = self
-            .directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG)
-            .unwrap_or_default();
+        let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG).unwrap_or_default();
         let entry_len = size_of::<pe::ImageDebugDirectory>();
         let count = (directory.size as usize / entry_len).min(MAX_DEBUG_ENTRIES);
         (0..count).filter_map(move |index| {

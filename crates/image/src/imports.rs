@@ -6,7 +6,8 @@ use crate::{Error, Image, Result};
 use object::LittleEndian as LE;
 use object::pe;
 
-/// Most imported modules, and most functions of one module, that are read. Real images stay far below; hostile ones do not.
+/// Most imported modules, and most functions of one module, that are read. Real images stay far
+/// below; hostile ones do not.
 const MAX_MODULES: usize = 4096;
 const MAX_FUNCTIONS: usize = 65_536;
 
@@ -32,8 +33,8 @@ pub struct ImportedModule {
     pub kind: ImportKind,
     /// Whether its functions' addresses were written into the image in advance (bound).
     pub bound: bool,
-    /// Address of the table of functions to look up, and whether what it holds are virtual addresses instead of relative ones, as in
-    /// delay-load tables of the last century.
+    /// Address of the table of functions to look up, and whether what it holds are virtual
+    /// addresses instead of relative ones, as in delay-load tables of the last century.
     lookup: u32,
     base: u32,
 }
@@ -55,7 +56,8 @@ pub enum ImportedFunction<'data> {
 }
 
 impl<'data> Image<'data> {
-    /// All imported modules, in the order of the tables: the ordinary ones first, then the delayed ones.
+    /// All imported modules, in the order of the tables: the ordinary ones first, then the delayed
+    /// ones.
     ///
     /// # Errors
     ///
@@ -74,9 +76,8 @@ impl<'data> Image<'data> {
         };
         let mut address = directory.address;
         loop {
-            let descriptor: pe::ImageImportDescriptor = self
-                .record_at(address)
-                .ok_or_else(|| self.outside("the import table"))?;
+            let descriptor: pe::ImageImportDescriptor =
+                self.record_at(address).ok_or_else(|| self.outside("the import table"))?;
             // The loader stops at the first entry without a name or without a place for addresses.
             if descriptor.name.get(LE) == 0 || descriptor.first_thunk.get(LE) == 0 {
                 return Ok(descriptors);
@@ -102,11 +103,7 @@ impl<'data> Image<'data> {
                     name: self.module_name(descriptor.name.get(LE))?,
                     kind: ImportKind::Ordinary,
                     bound: descriptor.time_date_stamp.get(LE) != 0,
-                    lookup: if names == 0 {
-                        descriptor.first_thunk.get(LE)
-                    } else {
-                        names
-                    },
+                    lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
                     base: 0,
                 })
             })
@@ -132,11 +129,8 @@ impl<'data> Image<'data> {
                 )));
             }
             // Bit 0 says "relative addresses"; without it, 32-bit images hold virtual ones.
-            let base = if descriptor.attributes.get(LE) & 1 == 0 {
-                self.image_base_32()
-            } else {
-                0
-            };
+            let base =
+                if descriptor.attributes.get(LE) & 1 == 0 { self.image_base_32() } else { 0 };
             let relative = |value: u32| value.wrapping_sub(base);
             modules.push(ImportedModule {
                 name: self.module_name(relative(descriptor.dll_name_rva.get(LE)))?,
@@ -151,7 +145,8 @@ impl<'data> Image<'data> {
         }
     }
 
-    /// The error for a table that is not where it should be: what is wrong with the sections, if that is why.
+    /// The error for a table that is not where it should be: what is wrong with the sections, if
+    /// that is why.
     fn outside(&self, what: &str) -> Error {
         layout::fault_of_sections(self)
             .unwrap_or_else(|| Error::contradictory(format!("{what} lies outside the image")))
@@ -188,11 +183,7 @@ impl<'data> Image<'data> {
     }
 
     fn function(&self, thunk: u64, base: u32) -> Result<ImportedFunction<'data>> {
-        let by_ordinal = if self.headers().is_64 {
-            1 << 63
-        } else {
-            1 << 31
-        };
+        let by_ordinal = if self.headers().is_64 { 1 << 63 } else { 1 << 31 };
         if thunk & by_ordinal != 0 {
             return Ok(ImportedFunction::Ordinal(thunk as u16));
         }
@@ -207,11 +198,9 @@ impl<'data> Image<'data> {
 
     fn thunk_at(&self, address: u32) -> Result<Option<u64>> {
         let thunk = if self.headers().is_64 {
-            self.record_at::<object::U64<LE>>(address)
-                .map(|thunk| thunk.get(LE))
+            self.record_at::<object::U64<LE>>(address).map(|thunk| thunk.get(LE))
         } else {
-            self.record_at::<object::U32<LE>>(address)
-                .map(|thunk| thunk.get(LE).into())
+            self.record_at::<object::U32<LE>>(address).map(|thunk| thunk.get(LE).into())
         };
         match thunk {
             Some(0) => Ok(None),

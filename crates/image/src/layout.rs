@@ -1,6 +1,8 @@
-//! What must be true of an image before its import table is rewritten, and what a rewrite must know of it.
+//! What must be true of an image before its import table is rewritten, and what a rewrite must know
+//! of it.
 //!
-//! A reader may shrug at headers that disagree; who adds a section may not, because the loader will compare the same numbers.
+//! A reader may shrug at headers that disagree; who adds a section may not, because the loader will
+//! compare the same numbers.
 
 use crate::headers::{PAGE, record};
 use crate::{Error, Headers, Image, Result, Section};
@@ -18,9 +20,11 @@ const SYMBOL_LEN: u64 = 18;
 pub(crate) struct Layout {
     /// Length of the file without certificates at its end.
     pub kept_len: usize,
-    /// The certificates at the end of the file; empty if there are none, or if something follows them.
+    /// The certificates at the end of the file; empty if there are none, or if something follows
+    /// them.
     pub certificates: Range<usize>,
-    /// What nothing in the headers accounts for, at the end of the file: the data that installers and bundlers append.
+    /// What nothing in the headers accounts for, at the end of the file: the data that installers
+    /// and bundlers append.
     pub trailing: Range<usize>,
     /// The first address behind all sections.
     pub next_address: u32,
@@ -63,22 +67,17 @@ impl Layout {
 /// What is wrong with the sections, by themselves and as parts of the file, if anything is.
 pub(crate) fn fault_of_sections(image: &Image<'_>) -> Option<Error> {
     let headers = image.headers();
-    check_alignments(headers)
-        .and_then(|()| check_sections(headers, image.data().len()))
-        .err()
+    check_alignments(headers).and_then(|()| check_sections(headers, image.data().len())).err()
 }
 
 fn check_alignments(headers: &Headers) -> Result<()> {
     let (in_memory, in_file) = (headers.section_alignment, headers.file_alignment);
-    // The kernel's own rule: multiples of a disk sector, or a flat image with the two alignments equal.
+    // The kernel's own rule: multiples of a disk sector, or a flat image with the two alignments
+    // equal.
     let sound = in_memory.is_power_of_two()
         && in_file.is_power_of_two()
         && in_file <= in_memory
-        && if headers.is_flat() {
-            in_file == in_memory
-        } else {
-            in_file >= 512
-        };
+        && if headers.is_flat() { in_file == in_memory } else { in_file >= 512 };
     if sound {
         return Ok(());
     }
@@ -102,9 +101,7 @@ fn check_header_sizes(headers: &Headers, len: usize) -> Result<()> {
         )));
     }
     if headers.directories.len() <= pe::IMAGE_DIRECTORY_ENTRY_IMPORT {
-        return Err(Error::contradictory(
-            "the optional header has no place for an import table",
-        ));
+        return Err(Error::contradictory("the optional header has no place for an import table"));
     }
     Ok(())
 }
@@ -123,10 +120,7 @@ fn check_sections(headers: &Headers, len: usize) -> Result<u32> {
                 section.name()
             )));
         }
-        let end = section
-            .address
-            .checked_add(section.memory_size())
-            .ok_or_else(too_long)?;
+        let end = section.address.checked_add(section.memory_size()).ok_or_else(too_long)?;
         next = align(end, headers.section_alignment)?;
     }
     if align(headers.size_of_image, headers.section_alignment)? != next {
@@ -141,9 +135,7 @@ fn check_sections(headers: &Headers, len: usize) -> Result<u32> {
 fn check_section(headers: &Headers, section: &Section, len: usize) -> Result<()> {
     let name = section.name();
     if !section.address.is_multiple_of(headers.section_alignment) {
-        return Err(Error::contradictory(format!(
-            "section {name} is not aligned in memory"
-        )));
+        return Err(Error::contradictory(format!("section {name} is not aligned in memory")));
     }
     if section.raw_size == 0 {
         return Ok(());
@@ -160,9 +152,7 @@ fn check_section(headers: &Headers, section: &Section, len: usize) -> Result<()>
     if headers.is_flat() && section.raw_offset != section.address
         || !headers.is_flat() && !section.raw_offset.is_multiple_of(512)
     {
-        return Err(Error::contradictory(format!(
-            "section {name} is not aligned in the file"
-        )));
+        return Err(Error::contradictory(format!("section {name} is not aligned in the file")));
     }
     if (section.raw_offset as usize) < headers.section_table_end() {
         return Err(Error::contradictory(format!(
@@ -172,7 +162,8 @@ fn check_section(headers: &Headers, section: &Section, len: usize) -> Result<()>
     Ok(())
 }
 
-/// Reads every import once, so that no damaged table is copied. None may lie in the headers, which are about to change.
+/// Reads every import once, so that no damaged table is copied. None may lie in the headers, which
+/// are about to change.
 fn check_imports(image: &Image<'_>) -> Result<()> {
     let image = image.without_headers();
     let mut count = 0usize;
@@ -199,33 +190,20 @@ fn check_certificates(image: &Image<'_>, known_end: usize) -> Result<Range<usize
         len: len as u64,
     })?;
     if certificates.start < known_end {
-        return Err(Error::contradictory(
-            "the certificate table overlaps a section",
-        ));
+        return Err(Error::contradictory("the certificate table overlaps a section"));
     }
-    Ok(if certificates.end == len {
-        certificates
-    } else {
-        len..len
-    })
+    Ok(if certificates.end == len { certificates } else { len..len })
 }
 
-/// The file offset behind everything that the headers account for: sections, symbols, debug information.
+/// The file offset behind everything that the headers account for: sections, symbols, debug
+/// information.
 fn known_end(image: &Image<'_>) -> Result<usize> {
     let headers = image.headers();
-    let sections = headers
-        .sections
-        .iter()
-        .filter(|section| section.raw_size > 0);
-    let sections_end = sections
-        .filter_map(Section::raw_end)
-        .max()
-        .unwrap_or(0)
-        .max(headers.size_of_headers);
+    let sections = headers.sections.iter().filter(|section| section.raw_size > 0);
+    let sections_end =
+        sections.filter_map(Section::raw_end).max().unwrap_or(0).max(headers.size_of_headers);
     let len = image.data().len() as u64;
-    let ends = debug_ends(image)
-        .chain(symbols_end(image))
-        .filter(|&end| end <= len);
+    let ends = debug_ends(image).chain(symbols_end(image)).filter(|&end| end <= len);
     usize::try_from(ends.fold(u64::from(sections_end), u64::max)).map_err(|_| too_long())
 }
 
@@ -259,9 +237,7 @@ fn trailing(image: &Image<'_>, range: Range<usize>) -> Range<usize> {
 
 /// Rounds `value` up to a multiple of `alignment`.
 pub(crate) fn align(value: u32, alignment: u32) -> Result<u32> {
-    value
-        .checked_next_multiple_of(alignment.max(1))
-        .ok_or_else(too_long)
+    value.checked_next_multiple_of(alignment.max(1)).ok_or_else(too_long)
 }
 
 fn too_long() -> Error {

@@ -1,13 +1,14 @@
 //! Reads Windows PE images and rewrites their import tables, on any host.
 //!
 //! - [`summary`] says what there is to know of an image at a glance, [`Image`] reads the rest.
-//! - [`patch`] puts a module first in an import table, so that the loader loads it before everything else; [`undo`] gives the
-//!   original back, byte for byte, from what the patched image itself remembers.
+//! - [`patch`] puts a module first in an import table, so that the loader loads it before
+//!   everything else; [`undo`] gives the original back, byte for byte, from what the patched image
+//!   itself remembers.
 //! - [`build_proxy`] makes a DLL that stands in for one of the system's and loads the module.
 //! - [`check::check`] says whether allograft will work on a program, from its files alone.
 //!
-//! Images are not trusted: every offset and every count is checked and bounded, and what a patch makes has been read back before anyone
-//! gets it.
+//! Images are not trusted: every offset and every count is checked and bounded, and what a patch
+//! makes has been read back before anyone gets it.
 //!
 //! ```no_run
 //! use allograft_image::{ImageFile, patch};

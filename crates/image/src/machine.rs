@@ -38,12 +38,14 @@ impl Machine {
         }
     }
 
-    /// Whether the takeover itself works on this machine today. Import tables can be rewritten for all of them.
+    /// Whether the takeover itself works on this machine today. Import tables can be rewritten for
+    /// all of them.
     pub fn is_taken_over(self) -> bool {
         matches!(self, Machine::X86 | Machine::X64)
     }
 
-    /// Whether the machine's images have the 64-bit form of the optional header; `None` where we cannot tell.
+    /// Whether the machine's images have the 64-bit form of the optional header; `None` where we
+    /// cannot tell.
     pub(crate) fn is_64(self) -> Option<bool> {
         match self {
             Machine::X86 => Some(false),

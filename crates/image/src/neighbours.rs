@@ -1,4 +1,5 @@
-//! The DLLs beside a program: which it imports, directly or through one another, and which it may load by itself.
+//! The DLLs beside a program: which it imports, directly or through one another, and which it may
+//! load by itself.
 
 use crate::crt::{self, Crt};
 use crate::{FileVersion, Image, ImageFile, ImportKind, Machine, Result};
@@ -42,26 +43,22 @@ pub enum Reach<'a> {
 }
 
 impl Neighbours {
-    /// Looks at the DLLs in the folder of the program at `path`, whose image is `image`. What cannot be read is left out.
+    /// Looks at the DLLs in the folder of the program at `path`, whose image is `image`. What
+    /// cannot be read is left out.
     ///
     /// # Errors
     ///
     /// If the program's own imports cannot be read.
     pub fn of(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
         let mut files = Files::beside(path, image.headers().machine);
-        let mut queue: Vec<String> = image
-            .imports()?
-            .into_iter()
-            .map(|module| module.name)
-            .collect();
+        let mut queue: Vec<String> =
+            image.imports()?.into_iter().map(|module| module.name).collect();
         let mut dlls = Vec::new();
-        // Each file is taken out of the list when it is first met, so this ends however the imports run in circles.
+        // Each file is taken out of the list when it is first met, so this ends however the imports
+        // run in circles.
         while let Some(name) = queue.pop() {
             if let Some((neighbour, imports)) = files.take(&name) {
-                dlls.push(Neighbour {
-                    is_imported: true,
-                    ..neighbour
-                });
+                dlls.push(Neighbour { is_imported: true, ..neighbour });
                 queue.extend(imports);
             }
         }
@@ -72,7 +69,8 @@ impl Neighbours {
 
     /// How the program, whose own C runtimes are `own`, comes to use one that allograft takes over.
     ///
-    /// The compiler's runtime files themselves do not count: that `vcruntime140.dll` lies in a folder says nothing about the program.
+    /// The compiler's runtime files themselves do not count: that `vcruntime140.dll` lies in a
+    /// folder says nothing about the program.
     pub fn reach(&self, own: &[&'static Crt]) -> Reach<'_> {
         let takes_over = |crts: &[&'static Crt]| crts.iter().any(|crt| crt.taken_over);
         if takes_over(own) {
@@ -89,9 +87,7 @@ impl Neighbours {
 
     /// The DLL named `name`, in any case of letters.
     pub fn dll(&self, name: &str) -> Option<&Neighbour> {
-        self.dlls
-            .iter()
-            .find(|dll| dll.name.eq_ignore_ascii_case(name))
+        self.dlls.iter().find(|dll| dll.name.eq_ignore_ascii_case(name))
     }
 }
 
@@ -107,39 +103,28 @@ impl Files {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let paths = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-                (name.ends_with(".dll") && path.file_name() != program.file_name())
-                    .then_some((name, path))
-            });
-        Files {
-            paths: paths.take(MAX_DLLS).collect(),
-            machine,
-        }
+        let paths = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+            (name.ends_with(".dll") && path.file_name() != program.file_name())
+                .then_some((name, path))
+        });
+        Files { paths: paths.take(MAX_DLLS).collect(), machine }
     }
 
-    /// Takes the DLL `name` out of the list, with the modules that it imports. API sets of the C runtime stand for the runtime's own file.
+    /// Takes the DLL `name` out of the list, with the modules that it imports. API sets of the C
+    /// runtime stand for the runtime's own file.
     fn take(&mut self, name: &str) -> Option<(Neighbour, Vec<String>)> {
         let name = name.to_ascii_lowercase();
-        let path = self
-            .paths
-            .remove(&name)
-            .or_else(|| self.paths.remove(crt::of_module(&name)?.file))?;
+        let path =
+            self.paths.remove(&name).or_else(|| self.paths.remove(crt::of_module(&name)?.file))?;
         self.look_at(&path)
     }
 
     fn rest(mut self) -> Vec<Neighbour> {
         let mut paths: Vec<PathBuf> = std::mem::take(&mut self.paths).into_values().collect();
         paths.sort();
-        paths
-            .iter()
-            .filter_map(|path| self.look_at(path))
-            .map(|(neighbour, _)| neighbour)
-            .collect()
+        paths.iter().filter_map(|path| self.look_at(path)).map(|(neighbour, _)| neighbour).collect()
     }
 
     fn look_at(&self, path: &Path) -> Option<(Neighbour, Vec<String>)> {
@@ -150,9 +135,7 @@ impl Files {
         }
         let imports = image.imports().ok()?;
         let crt_imports = crate::file::distinct_crts(&imports);
-        let ordinary = imports
-            .into_iter()
-            .filter(|module| module.kind == ImportKind::Ordinary);
+        let ordinary = imports.into_iter().filter(|module| module.kind == ImportKind::Ordinary);
         let neighbour = Neighbour {
             name: path.file_name()?.to_str()?.to_owned(),
             is_imported: false,

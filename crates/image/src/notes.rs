@@ -19,13 +19,15 @@ pub enum Note {
     DotnetOnly,
     /// Addresses bound in advance were dropped.
     BoundImportsDropped,
-    /// The extent of the import addresses was stated, since the loader would have guessed it from the old table.
+    /// The extent of the import addresses was stated, since the loader would have guessed it from
+    /// the old table.
     AddressTableStated,
     /// The PE header was moved down over the DOS stub, to make room.
     HeadersMoved,
     /// No room for another section: this one was copied to the end of the file and extended there.
     SectionExtended(String),
-    /// So many bytes behind the sections stay where they were, and follow again at the end of the file.
+    /// So many bytes behind the sections stay where they were, and follow again at the end of the
+    /// file.
     TrailingDataRepeated(u64),
 }
 

@@ -2,7 +2,8 @@
 
 use crate::Headers;
 
-/// Section names and the packers that leave them. A name that ends in `*` stands for all that begin so.
+/// Section names and the packers that leave them. A name that ends in `*` stands for all that begin
+/// so.
 const MARKS: [(&str, &str); 24] = [
     ("UPX*", "UPX"),
     (".UPX*", "UPX"),
@@ -34,10 +35,7 @@ const MARKS: [(&str, &str); 24] = [
 pub fn packer_of(headers: &Headers) -> Option<&'static str> {
     headers.sections.iter().find_map(|section| {
         let name = section.name();
-        MARKS
-            .iter()
-            .find(|(mark, _)| matches(mark, &name))
-            .map(|&(_, packer)| packer)
+        MARKS.iter().find(|(mark, _)| matches(mark, &name)).map(|&(_, packer)| packer)
     })
 }
 

@@ -41,8 +41,7 @@ impl<'data> Image<'data> {
 
     /// The image's manifest, as text.
     pub fn manifest(&self) -> Option<String> {
-        self.resource(pe::RT_MANIFEST)
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        self.resource(pe::RT_MANIFEST).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// The first resource of the type `kind`, in whichever language comes first.

@@ -1,9 +1,10 @@
 //! Putting a module first in an image's import table, and taking it out again.
 //!
-//! Nothing that is in the file moves, neither in memory nor in the file: the new table goes into a section of its own behind everything
-//! else, and only headers change. Whatever knows places by number (load configuration, guard tables, resources, .NET metadata, debug
-//! information, bundlers' own offsets) stays right because of it. Bytes that follow the sections are repeated behind the new one, for
-//! those who look for them from the end of the file.
+//! Nothing that is in the file moves, neither in memory nor in the file: the new table goes into a
+//! section of its own behind everything else, and only headers change. Whatever knows places by
+//! number (load configuration, guard tables, resources, .NET metadata, debug information, bundlers'
+//! own offsets) stays right because of it. Bytes that follow the sections are repeated behind the
+//! new one, for those who look for them from the end of the file.
 
 mod edit;
 mod patched;
@@ -33,7 +34,8 @@ const MAX_MODULE_NAME: usize = 255;
 pub enum PatchState {
     /// It does not have the module first in its import table.
     Unpatched,
-    /// It imports the module first, and not because of us: it was linked so, or another tool patched it.
+    /// It imports the module first, and not because of us: it was linked so, or another tool
+    /// patched it.
     ImportsFirst,
     /// [`patch`] has put this module first.
     Patched {
@@ -55,22 +57,19 @@ pub fn patch_state(image: &Image<'_>, module: &str) -> Result<PatchState> {
         return Ok(PatchState::Patched { module: first.name });
     }
     let same = first.kind == ImportKind::Ordinary && first.name.eq_ignore_ascii_case(module);
-    Ok(if same {
-        PatchState::ImportsFirst
-    } else {
-        PatchState::Unpatched
-    })
+    Ok(if same { PatchState::ImportsFirst } else { PatchState::Unpatched })
 }
 
 /// Puts `module` first in the import table of the image that is the whole of `data`.
 ///
-/// The image must not have been patched before ([`patch_state`] tells; [`undo()`] first, else). Unless `packed_too`, an image that
-/// went through a packer is refused. What comes of it is to be read back before anyone gets it: see [`Patched`].
+/// The image must not have been patched before ([`patch_state`] tells; [`undo()`] first, else).
+/// Unless `packed_too`, an image that went through a packer is refused. What comes of it is to be
+/// read back before anyone gets it: see [`Patched`].
 ///
 /// # Errors
 ///
-/// If `data` is no image, is cut short, contradicts itself, is packed, holds code for two processors, or has no place left for a
-/// table; or `module` is no file name.
+/// If `data` is no image, is cut short, contradicts itself, is packed, holds code for two
+/// processors, or has no place left for a table; or `module` is no file name.
 pub fn patch<'data>(data: &'data [u8], module: &str, packed_too: bool) -> Result<Patched<'data>> {
     check_module_name(module)?;
     let image = Image::parse(data)?;

@@ -15,17 +15,11 @@ const NO_CRT: (&str, [&str; 1]) = ("KERNEL32.dll", ["ExitProcess"]);
 
 fn importing(modules: &[&'static str]) -> ImageSpec {
     let imports: Imports = modules.iter().map(|&module| (module, vec!["f"])).collect();
-    ImageSpec {
-        imports,
-        ..ImageSpec::default()
-    }
+    ImageSpec { imports, ..ImageSpec::default() }
 }
 
 fn dll(modules: &[&'static str]) -> ImageSpec {
-    ImageSpec {
-        is_dll: true,
-        ..importing(modules)
-    }
+    ImageSpec { is_dll: true, ..importing(modules) }
 }
 
 fn folder(files: &[(&str, ImageSpec)]) -> TempDir {
@@ -54,10 +48,7 @@ fn a_program_on_the_universal_crt_will_work_and_the_command_is_named() {
     assert_eq!(report.verdict.route, Route::Run);
     assert_eq!(
         report.verdict.command,
-        format!(
-            "allograft run -- {}",
-            folder.path().join("game.exe").display()
-        )
+        format!("allograft run -- {}", folder.path().join("game.exe").display())
     );
     assert_eq!(report.crts[0].used_by, ["game.exe"]);
     assert_eq!(why_useless(&folder), None);
@@ -71,27 +62,17 @@ fn a_c_runtime_is_found_through_a_chain_of_dlls_in_any_case_of_letters() {
         ("core.dll", dll(&["ucrtbase.dll", "engine.dll"])),
     ]);
     let report = report(&folder);
-    assert_eq!(
-        report.verdict.reason,
-        "it imports core.dll, which uses ucrtbase.dll"
-    );
+    assert_eq!(report.verdict.reason, "it imports core.dll, which uses ucrtbase.dll");
     assert_eq!(report.crts[0].used_by, ["core.dll"]);
 }
 
 #[test]
 fn a_dll_that_may_be_loaded_later_counts_as_such() {
-    let folder = folder(&[
-        ("game.exe", importing(&[NO_CRT.0])),
-        ("plugin.dll", dll(&["ucrtbase.dll"])),
-    ]);
+    let folder =
+        folder(&[("game.exe", importing(&[NO_CRT.0])), ("plugin.dll", dll(&["ucrtbase.dll"]))]);
     let report = report(&folder);
     assert!(report.verdict.works);
-    assert!(
-        report
-            .verdict
-            .reason
-            .contains("plugin.dll beside it, which it may load")
-    );
+    assert!(report.verdict.reason.contains("plugin.dll beside it, which it may load"));
     assert_eq!(report.crts[0].maybe_used_by, ["plugin.dll"]);
 }
 
@@ -102,34 +83,21 @@ fn a_compiler_s_runtime_file_beside_a_static_program_proves_nothing() {
         ("vcruntime140.dll", dll(&["ucrtbase.dll"])),
     ]);
     assert!(!report(&folder).verdict.works);
-    assert!(
-        why_useless(&folder)
-            .unwrap()
-            .starts_with("it links its C runtime statically")
-    );
+    assert!(why_useless(&folder).unwrap().starts_with("it links its C runtime statically"));
 }
 
 #[test]
 fn a_dll_for_another_machine_proves_nothing() {
-    let other = ImageSpec {
-        machine: Machine::X86,
-        ..dll(&["ucrtbase.dll"])
-    };
+    let other = ImageSpec { machine: Machine::X86, ..dll(&["ucrtbase.dll"]) };
     let folder = folder(&[("game.exe", importing(&[NO_CRT.0])), ("plugin.dll", other)]);
     assert!(!report(&folder).verdict.works);
 }
 
 #[test]
 fn the_version_of_a_c_runtime_beside_the_program_is_told() {
-    let crt = ImageSpec {
-        resources: Some(([10, 0, 26100, 1742], "")),
-        ..dll(&[NO_CRT.0])
-    };
+    let crt = ImageSpec { resources: Some(([10, 0, 26100, 1742], "")), ..dll(&[NO_CRT.0]) };
     let folder = folder(&[("game.exe", ImageSpec::default()), ("ucrtbase.dll", crt)]);
-    assert_eq!(
-        report(&folder).crts[0].version_beside,
-        Some(FileVersion([10, 0, 26100, 1742]))
-    );
+    assert_eq!(report(&folder).crts[0].version_beside, Some(FileVersion([10, 0, 26100, 1742])));
 }
 
 #[test]
@@ -143,29 +111,14 @@ fn a_c_runtime_that_is_not_taken_over_is_named_with_its_compiler() {
 
 #[test]
 fn statically_linked_runtimes_are_guessed_from_the_strings_they_leave() {
-    let wide: Vec<u8> = "mscoree.dll"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let wide: Vec<u8> = "mscoree.dll".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let cases = [
-        (
-            [&wide[..], b"\0\0CorExitProcess\0"].concat(),
-            StaticRuntime::VisualC,
-        ),
+        ([&wide[..], b"\0\0CorExitProcess\0"].concat(), StaticRuntime::VisualC),
         (b"\xff Go buildinf:".to_vec(), StaticRuntime::Go),
-        (
-            b"/rustc/0123456789/library/std".to_vec(),
-            StaticRuntime::Rust,
-        ),
+        (b"/rustc/0123456789/library/std".to_vec(), StaticRuntime::Rust),
     ];
     for (strings, expected) in cases {
-        let folder = folder(&[(
-            "game.exe",
-            ImageSpec {
-                strings,
-                ..importing(&[NO_CRT.0])
-            },
-        )]);
+        let folder = folder(&[("game.exe", ImageSpec { strings, ..importing(&[NO_CRT.0]) })]);
         assert_eq!(report(&folder).static_runtime, Some(expected));
     }
 }
@@ -183,18 +136,8 @@ fn anti_cheat_software_overrules_everything_and_the_danger_is_named() {
 
 #[test]
 fn programs_of_both_word_sizes_work_and_those_of_other_machines_are_told_that_they_do_not() {
-    for (machine, works) in [
-        (Machine::X86, true),
-        (Machine::X64, true),
-        (Machine::Arm64, false),
-    ] {
-        let folder = folder(&[(
-            "game.exe",
-            ImageSpec {
-                machine,
-                ..ImageSpec::default()
-            },
-        )]);
+    for (machine, works) in [(Machine::X86, true), (Machine::X64, true), (Machine::Arm64, false)] {
+        let folder = folder(&[("game.exe", ImageSpec { machine, ..ImageSpec::default() })]);
         let verdict = report(&folder).verdict;
         assert_eq!(verdict.works, works, "{}", verdict.reason);
         if !works {
@@ -205,33 +148,17 @@ fn programs_of_both_word_sizes_work_and_those_of_other_machines_are_told_that_th
 
 #[test]
 fn pure_dotnet_has_nothing_to_take_over() {
-    let folder = folder(&[(
-        "game.exe",
-        ImageSpec {
-            dotnet: Some(1),
-            ..importing(&["mscoree.dll"])
-        },
-    )]);
+    let folder =
+        folder(&[("game.exe", ImageSpec { dotnet: Some(1), ..importing(&["mscoree.dll"]) })]);
     let report = report(&folder);
     assert_eq!(report.dotnet, Some(Dotnet::Pure));
-    assert_eq!(
-        report.verdict.reason,
-        "it holds .NET code only, whose memory .NET manages itself"
-    );
+    assert_eq!(report.verdict.reason, "it holds .NET code only, whose memory .NET manages itself");
 }
 
 #[test]
 fn another_replacement_allocator_is_an_obstacle() {
-    let folder = folder(&[(
-        "game.exe",
-        importing(&["ucrtbase.dll", "tbbmalloc_proxy.dll"]),
-    )]);
-    assert!(
-        report(&folder)
-            .verdict
-            .reason
-            .starts_with("it imports tbbmalloc_proxy.dll")
-    );
+    let folder = folder(&[("game.exe", importing(&["ucrtbase.dll", "tbbmalloc_proxy.dll"]))]);
+    assert!(report(&folder).verdict.reason.starts_with("it imports tbbmalloc_proxy.dll"));
 }
 
 #[test]
@@ -270,10 +197,7 @@ fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
     let path = folder.path().join("game.exe");
     fs::write(
         &path,
-        patch(&fs::read(&path).unwrap(), "allograft.dll", false)
-            .unwrap()
-            .to_vec()
-            .unwrap(),
+        patch(&fs::read(&path).unwrap(), "allograft.dll", false).unwrap().to_vec().unwrap(),
     )
     .unwrap();
     let report = report(&folder);

@@ -1,7 +1,8 @@
-//! Mutated images: whatever they say, nothing panics, nothing grows without bound, and what is written can be read.
+//! Mutated images: whatever they say, nothing panics, nothing grows without bound, and what is
+//! written can be read.
 //!
-//! A few thousand cases by default. The long run, in under a minute:
-//! `CARGO_PROFILE_DEV_OPT_LEVEL=2 ALLOGRAFT_FUZZ_CASES=1000000 cargo test -p allograft-image --test hostile`.
+//! A few thousand cases by default. The long run, in under a minute: `CARGO_PROFILE_DEV_OPT_LEVEL=2
+//! ALLOGRAFT_FUZZ_CASES=1000000 cargo test -p allograft-image --test hostile`.
 
 mod support;
 
@@ -14,7 +15,8 @@ use support::build_image::{Headroom, ImageSpec};
 /// Bytes at the start of an image in which most headers lie.
 const HEADERS: usize = 0x400;
 
-/// The most that a result may be longer than its image: the largest section that is copied, the image once more, and some.
+/// The most that a result may be longer than its image: the largest section that is copied, the
+/// image once more, and some.
 const MAX_GROWTH: usize = 66 << 20;
 
 /// One change to a file.
@@ -33,10 +35,9 @@ impl Mutation {
     fn apply(&self, data: &mut Vec<u8>) {
         let len = data.len().max(1);
         match *self {
-            Mutation::SetByte(at, value) => data
-                .get_mut(at % len)
-                .into_iter()
-                .for_each(|byte| *byte = value),
+            Mutation::SetByte(at, value) => {
+                data.get_mut(at % len).into_iter().for_each(|byte| *byte = value)
+            }
             Mutation::SetWord(at, value) => set_word(data, at % len, value.to_le_bytes()),
             Mutation::CopyWord(from, to) => {
                 if let Some(word) = data.get(from % len..).and_then(|rest| rest.first_chunk()) {
@@ -46,11 +47,9 @@ impl Mutation {
             }
             Mutation::Truncate(at) => data.truncate(at % len),
             Mutation::Append(ref bytes) => data.extend_from_slice(bytes),
-            Mutation::Clear(at, count) => data
-                .iter_mut()
-                .skip(at % len)
-                .take(count)
-                .for_each(|byte| *byte = 0),
+            Mutation::Clear(at, count) => {
+                data.iter_mut().skip(at % len).take(count).for_each(|byte| *byte = 0)
+            }
         }
     }
 }
@@ -106,12 +105,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 }
 
 fn spec() -> impl Strategy<Value = ImageSpec> {
-    let headroom = [
-        Headroom::BehindTheTable,
-        Headroom::InThePadding,
-        Headroom::OverTheStub,
-        Headroom::None,
-    ];
+    let headroom =
+        [Headroom::BehindTheTable, Headroom::InThePadding, Headroom::OverTheStub, Headroom::None];
     (
         select(vec![Machine::X86, Machine::X64, Machine::Arm64]),
         select(headroom.to_vec()),
@@ -136,11 +131,7 @@ fn spec() -> impl Strategy<Value = ImageSpec> {
                 },
                 states_addresses: states,
                 is_flat: flat,
-                overlay: if overlay {
-                    b"appended".repeat(20)
-                } else {
-                    Vec::new()
-                },
+                overlay: if overlay { b"appended".repeat(20) } else { Vec::new() },
                 certificate: signed.then(|| vec![0xCE; 200]),
                 resources: resources.then_some(([1, 2, 3, 4], "<assembly/>")),
                 dotnet,
@@ -154,12 +145,8 @@ fn read_all(data: &[u8]) {
     let Ok(image) = Image::parse(data) else {
         return;
     };
-    let _ = (
-        image.file_version(),
-        image.manifest(),
-        image.certificates(),
-        packer_of(image.headers()),
-    );
+    let _ =
+        (image.file_version(), image.manifest(), image.certificates(), packer_of(image.headers()));
     let _ = (summary_of(&image), patch_state(&image, "allograft.dll"));
     for module in image.imports().into_iter().flatten().take(16) {
         let _ = (module.crt(), image.functions(&module));
@@ -175,9 +162,7 @@ fn survives(data: &[u8]) -> Result<(), TestCaseError> {
             prop_assert!(undo(&patched, false)?.equals(data));
         }
         Err(Error::SelfCheck(what)) => {
-            return Err(TestCaseError::fail(format!(
-                "the self-check failed: {what}"
-            )));
+            return Err(TestCaseError::fail(format!("the self-check failed: {what}")));
         }
         Err(error) => prop_assert!(!error.to_string().contains('\n')),
     }
@@ -190,10 +175,7 @@ fn survives(data: &[u8]) -> Result<(), TestCaseError> {
 }
 
 fn cases() -> u32 {
-    std::env::var("ALLOGRAFT_FUZZ_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(4000)
+    std::env::var("ALLOGRAFT_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4000)
 }
 
 proptest! {

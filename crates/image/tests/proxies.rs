@@ -13,11 +13,7 @@ fn proxy(machine: Machine, name: &str) -> Vec<u8> {
 }
 
 fn function(ordinal: u16, name: Option<&str>) -> Export {
-    Export {
-        ordinal,
-        name: name.map(str::to_owned),
-        is_code: true,
-    }
+    Export { ordinal, name: name.map(str::to_owned), is_code: true }
 }
 
 #[test]
@@ -39,12 +35,8 @@ fn a_proxy_imports_kernel32_alone_and_says_that_it_is_one() {
     for machine in MACHINES {
         let bytes = proxy(machine, "version.dll");
         let image = Image::parse(&bytes).unwrap();
-        let imports: Vec<_> = image
-            .imports()
-            .unwrap()
-            .into_iter()
-            .map(|module| module.name)
-            .collect();
+        let imports: Vec<_> =
+            image.imports().unwrap().into_iter().map(|module| module.name).collect();
         assert_eq!(imports, ["kernel32.dll"]);
         assert!(is_proxy(&bytes));
         assert!(!is_proxy(&bytes[..0x60]));
@@ -57,10 +49,7 @@ fn the_checksum_is_right_and_the_same_arguments_make_the_same_bytes() {
         let bytes = proxy(machine, "winmm.dll");
         assert_eq!(bytes, proxy(machine, "winmm.dll"));
         let stated = Image::parse(&bytes).unwrap().headers().checksum;
-        let place = bytes
-            .windows(4)
-            .position(|word| word == stated.to_le_bytes())
-            .unwrap();
+        let place = bytes.windows(4).position(|word| word == stated.to_le_bytes()).unwrap();
         let mut without = bytes;
         without[place..place + 4].fill(0);
         assert_eq!(checksum(&without), stated);
@@ -81,12 +70,7 @@ fn no_section_of_a_proxy_can_be_both_written_and_executed() {
 #[test]
 fn thousands_of_exports_with_gaps_and_two_names_for_one_fit() {
     let mut exports: Vec<Export> = (0..3000u16)
-        .map(|n| {
-            function(
-                5 + 2 * n,
-                (n % 3 != 0).then_some(format!("Function{n}")).as_deref(),
-            )
-        })
+        .map(|n| function(5 + 2 * n, (n % 3 != 0).then_some(format!("Function{n}")).as_deref()))
         .collect();
     exports.push(function(7, Some("AnotherName")));
     let order = |export: &Export| (export.ordinal, export.name.clone());
@@ -101,26 +85,17 @@ fn thousands_of_exports_with_gaps_and_two_names_for_one_fit() {
 
 #[test]
 fn variables_bad_names_and_nothing_are_refused_in_words() {
-    let variable = Export {
-        is_code: false,
-        ..function(1, Some("table"))
-    };
+    let variable = Export { is_code: false, ..function(1, Some("table")) };
     let error = build_proxy(Machine::X64, "a.dll", MODULE, &[variable]).unwrap_err();
     assert!(error.to_string().contains("variable (table)"), "{error}");
     let known = known_exports("version.dll").unwrap();
     for name in ["", "a\\b.dll", "C:a.dll", "\u{e9}.dll"] {
         assert!(
-            matches!(
-                build_proxy(Machine::X64, name, MODULE, &known),
-                Err(Error::ModuleName(_))
-            ),
+            matches!(build_proxy(Machine::X64, name, MODULE, &known), Err(Error::ModuleName(_))),
             "{name}"
         );
     }
-    assert!(matches!(
-        build_proxy(Machine::X86, "a.dll", MODULE, &[]),
-        Err(Error::NoExports)
-    ));
+    assert!(matches!(build_proxy(Machine::X86, "a.dll", MODULE, &[]), Err(Error::NoExports)));
     let error = build_proxy(Machine::Arm64, "a.dll", MODULE, &known).unwrap_err();
     assert!(error.to_string().contains("not for ARM64"), "{error}");
 }

@@ -39,10 +39,7 @@ fn functions_are_read_by_name_and_by_number_on_every_machine() {
         let modules = image.imports().unwrap();
         assert_eq!(
             image.functions(&modules[0]).unwrap(),
-            [
-                ImportedFunction::Ordinal(115),
-                ImportedFunction::Name(b"send")
-            ]
+            [ImportedFunction::Ordinal(115), ImportedFunction::Name(b"send")]
         );
     }
 }
@@ -61,46 +58,21 @@ fn delayed_imports_of_the_old_kind_are_read_through_their_addresses() {
     assert_eq!(module.name, "USER32.dll");
     assert_eq!(
         image.functions(&module).unwrap(),
-        [
-            ImportedFunction::Name(b"MessageBoxA"),
-            ImportedFunction::Ordinal(9)
-        ]
+        [ImportedFunction::Name(b"MessageBoxA"), ImportedFunction::Ordinal(9)]
     );
 }
 
 #[test]
 fn bound_imports_are_told_apart() {
-    let data = ImageSpec {
-        is_bound: true,
-        ..ImageSpec::default()
-    }
-    .build();
-    assert!(
-        Image::parse(&data)
-            .unwrap()
-            .imports()
-            .unwrap()
-            .iter()
-            .all(|module| module.bound)
-    );
+    let data = ImageSpec { is_bound: true, ..ImageSpec::default() }.build();
+    assert!(Image::parse(&data).unwrap().imports().unwrap().iter().all(|module| module.bound));
     let data = ImageSpec::default().build();
-    assert!(
-        Image::parse(&data)
-            .unwrap()
-            .imports()
-            .unwrap()
-            .iter()
-            .all(|module| !module.bound)
-    );
+    assert!(Image::parse(&data).unwrap().imports().unwrap().iter().all(|module| !module.bound));
 }
 
 #[test]
 fn an_image_without_imports_imports_nothing() {
-    let data = ImageSpec {
-        imports: Vec::new(),
-        ..ImageSpec::default()
-    }
-    .build();
+    let data = ImageSpec { imports: Vec::new(), ..ImageSpec::default() }.build();
     assert!(Image::parse(&data).unwrap().imports().unwrap().is_empty());
 }
 
@@ -133,10 +105,7 @@ fn version_and_manifest_are_read_from_the_resources() {
     };
     let data = spec.build();
     let image = Image::parse(&data).unwrap();
-    assert_eq!(
-        image.file_version(),
-        Some(FileVersion([10, 0, 26100, 1742]))
-    );
+    assert_eq!(image.file_version(), Some(FileVersion([10, 0, 26100, 1742])));
     assert_eq!(image.file_version().unwrap().to_string(), "10.0.26100.1742");
     assert_eq!(image.manifest().as_deref(), Some("<assembly/>"));
 }
@@ -159,11 +128,7 @@ fn an_image_cut_within_its_headers_is_called_truncated() {
 
 #[test]
 fn a_32_bit_header_on_a_64_bit_machine_is_a_contradiction() {
-    let mut data = ImageSpec {
-        machine: Machine::X86,
-        ..ImageSpec::default()
-    }
-    .build();
+    let mut data = ImageSpec { machine: Machine::X86, ..ImageSpec::default() }.build();
     data[0x84..0x86].copy_from_slice(&0x8664u16.to_le_bytes());
     let error = Image::parse(&data).unwrap_err();
     assert_eq!(
@@ -178,10 +143,7 @@ fn an_import_table_outside_the_image_is_an_error() {
     let directory = 0x80 + 24 + 112 + 8;
     data[directory..directory + 4].copy_from_slice(&0x00FF_0000u32.to_le_bytes());
     let error = Image::parse(&data).unwrap().imports().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "contradictory headers: the import table lies outside the image"
-    );
+    assert_eq!(error.to_string(), "contradictory headers: the import table lies outside the image");
 }
 
 #[test]

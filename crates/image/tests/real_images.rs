@@ -1,5 +1,6 @@
-//! Real images, in the folders that `ALLOGRAFT_IMAGES` lists (as `PATH` lists its own) and in those inside them. `cargo xtask test` runs
-//! this on all it has downloaded; by hand: `ALLOGRAFT_IMAGES=FOLDER cargo test -p allograft-image --test real_images -- --ignored`.
+//! Real images, in the folders that `ALLOGRAFT_IMAGES` lists (as `PATH` lists its own) and in those
+//! inside them. `cargo xtask test` runs this on all it has downloaded; by hand:
+//! `ALLOGRAFT_IMAGES=FOLDER cargo test -p allograft-image --test real_images -- --ignored`.
 
 mod support;
 
@@ -30,10 +31,7 @@ fn real_images() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(
-        !images.is_empty(),
-        "no image in the folders that {FOLDERS} lists"
-    );
+    assert!(!images.is_empty(), "no image in the folders that {FOLDERS} lists");
     images
 }
 
@@ -54,9 +52,8 @@ fn objdump(path: &Path) -> Vec<(String, usize)> {
             is_in_list = true;
         } else if line.trim().is_empty() {
             is_in_list = false;
-        } else if let Some((_, count)) = modules
-            .last_mut()
-            .filter(|_| is_in_list && !line.contains("vma:"))
+        } else if let Some((_, count)) =
+            modules.last_mut().filter(|_| is_in_list && !line.contains("vma:"))
         {
             *count += 1;
         }
@@ -71,9 +68,7 @@ fn imports_are_those_that_objdump_lists() {
         let file = ImageFile::open(&path).unwrap();
         let image = Image::parse(file.data()).unwrap();
         let modules = image.imports().unwrap();
-        let ordinary = modules
-            .into_iter()
-            .filter(|module| module.kind == ImportKind::Ordinary);
+        let ordinary = modules.into_iter().filter(|module| module.kind == ImportKind::Ordinary);
         let ours: Vec<(String, usize)> = ordinary
             .map(|module| {
                 let count = image.functions(&module).unwrap().len();
@@ -93,17 +88,8 @@ fn real_images_are_patched_and_undone_byte_for_byte() {
             .and_then(|patched| patched.to_vec())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let ((old, _), (new, _)) = (imports(file.data()), imports(&patched));
-        assert_eq!(
-            (new[0].as_str(), &new[1..]),
-            ("allograft.dll", &old[..]),
-            "{}",
-            path.display()
-        );
-        assert!(
-            undo(&patched, false).unwrap().equals(file.data()),
-            "{}",
-            path.display()
-        );
+        assert_eq!((new[0].as_str(), &new[1..]), ("allograft.dll", &old[..]), "{}", path.display());
+        assert!(undo(&patched, false).unwrap().equals(file.data()), "{}", path.display());
     }
 }
 

@@ -7,7 +7,8 @@ use support::build_image::{Headroom, ImageSpec};
 
 const MODULE: &str = "allograft.dll";
 
-/// Where the file header, the optional header and the section table of an [`ImageSpec`] for x86-64 begin.
+/// Where the file header, the optional header and the section table of an [`ImageSpec`] for x86-64
+/// begin.
 const FILE_HEADER: usize = 0x80 + 4;
 const OPTIONAL_HEADER: usize = FILE_HEADER + 20;
 const SECTION_TABLE: usize = OPTIONAL_HEADER + 240;
@@ -23,11 +24,8 @@ fn refusal_with(values: &[(usize, &[u8])]) -> String {
 
 #[test]
 fn packed_images_are_refused_unless_the_user_insists() {
-    let data = ImageSpec {
-        section_names: ["UPX0", "UPX1", "UPX2"],
-        ..ImageSpec::default()
-    }
-    .build();
+    let data =
+        ImageSpec { section_names: ["UPX0", "UPX1", "UPX2"], ..ImageSpec::default() }.build();
     let error = patch(&data, MODULE, false).unwrap_err();
     assert!(matches!(error, Error::Packed("UPX")), "{error}");
     assert!(patch(&data, MODULE, true).is_ok());
@@ -36,13 +34,8 @@ fn packed_images_are_refused_unless_the_user_insists() {
 #[test]
 fn a_module_is_a_file_name_and_nothing_else() {
     let data = ImageSpec::default().build();
-    for name in [
-        "", "a\\b.dll", "../a.dll", "C:a.dll", "a\0.dll", "a\n.dll", "ä.dll",
-    ] {
-        assert!(
-            matches!(patch(&data, name, false), Err(Error::ModuleName(_))),
-            "{name:?}"
-        );
+    for name in ["", "a\\b.dll", "../a.dll", "C:a.dll", "a\0.dll", "a\n.dll", "ä.dll"] {
+        assert!(matches!(patch(&data, name, false), Err(Error::ModuleName(_))), "{name:?}");
     }
     assert!(patch(&data, "my module-2.dll", false).is_ok());
 }
@@ -64,32 +57,12 @@ fn an_image_cut_short_is_refused_with_what_is_missing() {
 #[test]
 fn contradictory_headers_are_refused_with_the_contradiction() {
     let cases: [(usize, u32, &str); 6] = [
-        (
-            OPTIONAL_HEADER + 32,
-            0x3000,
-            "sections are to be aligned to 0x3000 in memory",
-        ),
+        (OPTIONAL_HEADER + 32, 0x3000, "sections are to be aligned to 0x3000 in memory"),
         (OPTIONAL_HEADER + 36, 0x10, "0x10 in the file"),
-        (
-            OPTIONAL_HEADER + 56,
-            0x9_0000,
-            "the image is to be 0x90000 bytes long in memory",
-        ),
-        (
-            SECTION_TABLE + 12,
-            0x5000,
-            "section .rdata overlaps what lies before it",
-        ),
-        (
-            SECTION_TABLE + 40 + 12,
-            0x2010,
-            "section .rdata is not aligned in memory",
-        ),
-        (
-            SECTION_TABLE + 40 + 20,
-            0x601,
-            "section .rdata is not aligned in the file",
-        ),
+        (OPTIONAL_HEADER + 56, 0x9_0000, "the image is to be 0x90000 bytes long in memory"),
+        (SECTION_TABLE + 12, 0x5000, "section .rdata overlaps what lies before it"),
+        (SECTION_TABLE + 40 + 12, 0x2010, "section .rdata is not aligned in memory"),
+        (SECTION_TABLE + 40 + 20, 0x601, "section .rdata is not aligned in the file"),
     ];
     for (at, value, expected) in cases {
         let mut data = ImageSpec::default().build();
@@ -104,12 +77,8 @@ fn contradictory_headers_are_refused_with_the_contradiction() {
 
 #[test]
 fn a_flat_image_without_room_is_refused() {
-    let data = ImageSpec {
-        is_flat: true,
-        headroom: Headroom::None,
-        ..ImageSpec::default()
-    }
-    .build();
+    let data =
+        ImageSpec { is_flat: true, headroom: Headroom::None, ..ImageSpec::default() }.build();
     let error = patch(&data, MODULE, false).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -127,10 +96,7 @@ fn an_image_cut_short_anywhere_is_called_that_and_not_contradictory() {
         if let Ok(image) = Image::parse(&data[..len]) {
             // Whoever only lists the imports is told the same.
             if let Err(error) = image.imports() {
-                assert!(
-                    matches!(error, Error::Truncated { .. }),
-                    "cut after {len} bytes: {error}"
-                );
+                assert!(matches!(error, Error::Truncated { .. }), "cut after {len} bytes: {error}");
             }
         }
     }
@@ -150,10 +116,7 @@ fn more_sections_than_the_headers_hold_are_refused_however_many_are_stated() {
         "{error}"
     );
     let error = refusal_with(&[(FILE_HEADER + 2, &u16::MAX.to_le_bytes())]);
-    assert!(
-        error.starts_with("truncated: the section table would end at byte 262"),
-        "{error}"
-    );
+    assert!(error.starts_with("truncated: the section table would end at byte 262"), "{error}");
 }
 
 #[test]
@@ -170,14 +133,8 @@ fn tables_in_the_headers_or_outside_the_image_are_refused() {
     let import_table = OPTIONAL_HEADER + 112 + 8;
     for address in [0x7FFF_0000u32, u32::MAX] {
         let error = refusal_with(&[(import_table, &address.to_le_bytes())]);
-        assert_eq!(
-            error,
-            "contradictory headers: the import table lies outside the image"
-        );
+        assert_eq!(error, "contradictory headers: the import table lies outside the image");
     }
     let error = refusal_with(&[(import_table, &0x10u32.to_le_bytes())]);
-    assert_eq!(
-        error,
-        "contradictory headers: the import table lies outside the image"
-    );
+    assert_eq!(error, "contradictory headers: the import table lies outside the image");
 }

@@ -12,10 +12,7 @@ fn original_and_patched() -> (Vec<u8>, Vec<u8>) {
         ..ImageSpec::default()
     }
     .build();
-    let patched = patch(&data, "allograft.dll", false)
-        .unwrap()
-        .to_vec()
-        .unwrap();
+    let patched = patch(&data, "allograft.dll", false).unwrap().to_vec().unwrap();
     (data, patched)
 }
 

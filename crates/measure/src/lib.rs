@@ -1,6 +1,8 @@
-//! What measurements need after they are taken: [`statistics`], and [`table`]s, [`chart`]s and a [`page`] to show them.
+//! What measurements need after they are taken: [`statistics`], and [`table`]s, [`chart`]s and a
+//! [`page`] to show them.
 //!
-//! Nothing here measures anything or calls the system, and nothing is random: the same numbers always give the same answer.
+//! Nothing here measures anything or calls the system, and nothing is random: the same numbers
+//! always give the same answer.
 //!
 //! ```
 //! use allograft_measure::statistics::{Verdict, compare};

@@ -1,10 +1,12 @@
-//! One HTML page that needs nothing beside itself: no script, no style sheet, no picture from elsewhere.
+//! One HTML page that needs nothing beside itself: no script, no style sheet, no picture from
+//! elsewhere.
 
 use crate::table::Table;
 use html_escape::encode_text as escaped;
 use std::fmt::Write;
 
-/// The page's style. Colours follow the reader's system, light or dark; the text of charts is drawn in the page's own.
+/// The page's style. Colours follow the reader's system, light or dark; the text of charts is drawn
+/// in the page's own.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
@@ -61,10 +63,7 @@ impl Page {
 
 impl Section {
     fn push(&self, html: &mut String) {
-        push(
-            html,
-            format_args!("<section>\n<h2>{}</h2>\n", escaped(&self.heading)),
-        );
+        push(html, format_args!("<section>\n<h2>{}</h2>\n", escaped(&self.heading)));
         push_paragraphs(html, &self.paragraphs);
         for chart in &self.charts {
             push(html, format_args!("<figure>\n{chart}</figure>\n"));
@@ -83,8 +82,7 @@ fn push_paragraphs(html: &mut String, paragraphs: &[String]) {
 }
 
 fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    html.write_fmt(text)
-        .expect("a string takes whatever is written to it");
+    html.write_fmt(text).expect("a string takes whatever is written to it");
 }
 
 #[cfg(test)]
@@ -111,10 +109,7 @@ mod tests {
     fn text_cannot_become_markup() {
         let html = page().html();
         assert!(!html.contains("<script"), "{html}");
-        assert!(
-            html.contains("<title>a &lt; b &amp; \"c\"</title>"),
-            "{html}"
-        );
+        assert!(html.contains("<title>a &lt; b &amp; \"c\"</title>"), "{html}");
         assert!(html.contains("<h2>Time &lt;ms&gt;</h2>"), "{html}");
     }
 

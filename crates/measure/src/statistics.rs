@@ -38,31 +38,30 @@ impl Summary {
         })
     }
 
-    /// The distance between the quartiles, relative to the median; not finite where the median is 0.
+    /// The distance between the quartiles, relative to the median; not finite where the median is
+    /// 0.
     pub fn spread(&self) -> f64 {
         (self.upper_quartile - self.lower_quartile) / self.median
     }
 }
 
-/// The median of `measurements` divided by that of `base`; nothing if either has no [`Summary`] or `base` has the median 0.
+/// The median of `measurements` divided by that of `base`; nothing if either has no [`Summary`] or
+/// `base` has the median 0.
 pub fn ratio_of_medians(measurements: &[f64], base: &[f64]) -> Option<f64> {
     let ratio = Summary::of(measurements)?.median / Summary::of(base)?.median;
     ratio.is_finite().then_some(ratio)
 }
 
-/// The ratios `measurements[i] / base[i]` of two things that were measured next to each other in every round, summed up.
+/// The ratios `measurements[i] / base[i]` of two things that were measured next to each other in
+/// every round, summed up.
 ///
-/// Whatever slowed a whole round down is in both and cancels out. Nothing if the numbers of rounds differ or are 0, or a
-/// ratio is no finite number.
+/// Whatever slowed a whole round down is in both and cancels out. Nothing if the numbers of rounds
+/// differ or are 0, or a ratio is no finite number.
 pub fn paired_ratio(measurements: &[f64], base: &[f64]) -> Option<Summary> {
     if measurements.len() != base.len() {
         return None;
     }
-    let ratios: Vec<f64> = measurements
-        .iter()
-        .zip(base)
-        .map(|(one, base)| one / base)
-        .collect();
+    let ratios: Vec<f64> = measurements.iter().zip(base).map(|(one, base)| one / base).collect();
     Summary::of(&ratios)
 }
 
@@ -79,10 +78,7 @@ fn sorted(numbers: &[f64]) -> Option<Vec<f64>> {
 /// The value below which the `part` of `sorted` lies, interpolated linearly between neighbours.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * (sorted.len() - 1) as f64;
-    let (below, above) = (
-        sorted[place.floor() as usize],
-        sorted[place.ceil() as usize],
-    );
+    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     below + (above - below) * place.fract()
 }
 
@@ -95,10 +91,7 @@ mod tests {
         let summary = Summary::of(&[4.0, 1.0, 3.0, 2.0]).unwrap();
         assert_eq!(summary.count, 4);
         assert_eq!(summary.median, 2.5);
-        assert_eq!(
-            (summary.lower_quartile, summary.upper_quartile),
-            (1.75, 3.25)
-        );
+        assert_eq!((summary.lower_quartile, summary.upper_quartile), (1.75, 3.25));
         assert_eq!((summary.minimum, summary.maximum), (1.0, 4.0));
         assert_eq!(summary.spread(), 0.6);
     }

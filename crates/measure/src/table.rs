@@ -7,10 +7,12 @@ use std::fmt;
 const PLAIN: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Blanks between the columns of plain text, besides the one where the line below the headings has its junction.
+/// Blanks between the columns of plain text, besides the one where the line below the headings has
+/// its junction.
 const GAP: u16 = 1;
 
-/// Rows of text under headings. Shown by [`fmt::Display`] it is plain text in aligned columns, without a line break at its end.
+/// Rows of text under headings. Shown by [`fmt::Display`] it is plain text in aligned columns,
+/// without a line break at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     columns: Vec<Column>,
@@ -27,28 +29,19 @@ pub struct Column {
 impl Column {
     /// A column of words.
     pub fn left(heading: impl Into<String>) -> Column {
-        Column {
-            heading: heading.into(),
-            is_right: false,
-        }
+        Column { heading: heading.into(), is_right: false }
     }
 
     /// A column of numbers, whose last digits stand below one another.
     pub fn right(heading: impl Into<String>) -> Column {
-        Column {
-            heading: heading.into(),
-            is_right: true,
-        }
+        Column { heading: heading.into(), is_right: true }
     }
 }
 
 impl Table {
     /// A table without rows.
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Table {
-        Table {
-            columns: columns.into_iter().collect(),
-            rows: Vec::new(),
-        }
+        Table { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row. Cells that it has too few are empty; those that it has too many are left off.
@@ -91,18 +84,15 @@ impl Table {
     fn push_html_row(&self, html: &mut String, element: &str, cells: &[&str]) {
         html.push_str("<tr>");
         for (column, cell) in self.columns.iter().zip(cells) {
-            let class = if column.is_right {
-                " class=\"number\""
-            } else {
-                ""
-            };
+            let class = if column.is_right { " class=\"number\"" } else { "" };
             let cell = html_escape::encode_text(cell);
             html.push_str(&format!("<{element}{class}>{cell}</{element}>"));
         }
         html.push_str("</tr>\n");
     }
 
-    /// The line below Markdown's headings, with a colon at the end of a column's dashes where its cells stand right.
+    /// The line below Markdown's headings, with a colon at the end of a column's dashes where its
+    /// cells stand right.
     fn with_sides(&self, rule: &str) -> String {
         let dashes = rule.trim_matches('|').split('|');
         let sides: Vec<String> = dashes
@@ -124,9 +114,7 @@ impl Table {
         };
         let mut layout = Layout::new();
         layout.load_style(style);
-        layout.set_header(cells(
-            &mut self.columns.iter().map(|column| &column.heading),
-        ));
+        layout.set_header(cells(&mut self.columns.iter().map(|column| &column.heading)));
         for row in &self.rows {
             layout.add_row(cells(&mut row.iter()));
         }

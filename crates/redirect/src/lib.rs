@@ -1,9 +1,11 @@
-//! `mimalloc-redirect.dll`, and `mimalloc-redirect32.dll` for 32-bit programs: for an unmodified `mimalloc.dll`, which imports it. The
-//! program's calls to the heap functions of its C runtimes are sent to that `mimalloc.dll`.
+//! `mimalloc-redirect.dll`, and `mimalloc-redirect32.dll` for 32-bit programs: for an unmodified
+//! `mimalloc.dll`, which imports it. The program's calls to the heap functions of its C runtimes
+//! are sent to that `mimalloc.dll`.
 //!
-//! mimalloc calls `mi_allocator_init` from its own entry point, when it is ready; that is when the takeover happens, whether the
-//! C runtime has been initialised by then or not. What the module logs and reports, and which settings it has, is as in `allograft.dll`;
-//! `MIMALLOC_FORCE_REDIRECT` changes nothing here, since the order of the modules never keeps it from working.
+//! mimalloc calls `mi_allocator_init` from its own entry point, when it is ready; that is when the
+//! takeover happens, whether the C runtime has been initialised by then or not. What the module
+//! logs and reports, and which settings it has, is as in `allograft.dll`; `MIMALLOC_FORCE_REDIRECT`
+//! changes nothing here, since the order of the modules never keeps it from working.
 
 #![no_std]
 #![cfg(windows)]
@@ -33,7 +35,8 @@ static SELF: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 /// Whether the takeover was tried.
 static TRIED: AtomicBool = AtomicBool::new(false);
 
-/// Called by the loader, with its lock held: before the entry point of `mimalloc.dll` when modules are loaded, after it when threads end.
+/// Called by the loader, with its lock held: before the entry point of `mimalloc.dll` when modules
+/// are loaded, after it when threads end.
 extern "system" fn redirect_entry(module: HINSTANCE, reason: u32, reserved: *mut c_void) -> BOOL {
     match reason {
         DLL_PROCESS_ATTACH => SELF.store(module, Ordering::Release),
@@ -54,7 +57,8 @@ fn state() -> State {
     state.and_then(State::from_u32).unwrap_or(State::Empty)
 }
 
-/// `mi_allocator_init`: takes over, and returns whether it did. `message` gets a line for mimalloc to log.
+/// `mi_allocator_init`: takes over, and returns whether it did. `message` gets a line for mimalloc
+/// to log.
 ///
 /// # Safety
 /// `message` is NULL or can be written. The caller holds the loader's lock, as an entry point does.
@@ -83,14 +87,16 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_allocator_done() {}
 
-/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is there to be switched.
+/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is there
+/// to be switched.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_enable() -> bool {
     allograft_heap::serve(true);
     is_redirected()
 }
 
-/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; those of mimalloc are still taken back. Returns as above.
+/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; those of mimalloc are
+/// still taken back. Returns as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_disable() -> bool {
     allograft_heap::serve(false);

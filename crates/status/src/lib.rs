@@ -1,11 +1,13 @@
 //! The page of shared memory through which the outside of a process and the module inside it talk.
 //!
-//! The page is a named section, `Local\allograft.<pid>`, of [`Page`]'s size. Whoever needs it first creates it:
-//! a launcher, which writes [`Options`] before it loads the module, or the module, which writes [`Status`]. A launcher
-//! that holds the section open can read the outcome even when the module refused to stay loaded.
+//! The page is a named section, `Local\allograft.<pid>`, of [`Page`]'s size. Whoever needs it first
+//! creates it: a launcher, which writes [`Options`] before it loads the module, or the module,
+//! which writes [`Status`]. A launcher that holds the section open can read the outcome even when
+//! the module refused to stay loaded.
 //!
-//! All fields are plain data in a fixed layout, the same for 32-bit and 64-bit processes. A reader trusts nothing in the page:
-//! [`Page::check`] says whether it is one of ours, of this version, and of the process that it claims to be of.
+//! All fields are plain data in a fixed layout, the same for 32-bit and 64-bit processes. A reader
+//! trusts nothing in the page: [`Page::check`] says whether it is one of ours, of this version, and
+//! of the process that it claims to be of.
 
 #![no_std]
 
@@ -20,7 +22,8 @@ pub const MAGIC: [u8; 8] = *b"allogrft";
 /// Version of the layout. A reader rejects every other one.
 pub const VERSION: u32 = 2;
 
-/// The release of mimalloc that allograft is built from. A test of the launcher compares it with mimalloc's own word.
+/// The release of mimalloc that allograft is built from. A test of the launcher compares it with
+/// mimalloc's own word.
 pub const MIMALLOC_VERSION: &str = "3.3.2";
 
 /// Longest path, in UTF-16 units, that [`Options`] can carry (the system's own limit).
@@ -29,7 +32,8 @@ pub const PATH_UNITS: usize = 32768;
 /// Most C runtimes that one process can have taken over at once.
 pub const MAX_RUNTIMES: usize = 8;
 
-/// The name of the section of the process `pid`, without its terminating NUL, as UTF-16 units in a fixed buffer.
+/// The name of the section of the process `pid`, without its terminating NUL, as UTF-16 units in a
+/// fixed buffer.
 ///
 /// Returns the buffer and the count of units in use; the unit after them is NUL.
 ///
@@ -95,7 +99,8 @@ impl State {
     }
 }
 
-/// What a launcher tells the module before it loads it. It goes before the environment and `allograft.ini`.
+/// What a launcher tells the module before it loads it. It goes before the environment and
+/// `allograft.ini`.
 #[repr(C)]
 pub struct Options {
     /// 1 if a launcher filled this in.
@@ -187,7 +192,8 @@ pub struct Page {
     pub pid: u32,
     /// Reserved, zero.
     pub reserved: u32,
-    /// When that process was created, as a `FILETIME`: tells a reused process id from the process meant.
+    /// When that process was created, as a `FILETIME`: tells a reused process id from the process
+    /// meant.
     pub process_created: u64,
     /// What the launcher asks for.
     pub options: Options,
@@ -195,7 +201,8 @@ pub struct Page {
     pub status: Status,
 }
 
-// Every field has one size everywhere; so they lie in the same places for programs of every word size if they are aligned alike.
+// Every field has one size everywhere; so they lie in the same places for programs of every word
+// size if they are aligned alike.
 const _: () = assert!(align_of::<u64>() == 8 && align_of::<AtomicU64>() == 8);
 
 /// Why a page cannot be trusted.
@@ -225,7 +232,8 @@ impl fmt::Display for Rejected {
 }
 
 impl Page {
-    /// Says whether this page is one of ours and speaks of the process `pid`, created at `process_created`.
+    /// Says whether this page is one of ours and speaks of the process `pid`, created at
+    /// `process_created`.
     pub fn check(&self, pid: u32, process_created: u64) -> Result<(), Rejected> {
         if self.magic != MAGIC {
             return Err(Rejected::NotAPage);

@@ -1,30 +1,32 @@
 //! Whether the maker of a page may be trusted, by the page's security descriptor.
 //!
-//! A page tells the module where to write its log and its report. Whoever could make the page of an elevated process in advance could
-//! have files written with that process's rights.
+//! A page tells the module where to write its log and its report. Whoever could make the page of an
+//! elevated process in advance could have files written with that process's rights.
 
 /// A process that is offered a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    /// The security identifier (SID) of the owner that the system gives to what the process makes, in binary.
+    /// The security identifier (SID) of the owner that the system gives to what the process makes,
+    /// in binary.
     pub owner: &'a [u8],
-    /// Its integrity level, as the last number of the level's identifier says it (0x2000 is medium, 0x3000 high).
+    /// Its integrity level, as the last number of the level's identifier says it (0x2000 is medium,
+    /// 0x3000 high).
     pub integrity: u32,
 }
 
-/// Groups whose members may do anything to any process: the system, and administrators who are elevated. Nobody else can make them
-/// the owner of anything.
-const TRUSTED_GROUPS: [&[u8]; 2] = [
-    &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0],
-    &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0],
-];
+/// Groups whose members may do anything to any process: the system, and administrators who are
+/// elevated. Nobody else can make them the owner of anything.
+const TRUSTED_GROUPS: [&[u8]; 2] =
+    [&[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0], &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0]];
 
 impl Reader<'_> {
-    /// Whether the process may take the word of whoever made the page with this security descriptor (self-relative, with owner and label).
+    /// Whether the process may take the word of whoever made the page with this security descriptor
+    /// (self-relative, with owner and label).
     ///
-    /// It may if the owner is the process's own, the system or administrators, and if the page does not carry an integrity level below that
-    /// of the process: that is how the system marks what processes of low integrity make. A descriptor without an owner, which only systems
-    /// have that guard nothing, tells of nobody to be afraid of.
+    /// It may if the owner is the process's own, the system or administrators, and if the page does
+    /// not carry an integrity level below that of the process: that is how the system marks what
+    /// processes of low integrity make. A descriptor without an owner, which only systems have that
+    /// guard nothing, tells of nobody to be afraid of.
     pub fn trusts(&self, descriptor: &[u8]) -> bool {
         let Some(owner) = part(descriptor, OWNER) else {
             return false;
@@ -38,11 +40,13 @@ impl Reader<'_> {
     }
 }
 
-/// Where a descriptor says where its owner is, and its system access control list, which has the label.
+/// Where a descriptor says where its owner is, and its system access control list, which has the
+/// label.
 const OWNER: usize = 4;
 const SYSTEM_LIST: usize = 12;
 
-/// The offset of a part of the descriptor; nothing in it if there is no such part. None for what is no descriptor.
+/// The offset of a part of the descriptor; nothing in it if there is no such part. None for what is
+/// no descriptor.
 fn part(descriptor: &[u8], place: usize) -> Option<Option<usize>> {
     let offset = number(descriptor, place)? as usize;
     Some((offset != 0).then_some(offset))
@@ -67,9 +71,7 @@ fn label(descriptor: &[u8]) -> Option<u32> {
 
 /// The integrity level that a security identifier stands for: its last number.
 pub fn level(identifier: &[u8]) -> Option<u32> {
-    identifier
-        .last_chunk()
-        .map(|last| u32::from_le_bytes(*last))
+    identifier.last_chunk().map(|last| u32::from_le_bytes(*last))
 }
 
 /// The security identifier at `offset`; none if it is not there as a whole.
@@ -110,7 +112,8 @@ mod tests {
         sid(5, &[21, 1, 2, 3, 1001])
     }
 
-    /// A self-relative descriptor with this owner, and a list that has an entry of another kind before the label.
+    /// A self-relative descriptor with this owner, and a list that has an entry of another kind
+    /// before the label.
     fn descriptor(owner: Option<&[u8]>, level: Option<u32>) -> Vec<u8> {
         let mut bytes = std::vec![1, 0, 0x10, 0x80];
         bytes.resize(20, 0);

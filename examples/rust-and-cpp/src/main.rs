@@ -1,5 +1,5 @@
-//! A Rust program with a C++ library inside. The Rust code allocates from mimalloc by its global allocator, and the C++ code because
-//! the heap of its C runtime is taken over.
+//! A Rust program with a C++ library inside. The Rust code allocates from mimalloc by its global
+//! allocator, and the C++ code because the heap of its C runtime is taken over.
 //!
 //! On systems other than Windows the C++ code stays on its own heap, which is said.
 
@@ -41,11 +41,7 @@ fn main() -> ExitCode {
     // SAFETY: nobody uses it any more.
     unsafe { words_free(late) };
     println!("on mimalloc: Rust {rust}, C++ {cpp}");
-    if rust && cpp == installed.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if rust && cpp == installed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn count_words(words: *mut Words, text: &str) -> c_int {

@@ -1,4 +1,5 @@
-// A C++ library that knows nothing of mimalloc: it counts words, and keeps them in containers of the standard library.
+// A C++ library that knows nothing of mimalloc: it counts words, and keeps them in containers of
+// the standard library.
 
 #include <map>
 #include <string>

@@ -1,4 +1,5 @@
-//! `conformance`: compares the takeover with the untouched C runtimes and prints a table. Exit code 0 if nothing deviates.
+//! `conformance`: compares the takeover with the untouched C runtimes and prints a table. Exit code
+//! 0 if nothing deviates.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,8 @@ struct Options {
     /// Seed of the first sequence
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Operations for each C runtime, half of them with the module there from the start, half with it injected
+    /// Operations for each C runtime, half of them with the module there from the start, half with
+    /// it injected
     #[arg(long, default_value_t = 200_000)]
     ops: u64,
     /// Only this C runtime: a version of Microsoft's, or `wine`
@@ -33,17 +35,10 @@ fn main() -> ExitCode {
     };
     if crts.is_empty() {
         let names: Vec<&str> = stage.crts().iter().map(|crt| crt.name.as_str()).collect();
-        eprintln!(
-            "conformance: this stage has no such C runtime; it has {}",
-            names.join(", ")
-        );
+        eprintln!("conformance: this stage has no such C runtime; it has {}", names.join(", "));
         return ExitCode::from(2);
     }
-    let plan = Plan {
-        seed: options.seed,
-        operations: options.ops,
-        shrink: !options.no_shrink,
-    };
+    let plan = Plan { seed: options.seed, operations: options.ops, shrink: !options.no_shrink };
     println!(
         "{:<18} {:<9} {:>12} {:>11} {:>9}",
         "C runtime", "module", "operations", "deviations", "seconds"
@@ -66,11 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn name_of(mode: Mode) -> &'static str {
-    if mode == Mode::Injected {
-        "injected"
-    } else {
-        "early"
-    }
+    if mode == Mode::Injected { "injected" } else { "early" }
 }
 
 fn print_row(row: &Row) {
@@ -92,9 +83,6 @@ fn print_failure(row: &Row, failure: &Failure) {
         }
     }
     for deviation in failure.deviations.iter().take(5) {
-        println!(
-            "  expected: {}\n       got: {}",
-            deviation.expected, deviation.got
-        );
+        println!("  expected: {}\n       got: {}", deviation.expected, deviation.got);
     }
 }

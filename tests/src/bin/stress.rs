@@ -42,12 +42,7 @@ fn main() -> ExitCode {
         for failure in &outcome.failures {
             println!("{}: FAILED {failure}", storm.name);
         }
-        println!(
-            "{}: {} ({:.1} s)",
-            storm.name,
-            storm.about,
-            begun.elapsed().as_secs_f64()
-        );
+        println!("{}: {} ({:.1} s)", storm.name, storm.about, begun.elapsed().as_secs_f64());
         outcomes.push(outcome);
     }
     print!("\n{}", stress::table(&outcomes));
@@ -55,16 +50,10 @@ fn main() -> ExitCode {
         eprintln!("stress: no storm has such a name");
     }
     let failed = outcomes.iter().any(|outcome| !outcome.failures.is_empty());
-    if failed || outcomes.is_empty() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if failed || outcomes.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Another seed each time.
 fn seed_of_the_day() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(1, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
 }

@@ -52,10 +52,7 @@ pub fn compare(expected: &str, got: &str) -> Vec<Deviation> {
 }
 
 fn deviation(expected: &str, got: &str) -> Deviation {
-    Deviation {
-        expected: expected.to_owned(),
-        got: got.to_owned(),
-    }
+    Deviation { expected: expected.to_owned(), got: got.to_owned() }
 }
 
 /// Orders lines: marks, which have no number, before the next call; the end after everything.

@@ -1,9 +1,10 @@
-//! The differential test of the contract: the same random sequence of calls on Microsoft's untouched C runtime and under the
-//! takeover, early and in the middle of the sequence. The transcripts must be equal.
+//! The differential test of the contract: the same random sequence of calls on Microsoft's
+//! untouched C runtime and under the takeover, early and in the middle of the sequence. The
+//! transcripts must be equal.
 //!
-//! The program `conformance` performs a sequence that is given by its [`Sequence`] alone. Operation number i depends on the
-//! seed and on i only, so a sequence is shortened by leaving operations out, which [`shrink`] does for one that
-//! fails.
+//! The program `conformance` performs a sequence that is given by its [`Sequence`] alone. Operation
+//! number i depends on the seed and on i only, so a sequence is shortened by leaving operations
+//! out, which [`shrink`] does for one that fails.
 
 mod compare;
 mod reduce;
@@ -64,7 +65,8 @@ pub struct Failure {
     pub transcript: Option<String>,
 }
 
-/// Runs `plan` on `crt` and returns a row for each mode. `progress` is told about each sequence that is done.
+/// Runs `plan` on `crt` and returns a row for each mode. `progress` is told about each sequence
+/// that is done.
 ///
 /// # Panics
 ///
@@ -103,13 +105,7 @@ fn run_mode(
         row.operations += operations;
         row.deviations += deviations.len() as u64;
         if !deviations.is_empty() {
-            row.failures.push(failure(
-                stage,
-                crt,
-                sequence.clone(),
-                deviations,
-                plan.shrink,
-            ));
+            row.failures.push(failure(stage, crt, sequence.clone(), deviations, plan.shrink));
         }
         progress(mode, &sequence);
         remaining -= operations;
@@ -127,33 +123,22 @@ fn failure(
     shorten: bool,
 ) -> Failure {
     if !shorten {
-        return Failure {
-            sequence,
-            deviations,
-            transcript: None,
-        };
+        return Failure { sequence, deviations, transcript: None };
     }
     let shorter = shrink(stage, crt, &sequence, &deviations);
     let again = deviations_of(stage, crt, &shorter);
     if again.is_empty() {
         // It does not fail every time: the first finding is all there is.
-        return Failure {
-            sequence,
-            deviations,
-            transcript: None,
-        };
+        return Failure { sequence, deviations, transcript: None };
     }
     let untouched = untouched_run(stage, crt, &shorter);
-    Failure {
-        sequence: shorter,
-        deviations: again,
-        transcript: Some(untouched.stdout),
-    }
+    Failure { sequence: shorter, deviations: again, transcript: Some(untouched.stdout) }
 }
 
 /// The differences between the untouched C runtime and the takeover on `crt` over `sequence`.
 ///
-/// Wine's own C runtime breaks the contract by itself, so what runs on it is compared with the newest of Microsoft's.
+/// Wine's own C runtime breaks the contract by itself, so what runs on it is compared with the
+/// newest of Microsoft's.
 pub fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation> {
     let untouched = untouched_run(stage, crt, sequence);
     let taken_over = sequence.run(stage, crt, sequence.mode);
@@ -168,11 +153,7 @@ pub fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Devia
 }
 
 fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Run {
-    let measure = if crt.is_wine() {
-        stage.newest_crt()
-    } else {
-        crt
-    };
+    let measure = if crt.is_wine() { stage.newest_crt() } else { crt };
     sequence.run(stage, measure, Mode::Plain)
 }
 

@@ -1,6 +1,7 @@
 //! Delta debugging: a short list of operations that still fails.
 
-/// Leaves items out of `items` as long as `fails` holds for the rest, with at most `most_tries` calls of it.
+/// Leaves items out of `items` as long as `fails` holds for the rest, with at most `most_tries`
+/// calls of it.
 ///
 /// Tries ever smaller pieces, down to single items. The result fails, if `items` does.
 ///
@@ -46,10 +47,7 @@ mod tests {
 
     #[test]
     fn one_guilty_operation_is_found() {
-        assert_eq!(
-            reduce((0..50_000).collect(), 200, |kept| kept.contains(&31_415)),
-            [31_415]
-        );
+        assert_eq!(reduce((0..50_000).collect(), 200, |kept| kept.contains(&31_415)), [31_415]);
     }
 
     #[test]

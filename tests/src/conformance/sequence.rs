@@ -31,8 +31,8 @@ pub struct Sequence {
     pub stop: u64,
     /// [`Mode::Early`] or [`Mode::Injected`].
     pub mode: Mode,
-    /// For a C runtime that breaks the contract by itself: only what it can do under the takeover, and before the module comes
-    /// only what it can do without.
+    /// For a C runtime that breaks the contract by itself: only what it can do under the takeover,
+    /// and before the module comes only what it can do without.
     pub tame: bool,
     /// The operations that are performed.
     pub kept: Kept,
@@ -63,10 +63,7 @@ impl Sequence {
 
     /// The same sequence with the operations `numbers` only.
     pub fn keeping(&self, numbers: &[u64]) -> Sequence {
-        Sequence {
-            kept: Kept::Only(numbers.to_vec()),
-            ..self.clone()
-        }
+        Sequence { kept: Kept::Only(numbers.to_vec()), ..self.clone() }
     }
 
     /// The numbers of the operations that are performed.
@@ -83,21 +80,15 @@ impl Sequence {
     ///
     /// If the file that names the kept operations cannot be written.
     pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> Run {
-        let mut launch = stage
-            .program("conformance")
-            .on(crt)
-            .mode(mode)
-            .limit(LIMIT)
-            .args(&[
-                &self.seed.to_string(),
-                &self.operations.to_string(),
-                &self.stop.to_string(),
-                self.names(),
-            ]);
+        let mut launch = stage.program("conformance").on(crt).mode(mode).limit(LIMIT).args(&[
+            &self.seed.to_string(),
+            &self.operations.to_string(),
+            &self.stop.to_string(),
+            self.names(),
+        ]);
         let mut file = tempfile::NamedTempFile::new().expect("a scratch file can be made");
         if let Kept::Only(numbers) = &self.kept {
-            file.write_all(ranges(numbers).as_bytes())
-                .expect("the scratch file can be written");
+            file.write_all(ranges(numbers).as_bytes()).expect("the scratch file can be written");
             launch = launch.path_arg(file.path());
         }
         launch.run()
@@ -109,11 +100,8 @@ fn ranges(numbers: &[u64]) -> String {
     let mut text = String::new();
     let mut rest = numbers;
     while let Some(&first) = rest.first() {
-        let length = rest
-            .iter()
-            .zip(first..)
-            .take_while(|(number, expected)| **number == *expected)
-            .count();
+        let length =
+            rest.iter().zip(first..).take_while(|(number, expected)| **number == *expected).count();
         text.push_str(&format!("{first} {}\n", rest[length - 1]));
         rest = &rest[length..];
     }
@@ -158,9 +146,6 @@ mod tests {
     #[test]
     fn a_short_sequence_is_named_by_its_operations() {
         let sequence = Sequence::new(3, 100, Mode::Early, false).keeping(&[4, 8]);
-        assert_eq!(
-            sequence.to_string(),
-            "seed 3, 100 operations, early, only [4, 8]"
-        );
+        assert_eq!(sequence.to_string(), "seed 3, 100 operations, early, only [4, 8]");
     }
 }

@@ -7,7 +7,8 @@ use super::outcome::Figures;
 use super::random::Random;
 use crate::{Crt, Launch, Mode, Report, Run, Stage};
 
-/// How long a launcher waits for the module while threads work at full speed. Wine's start alone takes a second then.
+/// How long a launcher waits for the module while threads work at full speed. Wine's start alone
+/// takes a second then.
 const PATIENCE: Duration = Duration::from_secs(50);
 
 /// What a launcher may take beyond that.
@@ -44,11 +45,7 @@ impl Attempt {
 
     /// What injects, for threads of its own.
     pub(super) fn injector(&self) -> Injector {
-        Injector {
-            stage: self.stage,
-            crt: self.crt,
-            patience: PATIENCE,
-        }
+        Injector { stage: self.stage, crt: self.crt, patience: PATIENCE }
     }
 
     /// A failure with what it takes to see it again.
@@ -59,7 +56,8 @@ impl Attempt {
         )
     }
 
-    /// Runs `launch`, injects the module when the program is ready and a random moment has passed, and demands that both went well.
+    /// Runs `launch`, injects the module when the program is ready and a random moment has passed,
+    /// and demands that both went well.
     pub(super) fn inject_at_random(&self, launch: Launch<'_>) -> Result<Figures, String> {
         let pause = Duration::from_millis(self.random().below(60));
         let mut injection = None;
@@ -143,9 +141,5 @@ impl Injection {
 
 /// What is said of a run that is not as demanded.
 pub(super) fn demand(holds: bool, complaint: &str, run: &Run) -> Result<(), String> {
-    if holds {
-        Ok(())
-    } else {
-        Err(format!("{complaint}\n{run}"))
-    }
+    if holds { Ok(()) } else { Err(format!("{complaint}\n{run}")) }
 }

@@ -10,7 +10,8 @@ use super::outcome::Figures;
 /// The exit code of `exit_paths`; under Wine the lowest byte of its exception's is the same.
 const EXIT_CODE: i32 = 7;
 
-/// How long a program may take to end while the module comes: much less than other programs get, as Wine makes some hang.
+/// How long a program may take to end while the module comes: much less than other programs get, as
+/// Wine makes some hang.
 const RACE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the launcher waits for the module then.
@@ -28,8 +29,8 @@ const WAYS: [(&str, bool); 8] = [
     ("terminated-threads", true),
 ];
 
-/// The ways but the last: a thread that is terminated in the old heap keeps that heap's lock for ever, on Windows too, and nobody can
-/// free a block of it again.
+/// The ways but the last: a thread that is terminated in the old heap keeps that heap's lock for
+/// ever, on Windows too, and nobody can free a block of it again.
 const WITHOUT_TERMINATED_THREADS: usize = WAYS.len() - 1;
 
 /// The module is there, eight threads are busy, and the program ends.
@@ -38,11 +39,7 @@ pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
     let mut injection = None;
     let program = attempt.program("exit_paths").args(&[way, "busy"]);
     let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
-    demand(
-        ended_well(run.code),
-        &format!("{way}: another exit code"),
-        &run,
-    )?;
+    demand(ended_well(run.code), &format!("{way}: another exit code"), &run)?;
     demand(
         run.stdout.contains("exit functions ran") || !runs_exit_functions,
         &format!("{way}: the exit functions were not run"),
@@ -51,37 +48,30 @@ pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
     injection.ok_or("the program was never ready")?.taken_over()
 }
 
-/// The program ends while a launcher is at work on it. What that says is its affair, as long as it ends; the program's exit code
-/// is its own.
+/// The program ends while a launcher is at work on it. What that says is its affair, as long as it
+/// ends; the program's exit code is its own.
 ///
-/// Wine ends the other threads of a process wherever they are, in its own locks too (Windows takes the heap's lock first), so that a
-/// program that ends with busy threads hangs now and then, without the module as well: 6 of 120 runs of the untouched program, on
-/// Wine's C runtime and on Microsoft's. So under Wine a few such runs are not held against the module; more than that are.
+/// Wine ends the other threads of a process wherever they are, in its own locks too (Windows takes
+/// the heap's lock first), so that a program that ends with busy threads hangs now and then,
+/// without the module as well: 6 of 120 runs of the untouched program, on Wine's C runtime and on
+/// Microsoft's. So under Wine a few such runs are not held against the module; more than that are.
 pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     let mut random = attempt.random();
     let (way, _) = *random.choose(&WAYS[..WITHOUT_TERMINATED_THREADS]);
     let head_start = Duration::from_millis(random.below(250));
     let injector = attempt.injector().waiting(RACE_PATIENCE);
     let mut injecting = None;
-    let program = attempt
-        .program("exit_paths")
-        .args(&[way, "busy"])
-        .limit(RACE_LIMIT);
+    let program = attempt.program("exit_paths").args(&[way, "busy"]).limit(RACE_LIMIT);
     let run = program.run_meeting(|pid| {
         injecting = Some(thread::spawn(move || injector.inject(pid, None)));
         thread::sleep(head_start);
     });
-    let injection = injecting
-        .and_then(|thread| thread.join().ok())
-        .ok_or("the injection came to no end")?;
+    let injection =
+        injecting.and_then(|thread| thread.join().ok()).ok_or("the injection came to no end")?;
     if run.code.is_none() && attempt.stage.wine.is_some() && is_one_of_few_hangs(attempt) {
         return Ok(Figures::default());
     }
-    demand(
-        ended_well(run.code),
-        &format!("{way}: another exit code"),
-        &run,
-    )?;
+    demand(ended_well(run.code), &format!("{way}: another exit code"), &run)?;
     demand(
         matches!(injection.run.code, Some(0 | 125)),
         "the launcher did not end as it should",

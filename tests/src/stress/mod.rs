@@ -1,8 +1,9 @@
 //! The storms: the worst moments for a takeover, over and over, each with a seed that repeats it.
 //!
-//! Each [`Storm`] is one situation. A run of it takes a program through that situation, with and against the module, and tells how
-//! long the takeover took; or says what went wrong, with everything that is needed to see it again. [`run`] runs storms and
-//! gathers an [`Outcome`] for each.
+//! Each [`Storm`] is one situation. A run of it takes a program through that situation, with and
+//! against the module, and tells how long the takeover took; or says what went wrong, with
+//! everything that is needed to see it again. [`run`] runs storms and gathers an [`Outcome`] for
+//! each.
 
 mod attempt;
 mod ending;
@@ -43,9 +44,7 @@ impl Plan {
     /// The storms that are meant.
     pub fn storms(&self) -> impl Iterator<Item = &'static Storm> {
         let only = self.only.clone().unwrap_or_default();
-        STORMS
-            .iter()
-            .filter(move |storm| storm.name.contains(&only))
+        STORMS.iter().filter(move |storm| storm.name.contains(&only))
     }
 }
 
@@ -57,11 +56,7 @@ pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
         .filter(|crt| !(storm.microsoft_only && crt.is_wine()))
         .filter(|_| !(storm.x64_only && stage.machine == Machine::X86))
         .collect();
-    let runs = if crts.is_empty() {
-        0
-    } else {
-        plan.runs.unwrap_or(storm.short_runs)
-    };
+    let runs = if crts.is_empty() { 0 } else { plan.runs.unwrap_or(storm.short_runs) };
     let outcome = Mutex::new(Outcome::new(storm.name, runs));
     let next = AtomicU32::new(0);
     let work = || {
@@ -78,10 +73,7 @@ pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
                 long: plan.long,
             };
             let result = (storm.act)(&attempt).map_err(|reason| attempt.failure(&reason));
-            outcome
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .add(result);
+            outcome.lock().unwrap_or_else(PoisonError::into_inner).add(result);
         }
     };
     thread::scope(|scope| {
@@ -100,20 +92,13 @@ mod tests {
     fn every_storm_has_a_name_of_its_own_and_a_short_form() {
         for (index, storm) in STORMS.iter().enumerate() {
             assert!(storm.short_runs > 0, "{}", storm.name);
-            assert!(
-                STORMS[..index].iter().all(|other| other.name != storm.name),
-                "{}",
-                storm.name
-            );
+            assert!(STORMS[..index].iter().all(|other| other.name != storm.name), "{}", storm.name);
         }
     }
 
     #[test]
     fn a_plan_can_name_a_few_storms() {
-        let plan = Plan {
-            only: Some("lock".into()),
-            ..Plan::default()
-        };
+        let plan = Plan { only: Some("lock".into()), ..Plan::default() };
         let names: Vec<_> = plan.storms().map(|storm| storm.name).collect();
         assert_eq!(names, ["heap-lock", "loader-lock", "stream-lock"]);
         assert_eq!(Plan::default().storms().count(), STORMS.len());

@@ -13,8 +13,8 @@ pub(super) fn under_load(attempt: &Attempt) -> Result<Figures, String> {
     attempt.inject_at_random(storm.arg(go_on))
 }
 
-/// Two launchers at once, the second with a copy of the module of another name, and a third one later: one takeover, and
-/// nobody fails.
+/// Two launchers at once, the second with a copy of the module of another name, and a third one
+/// later: one takeover, and nobody fails.
 pub(super) fn together(attempt: &Attempt) -> Result<Figures, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let injector = attempt.injector();
@@ -34,11 +34,7 @@ pub(super) fn together(attempt: &Attempt) -> Result<Figures, String> {
     });
     demand(run.code == Some(0), "the program failed", &run)?;
     for injection in &injections {
-        demand(
-            injection.run.code == Some(0),
-            "an injection failed",
-            &injection.run,
-        )?;
+        demand(injection.run.code == Some(0), "an injection failed", &injection.run)?;
     }
     let third = injections.last().ok_or("no injection came about")?;
     demand(
@@ -46,9 +42,7 @@ pub(super) fn together(attempt: &Attempt) -> Result<Figures, String> {
         "the third injection does not say that the module is there",
         &third.run,
     )?;
-    let reports = injections
-        .iter()
-        .filter_map(|injection| injection.report.as_ref());
+    let reports = injections.iter().filter_map(|injection| injection.report.as_ref());
     let active: Vec<_> = reports.filter(|report| report.is_active()).collect();
     match active[..] {
         [report] => Ok(Figures {

@@ -22,13 +22,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn new(name: &'static str, runs: u32) -> Outcome {
-        Outcome {
-            name,
-            runs,
-            failures: Vec::new(),
-            slowest: 0.0,
-            most_threads: 0,
-        }
+        Outcome { name, runs, failures: Vec::new(), slowest: 0.0, most_threads: 0 }
     }
 
     pub(super) fn add(&mut self, result: Result<Figures, String>) {
@@ -71,10 +65,7 @@ mod tests {
     fn the_table_shows_the_slowest_takeover_and_every_failure() {
         let mut outcome = Outcome::new("load", 3);
         for (milliseconds, threads_stopped) in [(1.0, 9), (12.34, 4)] {
-            outcome.add(Ok(Figures {
-                milliseconds,
-                threads_stopped,
-            }));
+            outcome.add(Ok(Figures { milliseconds, threads_stopped }));
         }
         outcome.add(Err("it crashed".into()));
         let text = table(&[outcome]);

@@ -11,9 +11,9 @@ impl Random {
 
     /// The generator for one run of one storm.
     pub(super) fn of(seed: u64, storm: &str, run: u32) -> Random {
-        let name = storm.bytes().fold(seed, |mixed, byte| {
-            (mixed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
+        let name = storm
+            .bytes()
+            .fold(seed, |mixed, byte| (mixed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
         Random(name ^ u64::from(run) << 32)
     }
 

@@ -25,14 +25,7 @@ const fn storm(
     short_runs: u32,
     act: fn(&Attempt) -> Result<Figures, String>,
 ) -> Storm {
-    Storm {
-        name,
-        about,
-        short_runs,
-        microsoft_only: false,
-        x64_only: false,
-        act,
-    }
+    Storm { name, about, short_runs, microsoft_only: false, x64_only: false, act }
 }
 
 impl Storm {
@@ -61,62 +54,32 @@ pub const STORMS: &[Storm] = &[
         6,
         moments::together,
     ),
-    storm(
-        "heap-lock",
-        "a thread holds the heap's lock",
-        6,
-        locks::heap,
-    ),
+    storm("heap-lock", "a thread holds the heap's lock", 6, locks::heap),
     storm(
         "loader-lock",
         "a thread holds the loader's lock: a DLL's initialiser sleeps",
         6,
         locks::loader,
     ),
-    storm(
-        "stream-lock",
-        "a thread holds the lock of a stream of the C runtime",
-        4,
-        locks::stream,
-    ),
-    storm(
-        "exits",
-        "the program ends in every way while its threads are busy",
-        24,
-        ending::exits,
-    ),
-    storm(
-        "exit-race",
-        "the program ends while the module is being injected",
-        16,
-        ending::race,
-    ),
+    storm("stream-lock", "a thread holds the lock of a stream of the C runtime", 4, locks::stream),
+    storm("exits", "the program ends in every way while its threads are busy", 24, ending::exits),
+    storm("exit-race", "the program ends while the module is being injected", 16, ending::race),
     storm(
         "thread-churn",
         "threads start and end by the thousand, and memory stays",
         2,
         system::thread_churn,
     ),
-    storm(
-        "stays",
-        "the program frees the module again and again",
-        2,
-        system::stays,
-    ),
+    storm("stays", "the program frees the module again and again", 2, system::stays),
     storm(
         "fibers-and-pool",
         "fibers on several threads and work items of the thread pool allocate across the takeover",
         4,
         system::fibers_and_pool,
     ),
-    storm(
-        "out-of-memory",
-        "memory runs out after the takeover",
-        2,
-        system::out_of_memory,
-    )
-    // Wine's own C runtime has no new handler, and returns NULL without an errno.
-    .on_microsofts_only(),
+    storm("out-of-memory", "memory runs out after the takeover", 2, system::out_of_memory)
+        // Wine's own C runtime has no new handler, and returns NULL without an errno.
+        .on_microsofts_only(),
     storm(
         "no-memory-to-attach",
         "memory has run out when the module comes",
@@ -130,12 +93,8 @@ pub const STORMS: &[Storm] = &[
         system::unwinding,
     )
     .on_microsofts_only()
-    // The test programs' 32-bit C++ unwinds by tables, of which the untouched C runtime has none either.
+    // The test programs' 32-bit C++ unwinds by tables, of which the untouched C runtime has none
+    // either.
     .in_64_bits_only(),
-    storm(
-        "foreign-hook",
-        "another tool has redirected malloc before",
-        2,
-        system::foreign_hook,
-    ),
+    storm("foreign-hook", "another tool has redirected malloc before", 2, system::foreign_hook),
 ];

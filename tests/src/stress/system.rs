@@ -1,4 +1,5 @@
-//! What the system does to a program that was taken over, and what others have done to one that will be.
+//! What the system does to a program that was taken over, and what others have done to one that
+//! will be.
 
 use super::attempt::{Attempt, demand};
 use super::outcome::Figures;
@@ -32,8 +33,9 @@ pub(super) fn out_of_memory(attempt: &Attempt) -> Result<Figures, String> {
     attempt.inject_at_random(program.memory_limit(HOST_LIMIT))
 }
 
-/// There is no memory when the module comes: it takes over with what little there is, or does not, and the program goes on. The
-/// program loads the module by itself, since the system has no memory for an injector's thread either.
+/// There is no memory when the module comes: it takes over with what little there is, or does not,
+/// and the program goes on. The program loads the module by itself, since the system has no memory
+/// for an injector's thread either.
 pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<Figures, String> {
     let module = attempt.stage.module();
     let program = attempt.program("exhausted").arg("400").path_arg(&module);
@@ -55,14 +57,7 @@ pub(super) fn foreign_hook(attempt: &Attempt) -> Result<Figures, String> {
     demand(run.code == Some(0), "the program failed", &run)?;
     let injection = injection.ok_or("the program was never ready")?;
     let refused = injection.run.code == Some(125)
-        && injection
-            .run
-            .stderr
-            .contains("another tool has already redirected its function malloc");
-    demand(
-        refused,
-        "the injection was not refused with its reason",
-        &injection.run,
-    )?;
+        && injection.run.stderr.contains("another tool has already redirected its function malloc");
+    demand(refused, "the injection was not refused with its reason", &injection.run)?;
     Ok(Figures::default())
 }

@@ -75,19 +75,14 @@ impl Report {
         if !self.is_active() {
             return vec![(
                 "took over",
-                format!("NOTHING ({}) {}", self.state, self.message)
-                    .trim_end()
-                    .to_owned(),
+                format!("NOTHING ({}) {}", self.state, self.message).trim_end().to_owned(),
             )];
         }
         let mut rows = Vec::new();
         for runtime in &self.runtimes {
             rows.push((
                 "took over",
-                format!(
-                    "{} functions of {} {}",
-                    runtime.functions, runtime.name, runtime.version
-                ),
+                format!("{} functions of {} {}", runtime.functions, runtime.name, runtime.version),
             ));
         }
         rows.push(("in", format!("{:.2} ms", self.attach_microseconds / 1000.0)));
@@ -95,14 +90,8 @@ impl Report {
             rows.push(("old heap held", blocks(old.blocks, old.bytes)));
         }
         let foreign = &self.foreign;
-        rows.push((
-            "blocks migrated",
-            blocks(foreign.migrated_blocks, foreign.migrated_bytes),
-        ));
-        rows.push((
-            "old blocks freed",
-            blocks(foreign.freed_blocks, foreign.freed_bytes),
-        ));
+        rows.push(("blocks migrated", blocks(foreign.migrated_blocks, foreign.migrated_bytes)));
+        rows.push(("old blocks freed", blocks(foreign.freed_blocks, foreign.freed_bytes)));
         rows.push((
             "heap since",
             format!(
@@ -116,11 +105,7 @@ impl Report {
 }
 
 fn blocks(count: u64, size: u64) -> String {
-    if count == 0 {
-        "none".to_owned()
-    } else {
-        format!("{count} ({})", bytes(size))
-    }
+    if count == 0 { "none".to_owned() } else { format!("{count} ({})", bytes(size)) }
 }
 
 /// A size as a person reads it.
@@ -132,11 +117,7 @@ fn bytes(size: u64) -> String {
         shown /= 1024.0;
         unit += 1;
     }
-    if unit == 0 {
-        format!("{size} bytes")
-    } else {
-        format!("{shown:.1} {}", UNITS[unit])
-    }
+    if unit == 0 { format!("{size} bytes") } else { format!("{shown:.1} {}", UNITS[unit]) }
 }
 
 #[cfg(test)]
@@ -156,10 +137,12 @@ mod tests {
         );
         assert!(report.is_active());
         let rows = report.rows();
-        assert!(rows.contains(&(
-            "took over",
-            "41 functions of ucrtbase.dll 10.0.26100.1742".to_owned()
-        )));
+        assert!(
+            rows.contains(&(
+                "took over",
+                "41 functions of ucrtbase.dll 10.0.26100.1742".to_owned()
+            ))
+        );
         assert!(rows.contains(&("in", "1.50 ms".to_owned())));
         assert!(rows.contains(&("blocks migrated", "3 (2.0 KiB)".to_owned())));
         assert!(rows.contains(&("old blocks freed", "none".to_owned())));
@@ -171,10 +154,7 @@ mod tests {
         assert!(!report.is_active());
         assert_eq!(
             report.rows(),
-            [(
-                "took over",
-                "NOTHING (failed) no memory near the runtime".to_owned()
-            )]
+            [("took over", "NOTHING (failed) no memory near the runtime".to_owned())]
         );
     }
 

@@ -76,17 +76,10 @@ impl Linked {
 
     fn parse(text: &str, roots: &[&str]) -> Result<Linked> {
         let metadata: Metadata = serde_json::from_str(text)?;
-        let packages: BTreeMap<&str, &Package> = metadata
-            .packages
-            .iter()
-            .map(|package| (package.id.as_str(), package))
-            .collect();
-        let nodes: BTreeMap<&str, &Node> = metadata
-            .resolve
-            .nodes
-            .iter()
-            .map(|node| (node.id.as_str(), node))
-            .collect();
+        let packages: BTreeMap<&str, &Package> =
+            metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
+        let nodes: BTreeMap<&str, &Node> =
+            metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
         let mut waiting: Vec<&str> = metadata
             .packages
             .iter()
@@ -103,18 +96,12 @@ impl Linked {
                 continue;
             }
             let dependencies = nodes.get(id).into_iter().flat_map(|node| &node.deps);
-            waiting.extend(
-                dependencies
-                    .filter(|one| one.is_ordinary())
-                    .map(|one| one.pkg.as_str()),
-            );
+            waiting
+                .extend(dependencies.filter(|one| one.is_ordinary()).map(|one| one.pkg.as_str()));
         }
         let linked = seen.into_iter().filter_map(|id| packages.get(id).copied());
         Ok(Linked {
-            packages: linked
-                .filter(|package| package.source.is_some())
-                .cloned()
-                .collect(),
+            packages: linked.filter(|package| package.source.is_some()).cloned().collect(),
         })
     }
 
@@ -128,11 +115,7 @@ impl Linked {
             let to = folder.join(format!("{}-{}", package.name, package.version));
             let texts = package.licence_texts()?;
             if texts.is_empty() {
-                bail!(
-                    "the package {} {} carries no licence text",
-                    package.name,
-                    package.version
-                );
+                bail!("the package {} {} carries no licence text", package.name, package.version);
             }
             copy_all(&texts, &to)?;
             if package.name == "libmimalloc-sys" {
@@ -149,9 +132,7 @@ impl Linked {
 
 impl Package {
     fn is_macro(&self) -> bool {
-        self.targets
-            .iter()
-            .any(|target| target.kind.iter().any(|kind| kind == "proc-macro"))
+        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "proc-macro"))
     }
 
     fn folder(&self) -> &Path {
@@ -180,16 +161,9 @@ impl Dependency {
 
 fn is_licence(name: &str) -> bool {
     let name = name.to_lowercase();
-    [
-        "license",
-        "licence",
-        "copying",
-        "unlicense",
-        "notice",
-        "copyright",
-    ]
-    .iter()
-    .any(|word| name.starts_with(word))
+    ["license", "licence", "copying", "unlicense", "notice", "copyright"]
+        .iter()
+        .any(|word| name.starts_with(word))
 }
 
 fn copy_all(texts: &[PathBuf], folder: &Path) -> Result<()> {
@@ -213,11 +187,7 @@ fn rust_texts() -> Result<Vec<PathBuf>> {
     ];
     let (rustup, distribution) = candidates.split_at(3);
     for texts in [rustup, distribution] {
-        let there: Vec<PathBuf> = texts
-            .iter()
-            .filter(|text| text.is_file())
-            .cloned()
-            .collect();
+        let there: Vec<PathBuf> = texts.iter().filter(|text| text.is_file()).cloned().collect();
         if !there.is_empty() {
             return Ok(there);
         }
@@ -272,23 +242,14 @@ mod tests {
             packages.join(",")
         );
         let linked = Linked::parse(&text, &[MODULE_PACKAGE, LAUNCHER_PACKAGE]).unwrap();
-        let names: Vec<&str> = linked
-            .packages
-            .iter()
-            .map(|package| package.name.as_str())
-            .collect();
+        let names: Vec<&str> =
+            linked.packages.iter().map(|package| package.name.as_str()).collect();
         assert_eq!(names, ["linked"]);
     }
 
     #[test]
     fn licence_texts_are_known_by_their_names() {
-        for name in [
-            "LICENSE",
-            "license-mit",
-            "COPYING",
-            "UNLICENSE",
-            "NOTICE.txt",
-        ] {
+        for name in ["LICENSE", "license-mit", "COPYING", "UNLICENSE", "NOTICE.txt"] {
             assert!(is_licence(name), "{name}");
         }
         assert!(!is_licence("README.md"));

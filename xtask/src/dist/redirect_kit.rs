@@ -1,4 +1,5 @@
-//! `cargo xtask dist --redirect-kit`: mimalloc itself as a DLL, for a redirection module, ours or another.
+//! `cargo xtask dist --redirect-kit`: mimalloc itself as a DLL, for a redirection module, ours or
+//! another.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ use crate::redirect::{self, KitOptions};
 use crate::setup;
 use crate::step::{self, Step};
 
-/// Builds the kit and lays it out under `output` (`dist` in the checkout if there is none), in a folder named after its options.
+/// Builds the kit and lays it out under `output` (`dist` in the checkout if there is none), in a
+/// folder named after its options.
 pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
     let environment = setup::run(&crt::default())?;
     let machine = options.machine();
@@ -41,11 +43,7 @@ pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
         ("@SYMBOL@", &machine.symbol_of("mi_version")),
         ("@PROGRAMS@", programs_of(machine)),
     ];
-    fill_in(
-        &layout::own("redirect-kit/README.md"),
-        &words,
-        &folder.join("README.md"),
-    )?;
+    fill_in(&layout::own("redirect-kit/README.md"), &words, &folder.join("README.md"))?;
     sums::write(&folder)?;
     step::say(&format!("laid out: {}", folder.display()));
     Ok(())
@@ -86,19 +84,12 @@ mod tests {
 
     #[test]
     fn a_kit_is_named_after_its_options() {
-        let options = KitOptions {
-            avx2: true,
-            raw_entry: true,
-            ..KitOptions::default()
-        };
+        let options = KitOptions { avx2: true, raw_entry: true, ..KitOptions::default() };
         assert_eq!(
             folder_name("3.3.2", options),
             "mimalloc-3.3.2-redirect-kit-x86_64-avx2-raw-entry"
         );
-        let x86 = KitOptions {
-            x86: true,
-            ..KitOptions::default()
-        };
+        let x86 = KitOptions { x86: true, ..KitOptions::default() };
         assert_eq!(folder_name("3.3.2", x86), "mimalloc-3.3.2-redirect-kit-x86");
         assert_eq!(words_of(options), ", built with `--avx2`, `--raw-entry`");
         assert_eq!(words_of(KitOptions::default()), "");

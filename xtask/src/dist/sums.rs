@@ -14,10 +14,7 @@ const SUMS: &str = "SHA256SUMS";
 pub fn write(folder: &Path) -> Result<()> {
     let mut sums = String::new();
     for file in files_under(folder)? {
-        let name = file
-            .strip_prefix(folder)?
-            .to_string_lossy()
-            .replace('\\', "/");
+        let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
         sums.push_str(&format!("{}  {name}\n", sha256_of(&file)?));
     }
     fs::write(folder.join(SUMS), sums).with_context(|| format!("writing {SUMS}"))
@@ -31,11 +28,7 @@ fn files_under(folder: &Path) -> Result<Vec<PathBuf>> {
             fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
         {
             let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path)
-            } else {
-                files.push(path)
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
     files.sort();

@@ -1,7 +1,9 @@
-//! Packages from PyPI, unpacked in the cache: the compiler of the test programs, real programs, Microsoft's C runtimes.
+//! Packages from PyPI, unpacked in the cache: the compiler of the test programs, real programs,
+//! Microsoft's C runtimes.
 //!
-//! A package is a folder of the cache, `NAME-VERSION-PLATFORM`, which appears when it is complete and not before. Beside what
-//! was unpacked it holds [`MARKER`], by which a later run knows that nothing was changed.
+//! A package is a folder of the cache, `NAME-VERSION-PLATFORM`, which appears when it is complete
+//! and not before. Beside what was unpacked it holds [`MARKER`], by which a later run knows that
+//! nothing was changed.
 
 use std::fs::{self, File};
 use std::io;
@@ -34,11 +36,7 @@ pub enum Platform {
 
 impl Platform {
     /// This machine's.
-    pub const HOST: Platform = if cfg!(windows) {
-        Platform::Windows
-    } else {
-        Platform::Linux
-    };
+    pub const HOST: Platform = if cfg!(windows) { Platform::Windows } else { Platform::Linux };
 
     /// pip's word for it.
     fn tag(self) -> &'static str {
@@ -49,7 +47,8 @@ impl Platform {
         }
     }
 
-    /// The Python that pip is to look for. The packages with 32-bit DLLs in them are for old ones; that is all the same to the DLLs.
+    /// The Python that pip is to look for. The packages with 32-bit DLLs in them are for old ones;
+    /// that is all the same to the DLLs.
     fn python(self) -> &'static [&'static str] {
         match self {
             Platform::Linux | Platform::Windows => &[],
@@ -105,12 +104,7 @@ impl Download {
             requirement.version,
             platform.name()
         ));
-        Ok(Download {
-            requirement,
-            requirements_file,
-            platform,
-            folder,
-        })
+        Ok(Download { requirement, requirements_file, platform, folder })
     }
 
     /// The package's version.
@@ -141,7 +135,8 @@ impl Download {
     ///
     /// # Errors
     ///
-    /// When it cannot be downloaded, or what comes has another hash than those of the requirements file.
+    /// When it cannot be downloaded, or what comes has another hash than those of the requirements
+    /// file.
     pub fn fetch(&self) -> Result<()> {
         if self.is_there() {
             return Ok(());
@@ -164,10 +159,7 @@ impl Download {
         let (wheel, sha256) = self.checked_wheel(&wheels)?;
         unpack(&wheel, partial).with_context(|| format!("unpacking {self}"))?;
         fs::remove_dir_all(&wheels)?;
-        let unpacked = Unpacked {
-            sha256,
-            contents: contents(partial)?,
-        };
+        let unpacked = Unpacked { sha256, contents: contents(partial)? };
         fs::write(partial.join(MARKER), serde_json::to_vec(&unpacked)?)?;
         if self.folder.exists() && !self.is_there() {
             fs::remove_dir_all(&self.folder)
@@ -185,34 +177,20 @@ impl Download {
             pip().ok_or_else(|| anyhow!("there is no Python with pip to download {self} with"))?;
         let mut command = Command::new(python);
         command
-            .args([
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-            ])
-            .args([
-                "--no-deps",
-                "--only-binary=:all:",
-                "--platform",
-                self.platform.tag(),
-            ])
+            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"])
+            .args(["--no-deps", "--only-binary=:all:", "--platform", self.platform.tag()])
             .args(self.platform.python())
             .args(["--require-hashes", "--requirement"])
             .arg(&self.requirements_file)
             .arg("--dest")
             .arg(into);
         step::capture(&mut command).map(drop).with_context(|| {
-            format!(
-                "downloading {self}, expected sha256 {}",
-                self.requirement.sha256.join(" or ")
-            )
+            format!("downloading {self}, expected sha256 {}", self.requirement.sha256.join(" or "))
         })
     }
 
-    /// Finds the one file that was downloaded, and its hash, which must be one that the requirements file gives.
+    /// Finds the one file that was downloaded, and its hash, which must be one that the
+    /// requirements file gives.
     fn checked_wheel(&self, folder: &Path) -> Result<(PathBuf, String)> {
         let mut files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         let (Some(file), true) = (files.pop(), files.is_empty()) else {
@@ -238,11 +216,8 @@ impl std::fmt::Display for Download {
 
 /// The Python whose pip downloads, if there is one.
 pub fn pip() -> Option<&'static str> {
-    let candidates: &[&str] = if cfg!(windows) {
-        &["python", "py"]
-    } else {
-        &["python3", "/usr/bin/python3"]
-    };
+    let candidates: &[&str] =
+        if cfg!(windows) { &["python", "py"] } else { &["python3", "/usr/bin/python3"] };
     candidates
         .iter()
         .copied()
@@ -262,11 +237,7 @@ pub fn sha256_of(path: &Path) -> Result<String> {
         }
         hash.update(&part[..read]);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn unpack(wheel: &Path, into: &Path) -> Result<()> {
@@ -306,15 +277,10 @@ fn contents(folder: &Path) -> io::Result<Contents> {
                 continue;
             }
             let about = entry.metadata()?;
-            let changed = about
-                .modified()?
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
             sum.files += 1;
             sum.bytes += about.len();
-            sum.newest = sum
-                .newest
-                .max(u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX));
+            sum.newest = sum.newest.max(u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX));
         }
     }
     Ok(sum)

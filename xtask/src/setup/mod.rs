@@ -1,5 +1,5 @@
-//! Set-up: what building and testing need and the machine does not have yet. Every step looks first, and one that was
-//! interrupted is done again from its beginning.
+//! Set-up: what building and testing need and the machine does not have yet. Every step looks
+//! first, and one that was interrupted is done again from its beginning.
 
 mod downloads;
 mod packages;
@@ -52,11 +52,13 @@ pub struct RealPrograms {
     pub clang_format: PathBuf,
 }
 
-/// Does what is left to be done so that Windows code can be built, and run on the C runtimes `crts` (on Windows: on the system's).
+/// Does what is left to be done so that Windows code can be built, and run on the C runtimes `crts`
+/// (on Windows: on the system's).
 ///
 /// # Errors
 ///
-/// Before anything is done: the packages that are missing, where they cannot be installed. Later: the step that failed, and why.
+/// Before anything is done: the packages that are missing, where they cannot be installed. Later:
+/// the step that failed, and why.
 pub fn run(crts: &[&Crt]) -> Result<Environment> {
     for folder in [layout::cache()?, layout::prefixes()] {
         layout::sweep(&folder);
@@ -82,11 +84,8 @@ pub fn run(crts: &[&Crt]) -> Result<Environment> {
         download.fetch()?;
     }
     let mut x86 = x86::prepare(rust, crts);
-    let (wine, prefixes) = if cfg!(windows) {
-        (None, Vec::new())
-    } else {
-        prepare_wine(crts, &mut x86)?
-    };
+    let (wine, prefixes) =
+        if cfg!(windows) { (None, Vec::new()) } else { prepare_wine(crts, &mut x86)? };
     let x86 = x86::conclude(x86, &prefixes, crts);
     Ok(Environment {
         rust,
@@ -163,11 +162,7 @@ fn prepare_wine(crts: &[&Crt], x86: &mut Result<()>) -> Result<(Option<Wine>, Ve
     let wine = x86::choose_wine(wine, x86);
     let mut prefixes = vec![windows_prefix::base(&wine)?];
     for crt in crts {
-        let runtimes32 = if x86.is_ok() {
-            x86::runtimes(crt)?
-        } else {
-            None
-        };
+        let runtimes32 = if x86.is_ok() { x86::runtimes(crt)? } else { None };
         let prefix = windows_prefix::with_crt(&wine, crt, &runtimes(crt)?, runtimes32.as_ref())?;
         prefixes.push(prefix);
     }

@@ -37,21 +37,13 @@ const MINGW_CPP_32: Need = Need {
     purpose: "compiles 32-bit C++ (i686-w64-mingw32-g++)",
 };
 
-const WINE: Need = Need {
-    package: "wine64",
-    purpose: "runs Windows programs (wine64, wineserver)",
-};
+const WINE: Need =
+    Need { package: "wine64", purpose: "runs Windows programs (wine64, wineserver)" };
 
 /// What a Python with pip takes.
 pub const PIP: [Need; 2] = [
-    Need {
-        package: "python3",
-        purpose: "downloads from PyPI, with pip",
-    },
-    Need {
-        package: "python3-pip",
-        purpose: "downloads from PyPI",
-    },
+    Need { package: "python3", purpose: "downloads from PyPI, with pip" },
+    Need { package: "python3-pip", purpose: "downloads from PyPI" },
 ];
 
 /// What the Rust compiler of the distribution takes.
@@ -60,10 +52,7 @@ pub const RUST: [Need; 2] = [
         package: "rustc-web",
         purpose: "compiles Rust for Windows where rustup cannot fetch the target",
     },
-    Need {
-        package: "rust-web-src",
-        purpose: "the sources of its standard library",
-    },
+    Need { package: "rust-web-src", purpose: "the sources of its standard library" },
 ];
 
 /// Which of the packages that are needed in any case are missing.
@@ -83,14 +72,11 @@ pub fn missing() -> Vec<Need> {
 
 /// Which of the packages that 32-bit programs take are missing.
 pub fn missing_for_32_bits() -> Vec<Need> {
-    [
-        ("i686-w64-mingw32-gcc", MINGW_32),
-        ("i686-w64-mingw32-g++", MINGW_CPP_32),
-    ]
-    .into_iter()
-    .filter(|(program, _)| layout::in_path(program).is_none())
-    .map(|(_, need)| need)
-    .collect()
+    [("i686-w64-mingw32-gcc", MINGW_32), ("i686-w64-mingw32-g++", MINGW_CPP_32)]
+        .into_iter()
+        .filter(|(program, _)| layout::in_path(program).is_none())
+        .map(|(_, need)| need)
+        .collect()
 }
 
 /// Whether this program may install packages: it is root, and there is apt-get.
@@ -113,10 +99,8 @@ pub(super) fn is_root() -> bool {
 
 /// Says what is missing and how to get it; for where it cannot be installed from here.
 pub fn refusal(missing: &[Need]) -> String {
-    let list: String = missing
-        .iter()
-        .map(|need| format!("\n  {:27} {}", need.package, need.purpose))
-        .collect();
+    let list: String =
+        missing.iter().map(|need| format!("\n  {:27} {}", need.package, need.purpose)).collect();
     if cfg!(windows) {
         return format!(
             "these are missing and are to be installed by hand, so that they are found in PATH \
@@ -143,14 +127,13 @@ pub fn install(missing: &[Need]) -> Result<()> {
     }
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
     let shown = names.join(" ");
-    // Always: a list that is there may be too old to find a package's file, or know an older version than is needed.
+    // Always: a list that is there may be too old to find a package's file, or know an older
+    // version than is needed.
     let step = Step::begin("set-up: bringing apt's list of packages up to date");
     let updated = step::capture(Command::new("apt-get").args(["update", "--quiet"]));
     match &updated {
         Ok(_) => step.done(),
-        Err(error) => step::say(&format!(
-            "set-up: going on with apt's list as it is ({error:#})"
-        )),
+        Err(error) => step::say(&format!("set-up: going on with apt's list as it is ({error:#})")),
     }
     let step = Step::begin(format!("set-up: installing Debian packages: {shown}"));
     apt_get(&names).with_context(|| format!("installing {shown}"))?;
@@ -177,10 +160,7 @@ mod tests {
         assert!(text.contains("wine64"), "{text}");
         assert!(text.contains(WINE.purpose), "{text}");
         if !cfg!(windows) {
-            assert!(
-                text.ends_with("apt-get install wine64 python3-pip"),
-                "{text}"
-            );
+            assert!(text.ends_with("apt-get install wine64 python3-pip"), "{text}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Requirements files in pip's format: one package of one version, and the hashes that its files may have.
+//! Requirements files in pip's format: one package of one version, and the hashes that its files
+//! may have.
 
 use anyhow::{Result, bail};
 
@@ -36,19 +37,13 @@ impl Requirement {
         if sha256.is_empty() {
             bail!("it gives no hash for {name}");
         }
-        Ok(Requirement {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            sha256,
-        })
+        Ok(Requirement { name: name.to_owned(), version: version.to_owned(), sha256 })
     }
 }
 
 fn is_sha256(text: &str) -> bool {
     text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]
@@ -61,10 +56,7 @@ mod tests {
         let text =
             format!("# why\nsome-tool==1.2 \\\n    --hash=sha256:{a} \\\n    --hash=sha256:{b}\n");
         let requirement = Requirement::parse(&text).unwrap();
-        assert_eq!(
-            (requirement.name.as_str(), requirement.version.as_str()),
-            ("some-tool", "1.2")
-        );
+        assert_eq!((requirement.name.as_str(), requirement.version.as_str()), ("some-tool", "1.2"));
         assert_eq!(requirement.sha256, [a, b]);
     }
 

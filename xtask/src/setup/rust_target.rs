@@ -1,4 +1,5 @@
-//! The Rust standard library for Windows: rustup's, else built once from the distribution's library sources.
+//! The Rust standard library for Windows: rustup's, else built once from the distribution's library
+//! sources.
 
 use std::env;
 use std::fs;
@@ -35,13 +36,12 @@ impl Rust {
     /// Makes a cargo command use this compiler.
     pub fn apply(self, cargo: &mut Command) {
         if self == Rust::Distribution {
-            cargo
-                .env("RUSTC", DISTRIBUTION)
-                .env("RUSTDOC", "/usr/bin/rustdoc");
+            cargo.env("RUSTC", DISTRIBUTION).env("RUSTDOC", "/usr/bin/rustdoc");
         }
     }
 
-    /// Builds the distribution's standard library for Windows, if it is this compiler and has none yet.
+    /// Builds the distribution's standard library for Windows, if it is this compiler and has none
+    /// yet.
     pub fn complete(self) -> Result<Rust> {
         if self == Rust::Distribution && !distribution_has_std(WINDOWS) {
             build_std(WINDOWS)?;
@@ -69,7 +69,8 @@ pub fn find() -> Option<Rust> {
     ready.then_some(Rust::Distribution)
 }
 
-/// Gets the Windows target by rustup; where that fails, adds the packages that the other way takes to `missing`.
+/// Gets the Windows target by rustup; where that fails, adds the packages that the other way takes
+/// to `missing`.
 ///
 /// # Errors
 ///
@@ -99,10 +100,7 @@ fn distribution_is_asked_for() -> bool {
 fn add_by_rustup(target: &str) -> Result<()> {
     let rustup = layout::in_path("rustup").ok_or_else(|| anyhow!("there is no rustup"))?;
     let step = Step::begin(format!("set-up: adding the Rust target {target} by rustup"));
-    step::capture_within(
-        Command::new(rustup).args(["target", "add", target]),
-        RUSTUP_LIMIT,
-    )?;
+    step::capture_within(Command::new(rustup).args(["target", "add", target]), RUSTUP_LIMIT)?;
     if !usual_has_std(target) {
         bail!("rustup added it to another toolchain than the one in use");
     }
@@ -137,12 +135,7 @@ fn distribution_version() -> Option<String> {
 
 /// The 96 of "rustc 1.96.0 (…)".
 fn minor_release(version: &str) -> Option<u32> {
-    version
-        .strip_prefix("rustc 1.")?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 fn distribution_folder() -> Option<PathBuf> {
@@ -155,7 +148,8 @@ fn distribution_has_sources() -> bool {
         && distribution_folder().is_some_and(|folder| folder.join("src/rust/library/std").is_dir())
 }
 
-/// The file beside the built libraries that says which compiler built them: an upgraded compiler rejects them.
+/// The file beside the built libraries that says which compiler built them: an upgraded compiler
+/// rejects them.
 const BUILT_BY: &str = "built-by-allograft.txt";
 
 fn distribution_has_std(target: &str) -> bool {
@@ -171,9 +165,7 @@ fn build_std(target: &str) -> Result<()> {
     let version = distribution_version()
         .ok_or_else(|| anyhow!("{DISTRIBUTION} is missing or older than 1.{OLDEST_MINOR}; the newer one is among the release's security updates, which apt's sources must name"))?;
     let folder = distribution_folder().context("the compiler does not tell its folder")?;
-    let step = Step::begin(format!(
-        "set-up: building Rust's standard library for {target}"
-    ));
+    let step = Step::begin(format!("set-up: building Rust's standard library for {target}"));
     let scratch = layout::root().join("target/rust-std");
     let built = compile_std(&scratch, target)
         .and_then(|built| compile_start_objects(&folder, target, &built).map(|()| built))
@@ -187,8 +179,9 @@ fn build_std(target: &str) -> Result<()> {
 /// Name of the empty crate that is compiled so that cargo compiles the standard library for it.
 const SCRATCH: &str = "empty";
 
-/// What cargo starts the compiler by. Of the two ways to panic each has a library that must be compiled for that very way; cargo
-/// compiles all for one. (Rust's own build makes the same exception.)
+/// What cargo starts the compiler by. Of the two ways to panic each has a library that must be
+/// compiled for that very way; cargo compiles all for one. (Rust's own build makes the same
+/// exception.)
 const WRAPPER: &str = r#"#!/bin/sh
 case " $* " in
 *" --crate-name panic_abort "*) exec "$@" -Cpanic=abort ;;
@@ -221,7 +214,8 @@ fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
     Ok(scratch.join("target").join(target).join("release/deps"))
 }
 
-/// Compiles into `built` the objects that the compiler links first and last into every 32-bit image. Cargo knows nothing of them.
+/// Compiles into `built` the objects that the compiler links first and last into every 32-bit
+/// image. Cargo knows nothing of them.
 fn compile_start_objects(folder: &Path, target: &str, built: &Path) -> Result<()> {
     if target != WINDOWS_32 {
         return Ok(());
@@ -239,8 +233,8 @@ fn compile_start_objects(folder: &Path, target: &str, built: &Path) -> Result<()
     Ok(())
 }
 
-/// Lays the libraries in `built` where the compiler looks for those of a target: beside first, then renamed, so that there
-/// are never half of them.
+/// Lays the libraries in `built` where the compiler looks for those of a target: beside first, then
+/// renamed, so that there are never half of them.
 fn install_std(built: &Path, target: &Path, version: &str) -> Result<()> {
     let place = |what: &str| format!("{what} {} (this takes root)", target.display());
     let partial = target.join("lib.partial");
@@ -248,11 +242,7 @@ fn install_std(built: &Path, target: &Path, version: &str) -> Result<()> {
     fs::create_dir_all(&partial).with_context(|| place("making"))?;
     for entry in fs::read_dir(built)? {
         let file = entry?.path();
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_library = name.ends_with(".rlib") && !name.starts_with(&format!("lib{SCRATCH}-"));
         if is_library || matches!(name.as_str(), "rsbegin.o" | "rsend.o") {
             fs::copy(&file, partial.join(&name)).with_context(|| place("writing to"))?;

@@ -1,4 +1,5 @@
-//! Wine prefixes under the target folder: one made by Wine, and copies of it with Microsoft's C runtimes.
+//! Wine prefixes under the target folder: one made by Wine, and copies of it with Microsoft's C
+//! runtimes.
 //!
 //! A prefix is made under another name and renamed when it is complete.
 
@@ -58,11 +59,7 @@ impl Runtimes {
     fn check(&self) -> Result<()> {
         let sha256 = sha256_of(&self.crt)?;
         if sha256 != self.sha256 {
-            bail!(
-                "{} has sha256 {sha256}, expected {}",
-                self.crt.display(),
-                self.sha256
-            );
+            bail!("{} has sha256 {sha256}, expected {}", self.crt.display(), self.sha256);
         }
         Ok(())
     }
@@ -79,8 +76,8 @@ impl Runtimes {
     }
 }
 
-/// The prefix with Microsoft's C runtime `crt`, of which `runtimes` are the files, and `runtimes32` those for 32-bit programs, where there
-/// are such; made from the base prefix if need be.
+/// The prefix with Microsoft's C runtime `crt`, of which `runtimes` are the files, and `runtimes32`
+/// those for 32-bit programs, where there are such; made from the base prefix if need be.
 pub fn with_crt(
     wine: &Wine,
     crt: &Crt,
@@ -102,17 +99,13 @@ pub fn with_crt(
     if let Some(runtimes32) = runtimes32 {
         runtimes32.check()?;
     }
-    let step = Step::begin(format!(
-        "set-up: making the Wine prefix with ucrtbase.dll {}",
-        crt.version
-    ));
+    let step =
+        Step::begin(format!("set-up: making the Wine prefix with ucrtbase.dll {}", crt.version));
     let partial = partial(&prefix)?;
     let base = Prefix::named(Prefix::OWN);
     fs::remove_dir(&partial.folder)?;
     let mut copy = Command::new("cp");
-    copy.args(["--archive", "--reflink=auto"])
-        .arg(&base.folder)
-        .arg(&partial.folder);
+    copy.args(["--archive", "--reflink=auto"]).arg(&base.folder).arg(&partial.folder);
     step::capture(&mut copy)?;
     runtimes.put_into(&partial.system32())?;
     if let Some(runtimes32) = runtimes32 {
@@ -150,18 +143,14 @@ fn is_made_from(prefix: &Prefix, made_from: &str) -> bool {
 fn partial(prefix: &Prefix) -> Result<Prefix> {
     let folder = layout::partial(&prefix.folder);
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    Ok(Prefix {
-        name: prefix.name.clone(),
-        folder,
-    })
+    Ok(Prefix { name: prefix.name.clone(), folder })
 }
 
 fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     let mut command = wine.command(prefix, "wineboot.exe");
-    // Without the two, Wine asks whether to install .NET and a browser engine; without a display, it cannot even ask.
-    command
-        .arg("--init")
-        .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d");
+    // Without the two, Wine asks whether to install .NET and a browser engine; without a display,
+    // it cannot even ask.
+    command.arg("--init").env("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d");
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
     step::capture_within(&mut command, LIMIT)?;
     wine.settle(prefix)?;
@@ -171,7 +160,8 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// Compiles, by `gcc`, the DLL that Rust's standard library needs and Wine 8 lacks; `entry` is its entry point as the linker calls it.
+/// Compiles, by `gcc`, the DLL that Rust's standard library needs and Wine 8 lacks; `entry` is its
+/// entry point as the linker calls it.
 fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
     let mut gcc = Command::new(gcc);
     gcc.args([
@@ -188,9 +178,7 @@ fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
     .arg(folder.join("bcryptprimitives.dll"))
     .arg(process_prng_source())
     .arg("-ladvapi32");
-    step::capture(&mut gcc)
-        .map(drop)
-        .context("compiling bcryptprimitives.dll for the Wine prefix")
+    step::capture(&mut gcc).map(drop).context("compiling bcryptprimitives.dll for the Wine prefix")
 }
 
 /// Gives a complete prefix its name.

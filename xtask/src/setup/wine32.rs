@@ -1,11 +1,12 @@
 //! A Wine that runs 32-bit programs beside 64-bit ones, in one prefix.
 //!
-//! Debian gives Wine's 32-bit half as packages of another architecture, which a system takes only if it was told of that one. Here those that
-//! console programs need are unpacked in the cache and used from there, by their own dynamic loader: nothing is installed, and nothing takes
-//! root. Wine finds both halves because they lie as Debian lays them.
+//! Debian gives Wine's 32-bit half as packages of another architecture, which a system takes only
+//! if it was told of that one. Here those that console programs need are unpacked in the cache and
+//! used from there, by their own dynamic loader: nothing is installed, and nothing takes root. Wine
+//! finds both halves because they lie as Debian lays them.
 //!
-//! Given the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes; but there it loses the calls that are queued to
-//! a thread that has not begun.
+//! Given the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes; but
+//! there it loses the calls that are queued to a thread that has not begun.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ const LIBRARIES: [&str; 4] = ["libc6", "libgcc-s1", "liblzma5", "libunwind8"];
 /// The folder of the packages' files.
 const ROOT: &str = "root";
 
-/// Where in it Wine's loaders are. Wine looks for itself, and for the other loader, beside the file that runs; for a 32-bit program that is the
-/// dynamic loader, which is copied there.
+/// Where in it Wine's loaders are. Wine looks for itself, and for the other loader, beside the file
+/// that runs; for a 32-bit program that is the dynamic loader, which is copied there.
 const LOADERS: &str = "usr/lib/wine";
 
 /// Where in it the dynamic loader comes from.
@@ -87,11 +88,7 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
 
 /// The `8.0~repack-4` of "wine-8.0 (Debian 8.0~repack-4)".
 fn debian_version(version: &str) -> Option<&str> {
-    version
-        .split_once("(Debian ")?
-        .1
-        .split_once(')')
-        .map(|(version, _)| version)
+    version.split_once("(Debian ")?.1.split_once(')').map(|(version, _)| version)
 }
 
 fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
@@ -114,8 +111,8 @@ fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
         .context("32-bit programs do not run on this machine")
 }
 
-/// Puts both loaders where Wine looks for them: the 64-bit one as it is, the 32-bit one behind a script that starts it by its own dynamic
-/// loader.
+/// Puts both loaders where Wine looks for them: the 64-bit one as it is, the 32-bit one behind a
+/// script that starts it by its own dynamic loader.
 fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
     let loaders = root.join(LOADERS);
     copy(&wine.loader, &loaders.join("wine64"))?;
@@ -125,7 +122,8 @@ fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
     write_script(&loaders.join("wine"), SCRIPT_32)
 }
 
-/// Downloads the packages by an apt with state of its own, which thinks that it looks after an empty 32-bit system.
+/// Downloads the packages by an apt with state of its own, which thinks that it looks after an
+/// empty 32-bit system.
 fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
     for part in ["lists/partial", "cache/archives/partial", "state"] {
         fs::create_dir_all(folder.join(part))?;
@@ -154,9 +152,7 @@ fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
         })
     })?;
     let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    Ok(files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .collect())
+    Ok(files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
 }
 
 fn configuration_of_apt(folder: &Path) -> String {
@@ -186,9 +182,10 @@ fn script(wine: &Wine) -> String {
     )
 }
 
-/// What makes a program and those that it starts have their addresses not drawn at random, where the system lets us; nothing where it does
-/// not. Debian's Wine comes without the loader that would reserve what Windows has at fixed addresses: about one start in a thousand
-/// finds something of the host's there, and ends with nothing but an exit code of 1.
+/// What makes a program and those that it starts have their addresses not drawn at random, where
+/// the system lets us; nothing where it does not. Debian's Wine comes without the loader that would
+/// reserve what Windows has at fixed addresses: about one start in a thousand finds something of
+/// the host's there, and ends with nothing but an exit code of 1.
 fn at_fixed_addresses() -> &'static str {
     const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
     let mut trial = Command::new(SETARCH[0]);
@@ -221,10 +218,7 @@ mod tests {
 
     #[test]
     fn the_packages_are_of_the_version_of_the_wine_that_is_installed() {
-        assert_eq!(
-            debian_version("wine-8.0 (Debian 8.0~repack-4)"),
-            Some("8.0~repack-4")
-        );
+        assert_eq!(debian_version("wine-8.0 (Debian 8.0~repack-4)"), Some("8.0~repack-4"));
         assert_eq!(debian_version("wine-9.0"), None);
     }
 }

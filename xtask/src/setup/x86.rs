@@ -1,4 +1,5 @@
-//! What 32-bit programs take on top. Where some of it cannot be had, they are left out, and a line says so.
+//! What 32-bit programs take on top. Where some of it cannot be had, they are left out, and a line
+//! says so.
 
 use std::path::PathBuf;
 
@@ -41,7 +42,8 @@ pub fn prepare(rust: Rust, crts: &[&Crt]) -> Result<()> {
     Ok(())
 }
 
-/// The Wine to use for everything: one that runs 32-bit programs too, if it can be had and `x86` says that they are wanted.
+/// The Wine to use for everything: one that runs 32-bit programs too, if it can be had and `x86`
+/// says that they are wanted.
 pub fn choose_wine(installed: Wine, x86: &mut Result<()>) -> Wine {
     if x86.is_ok() {
         match wine32::complete(&installed) {
@@ -65,7 +67,8 @@ pub fn runtimes(crt: &Crt) -> Result<Option<Runtimes>> {
     }))
 }
 
-/// What there is, once `prefixes` with the C runtimes `crts` are made; or the reason why there is nothing, which a line says.
+/// What there is, once `prefixes` with the C runtimes `crts` are made; or the reason why there is
+/// nothing, which a line says.
 pub fn conclude(x86: Result<()>, prefixes: &[Prefix], crts: &[&Crt]) -> Result<X86, String> {
     let whole = prefixes.first().is_none_or(windows_prefix::runs_32_bits);
     let outcome = x86.and_then(|()| {
@@ -91,17 +94,12 @@ pub fn conclude(x86: Result<()>, prefixes: &[Prefix], crts: &[&Crt]) -> Result<X
 fn is_in_32_bits(prefix: &Prefix, crts: &[&Crt]) -> bool {
     match prefix.version() {
         None => true,
-        Some(version) => crts
-            .iter()
-            .any(|crt| crt.version == version && crt.x86.is_some()),
+        Some(version) => crts.iter().any(|crt| crt.version == version && crt.x86.is_some()),
     }
 }
 
 fn package_of(crt: &Crt) -> Result<Option<Download>> {
-    crt.x86
-        .as_ref()
-        .map(|x86| Download::of(x86.package, Platform::Windows32))
-        .transpose()
+    crt.x86.as_ref().map(|x86| Download::of(x86.package, Platform::Windows32)).transpose()
 }
 
 fn clang_format() -> Result<Download> {

@@ -1,4 +1,5 @@
-//! The packages of the workspace, as far as tests tell them apart; read from cargo, so that a new one is not forgotten.
+//! The packages of the workspace, as far as tests tell them apart; read from cargo, so that a new
+//! one is not forgotten.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -86,10 +87,7 @@ mod tests {
         }"#;
         let members = Members::parse(text).unwrap();
         assert_eq!(members.host, ["xtask", "allograft-image"]);
-        assert_eq!(
-            members.windows,
-            ["allograft-image", "allograft-heap", "allograft-dll"]
-        );
+        assert_eq!(members.windows, ["allograft-image", "allograft-heap", "allograft-dll"]);
         assert_eq!(members.only_windows, ["allograft-heap", "allograft-dll"]);
         assert_eq!(members.windows_tests, ["allograft-image", "allograft-heap"]);
     }

@@ -25,7 +25,8 @@ enum Outcome {
 }
 
 impl Report {
-    /// Does a step, and says whether it passed. Its failure is kept for the end; later steps still show what they find.
+    /// Does a step, and says whether it passed. Its failure is kept for the end; later steps still
+    /// show what they find.
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
         let number = self.steps.len() + 1;
         step::say(&format!("\n== {number}. {name}"));
@@ -35,21 +36,10 @@ impl Report {
             Err(error) => Outcome::Failed(format!("{error:#}")),
         };
         let took = began.elapsed();
-        let word = if matches!(outcome, Outcome::Passed) {
-            "passed"
-        } else {
-            "FAILED"
-        };
-        step::say(&format!(
-            "== {number}. {name}: {word}, {}",
-            step::seconds(took)
-        ));
+        let word = if matches!(outcome, Outcome::Passed) { "passed" } else { "FAILED" };
+        step::say(&format!("== {number}. {name}: {word}, {}", step::seconds(took)));
         let passed = matches!(outcome, Outcome::Passed);
-        self.steps.push(Finished {
-            name: name.to_owned(),
-            outcome,
-            took,
-        });
+        self.steps.push(Finished { name: name.to_owned(), outcome, took });
         passed
     }
 
@@ -66,9 +56,7 @@ impl Report {
 
     /// Whether any step failed.
     pub fn failed(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(step.outcome, Outcome::Failed(_)))
+        self.steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)))
     }
 
     /// Prints the table.
@@ -77,12 +65,7 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let width = self
-            .steps
-            .iter()
-            .map(|step| step.name.chars().count())
-            .max()
-            .unwrap_or(0);
+        let width = self.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0);
         let mut table = String::new();
         for (index, step) in self.steps.iter().enumerate() {
             let (word, more) = match &step.outcome {
@@ -91,21 +74,13 @@ impl Report {
                 Outcome::NotRun(why) => ("NOT RUN", Some(why)),
             };
             let took = step::seconds(step.took);
-            let row = format!(
-                "{:>3}. {:width$}  {took:>7}  {word}\n",
-                index + 1,
-                step.name
-            );
+            let row = format!("{:>3}. {:width$}  {took:>7}  {word}\n", index + 1, step.name);
             table.push_str(&row);
             for line in more.into_iter().flat_map(|text| text.lines()) {
                 table.push_str(&format!("       {line}\n"));
             }
         }
-        let verdict = if self.failed() {
-            "FAILED"
-        } else {
-            "all steps passed"
-        };
+        let verdict = if self.failed() { "FAILED" } else { "all steps passed" };
         let total = self.steps.iter().map(|step| step.took).sum();
         table + &format!("{verdict}, {}", step::seconds(total))
     }
@@ -124,14 +99,7 @@ mod tests {
         report.skip("three", "two broke");
         assert!(report.failed());
         let table = report.table();
-        for part in [
-            "1. one",
-            "2. two",
-            "it broke",
-            "NOT RUN",
-            "two broke",
-            "FAILED",
-        ] {
+        for part in ["1. one", "2. two", "it broke", "NOT RUN", "two broke", "FAILED"] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
     }

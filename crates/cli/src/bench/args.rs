@@ -16,7 +16,8 @@ pub struct BenchArgs {
     /// The module to load [default: that of the program's machine, beside this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
-    /// Give the program FILE as its standard input, from the beginning in every run [default: nothing]
+    /// Give the program FILE as its standard input, from the beginning in every run [default:
+    /// nothing]
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Let the program's output be seen
@@ -84,10 +85,7 @@ mod tests {
     fn everything_behind_the_program_belongs_to_the_program() {
         let args = parsed(&["--runs", "3", "--", "z3", "--json", "a"]).unwrap();
         let (name, arguments) = args.program.name_and_arguments();
-        assert_eq!(
-            (name.to_str(), arguments),
-            (Some("z3"), &["--json".into(), "a".into()][..])
-        );
+        assert_eq!((name.to_str(), arguments), (Some("z3"), &["--json".into(), "a".into()][..]));
         assert_eq!((args.runs, args.json, args.show_output), (3, None, false));
     }
 

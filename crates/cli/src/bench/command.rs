@@ -18,24 +18,15 @@ use std::path::Path;
 /// If the two cannot be compared, or a file cannot be written.
 pub fn run(args: &BenchArgs) -> Result<u32, Error> {
     let subject = subject(args)?;
-    let request = Request::resolve(&ModuleArgs {
-        module: args.module.clone(),
-        ..ModuleArgs::default()
-    })?;
+    let request =
+        Request::resolve(&ModuleArgs { module: args.module.clone(), ..ModuleArgs::default() })?;
     let interruption = console::interruption()?;
-    let trial = Trial {
-        subject: &subject,
-        request: &request,
-        interruption,
-    };
+    let trial = Trial { subject: &subject, request: &request, interruption };
     let (exit_code, rounds) = Session::new(args, trial).run()?;
     let findings = findings::findings(&rounds);
     print!("{}", text::text(&subject.file_name(), args.runs, &findings));
     if let Some(path) = &args.json {
-        write(
-            path,
-            &document::json(&subject, exit_code, &rounds, &findings),
-        )?;
+        write(path, &document::json(&subject, exit_code, &rounds, &findings))?;
     }
     if let Some(path) = &args.html {
         write(path, &page::html(&subject, &rounds, &findings))?;
@@ -45,16 +36,10 @@ pub fn run(args: &BenchArgs) -> Result<u32, Error> {
 
 fn subject(args: &BenchArgs) -> Result<Subject, Error> {
     let (name, arguments) = args.program.name_and_arguments();
-    Ok(Subject {
-        name: name.clone(),
-        path: locate(name)?,
-        arguments: arguments.to_vec(),
-    })
+    Ok(Subject { name: name.clone(), path: locate(name)?, arguments: arguments.to_vec() })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::System {
-        action: format!("write {}", path.display()),
-        source,
-    })
+    std::fs::write(path, text)
+        .map_err(|source| Error::System { action: format!("write {}", path.display()), source })
 }

@@ -25,7 +25,8 @@ struct Entry<'a> {
     verdict: Verdict,
 }
 
-/// The document about runs of `subject`, which all ended with `exit_code`, with a line break at its end.
+/// The document about runs of `subject`, which all ended with `exit_code`, with a line break at its
+/// end.
 pub fn json(subject: &Subject, exit_code: u32, rounds: &[Round], findings: &[Finding]) -> String {
     let document = Document {
         allograft: env!("CARGO_PKG_VERSION"),
@@ -42,10 +43,7 @@ pub fn json(subject: &Subject, exit_code: u32, rounds: &[Round], findings: &[Fin
 
 impl Entry<'_> {
     fn of(finding: &Finding) -> Entry<'_> {
-        Entry {
-            finding,
-            verdict: finding.comparison.verdict(),
-        }
+        Entry { finding, verdict: finding.comparison.verdict() }
     }
 }
 
@@ -57,11 +55,8 @@ mod tests {
 
     #[test]
     fn rounds_findings_and_verdict_are_in_it() {
-        let subject = Subject {
-            name: "z3".into(),
-            path: "bin/z3.exe".into(),
-            arguments: vec!["a b".into()],
-        };
+        let subject =
+            Subject { name: "z3".into(), path: "bin/z3.exe".into(), arguments: vec!["a b".into()] };
         let rounds = rounds(8, 0.5, 1.0);
         let json: Value =
             serde_json::from_str(&json(&subject, 7, &rounds, &findings(&rounds))).unwrap();

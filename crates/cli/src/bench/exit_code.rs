@@ -12,8 +12,8 @@ const KNOWN: [(u32, &str); 6] = [
     (0xC000_0374, "a corrupted heap"),
 ];
 
-/// Why a run of one side says nothing, given how it ended and how the first run did; nothing if it is as good as that one. The first
-/// run of all has no other to agree with.
+/// Why a run of one side says nothing, given how it ended and how the first run did; nothing if it
+/// is as good as that one. The first run of all has no other to agree with.
 pub fn objection(side: Side, code: u32, first: Option<u32>) -> Option<String> {
     let side = side.phrase();
     match first {

@@ -61,18 +61,12 @@ pub fn finding(measure: Measure, rounds: &[Round]) -> Option<Finding> {
 
 /// The findings about all measures that have one, in their order.
 pub fn findings(rounds: &[Round]) -> Vec<Finding> {
-    Measure::ALL
-        .into_iter()
-        .filter_map(|measure| finding(measure, rounds))
-        .collect()
+    Measure::ALL.into_iter().filter_map(|measure| finding(measure, rounds)).collect()
 }
 
 /// The values of `measure` on one side, round by round; nothing if a run has none.
 pub fn values(measure: Measure, rounds: &[Round], side: Side) -> Option<Vec<f64>> {
-    rounds
-        .iter()
-        .map(|round| measure.of(round.of(side)))
-        .collect()
+    rounds.iter().map(|round| measure.of(round.of(side))).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +74,8 @@ pub mod tests {
     use super::*;
     use allograft_measure::statistics::Verdict;
 
-    /// So many rounds in which mimalloc takes `time` times as long and `memory` times as much, of 1 s and 8 MiB.
+    /// So many rounds in which mimalloc takes `time` times as long and `memory` times as much, of 1
+    /// s and 8 MiB.
     pub fn rounds(count: u32, time: f64, memory: f64) -> Vec<Round> {
         let run = |round: u32, time: f64, memory: f64| Measurement {
             wall_seconds: time * (1.0 + f64::from(round % 3) * 0.001),
@@ -100,10 +95,7 @@ pub mod tests {
     fn nothing_is_found_of_a_measure_that_one_run_lacks() {
         let mut rounds = rounds(8, 0.9, 1.0);
         let measures = |rounds: &[Round]| -> Vec<Measure> {
-            findings(rounds)
-                .iter()
-                .map(|finding| finding.measure)
-                .collect()
+            findings(rounds).iter().map(|finding| finding.measure).collect()
         };
         use Measure::{PeakCommit, PeakWorkingSet, WallTime};
         assert_eq!(measures(&rounds), [WallTime, PeakCommit, PeakWorkingSet]);

@@ -35,12 +35,8 @@ pub enum Measure {
 
 impl Measure {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Measure; 4] = [
-        Measure::WallTime,
-        Measure::CpuTime,
-        Measure::PeakCommit,
-        Measure::PeakWorkingSet,
-    ];
+    pub const ALL: [Measure; 4] =
+        [Measure::WallTime, Measure::CpuTime, Measure::PeakCommit, Measure::PeakWorkingSet];
 
     /// How it is called.
     pub fn name(self) -> &'static str {
@@ -94,10 +90,7 @@ mod tests {
 
     #[test]
     fn what_the_system_did_not_tell_has_no_value() {
-        let run = Measurement {
-            wall_seconds: 2.0,
-            ..Measurement::default()
-        };
+        let run = Measurement { wall_seconds: 2.0, ..Measurement::default() };
         let values = Measure::ALL.map(|measure| measure.of(&run));
         assert_eq!(values, [Some(2.0), None, None, None]);
     }

@@ -30,15 +30,11 @@ impl Side {
     }
 }
 
-/// The order of the two runs of a round. It is turned round in every other one, so that what gets slower or faster over the
-/// time, such as a warm processor, favours neither.
+/// The order of the two runs of a round. It is turned round in every other one, so that what gets
+/// slower or faster over the time, such as a warm processor, favours neither.
 pub fn of_round(round: u32) -> [Side; 2] {
     let [first, second] = Side::BOTH;
-    if round.is_multiple_of(2) {
-        [first, second]
-    } else {
-        [second, first]
-    }
+    if round.is_multiple_of(2) { [first, second] } else { [second, first] }
 }
 
 #[cfg(test)]

@@ -28,10 +28,7 @@ fn overview(rounds: &[Round], findings: &[Finding]) -> Section {
     let chart = BarChart {
         axis: "relative to the median without mimalloc; less is better".to_owned(),
         series: Side::BOTH.map(|side| side.name().to_owned()).to_vec(),
-        groups: findings
-            .iter()
-            .map(|finding| group(rounds, finding))
-            .collect(),
+        groups: findings.iter().map(|finding| group(rounds, finding)).collect(),
         reference: Some(1.0),
         limit: None,
     };
@@ -48,16 +45,11 @@ fn overview(rounds: &[Round], findings: &[Finding]) -> Section {
 fn group(rounds: &[Round], finding: &Finding) -> Group {
     let relative = |side| {
         let values = values(finding.measure, rounds, side)?;
-        let relative: Vec<f64> = values
-            .iter()
-            .map(|value| value / finding.without.median)
-            .collect();
+        let relative: Vec<f64> =
+            values.iter().map(|value| value / finding.without.median).collect();
         Summary::of(&relative)
     };
-    Group {
-        name: finding.measure.name().to_owned(),
-        bars: Side::BOTH.map(relative).to_vec(),
-    }
+    Group { name: finding.measure.name().to_owned(), bars: Side::BOTH.map(relative).to_vec() }
 }
 
 /// The time of every run, in which a drift or a disturbance shows.
@@ -85,12 +77,7 @@ fn course(rounds: &[Round]) -> Section {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
-    first
-        .into_iter()
-        .flatten()
-        .chain(letters)
-        .chain(['.'])
-        .collect()
+    first.into_iter().flatten().chain(letters).chain(['.']).collect()
 }
 
 #[cfg(test)]

@@ -28,26 +28,22 @@ impl<'a> Session<'a> {
     /// A session of the runs that `args` asks for.
     pub fn new(args: &'a BenchArgs, trial: Trial<'a>) -> Session<'a> {
         let runs = (u64::from(args.runs) + 1) * Side::BOTH.len() as u64;
-        Session {
-            args,
-            trial,
-            progress: Progress::of(runs, !args.show_output),
-            exit_code: None,
-        }
+        Session { args, trial, progress: Progress::of(runs, !args.show_output), exit_code: None }
     }
 
-    /// Runs the program as often as asked for. Returns what every run ended with, and what they took.
+    /// Runs the program as often as asked for. Returns what every run ended with, and what they
+    /// took.
     ///
     /// # Errors
     ///
-    /// If a run does not come to its end, or not to the same one as the others, or has its own heap where it should not.
+    /// If a run does not come to its end, or not to the same one as the others, or has its own heap
+    /// where it should not.
     pub fn run(mut self) -> Result<(u32, Vec<Round>), Error> {
         for side in Side::BOTH {
             self.measure(side, "warming up")?;
         }
-        let rounds = (0..self.args.runs)
-            .map(|round| self.round(round))
-            .collect::<Result<_, _>>()?;
+        let rounds =
+            (0..self.args.runs).map(|round| self.round(round)).collect::<Result<_, _>>()?;
         Ok((self.exit_code.unwrap_or_default(), rounds))
     }
 
@@ -85,33 +81,21 @@ impl<'a> Session<'a> {
 
     /// Runs the program once, with streams of its own; nothing if it was interrupted.
     fn run_once(&self, side: Side) -> Result<Option<Ended>, Error> {
-        let input = open(
-            self.args.input.as_deref().unwrap_or(Path::new(NOTHING)),
-            false,
-        )?;
+        let input = open(self.args.input.as_deref().unwrap_or(Path::new(NOTHING)), false)?;
         let output = match self.args.show_output {
             true => None,
             false => Some(open(Path::new(NOTHING), true)?),
         };
-        let streams = Streams {
-            input: Some(&input),
-            output: output.as_ref(),
-        };
+        let streams = Streams { input: Some(&input), output: output.as_ref() };
         self.trial.run(side, &streams)
     }
 
     fn not_compared(&self, reason: String) -> Error {
-        Error::NotCompared {
-            program: self.trial.subject.file_name(),
-            reason,
-        }
+        Error::NotCompared { program: self.trial.subject.file_name(), reason }
     }
 }
 
 fn open(path: &Path, writes: bool) -> Result<File, Error> {
     let file = OpenOptions::new().read(!writes).write(writes).open(path);
-    file.map_err(|source| Error::System {
-        action: format!("open {}", path.display()),
-        source,
-    })
+    file.map_err(|source| Error::System { action: format!("open {}", path.display()), source })
 }

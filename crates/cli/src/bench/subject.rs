@@ -23,10 +23,7 @@ impl Subject {
 
     /// Its arguments as text; what is no text in them is replaced.
     pub fn argument_texts(&self) -> Vec<String> {
-        self.arguments
-            .iter()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect()
+        self.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
     }
 
     /// The whole command, for a person.

@@ -61,31 +61,20 @@ pub fn missing(findings: &[Finding]) -> Option<String> {
         .map(Measure::name)
         .collect();
     (!missing.is_empty()).then(|| {
-        format!(
-            "not told by the system, or too little to measure: {}",
-            missing.join(", ")
-        )
+        format!("not told by the system, or too little to measure: {}", missing.join(", "))
     })
 }
 
 /// `1.23 s ± 0.4%`.
 fn spread(finding: &Finding, side: Side) -> String {
     let summary = finding.of(side);
-    format!(
-        "{} ± {:.1}%",
-        finding.measure.shown(summary.median),
-        100.0 * summary.spread() / 2.0
-    )
+    format!("{} ± {:.1}%", finding.measure.shown(summary.median), 100.0 * summary.spread() / 2.0)
 }
 
 /// A difference in percent with its sign; none if it rounds to nothing.
 fn signed(percent: f64) -> String {
     let rounded = (percent * 10.0).round() / 10.0;
-    if rounded == 0.0 {
-        "0.0%".to_owned()
-    } else {
-        format!("{rounded:+.1}%")
-    }
+    if rounded == 0.0 { "0.0%".to_owned() } else { format!("{rounded:+.1}%") }
 }
 
 /// Two bars below each other, in proportion.
@@ -116,8 +105,7 @@ fn bar(part: f64) -> String {
 }
 
 fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more)
-        .expect("a string takes whatever is written to it");
+    text.write_fmt(more).expect("a string takes whatever is written to it");
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::windows::wait;
 use std::os::windows::io::BorrowedHandle;
 use std::time::{Duration, Instant};
 
-/// How often the program's memory is looked at while it runs: Wine forgets the peak when the program ends.
+/// How often the program's memory is looked at while it runs: Wine forgets the peak when the
+/// program ends.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How to run the program.
@@ -49,17 +50,14 @@ struct Running {
 }
 
 impl Trial<'_> {
-    /// Runs the program with these streams; nothing if it was interrupted. Nothing of it is left running then.
+    /// Runs the program with these streams; nothing if it was interrupted. Nothing of it is left
+    /// running then.
     ///
     /// # Errors
     ///
     /// If it cannot be started, or the module cannot be loaded into it.
     pub fn run(&self, side: Side, streams: &Streams<'_>) -> Result<Option<Ended>, Error> {
-        let Subject {
-            path,
-            name,
-            arguments,
-        } = self.subject;
+        let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, streams)?;
         let job = Job::ending_with_us()?;
         job.take(program.process())?;
@@ -98,12 +96,7 @@ impl Trial<'_> {
 impl Running {
     fn begin(program: Suspended, job: Job) -> Result<Running, Error> {
         let began = Instant::now();
-        Ok(Running {
-            process: program.resume()?,
-            began,
-            memory: PeakMemory::default(),
-            _job: job,
-        })
+        Ok(Running { process: program.resume()?, began, memory: PeakMemory::default(), _job: job })
     }
 
     fn finish(mut self, interruption: BorrowedHandle<'_>) -> Result<Option<Ended>, Error> {

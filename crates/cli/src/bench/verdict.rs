@@ -9,11 +9,7 @@ const TOLD: [Measure; 3] = [Measure::WallTime, Measure::CpuTime, Measure::PeakCo
 
 /// What the findings show, as one or two sentences.
 pub fn verdict(findings: &[Finding]) -> String {
-    let told = || {
-        findings
-            .iter()
-            .filter(|finding| TOLD.contains(&finding.measure))
-    };
+    let told = || findings.iter().filter(|finding| TOLD.contains(&finding.measure));
     let clear: Vec<String> = told().filter_map(difference).collect();
     let is = |wanted: Verdict| told().any(|finding| finding.comparison.verdict() == wanted);
     if is(Verdict::TooFewRounds) {
@@ -35,10 +31,7 @@ pub fn verdict(findings: &[Finding]) -> String {
     let rest = if unclear.is_empty() {
         String::new()
     } else {
-        format!(
-            "; {}: no difference that this run can show",
-            unclear.join(" and ")
-        )
+        format!("; {}: no difference that this run can show", unclear.join(" and "))
     };
     format!("{}; {noise}{rest}", clear.join(", "))
 }

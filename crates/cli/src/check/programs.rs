@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 const MAX_DEPTH: usize = 4;
 const MAX_PROGRAMS: usize = 256;
 
-/// The `.exe` files in `folder` and in the folders inside it, sorted. Links to folders are not followed.
+/// The `.exe` files in `folder` and in the folders inside it, sorted. Links to folders are not
+/// followed.
 ///
 /// # Errors
 ///
@@ -39,8 +40,7 @@ pub fn below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn is_program(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
 }
 
 #[cfg(test)]
@@ -55,9 +55,6 @@ mod tests {
             fs::write(root.path().join(file), b"").unwrap();
         }
         let found = below(root.path()).unwrap();
-        assert_eq!(
-            found,
-            [root.path().join("a.exe"), root.path().join("bin/x64/C.EXE")]
-        );
+        assert_eq!(found, [root.path().join("a.exe"), root.path().join("bin/x64/C.EXE")]);
     }
 }

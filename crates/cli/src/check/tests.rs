@@ -8,18 +8,10 @@ use tempfile::TempDir;
 fn game_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("bin")).unwrap();
-    fs::write(
-        folder.path().join("bin/game.exe"),
-        ImageSpec::default().build(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("bin/game.exe"), ImageSpec::default().build()).unwrap();
     fs::write(
         folder.path().join("setup.exe"),
-        ImageSpec {
-            imports: Vec::new(),
-            ..ImageSpec::default()
-        }
-        .build(),
+        ImageSpec { imports: Vec::new(), ..ImageSpec::default() }.build(),
     )
     .unwrap();
     folder
@@ -62,10 +54,9 @@ fn an_empty_folder_and_a_file_that_is_no_image_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("a.txt");
     fs::write(&text, b"text").unwrap();
-    for (path, expected) in [
-        (folder.path(), "no program in this folder"),
-        (&text, "not a PE image"),
-    ] {
+    for (path, expected) in
+        [(folder.path(), "no program in this folder"), (&text, "not a PE image")]
+    {
         match &answers_for(path)[..] {
             [Answer::Refused { error, .. }] => assert!(error.starts_with(expected), "{error}"),
             _ => panic!("not refused: {}", path.display()),

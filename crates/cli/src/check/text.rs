@@ -25,10 +25,7 @@ pub fn write(text: &mut String, report: &Report) {
         line("allocator", &format!("{allocator} is imported"));
     }
     for guard in &report.anti_cheats {
-        line(
-            "ANTI-CHEAT",
-            &format!("{} ({}): {}", guard.name, guard.evidence, guard.why),
-        );
+        line("ANTI-CHEAT", &format!("{} ({}): {}", guard.name, guard.evidence, guard.why));
     }
     for mitigation in &report.mitigations {
         line(mitigation.code, mitigation.meaning);
@@ -60,11 +57,7 @@ fn nature(report: &Report) -> String {
     if let Some(packer) = report.packer {
         let _ = write!(nature, ", packed with {packer}");
     }
-    nature.push_str(if report.is_signed {
-        ", signed"
-    } else {
-        ", not signed"
-    });
+    nature.push_str(if report.is_signed { ", signed" } else { ", not signed" });
     if let Some(module) = &report.patched_with {
         let _ = write!(nature, ", patched with {module}");
     }
@@ -72,11 +65,7 @@ fn nature(report: &Report) -> String {
 }
 
 fn crt_use(crt: &CrtUse) -> String {
-    let fate = if crt.taken_over {
-        "taken over"
-    } else {
-        "not taken over yet"
-    };
+    let fate = if crt.taken_over { "taken over" } else { "not taken over yet" };
     let copy = match crt.version_beside {
         Some(version) => format!("version {version} beside it"),
         None => "the system's".to_owned(),
@@ -92,12 +81,7 @@ fn crt_use(crt: &CrtUse) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(MAX_NAMES)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MAX_NAMES) {
         0 => shown,
         more => format!("{shown} and {more} more"),

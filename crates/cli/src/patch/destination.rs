@@ -33,20 +33,13 @@ pub struct Written {
 impl Destination {
     /// The image itself, whose original is kept.
     pub fn in_place(image: &Path) -> Destination {
-        Destination {
-            keeps_backup: true,
-            ..Destination::in_place_without_backup(image)
-        }
+        Destination { keeps_backup: true, ..Destination::in_place_without_backup(image) }
     }
 
     /// The image itself; if that is a link, what it leads to.
     pub fn in_place_without_backup(image: &Path) -> Destination {
         let is_link = fs::symlink_metadata(image).is_ok_and(|metadata| metadata.is_symlink());
-        let target = if is_link {
-            fs::canonicalize(image).ok()
-        } else {
-            None
-        };
+        let target = if is_link { fs::canonicalize(image).ok() } else { None };
         let image = target.as_deref().unwrap_or(image);
         Destination {
             path: image.to_owned(),
@@ -58,12 +51,7 @@ impl Destination {
 
     /// `NAME-allograft.exe` beside the image `NAME.exe`.
     pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Destination, Refusal> {
-        Destination::new(
-            image,
-            image.with_file_name(default_name(image)),
-            overwrite,
-            Some(pieces),
-        )
+        Destination::new(image, image.with_file_name(default_name(image)), overwrite, Some(pieces))
     }
 
     /// The file `output`, or the image's own name in the folder `output`.
@@ -74,7 +62,7 @@ impl Destination {
         };
         if is_same_file(image, &path) {
             return Err(
-                "the output is the image itself: use --inplace, which keeps a backup".to_owned(),
+                "the output is the image itself: use --inplace, which keeps a backup".to_owned()
             );
         }
         Destination::new(image, path, overwrite, None)
@@ -88,20 +76,13 @@ impl Destination {
     ) -> Result<Destination, Refusal> {
         let is_there_already = pieces.is_some_and(|pieces| holds(&path, pieces));
         if !overwrite && !is_there_already && path.symlink_metadata().is_ok() {
-            return Err(format!(
-                "{} exists already: --force overwrites it",
-                path.display()
-            ));
+            return Err(format!("{} exists already: --force overwrites it", path.display()));
         }
-        Ok(Destination {
-            path,
-            like: image.to_owned(),
-            keeps_backup: false,
-            is_there_already,
-        })
+        Ok(Destination { path, like: image.to_owned(), keeps_backup: false, is_there_already })
     }
 
-    /// Writes `pieces` to a file beside it and has `check` read that back. Nothing has changed until [`Pending::finish`].
+    /// Writes `pieces` to a file beside it and has `check` read that back. Nothing has changed
+    /// until [`Pending::finish`].
     pub fn prepare(
         self,
         pieces: &[&[u8]],
@@ -120,11 +101,7 @@ impl Destination {
             check(written.data())?;
             Some(replacement)
         };
-        Ok(Pending {
-            destination: self,
-            replacement,
-            dry_run,
-        })
+        Ok(Pending { destination: self, replacement, dry_run })
     }
 }
 
@@ -140,12 +117,7 @@ pub struct Pending {
 impl Pending {
     /// Lets it take its place. The image must not be open or mapped any more.
     pub fn finish(self) -> Result<Written, Refusal> {
-        let Destination {
-            path,
-            keeps_backup,
-            is_there_already,
-            ..
-        } = self.destination;
+        let Destination { path, keeps_backup, is_there_already, .. } = self.destination;
         // Before a backup is made for nothing.
         refuse_if_in_use(&path)?;
         let backup = match keeps_backup {
@@ -156,12 +128,7 @@ impl Pending {
         if let Some(replacement) = self.replacement {
             replacement.take_place()?;
         }
-        Ok(Written {
-            output: path,
-            backup,
-            dry_run: self.dry_run,
-            is_there_already,
-        })
+        Ok(Written { output: path, backup, dry_run: self.dry_run, is_there_already })
     }
 }
 

@@ -45,11 +45,7 @@ impl Import {
 
 impl fmt::Display for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.functions == 1 {
-            "function"
-        } else {
-            "functions"
-        };
+        let noun = if self.functions == 1 { "function" } else { "functions" };
         write!(f, "{:<44} {:>5} {noun}", self.module, self.functions)?;
         if self.kind == ImportKind::Delayed {
             f.write_str(", delayed")?;
@@ -58,11 +54,7 @@ impl fmt::Display for Import {
             f.write_str(", bound")?;
         }
         if let Some(crt) = self.crt {
-            let fate = if self.taken_over {
-                "taken over"
-            } else {
-                "not taken over yet"
-            };
+            let fate = if self.taken_over { "taken over" } else { "not taken over yet" };
             write!(f, "  <- C runtime {crt}, {fate}")?;
         }
         Ok(())
@@ -74,10 +66,8 @@ pub fn of(path: &Path) -> Result<Outcome, Refusal> {
     let file = open(path)?;
     let image = Image::parse(file.data()).map_err(line)?;
     let modules = image.imports().map_err(line)?;
-    let imports = modules
-        .into_iter()
-        .map(|module| Import::of(&image, module))
-        .collect::<Result<_, _>>()?;
+    let imports =
+        modules.into_iter().map(|module| Import::of(&image, module)).collect::<Result<_, _>>()?;
     Ok(Outcome {
         machine: Some(image.headers().machine),
         imports: Some(imports),

@@ -81,11 +81,7 @@ impl Outcome {
 
     /// A result that was written.
     pub fn written(image: &Path, action: Action, written: Written) -> Outcome {
-        let action = if written.is_there_already {
-            Action::AlreadyPatched
-        } else {
-            action
-        };
+        let action = if written.is_there_already { Action::AlreadyPatched } else { action };
         Outcome {
             dry_run: written.dry_run,
             output: Some(written.output),
@@ -96,18 +92,13 @@ impl Outcome {
 
     /// An image with which nothing was done.
     pub fn refused(image: &Path, refusal: Refusal) -> Outcome {
-        Outcome {
-            error: Some(refusal),
-            ..Outcome::new(image, Action::Refused)
-        }
+        Outcome { error: Some(refusal), ..Outcome::new(image, Action::Refused) }
     }
 
     /// Whether the module lies where the patched program will look for it first.
     fn module_is_beside(&self) -> bool {
         let result = self.output.as_deref().unwrap_or(&self.image);
-        self.module
-            .as_deref()
-            .is_none_or(|module| result.with_file_name(module).is_file())
+        self.module.as_deref().is_none_or(|module| result.with_file_name(module).is_file())
     }
 }
 
@@ -124,21 +115,17 @@ impl fmt::Display for Outcome {
                 "{image}: already patched: {} imports {module} first",
                 result.display()
             )?,
-            (Action::Patched, false) => writeln!(
-                f,
-                "{image}: patched: {} loads {module} first",
-                result.display()
-            )?,
+            (Action::Patched, false) => {
+                writeln!(f, "{image}: patched: {} loads {module} first", result.display())?
+            }
             (Action::Patched, true) => writeln!(
                 f,
                 "{image}: would be patched: {} would load {module} first",
                 result.display()
             )?,
-            (Action::Undone, false) => writeln!(
-                f,
-                "{image}: undone: {} is the original again",
-                result.display()
-            )?,
+            (Action::Undone, false) => {
+                writeln!(f, "{image}: undone: {} is the original again", result.display())?
+            }
             (Action::Undone, true) => writeln!(
                 f,
                 "{image}: would be undone: {} would be the original again",
@@ -146,19 +133,11 @@ impl fmt::Display for Outcome {
             )?,
         }
         if let Some(backup) = &self.backup {
-            let verb = if self.dry_run {
-                "would be kept"
-            } else {
-                "is kept"
-            };
+            let verb = if self.dry_run { "would be kept" } else { "is kept" };
             writeln!(f, "  the original {verb} as {}", backup.display())?;
         }
         for guard in &self.anti_cheats {
-            writeln!(
-                f,
-                "  WARNING: {} guards this program: {}",
-                guard.name, guard.why
-            )?;
+            writeln!(f, "  WARNING: {} guards this program: {}", guard.name, guard.why)?;
         }
         for note in &self.notes {
             let kind = if note.is_warning() { "warning" } else { "note" };
@@ -177,10 +156,7 @@ impl fmt::Display for Outcome {
 
 impl Outcome {
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = self
-            .machine
-            .map(|machine| format!(" ({machine})"))
-            .unwrap_or_default();
+        let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
         writeln!(f, "{}{machine}", self.image.display())?;
         let imports = self.imports.as_deref().unwrap_or_default();
         if imports.is_empty() {
@@ -216,15 +192,9 @@ pub fn print(outcomes: &[Outcome], as_json: bool) -> Result<(), Error> {
             crate::say(&format_args!("{}: {error}", outcome.image.display()));
         }
     }
-    std::io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .map_err(unprintable)
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
 }
 
 fn unprintable(source: std::io::Error) -> Error {
-    Error::System {
-        action: "print the answer".to_owned(),
-        source,
-    }
+    Error::System { action: "print the answer".to_owned(), source }
 }

@@ -18,7 +18,8 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Writes `pieces`, one behind the other, to a temporary file beside `path` with the permissions of the file `like`.
+    /// Writes `pieces`, one behind the other, to a temporary file beside `path` with the
+    /// permissions of the file `like`.
     pub fn write(path: &Path, like: &Path, pieces: &[&[u8]]) -> Result<Replacement, Refusal> {
         let replacement = Replacement {
             path: path.to_owned(),
@@ -72,7 +73,8 @@ fn writable(permissions: fs::Permissions) -> fs::Permissions {
     permissions
 }
 
-/// Refuses if `path` is there and cannot be replaced, as a running program cannot: opening it for writing tells, without changing it.
+/// Refuses if `path` is there and cannot be replaced, as a running program cannot: opening it for
+/// writing tells, without changing it.
 pub fn refuse_if_in_use(path: &Path) -> Result<(), Refusal> {
     match OpenOptions::new().write(true).open(path) {
         Ok(_) => Ok(()),
@@ -105,15 +107,12 @@ fn is_in_use(error: &io::Error) -> bool {
     is_shared || error.kind() == io::ErrorKind::ExecutableFileBusy
 }
 
-/// Where the backup of `image` goes, and whether it is there already. A backup with other contents is never overwritten.
+/// Where the backup of `image` goes, and whether it is there already. A backup with other contents
+/// is never overwritten.
 pub fn backup_of(image: &Path) -> Result<(PathBuf, bool), Refusal> {
     let original = original_of(image)?;
     for number in 0..MAX_BACKUPS {
-        let suffix = if number == 0 {
-            ".bak".to_owned()
-        } else {
-            format!(".bak{number}")
-        };
+        let suffix = if number == 0 { ".bak".to_owned() } else { format!(".bak{number}") };
         let backup = with_suffix(image, &suffix);
         if backup.symlink_metadata().is_err() {
             return Ok((backup, false));
@@ -137,9 +136,7 @@ pub fn holds(path: &Path, pieces: &[&[u8]]) -> bool {
     let Ok(file) = ImageFile::open(path) else {
         return false;
     };
-    let rest = pieces
-        .iter()
-        .try_fold(file.data(), |rest, piece| rest.strip_prefix(*piece));
+    let rest = pieces.iter().try_fold(file.data(), |rest, piece| rest.strip_prefix(*piece));
     rest.is_some_and(<[u8]>::is_empty)
 }
 
@@ -155,10 +152,7 @@ mod tests {
 
     #[test]
     fn a_file_that_a_program_runs_is_said_to_be_in_use() {
-        let line = refusal(
-            Path::new("a.exe"),
-            &io::ErrorKind::ExecutableFileBusy.into(),
-        );
+        let line = refusal(Path::new("a.exe"), &io::ErrorKind::ExecutableFileBusy.into());
         assert_eq!(
             line,
             "a.exe is in use: end the program that runs it or holds it open, then try again"

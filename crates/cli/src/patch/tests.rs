@@ -33,9 +33,8 @@ impl Folder {
 
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -54,10 +53,7 @@ impl Folder {
 
 fn parse(image: &Path, options: &[&str]) -> PatchArgs {
     let command_line = ["allograft", "patch"].iter().chain(options).map(Into::into);
-    match Cli::try_parse_from(command_line.chain([image.as_os_str().to_owned()]))
-        .unwrap()
-        .command
-    {
+    match Cli::try_parse_from(command_line.chain([image.as_os_str().to_owned()])).unwrap().command {
         Command::Patch(args) => args,
         other => panic!("not a patch: {other:?}"),
     }
@@ -99,9 +95,7 @@ fn an_output_with_other_contents_is_overwritten_by_force_only() {
     let folder = Folder::with_game();
     folder.put("game-allograft.exe", b"something else");
     assert!(
-        folder
-            .refusal(&[])
-            .ends_with("game-allograft.exe exists already: --force overwrites it")
+        folder.refusal(&[]).ends_with("game-allograft.exe exists already: --force overwrites it")
     );
     assert_eq!(folder.get("game-allograft.exe"), b"something else");
     assert_eq!(folder.patch(&["--force"]).action, Action::Patched);
@@ -137,10 +131,7 @@ fn a_dry_run_says_everything_and_writes_nothing() {
     for options in [&["--dry-run"][..], &["--dry-run", "--inplace"]] {
         let outcome = folder.patch(options);
         assert!(outcome.dry_run);
-        assert!(
-            outcome.to_string().contains("would be patched"),
-            "{outcome}"
-        );
+        assert!(outcome.to_string().contains("would be patched"), "{outcome}");
     }
     assert_eq!(folder.get("game.exe"), original);
     assert_eq!(folder.names(), ["game.exe"]);
@@ -159,10 +150,7 @@ fn the_image_itself_as_output_is_refused_even_by_force() {
     let folder = Folder::with_game();
     let game = folder.path("game.exe");
     let refusal = folder.refusal(&["--force", "--output", game.to_str().unwrap()]);
-    assert_eq!(
-        refusal,
-        "the output is the image itself: use --inplace, which keeps a backup"
-    );
+    assert_eq!(refusal, "the output is the image itself: use --inplace, which keeps a backup");
 }
 
 #[test]
@@ -180,10 +168,7 @@ fn an_image_that_is_refused_does_not_hold_up_the_others() {
     let mut args = parse(&folder.path("notes.txt"), &[]);
     args.images.push(folder.path("game.exe"));
     assert_eq!(run(&args).unwrap(), 125);
-    assert_eq!(
-        folder.names(),
-        ["game-allograft.exe", "game.exe", "notes.txt"]
-    );
+    assert_eq!(folder.names(), ["game-allograft.exe", "game.exe", "notes.txt"]);
 }
 
 #[test]
@@ -200,10 +185,7 @@ fn spaces_and_letters_of_any_alphabet_in_a_path_do_no_harm() {
 #[test]
 fn undoing_what_was_not_patched_or_has_changed_since_is_refused_and_changes_nothing() {
     let folder = Folder::with_game();
-    assert_eq!(
-        folder.refusal(&["--undo"]),
-        "not patched by allograft: there is nothing to undo"
-    );
+    assert_eq!(folder.refusal(&["--undo"]), "not patched by allograft: there is nothing to undo");
     let original = folder.get("game.exe");
     folder.patch(&["--inplace"]);
     let mut changed = folder.get("game.exe");
@@ -234,10 +216,7 @@ fn another_module_takes_the_place_of_the_first_and_undoing_still_gives_the_origi
     let original = folder.get("game.exe");
     folder.patch(&["--inplace"]);
     let outcome = folder.patch(&["--inplace", "--module", "other.dll"]);
-    assert_eq!(
-        (outcome.action, outcome.module.as_deref()),
-        (Action::Patched, Some("other.dll"))
-    );
+    assert_eq!((outcome.action, outcome.module.as_deref()), (Action::Patched, Some("other.dll")));
     let listed = folder.patch(&["--list"]).imports.unwrap();
     assert_eq!(
         (listed[0].module.as_str(), listed[1].module.as_str()),
@@ -250,16 +229,11 @@ fn another_module_takes_the_place_of_the_first_and_undoing_still_gives_the_origi
 #[test]
 fn a_program_with_a_static_runtime_is_patched_by_force_only() {
     let folder = Folder::with_game();
-    let spec = ImageSpec {
-        imports: vec![("KERNEL32.dll", vec!["ExitProcess"])],
-        ..ImageSpec::default()
-    };
+    let spec =
+        ImageSpec { imports: vec![("KERNEL32.dll", vec!["ExitProcess"])], ..ImageSpec::default() };
     folder.put("game.exe", &spec.build());
     let refusal = folder.refusal(&[]);
-    assert!(
-        refusal.starts_with("it links its C runtime statically"),
-        "{refusal}"
-    );
+    assert!(refusal.starts_with("it links its C runtime statically"), "{refusal}");
     assert!(
         refusal.ends_with("patching would do nothing (--force patches it all the same)"),
         "{refusal}"
@@ -288,21 +262,13 @@ fn a_list_marks_the_c_runtimes() {
         lines[1].starts_with("   1  KERNEL32.dll ") && lines[1].ends_with("2 functions"),
         "{text}"
     );
-    assert!(
-        lines[2].ends_with("2 functions  <- C runtime ucrtbase.dll, taken over"),
-        "{text}"
-    );
+    assert!(lines[2].ends_with("2 functions  <- C runtime ucrtbase.dll, taken over"), "{text}");
 }
 
 #[test]
 fn the_user_is_told_to_put_the_module_beside_the_result_until_it_is_there() {
     let folder = Folder::with_game();
-    assert!(
-        folder
-            .patch(&["--dry-run"])
-            .to_string()
-            .contains("next: put allograft.dll beside")
-    );
+    assert!(folder.patch(&["--dry-run"]).to_string().contains("next: put allograft.dll beside"));
     folder.put("allograft.dll", b"");
     assert!(!folder.patch(&["--dry-run"]).to_string().contains("next:"));
 }
@@ -314,10 +280,7 @@ fn the_answer_in_json_names_what_was_done_to_which_file() {
     assert_eq!(json["action"], "patched");
     assert_eq!(json["machine"], "x86-64");
     assert_eq!(json["module"], "allograft.dll");
-    assert_eq!(
-        json["backup"],
-        folder.path("game.exe.bak").to_str().unwrap()
-    );
+    assert_eq!(json["backup"], folder.path("game.exe.bak").to_str().unwrap());
     assert_eq!(json["dry_run"], false);
     assert!(json.get("error").is_none());
 }
@@ -329,10 +292,7 @@ fn the_result_has_the_permissions_of_the_image() {
     let folder = Folder::with_game();
     fs::set_permissions(folder.path("game.exe"), fs::Permissions::from_mode(0o750)).unwrap();
     folder.patch(&[]);
-    let mode = fs::metadata(folder.path("game-allograft.exe"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = fs::metadata(folder.path("game-allograft.exe")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o750);
 }
 
@@ -343,11 +303,7 @@ fn patching_a_link_in_place_patches_what_it_leads_to() {
     fs::rename(folder.path("game.exe"), folder.path("real.exe")).unwrap();
     std::os::unix::fs::symlink("real.exe", folder.path("game.exe")).unwrap();
     folder.patch(&["--inplace"]);
-    assert!(
-        fs::symlink_metadata(folder.path("game.exe"))
-            .unwrap()
-            .is_symlink()
-    );
+    assert!(fs::symlink_metadata(folder.path("game.exe")).unwrap().is_symlink());
     assert_eq!(folder.names(), ["game.exe", "real.exe", "real.exe.bak"]);
 }
 
@@ -356,9 +312,6 @@ fn anti_cheat_software_beside_the_image_is_warned_of() {
     let folder = Folder::with_game();
     fs::create_dir(folder.path("BattlEye")).unwrap();
     let text = folder.patch(&["--dry-run"]).to_string();
-    assert!(
-        text.contains("WARNING: BattlEye guards this program"),
-        "{text}"
-    );
+    assert!(text.contains("WARNING: BattlEye guards this program"), "{text}");
     assert!(text.contains("banned"), "{text}");
 }

@@ -17,7 +17,8 @@ pub enum Choice {
     X64,
 }
 
-/// The machine that the user chooses, or else the one of the DLL to read, or else that of the programs in the folder, or else x86-64.
+/// The machine that the user chooses, or else the one of the DLL to read, or else that of the
+/// programs in the folder, or else x86-64.
 ///
 /// # Errors
 ///

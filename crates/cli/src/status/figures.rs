@@ -111,7 +111,8 @@ impl Figures {
 }
 
 impl Amount {
-    /// What is left; nothing if more went than was counted, since blocks may have come after the count.
+    /// What is left; nothing if more went than was counted, since blocks may have come after the
+    /// count.
     fn without(self, gone: Amount) -> Amount {
         Amount {
             blocks: self.blocks.saturating_sub(gone.blocks),
@@ -148,7 +149,8 @@ fn message(bytes: &[u8]) -> String {
     printable(String::from_utf8_lossy(&bytes[..used]).trim())
 }
 
-/// A `FILETIME`, which counts 100 ns from 1601, in whole seconds from 1970. None for the time that stands for never.
+/// A `FILETIME`, which counts 100 ns from 1601, in whole seconds from 1970. None for the time that
+/// stands for never.
 fn seconds_since_1970(filetime: u64) -> Option<u64> {
     const SECONDS_FROM_1601_TO_1970: u64 = 11_644_473_600;
     (filetime != 0).then(|| (filetime / 10_000_000).saturating_sub(SECONDS_FROM_1601_TO_1970))
@@ -169,31 +171,13 @@ mod tests {
         let status = &mut page.status;
         *status.old_known.get_mut() = 1;
         (*status.old_blocks.get_mut(), *status.old_bytes.get_mut()) = (10, 1000);
-        (
-            *status.migrated_blocks.get_mut(),
-            *status.migrated_bytes.get_mut(),
-        ) = (3, 300);
-        (
-            *status.freed_blocks.get_mut(),
-            *status.freed_bytes.get_mut(),
-        ) = (2, 100);
+        (*status.migrated_blocks.get_mut(), *status.migrated_bytes.get_mut()) = (3, 300);
+        (*status.freed_blocks.get_mut(), *status.freed_bytes.get_mut()) = (2, 100);
         let left = Figures::of(&page, 1, "a").outstanding;
-        assert_eq!(
-            left,
-            Some(Amount {
-                blocks: 5,
-                bytes: 600
-            })
-        );
+        assert_eq!(left, Some(Amount { blocks: 5, bytes: 600 }));
         *page.status.freed_blocks.get_mut() = u64::MAX;
         let left = Figures::of(&page, 1, "a").outstanding;
-        assert_eq!(
-            left,
-            Some(Amount {
-                blocks: 0,
-                bytes: 600
-            })
-        );
+        assert_eq!(left, Some(Amount { blocks: 0, bytes: 600 }));
     }
 
     #[test]
@@ -224,10 +208,7 @@ mod tests {
     #[test]
     fn file_times_become_seconds_since_1970() {
         assert_eq!(seconds_since_1970(116_444_736_000_000_000), Some(0));
-        assert_eq!(
-            seconds_since_1970(133_000_000_000_000_000),
-            Some(1_655_526_400)
-        );
+        assert_eq!(seconds_since_1970(133_000_000_000_000_000), Some(1_655_526_400));
         assert_eq!(seconds_since_1970(1), Some(0));
     }
 }

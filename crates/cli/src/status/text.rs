@@ -13,13 +13,7 @@ pub struct Text<'a>(pub &'a Figures);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = self.0;
-        writeln!(
-            f,
-            "{} (process {}): {}",
-            figures.name,
-            figures.pid,
-            state(figures)
-        )?;
+        writeln!(f, "{} (process {}): {}", figures.name, figures.pid, state(figures))?;
         for runtime in &figures.runtimes {
             writeln!(
                 f,
@@ -62,10 +56,7 @@ impl Text<'_> {
             writeln!(f, "  old heap    {} when it was taken over", Shown(old))?;
             writeln!(f, "  [{}] {} left", bar(left.bytes, old.bytes), Shown(left))?;
         } else {
-            writeln!(
-                f,
-                "  old heap    not counted (--count counts it at the takeover)"
-            )?;
+            writeln!(f, "  old heap    not counted (--count counts it at the takeover)")?;
         }
         writeln!(
             f,
@@ -98,12 +89,7 @@ struct Shown(Amount);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({})",
-            counted(self.0.blocks, "block"),
-            size(self.0.bytes)
-        )
+        write!(f, "{} ({})", counted(self.0.blocks, "block"), size(self.0.bytes))
     }
 }
 
@@ -115,16 +101,12 @@ impl fmt::Display for Moment {
         let (days, second) = (self.0 / 86_400, self.0 % 86_400);
         let (year, month, day) = date(days);
         let (hour, minute) = (second / 3600, second / 60 % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC",
-            second % 60
-        )
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
     }
 }
 
-/// Year, month and day of the day with this number since the first of 1970, in the Gregorian calendar. Years are reckoned from
-/// March, so that the leap day is the last of its year.
+/// Year, month and day of the day with this number since the first of 1970, in the Gregorian
+/// calendar. Years are reckoned from March, so that the leap day is the last of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_FROM_YEAR_0: u64 = 719_468;
     const DAYS_IN_400_YEARS: u64 = 146_097;
@@ -135,16 +117,8 @@ fn date(days: u64) -> (u64, u64, u64) {
     let month = (5 * day + 2) / 153;
     let day_of_month = day - (153 * month + 2) / 5 + 1;
     let january_or_february = month >= 10;
-    let month = if january_or_february {
-        month - 9
-    } else {
-        month + 3
-    };
-    (
-        era * 400 + year + u64::from(january_or_february),
-        month,
-        day_of_month,
-    )
+    let month = if january_or_february { month - 9 } else { month + 3 };
+    (era * 400 + year + u64::from(january_or_february), month, day_of_month)
 }
 
 #[cfg(test)]
@@ -160,11 +134,7 @@ mod tests {
         *status.attached_at.get_mut() = 133_000_000_000_000_000;
         *status.attach_nanoseconds.get_mut() = 1_500_000;
         *status.runtime_count.get_mut() = 1;
-        for (to, from) in status.runtimes[0]
-            .name
-            .iter_mut()
-            .zip("ucrtbase.dll".encode_utf16())
-        {
+        for (to, from) in status.runtimes[0].name.iter_mut().zip("ucrtbase.dll".encode_utf16()) {
             *to = from;
         }
         status.runtimes[0].version = [10, 0, 26100, 1742];
@@ -202,11 +172,8 @@ mod tests {
         *page.status.old_blocks.get_mut() = 4;
         *page.status.old_bytes.get_mut() = 1024;
         let text = text(&page);
-        let expected = format!(
-            "  [{}{}] 3 blocks (512 bytes) left\n",
-            "#".repeat(20),
-            ".".repeat(20)
-        );
+        let expected =
+            format!("  [{}{}] 3 blocks (512 bytes) left\n", "#".repeat(20), ".".repeat(20));
         assert!(text.contains(&expected), "{text}");
     }
 

@@ -13,10 +13,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Shows the state every second: of one process until it ends, of all until this program is ended.
 pub fn run(args: &StatusArgs) -> Result<u32, Error> {
-    let mut screen = Screen {
-        redraws: !args.json && console::understands_cursor_movements(),
-        lines: 0,
-    };
+    let mut screen =
+        Screen { redraws: !args.json && console::understands_cursor_movements(), lines: 0 };
     let Some(pid) = args.pid else {
         loop {
             screen.show(&shown(&all(), args));

@@ -1,7 +1,8 @@
-//! The launcher for 32-bit programs, which loads the module into those for this one (see [`Way`](crate::machine::Way)).
+//! The launcher for 32-bit programs, which loads the module into those for this one (see
+//! [`Way`](crate::machine::Way)).
 //!
-//! It is started with the process's handle, does its act, and ends; all the rest stays with this launcher. It is given no console:
-//! Ctrl+C must not end it in the middle.
+//! It is started with the process's handle, does its act, and ends; all the rest stays with this
+//! launcher. It is given no console: Ctrl+C must not end it in the middle.
 
 use super::last_error;
 use super::process::Process;
@@ -25,8 +26,8 @@ fn name() -> &'static str {
     launcher_name(Machine::X86)
 }
 
-/// Has `thread`, the first of `process`, load the module at `path` before it begins, and set the event that is `loaded` there
-/// after that.
+/// Has `thread`, the first of `process`, load the module at `path` before it begins, and set the
+/// event that is `loaded` there after that.
 ///
 /// # Errors
 ///
@@ -81,10 +82,7 @@ fn assist(
     more(&mut command);
     command.output().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => Error::AssistantMissing { assistant: name() },
-        _ => Error::System {
-            action: format!("start {}", name()),
-            source,
-        },
+        _ => Error::System { action: format!("start {}", name()), source },
     })
 }
 
@@ -126,8 +124,5 @@ fn failure(output: &Output) -> Error {
         "" => format!("it ended with {}", output.status),
         line => line.to_owned(),
     };
-    Error::Assistant {
-        assistant: name(),
-        reason,
-    }
+    Error::Assistant { assistant: name(), reason }
 }

@@ -12,10 +12,12 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Threading::SetEvent;
 use windows_sys::core::BOOL;
 
-/// From now on Ctrl+C and Ctrl+Break do nothing to this process. They reach every process of the console, so the program
-/// decides for itself, and the launcher lives on to hand its exit code over.
+/// From now on Ctrl+C and Ctrl+Break do nothing to this process. They reach every process of the
+/// console, so the program decides for itself, and the launcher lives on to hand its exit code
+/// over.
 ///
-/// A handler is used rather than the system's switch to ignore Ctrl+C, because that would be inherited.
+/// A handler is used rather than the system's switch to ignore Ctrl+C, because that would be
+/// inherited.
 pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
     unsafe extern "system" fn swallow(event: u32) -> BOOL {
         match event {
@@ -30,7 +32,8 @@ pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
     }
 }
 
-/// From now on Ctrl+C and Ctrl+Break signal the event that is returned, and do nothing else to this process.
+/// From now on Ctrl+C and Ctrl+Break signal the event that is returned, and do nothing else to this
+/// process.
 ///
 /// # Errors
 ///

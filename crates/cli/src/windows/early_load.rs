@@ -1,19 +1,23 @@
 //! The route into a process that has not begun: procedure calls queued to its first thread.
 //!
-//! A thread that has calls queued before it begins makes them before anything else (documented with `QueueUserAPC`).
-//! For a process's first thread that means: once the loader has brought up the DLLs that the program imports, and before
-//! the program's entry point. Two calls are queued, to be made in this order: `LoadLibraryW` of the module, and
-//! `SetEvent` of an event that tells us that the first has returned.
+//! A thread that has calls queued before it begins makes them before anything else (documented with
+//! `QueueUserAPC`). For a process's first thread that means: once the loader has brought up the
+//! DLLs that the program imports, and before the program's entry point. Two calls are queued, to be
+//! made in this order: `LoadLibraryW` of the module, and `SetEvent` of an event that tells us that
+//! the first has returned.
 //!
 //! The other routes there are, and why they are not taken:
 //!
-//! - A remote thread into the suspended process comes as early. But being the first thread to run, it is the one on which
-//!   the loader brings the process up, and then it ends: the initialisers of the program's DLLs and its thread-local
-//!   storage callbacks run on a thread that is not the main thread, which some runtimes take for granted.
-//! - The module put first into the import table in memory comes earlier still, before the initialisers of the program's
-//!   DLLs. But an import that cannot be loaded ends the process, and so does a module that refuses; a takeover that
-//!   fails must do no harm. What initialisers allocated before is no trouble: it migrates like all of the old heap.
-//! - A breakpoint at the entry point changes the program's code bytes or takes a debugger, and programs notice either.
+//! - A remote thread into the suspended process comes as early. But being the first thread to run,
+//!   it is the one on which the loader brings the process up, and then it ends: the initialisers of
+//!   the program's DLLs and its thread-local storage callbacks run on a thread that is not the main
+//!   thread, which some runtimes take for granted.
+//! - The module put first into the import table in memory comes earlier still, before the
+//!   initialisers of the program's DLLs. But an import that cannot be loaded ends the process, and
+//!   so does a module that refuses; a takeover that fails must do no harm. What initialisers
+//!   allocated before is no trouble: it migrates like all of the old heap.
+//! - A breakpoint at the entry point changes the program's code bytes or takes a debugger, and
+//!   programs notice either.
 
 use super::process::Process;
 use super::remote_load::Ending;
@@ -46,7 +50,8 @@ impl EarlyLoad {
     ///
     /// # Errors
     ///
-    /// If the process refuses what that takes, or the assistant that it takes is not there; it then begins without.
+    /// If the process refuses what that takes, or the assistant that it takes is not there; it then
+    /// begins without.
     pub fn queue(program: &Suspended, way: Way, path: &Path) -> Result<EarlyLoad, Error> {
         let (process, thread) = (program.process(), program.thread());
         let loaded = wait::new_event()?;
@@ -58,14 +63,11 @@ impl EarlyLoad {
                 None
             }
         };
-        Ok(EarlyLoad {
-            path,
-            loaded,
-            loaded_there,
-        })
+        Ok(EarlyLoad { path, loaded, loaded_there })
     }
 
-    /// Waits until the module is loaded in `process`, or has failed to be, or the process has ended before.
+    /// Waits until the module is loaded in `process`, or has failed to be, or the process has ended
+    /// before.
     pub fn wait(self, process: &Process) -> Result<Ending, Error> {
         match wait::first_of(&[self.loaded.as_handle(), process.handle()], None)? {
             Some(0) => {
@@ -80,8 +82,8 @@ impl EarlyLoad {
     }
 }
 
-/// Has `thread`, the first of `process`, load the module at `path` before it begins, and set the event that is `loaded` there
-/// after that. Returns where the path is, which the thread reads.
+/// Has `thread`, the first of `process`, load the module at `path` before it begins, and set the
+/// event that is `loaded` there after that. Returns where the path is, which the thread reads.
 ///
 /// # Errors
 ///
@@ -137,17 +139,19 @@ fn take_back(there: HANDLE, process: &Process) {
     };
 }
 
-/// Has `thread`, the first of `process`, call `function` with `argument` before it begins, after what was queued already.
+/// Has `thread`, the first of `process`, call `function` with `argument` before it begins, after
+/// what was queued already.
 fn queue_call(
     process: &Process,
     thread: BorrowedHandle<'_>,
     function: OneArgument,
     argument: *mut c_void,
 ) -> Result<(), Error> {
-    // SAFETY: both types are of functions that take one argument of a pointer's size; the result is nobody's.
+    // SAFETY: both types are of functions that take one argument of a pointer's size; the result is
+    // nobody's.
     let function: unsafe extern "system" fn(usize) = unsafe { mem::transmute(function) };
-    // SAFETY: the thread is open; the function is at this address in its process too, and what the argument means there
-    // stays until the call has been made.
+    // SAFETY: the thread is open; the function is at this address in its process too, and what the
+    // argument means there stays until the call has been made.
     let queued = unsafe { QueueUserAPC(Some(function), thread.as_raw_handle(), argument as usize) };
     if queued == 0 {
         return Err(refusal(process, "queue a call in"));

@@ -12,7 +12,8 @@ use windows_sys::Win32::System::JobObjects::{
     SetInformationJobObject,
 };
 
-/// A job whose processes, and all that they start, end when it is dropped, be it because this program ends.
+/// A job whose processes, and all that they start, end when it is dropped, be it because this
+/// program ends.
 #[derive(Debug)]
 pub struct Job(OwnedHandle);
 
@@ -28,11 +29,13 @@ impl Job {
         if job.is_null() {
             return Err(last_error("make a job"));
         }
-        // SAFETY: the handle was just made, and nobody else has it. It is not inherited, so that it is the only one.
+        // SAFETY: the handle was just made, and nobody else has it. It is not inherited, so that it
+        // is the only one.
         let job = Job(unsafe { OwnedHandle::from_raw_handle(job) });
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
         limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-        // SAFETY: the handle is open, and the structure is the one that this class of information has.
+        // SAFETY: the handle is open, and the structure is the one that this class of information
+        // has.
         let is_set = unsafe {
             SetInformationJobObject(
                 job.0.as_raw_handle(),

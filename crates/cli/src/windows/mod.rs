@@ -27,8 +27,5 @@ pub fn wide(text: &OsStr) -> Vec<u16> {
 
 /// The error of the system call that just failed while doing `action` (an infinitive).
 fn last_error(action: impl Into<String>) -> Error {
-    Error::System {
-        action: action.into(),
-        source: io::Error::last_os_error(),
-    }
+    Error::System { action: action.into(), source: io::Error::last_os_error() }
 }

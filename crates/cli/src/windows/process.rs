@@ -76,13 +76,8 @@ impl Process {
         let source = io::Error::last_os_error();
         Err(match source.raw_os_error().map(i32::cast_unsigned) {
             Some(ERROR_INVALID_PARAMETER) => Error::NoSuchPid { pid },
-            Some(ERROR_ACCESS_DENIED) => Error::AccessDenied {
-                process: format!("process {pid}"),
-            },
-            _ => Error::System {
-                action: format!("open process {pid}"),
-                source,
-            },
+            Some(ERROR_ACCESS_DENIED) => Error::AccessDenied { process: format!("process {pid}") },
+            _ => Error::System { action: format!("open process {pid}"), source },
         })
     }
 
@@ -146,10 +141,7 @@ impl Process {
             return Vec::new();
         }
         modules.truncate(used as usize / size_of::<HMODULE>());
-        modules
-            .iter()
-            .map(|module| self.module_name(*module))
-            .collect()
+        modules.iter().map(|module| self.module_name(*module)).collect()
     }
 
     fn module_name(&self, module: HMODULE) -> String {
@@ -169,7 +161,8 @@ impl Process {
             .ok_or_else(|| last_error(format!("ask when {self} was created")))
     }
 
-    /// When it was created and when it ended, and how long it ran in the system and in its program, in units of 100 ns.
+    /// When it was created and when it ended, and how long it ran in the system and in its program,
+    /// in units of 100 ns.
     pub(super) fn times(&self) -> Option<[u64; 4]> {
         let mut times = [FILETIME::default(); 4];
         let [created, ended, kernel, user] = &mut times;
@@ -184,7 +177,8 @@ impl Process {
     pub fn machine(&self) -> Machine {
         let mut emulated = IMAGE_FILE_MACHINE_UNKNOWN;
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
-        // SAFETY: the handle is open, and both places are ours. A system that does not answer leaves them as they are.
+        // SAFETY: the handle is open, and both places are ours. A system that does not answer
+        // leaves them as they are.
         unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) };
         machine::of_process(emulated, native, || {
             let path = image_path(self.handle())?;
@@ -192,7 +186,8 @@ impl Process {
         })
     }
 
-    /// Checks that the status page can be shared with it: names that begin with `Local\` are one session's own.
+    /// Checks that the status page can be shared with it: names that begin with `Local\` are one
+    /// session's own.
     ///
     /// # Errors
     ///

@@ -8,27 +8,20 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
 
-/// The id of the one process that runs a file called `name`. Case does not matter, and `.exe` may be left off.
+/// The id of the one process that runs a file called `name`. Case does not matter, and `.exe` may
+/// be left off.
 ///
 /// # Errors
 ///
 /// If there is none, or more than one.
 pub fn find(name: &str) -> Result<u32, Error> {
-    let mut pids: Vec<u32> = all()?
-        .into_iter()
-        .filter(|(_, file)| is_called(file, name))
-        .map(|(pid, _)| pid)
-        .collect();
+    let mut pids: Vec<u32> =
+        all()?.into_iter().filter(|(_, file)| is_called(file, name)).map(|(pid, _)| pid).collect();
     pids.sort_unstable();
     match pids[..] {
-        [] => Err(Error::NoSuchName {
-            name: name.to_owned(),
-        }),
+        [] => Err(Error::NoSuchName { name: name.to_owned() }),
         [pid] => Ok(pid),
-        _ => Err(Error::Ambiguous {
-            name: name.to_owned(),
-            pids,
-        }),
+        _ => Err(Error::Ambiguous { name: name.to_owned(), pids }),
     }
 }
 
@@ -58,10 +51,8 @@ fn all() -> Result<Vec<(u32, String)>, Error> {
     }
     // SAFETY: the handle was just opened, and nobody else has it.
     let snapshot = unsafe { OwnedHandle::from_raw_handle(snapshot) };
-    let mut entry = PROCESSENTRY32W {
-        dwSize: size_of::<PROCESSENTRY32W>() as u32,
-        ..Default::default()
-    };
+    let mut entry =
+        PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..Default::default() };
     let mut processes = Vec::new();
     // SAFETY: the handle is open, and the entry says its own size; so below.
     let mut more = unsafe { Process32FirstW(snapshot.as_raw_handle(), &mut entry) };
@@ -74,11 +65,7 @@ fn all() -> Result<Vec<(u32, String)>, Error> {
 }
 
 fn file_name(entry: &PROCESSENTRY32W) -> String {
-    let used = entry
-        .szExeFile
-        .iter()
-        .take_while(|&&unit| unit != 0)
-        .count();
+    let used = entry.szExeFile.iter().take_while(|&&unit| unit != 0).count();
     String::from_utf16_lossy(&entry.szExeFile[..used])
 }
 

@@ -1,6 +1,8 @@
-//! The route into a running process: a thread of ours, made there, whose one act is to load the module.
+//! The route into a running process: a thread of ours, made there, whose one act is to load the
+//! module.
 //!
-//! The module does all its work while it is being loaded, so that the outcome is known when the thread ends.
+//! The module does all its work while it is being loaded, so that the outcome is known when the
+//! thread ends.
 
 use super::assistant;
 use super::process::Process;
@@ -67,7 +69,8 @@ pub fn load_directly(
     timeout: Option<Duration>,
 ) -> Result<Ending, Error> {
     let remote = RemotePath::write(process, path)?;
-    // SAFETY: the function is at this address in that process too, and takes the path, which stays until it has returned.
+    // SAFETY: the function is at this address in that process too, and takes the path, which stays
+    // until it has returned.
     let thread = unsafe {
         CreateRemoteThread(
             process.raw(),
@@ -86,15 +89,13 @@ pub fn load_directly(
     }
     // SAFETY: the handle was just made, and nobody else has it.
     let thread = unsafe { OwnedHandle::from_raw_handle(thread) };
-    Ok(
-        match wait::first_of(&[thread.as_handle(), process.handle()], timeout)? {
-            Some(0) => {
-                remote.free(process);
-                Ending::Returned
-            }
-            Some(_) => Ending::ProcessEnded,
-            // The thread still needs the path.
-            None => Ending::TimedOut,
-        },
-    )
+    Ok(match wait::first_of(&[thread.as_handle(), process.handle()], timeout)? {
+        Some(0) => {
+            remote.free(process);
+            Ending::Returned
+        }
+        Some(_) => Ending::ProcessEnded,
+        // The thread still needs the path.
+        None => Ending::TimedOut,
+    })
 }

@@ -14,8 +14,8 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::core::{PCSTR, s, w};
 
-/// Memory in another process that holds a NUL-terminated path. It stays there unless it is freed: what reads it may
-/// outlive this program.
+/// Memory in another process that holds a NUL-terminated path. It stays there unless it is freed:
+/// what reads it may outlive this program.
 pub struct RemotePath {
     address: *mut c_void,
 }
@@ -45,13 +45,7 @@ impl RemotePath {
         let remote = RemotePath { address };
         // SAFETY: the region has just been made, of this size, and `units` is as long.
         let written = unsafe {
-            WriteProcessMemory(
-                process.raw(),
-                address,
-                units.as_ptr().cast(),
-                size,
-                ptr::null_mut(),
-            )
+            WriteProcessMemory(process.raw(), address, units.as_ptr().cast(), size, ptr::null_mut())
         };
         if written == FALSE {
             let error = refusal(process, "write to");
@@ -66,10 +60,11 @@ impl RemotePath {
         self.address
     }
 
-    /// Gives the memory back; nothing in `process`, the one that it was written to, may need it any more.
+    /// Gives the memory back; nothing in `process`, the one that it was written to, may need it any
+    /// more.
     pub fn free(self, process: &Process) {
-        // SAFETY: the region is the one that `write` made, and this is its end. A process that has ended has none to
-        // free, which is as good.
+        // SAFETY: the region is the one that `write` made, and this is its end. A process that has
+        // ended has none to free, which is as good.
         unsafe { VirtualFreeEx(process.raw(), self.address, 0, MEM_RELEASE) };
     }
 }
@@ -78,27 +73,27 @@ impl RemotePath {
 pub fn refusal(process: &Process, action: &str) -> Error {
     // SAFETY: asks for a number.
     match unsafe { GetLastError() } {
-        ERROR_ACCESS_DENIED => Error::AccessDenied {
-            process: process.to_string(),
-        },
+        ERROR_ACCESS_DENIED => Error::AccessDenied { process: process.to_string() },
         _ => last_error(format!("{action} {process}")),
     }
 }
 
-/// The address of the function `name` of kernel32, which is the same in all processes of one machine type until the
-/// system is started anew.
+/// The address of the function `name` of kernel32, which is the same in all processes of one
+/// machine type until the system is started anew.
 fn kernel_function(name: PCSTR) -> unsafe extern "system" fn() -> isize {
     // SAFETY: both names are NUL-terminated; kernel32 is always loaded.
     let found = unsafe { GetProcAddress(GetModuleHandleW(w!("kernel32.dll")), name) };
     found.expect("kernel32 has had this function since Windows NT")
 }
 
-/// A function of kernel32 that takes one argument the size of a pointer, as the start of a thread and a procedure call do.
+/// A function of kernel32 that takes one argument the size of a pointer, as the start of a thread
+/// and a procedure call do.
 pub type OneArgument = unsafe extern "system" fn(*mut c_void) -> u32;
 
 /// `LoadLibraryW`, by its address in every process.
 pub fn load_library() -> OneArgument {
-    // SAFETY: it takes one pointer and returns one; who calls it through this type sees the lower half of the result.
+    // SAFETY: it takes one pointer and returns one; who calls it through this type sees the lower
+    // half of the result.
     unsafe { std::mem::transmute(kernel_function(s!("LoadLibraryW"))) }
 }
 

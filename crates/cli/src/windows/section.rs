@@ -34,10 +34,7 @@ impl Section {
     /// If it cannot be had, or there is something of that name that is no page of this process.
     pub fn of(process: &Process) -> Result<Section, Error> {
         let handle = open_or_create(process)?;
-        let section = Section {
-            page: map(&handle, process)?,
-            _handle: handle,
-        };
+        let section = Section { page: map(&handle, process)?, _handle: handle };
         section.introduce(process)?;
         Ok(section)
     }
@@ -47,16 +44,14 @@ impl Section {
         let created = process.created()?;
         let page = self.snapshot();
         if page.magic != [0; MAGIC.len()] {
-            return page
-                .check(process.pid(), created)
-                .map_err(|rejected| Error::ProcessUnfit {
-                    process: process.to_string(),
-                    reason: rejected.to_string(),
-                });
+            return page.check(process.pid(), created).map_err(|rejected| Error::ProcessUnfit {
+                process: process.to_string(),
+                reason: rejected.to_string(),
+            });
         }
         let page = self.page.as_ptr();
-        // SAFETY: the view is as long as a page and ours to write; no reference into it exists. Another launcher that
-        // should do the same at this moment writes the same.
+        // SAFETY: the view is as long as a page and ours to write; no reference into it exists.
+        // Another launcher that should do the same at this moment writes the same.
         unsafe {
             (&raw mut (*page).version).write_volatile(VERSION);
             (&raw mut (*page).size).write_volatile(size_of::<Page>() as u32);
@@ -70,8 +65,8 @@ impl Section {
     /// Leaves the options for the module, which reads them when it is loaded.
     pub fn tell(&self, request: &Request) {
         let page = self.page.as_ptr();
-        // SAFETY: the view is as long as a page and ours to write; `Request` promises that both paths fit; nobody reads
-        // them until `present` says that they are there.
+        // SAFETY: the view is as long as a page and ours to write; `Request` promises that both
+        // paths fit; nobody reads them until `present` says that they are there.
         unsafe {
             let log = (&raw mut (*page).options.log).cast::<u16>();
             ptr::copy_nonoverlapping(request.log.as_ptr(), log, request.log.len());
@@ -92,8 +87,9 @@ impl Section {
     fn snapshot(&self) -> Box<Page> {
         let mut copy: Box<MaybeUninit<Page>> = Box::new_uninit();
         let page = self.page.as_ptr();
-        // SAFETY: the view is as long as a page, and any bytes make a `Page`. The module writes what belongs to a state
-        // before the state, so that reading the state first makes the rest of the copy at least as new.
+        // SAFETY: the view is as long as a page, and any bytes make a `Page`. The module writes
+        // what belongs to a state before the state, so that reading the state first makes the rest
+        // of the copy at least as new.
         unsafe {
             (*page).status.state.load(Acquire);
             ptr::copy_nonoverlapping(page, copy.as_mut_ptr(), 1);
@@ -138,9 +134,7 @@ pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
 
 impl Drop for Section {
     fn drop(&mut self) {
-        let view = MEMORY_MAPPED_VIEW_ADDRESS {
-            Value: self.page.as_ptr().cast(),
-        };
+        let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.page.as_ptr().cast() };
         // SAFETY: the view was mapped by `map`, and nothing borrowed from it is left.
         unsafe { UnmapViewOfFile(view) };
     }
@@ -154,7 +148,8 @@ fn open_or_create(process: &Process) -> Result<OwnedHandle, Error> {
         lpSecurityDescriptor: descriptor.as_ptr(),
         bInheritHandle: 0,
     };
-    // SAFETY: the attributes are complete, the descriptor outlives the call, and the name is NUL-terminated.
+    // SAFETY: the attributes are complete, the descriptor outlives the call, and the name is
+    // NUL-terminated.
     let handle = unsafe {
         CreateFileMappingW(
             INVALID_HANDLE_VALUE,
@@ -221,10 +216,7 @@ mod tests {
         let process = other.process();
         let section = Section::of(&process).unwrap();
         let page = section.snapshot();
-        assert_eq!(
-            page.check(process.pid(), process.created().unwrap()),
-            Ok(())
-        );
+        assert_eq!(page.check(process.pid(), process.created().unwrap()), Ok(()));
         assert_eq!(page.options.present.into_inner(), 0);
         assert_eq!(section.outcome(), Outcome::Unsaid);
     }
@@ -303,9 +295,6 @@ mod tests {
         // SAFETY: the view is a page, and nobody else looks at it.
         unsafe { (&raw mut (*section.page.as_ptr()).process_created).write(1) };
         let error = Section::of(&process).err().expect("a refusal");
-        assert!(
-            error.to_string().contains("belongs to another process"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("belongs to another process"), "{error}");
     }
 }

@@ -22,16 +22,13 @@ pub struct Descriptor(LocalMemory);
 impl Descriptor {
     /// Lets in the user of `process`, administrators and the system, and nobody else.
     ///
-    /// It carries the integrity level of `process`: what an elevated launcher makes, a program that is not elevated could
-    /// otherwise not write to.
+    /// It carries the integrity level of `process`: what an elevated launcher makes, a program that
+    /// is not elevated could otherwise not write to.
     pub fn for_sharing_with(process: &Process) -> Result<Descriptor, Error> {
         let token = token(process)?;
         let user = sid_text(&token, TokenUser, |user: TOKEN_USER| user.User.Sid)?;
-        let level = sid_text(
-            &token,
-            TokenIntegrityLevel,
-            |label: TOKEN_MANDATORY_LABEL| label.Label.Sid,
-        )?;
+        let level =
+            sid_text(&token, TokenIntegrityLevel, |label: TOKEN_MANDATORY_LABEL| label.Label.Sid)?;
         Descriptor::parse(&format!(
             "D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{user})S:(ML;;NW;;;{level})"
         ))
@@ -82,7 +79,8 @@ fn token(process: &Process) -> Result<OwnedHandle, Error> {
     Ok(unsafe { OwnedHandle::from_raw_handle(token) })
 }
 
-/// A security identifier of `token`'s as text: `sid` takes it out of the information of the `class`, whose structure is `T`.
+/// A security identifier of `token`'s as text: `sid` takes it out of the information of the
+/// `class`, whose structure is `T`.
 fn sid_text<T>(
     token: &OwnedHandle,
     class: TOKEN_INFORMATION_CLASS,
@@ -104,7 +102,8 @@ fn sid_text<T>(
     if told == FALSE {
         return Err(last_error("ask for the user of a process"));
     }
-    // SAFETY: the system has filled in a structure of this type, whose pointer leads into the buffer.
+    // SAFETY: the system has filled in a structure of this type, whose pointer leads into the
+    // buffer.
     let sid = sid(unsafe { buffer.as_ptr().cast::<T>().read() });
     let mut text = ptr::null_mut();
     // SAFETY: the identifier is the system's own, and the place is ours.

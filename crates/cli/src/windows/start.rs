@@ -47,8 +47,8 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// Creates the process of the program at `path`, called `name` by the user, with these standard streams, and this
-    /// process's folder and environment.
+    /// Creates the process of the program at `path`, called `name` by the user, with these standard
+    /// streams, and this process's folder and environment.
     ///
     /// It belongs to no job of ours: a launcher that is ended leaves the program running.
     ///
@@ -65,7 +65,8 @@ impl Suspended {
         let application = wide(path.as_os_str());
         let startup = startup_information(streams);
         let mut created = PROCESS_INFORMATION::default();
-        // SAFETY: both strings are NUL-terminated, the second is ours to be written to, and the structures are complete.
+        // SAFETY: both strings are NUL-terminated, the second is ours to be written to, and the
+        // structures are complete.
         let started = unsafe {
             CreateProcessW(
                 application.as_ptr(),
@@ -90,17 +91,12 @@ impl Suspended {
                 OwnedHandle::from_raw_handle(created.hThread),
             )
         };
-        Ok(Suspended {
-            process: Some(Process::new(process, created.dwProcessId)),
-            thread,
-        })
+        Ok(Suspended { process: Some(Process::new(process, created.dwProcessId)), thread })
     }
 
     /// The process.
     pub fn process(&self) -> &Process {
-        self.process
-            .as_ref()
-            .expect("it is there until it is resumed")
+        self.process.as_ref().expect("it is there until it is resumed")
     }
 
     /// Its first thread.
@@ -114,17 +110,15 @@ impl Suspended {
         if unsafe { ResumeThread(self.thread.as_raw_handle()) } == u32::MAX {
             return Err(last_error(format!("resume {}", self.process())));
         }
-        Ok(self
-            .process
-            .take()
-            .expect("it is there until it is resumed"))
+        Ok(self.process.take().expect("it is there until it is resumed"))
     }
 }
 
 impl Drop for Suspended {
     fn drop(&mut self) {
         if let Some(process) = &self.process {
-            // SAFETY: the handle is open, and no code of the process has run that could miss an orderly end.
+            // SAFETY: the handle is open, and no code of the process has run that could miss an
+            // orderly end.
             unsafe { TerminateProcess(process.raw(), 1) };
         }
     }
@@ -133,10 +127,8 @@ impl Drop for Suspended {
 /// The command line of the program, NUL-terminated.
 fn command_line(path: &Path, name: &OsStr, arguments: &[OsString]) -> Result<Vec<u16>, Error> {
     let name: Vec<u16> = name.encode_wide().collect();
-    let arguments: Vec<Vec<u16>> = arguments
-        .iter()
-        .map(|argument| argument.encode_wide().collect())
-        .collect();
+    let arguments: Vec<Vec<u16>> =
+        arguments.iter().map(|argument| argument.encode_wide().collect()).collect();
     let mut line = command_line::join(&name, arguments.iter().map(Vec::as_slice));
     line.push(0);
     if line.len() > MAX_COMMAND_LINE {
@@ -168,9 +160,11 @@ fn startup_information(streams: &Streams<'_>) -> STARTUPINFOW {
     }
 }
 
-/// The file, or else one of our standard streams, made inheritable; a stream that we have not, the program has not either.
+/// The file, or else one of our standard streams, made inheritable; a stream that we have not, the
+/// program has not either.
 fn inheritable(file: Option<&File>, ours: STD_HANDLE) -> HANDLE {
-    // SAFETY: asks for a handle, and a value that is none is refused by the second call and by the system later on.
+    // SAFETY: asks for a handle, and a value that is none is refused by the second call and by the
+    // system later on.
     unsafe {
         let handle = file.map_or_else(|| GetStdHandle(ours), AsRawHandle::as_raw_handle);
         SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
@@ -182,9 +176,7 @@ fn inheritable(file: Option<&File>, ours: STD_HANDLE) -> HANDLE {
 fn refusal(path: &Path, name: &OsStr, error: io::Error) -> Error {
     let reason = match error.raw_os_error().map(i32::cast_unsigned) {
         Some(ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND) => {
-            return Error::ProgramNotFound {
-                name: name.to_string_lossy().into_owned(),
-            };
+            return Error::ProgramNotFound { name: name.to_string_lossy().into_owned() };
         }
         Some(
             ERROR_BAD_EXE_FORMAT | ERROR_EXE_MACHINE_TYPE_MISMATCH | ERROR_INVALID_EXE_SIGNATURE,
@@ -194,8 +186,5 @@ fn refusal(path: &Path, name: &OsStr, error: io::Error) -> Error {
         }
         _ => error.to_string(),
     };
-    Error::ProgramUnfit {
-        path: path.to_path_buf(),
-        reason,
-    }
+    Error::ProgramUnfit { path: path.to_path_buf(), reason }
 }

@@ -1,5 +1,6 @@
-//! Launchers that want the same process at the same time take turns: the options that one leaves for the module are not
-//! overwritten by another's, and the later one sees what the earlier has done.
+//! Launchers that want the same process at the same time take turns: the options that one leaves
+//! for the module are not overwritten by another's, and the later one sees what the earlier has
+//! done.
 
 use super::process::Process;
 use super::security::Descriptor;
@@ -18,7 +19,8 @@ pub struct Turn(Option<OwnedHandle>);
 impl Turn {
     /// Waits until no other launcher is at work on `process`, at most for `timeout`.
     ///
-    /// Where the system does not give the lock (somebody else has taken its name), there is none to wait for.
+    /// Where the system does not give the lock (somebody else has taken its name), there is none to
+    /// wait for.
     ///
     /// # Errors
     ///
@@ -53,17 +55,15 @@ impl Drop for Turn {
 }
 
 fn mutex(process: &Process) -> Option<OwnedHandle> {
-    let name = wide(OsStr::new(&format!(
-        r"Local\allograft.{}.launcher",
-        process.pid()
-    )));
+    let name = wide(OsStr::new(&format!(r"Local\allograft.{}.launcher", process.pid())));
     let descriptor = Descriptor::for_sharing_with(process).ok()?;
     let attributes = SECURITY_ATTRIBUTES {
         nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
         lpSecurityDescriptor: descriptor.as_ptr(),
         bInheritHandle: 0,
     };
-    // SAFETY: the attributes are complete, the descriptor outlives the call, and the name is NUL-terminated.
+    // SAFETY: the attributes are complete, the descriptor outlives the call, and the name is
+    // NUL-terminated.
     let handle = unsafe { CreateMutexW(&attributes, FALSE, name.as_ptr()) };
     // SAFETY: the handle was just made, and nobody else has it.
     (!handle.is_null()).then(|| unsafe { OwnedHandle::from_raw_handle(handle) })
@@ -85,15 +85,11 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let second = thread::spawn(move || {
             let refused = Turn::take(&own(), Duration::ZERO).err();
-            tell.send(refused.map(|error| error.to_string()))
-                .expect("somebody listens");
+            tell.send(refused.map(|error| error.to_string())).expect("somebody listens");
             Turn::take(&own(), Duration::from_secs(60)).is_ok()
         });
         let refused = told.recv().expect("it says something");
-        assert!(
-            refused.is_some_and(|line| line.contains("another launcher")),
-            "it did not wait"
-        );
+        assert!(refused.is_some_and(|line| line.contains("another launcher")), "it did not wait");
         drop(first);
         assert!(second.join().expect("it ends"));
     }

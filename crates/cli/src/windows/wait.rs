@@ -10,8 +10,8 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, WaitForMultipleObjects};
 
-/// Waits until one of `objects` is signalled and returns the index of the first that is, or nothing if `timeout` ran out
-/// before.
+/// Waits until one of `objects` is signalled and returns the index of the first that is, or nothing
+/// if `timeout` ran out before.
 ///
 /// Without a timeout it waits for ever.
 pub fn first_of(
@@ -21,11 +21,10 @@ pub fn first_of(
     let handles: Vec<HANDLE> = objects.iter().map(AsRawHandle::as_raw_handle).collect();
     let ms = timeout.map_or(INFINITE, |timeout| {
         // The largest number means for ever.
-        u32::try_from(timeout.as_millis())
-            .unwrap_or(INFINITE)
-            .min(INFINITE - 1)
+        u32::try_from(timeout.as_millis()).unwrap_or(INFINITE).min(INFINITE - 1)
     });
-    // SAFETY: the handles are open as long as `objects` borrows them, and there are as many as said.
+    // SAFETY: the handles are open as long as `objects` borrows them, and there are as many as
+    // said.
     match unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), FALSE, ms) } {
         WAIT_FAILED => Err(last_error("wait for the program")),
         WAIT_TIMEOUT => Ok(None),

@@ -1,5 +1,5 @@
-//! The aligned functions. Blocks that they make are mimalloc's, aligned by mimalloc; foreign ones are laid out as the
-//! runtime laid them out (see [`crate::foreign`]).
+//! The aligned functions. Blocks that they make are mimalloc's, aligned by mimalloc; foreign ones
+//! are laid out as the runtime laid them out (see [`crate::foreign`]).
 
 use core::ffi::{c_uint, c_void};
 use core::ptr::null_mut;
@@ -21,7 +21,8 @@ impl Layout {
         (block as usize).wrapping_add(self.offset) & (self.alignment - 1) == 0
     }
 
-    /// Checks the arguments as the runtime does, and what it would ask its heap for: that sum, or none if the call fails.
+    /// Checks the arguments as the runtime does, and what it would ask its heap for: that sum, or
+    /// none if the call fails.
     fn request(self, runtime: &Runtime, size: usize) -> Option<usize> {
         let misplaced = self.offset != 0 && self.offset >= size;
         if !self.alignment.is_power_of_two() || misplaced {
@@ -29,9 +30,7 @@ impl Layout {
             return None;
         }
         let overhead = foreign::overhead_of_aligned(self.alignment, self.offset);
-        let request = size
-            .checked_add(overhead)
-            .filter(|&request| request <= LARGEST_REQUEST);
+        let request = size.checked_add(overhead).filter(|&request| request <= LARGEST_REQUEST);
         if request.is_none() {
             runtime.set_errno(ENOMEM);
         }
@@ -42,14 +41,7 @@ impl Layout {
 /// `_aligned_malloc`, for bad alignments and when mimalloc had no memory.
 pub(super) extern "C" fn allocate_for(size: usize, alignment: usize, slot: c_uint) -> *mut c_void {
     match slots::runtime(slot as usize) {
-        Some(runtime) => allocate(
-            runtime,
-            size,
-            Layout {
-                alignment,
-                offset: 0,
-            },
-        ),
+        Some(runtime) => allocate(runtime, size, Layout { alignment, offset: 0 }),
         None => null_mut(),
     }
 }
@@ -141,7 +133,8 @@ unsafe fn reallocate(
                 return tails::tidy_aligned(runtime, block, size);
             }
             if layout.holds_for(block) && size <= usable {
-                // A block never fails to shrink: without memory for a smaller one it stays where it is.
+                // A block never fails to shrink: without memory for a smaller one it stays where it
+                // is.
                 let Layout { alignment, offset } = layout;
                 let smaller = allograft_heap::allocate_aligned(size, alignment, offset);
                 if smaller.is_null() {
@@ -187,11 +180,7 @@ unsafe fn reallocate_zeroed(
     };
     // SAFETY: the caller's promise.
     unsafe {
-        let old = if block.is_null() {
-            0
-        } else {
-            size_of_block(runtime, block, layout)
-        };
+        let old = if block.is_null() { 0 } else { size_of_block(runtime, block, layout) };
         let resized = reallocate(runtime, block, total, layout);
         if !resized.is_null() {
             zero_growth(resized, old, total);

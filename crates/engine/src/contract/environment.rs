@@ -73,7 +73,8 @@ unsafe fn duplicate(
     }
 }
 
-/// The variable's value in a block, and its length with the zero, in characters; none if it is not set.
+/// The variable's value in a block, and its length with the zero, in characters; none if it is not
+/// set.
 ///
 /// # Safety
 /// `name` is a string, wide or not.

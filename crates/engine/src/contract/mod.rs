@@ -1,8 +1,9 @@
-//! What each replaced function does, beyond what the hot entries do by themselves: the contract of the C runtime, kept with
-//! mimalloc's blocks and with foreign ones.
+//! What each replaced function does, beyond what the hot entries do by themselves: the contract of
+//! the C runtime, kept with mimalloc's blocks and with foreign ones.
 //!
-//! The functions here are cold. They are generic over the number of the runtime that was called, since the jump that leads to
-//! them carries no argument that would say it; [`entry`] picks the right instance.
+//! The functions here are cold. They are generic over the number of the runtime that was called,
+//! since the jump that leads to them carries no argument that would say it; [`entry`] picks the
+//! right instance.
 
 mod aligned;
 mod environment;
@@ -44,8 +45,8 @@ macro_rules! instances {
     }};
 }
 
-/// The address that takes the place of `function` in the runtime with the number `slot`; with `clean_tails`, the one that
-/// keeps the tails of blocks zero.
+/// The address that takes the place of `function` in the runtime with the number `slot`; with
+/// `clean_tails`, the one that keeps the tails of blocks zero.
 pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize {
     let hot = allograft_heap::entries(slot, clean_tails);
     match function {
@@ -71,7 +72,8 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
     }
 }
 
-/// The same for the body of a function, which the runtime's own code calls beside the exported name.
+/// The same for the body of a function, which the runtime's own code calls beside the exported
+/// name.
 pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) -> usize {
     match function {
         Function::Recalloc => instances!(plain::recalloc_within)[slot],
@@ -79,8 +81,8 @@ pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) 
     }
 }
 
-/// Tries `attempt` until it has a block, or the program's new handler gives up; then the call fails as the runtime's own does.
-/// `request` is the size that the handler is told.
+/// Tries `attempt` until it has a block, or the program's new handler gives up; then the call fails
+/// as the runtime's own does. `request` is the size that the handler is told.
 fn with_new_handler(
     runtime: &Runtime,
     request: usize,
@@ -118,9 +120,7 @@ fn set_last_error(code: u32) {
 
 /// `count * size`, unless it is more than a runtime asks its heap for. Then the call fails.
 fn product(runtime: &Runtime, count: usize, size: usize) -> Option<usize> {
-    let product = count
-        .checked_mul(size)
-        .filter(|&product| product <= LARGEST_REQUEST);
+    let product = count.checked_mul(size).filter(|&product| product <= LARGEST_REQUEST);
     if product.is_none() {
         runtime.set_errno(ENOMEM);
     }

@@ -69,7 +69,8 @@ pub(super) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_v
 /// `realloc` in all its cases.
 ///
 /// # Safety
-/// `block` is NULL or a block of either heap, and the program does not use it any more if another one is returned.
+/// `block` is NULL or a block of either heap, and the program does not use it any more if another
+/// one is returned.
 unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut c_void {
     if block.is_null() {
         return allocate(runtime, size, false);
@@ -86,7 +87,8 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
                 return tails::tidy(runtime, block, size);
             }
             if size <= usable {
-                // A block never fails to shrink: without memory for a smaller one it stays where it is.
+                // A block never fails to shrink: without memory for a smaller one it stays where it
+                // is.
                 let smaller = allograft_heap::allocate(size);
                 if smaller.is_null() {
                     return tails::tidy(runtime, block, size);
@@ -142,8 +144,9 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
     unsafe { recalloc_within::<SLOT>(block, count, size) }
 }
 
-/// `_recalloc` as the runtime's own code calls it, for tables of its own: they are made by `calloc` or by this, whose tails are
-/// zero anyway, so that this is no reason to keep those of the whole program clean.
+/// `_recalloc` as the runtime's own code calls it, for tables of its own: they are made by `calloc`
+/// or by this, whose tails are zero anyway, so that this is no reason to keep those of the whole
+/// program clean.
 ///
 /// # Safety
 /// As for `_recalloc`.

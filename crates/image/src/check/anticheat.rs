@@ -16,8 +16,8 @@ pub struct AntiCheat {
 
 const WHY: &str = "it takes foreign modules and changed files for cheats: loading allograft there can get the account banned for good";
 
-/// Names of files and folders, in lower case, and the systems that they belong to. A name that ends in `*` stands for all that begin
-/// so, one that begins with `*` for all that end so.
+/// Names of files and folders, in lower case, and the systems that they belong to. A name that ends
+/// in `*` stands for all that begin so, one that begins with `*` for all that end so.
 const MARKS: [(&str, &str); 39] = [
     ("easyanticheat*", "Easy Anti-Cheat"),
     ("start_protected_game.exe", "Easy Anti-Cheat"),
@@ -60,16 +60,17 @@ const MARKS: [(&str, &str); 39] = [
     ("pbsv.dll", "PunkBuster"),
 ];
 
-/// Folders that games keep their programs in, one below another, while what guards them lies further up.
-const INNER_FOLDERS: [&str; 9] = [
-    "binaries", "win64", "win32", "wingdk", "bin", "x64", "x86", "bin64", "retail",
-];
+/// Folders that games keep their programs in, one below another, while what guards them lies
+/// further up.
+const INNER_FOLDERS: [&str; 9] =
+    ["binaries", "win64", "win32", "wingdk", "bin", "x64", "x86", "bin64", "retail"];
 
 /// Most inner folders that are climbed out of, and most names that are looked at in one folder.
 const MAX_CLIMB: usize = 3;
 const MAX_NAMES: usize = 20_000;
 
-/// The anti-cheat systems whose files lie in the folder of the program at `path`, or in the game's folder above it; each once.
+/// The anti-cheat systems whose files lie in the folder of the program at `path`, or in the game's
+/// folder above it; each once.
 pub fn anti_cheats_near(path: &Path) -> Vec<AntiCheat> {
     let mut found: Vec<AntiCheat> = Vec::new();
     for folder in folders_of(path) {
@@ -84,11 +85,7 @@ pub fn anti_cheats_near(path: &Path) -> Vec<AntiCheat> {
             match system_of(&name) {
                 Some(system) if found.iter().all(|known| known.name != system) => {
                     let evidence = folder.join(&name).display().to_string();
-                    found.push(AntiCheat {
-                        name: system,
-                        evidence,
-                        why: WHY,
-                    });
+                    found.push(AntiCheat { name: system, evidence, why: WHY });
                 }
                 _ => {}
             }
@@ -99,10 +96,7 @@ pub fn anti_cheats_near(path: &Path) -> Vec<AntiCheat> {
 
 fn system_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    MARKS
-        .iter()
-        .find(|(mark, _)| matches(mark, &name))
-        .map(|&(_, system)| system)
+    MARKS.iter().find(|(mark, _)| matches(mark, &name)).map(|&(_, system)| system)
 }
 
 fn matches(mark: &str, name: &str) -> bool {
@@ -154,29 +148,20 @@ mod tests {
     }
 
     fn names_near(root: &tempfile::TempDir, program: &str) -> Vec<&'static str> {
-        anti_cheats_near(&root.path().join(program))
-            .into_iter()
-            .map(|found| found.name)
-            .collect()
+        anti_cheats_near(&root.path().join(program)).into_iter().map(|found| found.name).collect()
     }
 
     #[test]
     fn a_guard_beside_the_program_is_found_and_named_once() {
-        let root = tree(&[
-            "game.exe",
-            "BattlEye/BEClient_x64.dll",
-            "BEService_x64.exe",
-            "Game_BE.exe",
-        ]);
+        let root =
+            tree(&["game.exe", "BattlEye/BEClient_x64.dll", "BEService_x64.exe", "Game_BE.exe"]);
         assert_eq!(names_near(&root, "game.exe"), ["BattlEye"]);
     }
 
     #[test]
     fn a_guard_at_the_root_of_an_unreal_game_is_found_from_its_inner_folder() {
-        let root = tree(&[
-            "start_protected_game.exe",
-            "Game/Binaries/Win64/Game-Win64-Shipping.exe",
-        ]);
+        let root =
+            tree(&["start_protected_game.exe", "Game/Binaries/Win64/Game-Win64-Shipping.exe"]);
         assert_eq!(
             names_near(&root, "Game/Binaries/Win64/Game-Win64-Shipping.exe"),
             ["Easy Anti-Cheat"]

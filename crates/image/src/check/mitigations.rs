@@ -68,31 +68,17 @@ pub(super) fn of(image: &Image<'_>) -> Result<Vec<Mitigation>> {
         (has(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF), GUARD_CF),
         (extended & CET_COMPAT != 0, SHADOW_STACK),
         (extended & CET_COMPAT_STRICT != 0, SHADOW_STACK_STRICT),
-        (
-            has(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY),
-            FORCE_INTEGRITY,
-        ),
-        (
-            has(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER),
-            APP_CONTAINER,
-        ),
-        (
-            imports_function(image, b"SetProcessMitigationPolicy")?,
-            SETS_POLICY,
-        ),
+        (has(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY), FORCE_INTEGRITY),
+        (has(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER), APP_CONTAINER),
+        (imports_function(image, b"SetProcessMitigationPolicy")?, SETS_POLICY),
         (manifest.contains("requireAdministrator"), ADMINISTRATOR),
-        (
-            manifest.contains("uiAccess=\"true\"") || manifest.contains("uiAccess='true'"),
-            UI_ACCESS,
-        ),
+        (manifest.contains("uiAccess=\"true\"") || manifest.contains("uiAccess='true'"), UI_ACCESS),
     ];
-    Ok(seen
-        .into_iter()
-        .filter_map(|(applies, mitigation)| applies.then_some(mitigation))
-        .collect())
+    Ok(seen.into_iter().filter_map(|(applies, mitigation)| applies.then_some(mitigation)).collect())
 }
 
-// Bits of the extended characteristics, which stand in a debug directory entry of a type of their own.
+// Bits of the extended characteristics, which stand in a debug directory entry of a type of their
+// own.
 const CET_COMPAT: u32 = 1;
 const CET_COMPAT_STRICT: u32 = 2;
 
@@ -106,10 +92,7 @@ fn extended_flags(image: &Image<'_>) -> u32 {
 
 fn imports_function(image: &Image<'_>, name: &[u8]) -> Result<bool> {
     for module in image.imports()? {
-        if image
-            .functions(&module)?
-            .contains(&ImportedFunction::Name(name))
-        {
+        if image.functions(&module)?.contains(&ImportedFunction::Name(name)) {
             return Ok(true);
         }
     }

@@ -18,7 +18,8 @@ pub enum StaticRuntime {
     FreePascal,
     /// Visual C++'s C runtime.
     VisualC,
-    /// Some C runtime: it uses the process heap and the locale functions that C runtimes are built on.
+    /// Some C runtime: it uses the process heap and the locale functions that C runtimes are built
+    /// on.
     Unknown,
 }
 
@@ -58,9 +59,7 @@ pub(super) fn find(image: &Image<'_>) -> Result<Option<StaticRuntime>> {
     if holds_visual_c(data) {
         return Ok(Some(StaticRuntime::VisualC));
     }
-    let marked = MARKS
-        .iter()
-        .find(|(mark, _)| memmem::find(data, mark).is_some());
+    let marked = MARKS.iter().find(|(mark, _)| memmem::find(data, mark).is_some());
     if let Some(&(_, runtime)) = marked {
         return Ok(Some(runtime));
     }
@@ -69,20 +68,12 @@ pub(super) fn find(image: &Image<'_>) -> Result<Option<StaticRuntime>> {
 
 /// Visual C++'s static runtime asks .NET, by name, to end a process that .NET code runs in.
 fn holds_visual_c(data: &[u8]) -> bool {
-    let wide: Vec<u8> = "mscoree.dll"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let wide: Vec<u8> = "mscoree.dll".encode_utf16().flat_map(u16::to_le_bytes).collect();
     memmem::find(data, b"CorExitProcess\0").is_some() && memmem::find(data, &wide).is_some()
 }
 
 fn has_the_imports_of_a_runtime(image: &Image<'_>) -> Result<bool> {
-    const FUNCTIONS: [&[u8]; 4] = [
-        b"HeapAlloc",
-        b"HeapFree",
-        b"GetStringTypeW",
-        b"LCMapStringW",
-    ];
+    const FUNCTIONS: [&[u8]; 4] = [b"HeapAlloc", b"HeapFree", b"GetStringTypeW", b"LCMapStringW"];
     let mut missing = FUNCTIONS.to_vec();
     for module in image.imports()? {
         for function in image.functions(&module)? {

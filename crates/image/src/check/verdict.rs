@@ -33,28 +33,14 @@ pub struct Verdict {
 /// The verdict on the program of `report`, which comes to a C runtime by way of `reach`.
 pub(super) fn of(report: &Report, reach: Reach<'_>) -> Verdict {
     if let Some(reason) = obstacle(report, reach) {
-        return Verdict {
-            works: false,
-            route: Route::None,
-            command: String::new(),
-            reason,
-        };
+        return Verdict { works: false, route: Route::None, command: String::new(), reason };
     }
     if let Some(module) = &report.patched_with {
         let reason = format!("it is patched already: {module} is first in its import table");
-        return Verdict {
-            works: true,
-            reason,
-            ..Verdict::default()
-        };
+        return Verdict { works: true, reason, ..Verdict::default() };
     }
     let (route, command) = way_in(report);
-    Verdict {
-        works: true,
-        route,
-        command,
-        reason: reason(report, reach),
-    }
+    Verdict { works: true, route, command, reason: reason(report, reach) }
 }
 
 /// Why not, if there is a reason.
@@ -84,7 +70,8 @@ fn obstacle(report: &Report, reach: Reach<'_>) -> Option<String> {
     ))
 }
 
-/// Why there is nothing to take over in a program that comes to no C runtime which allograft takes over.
+/// Why there is nothing to take over in a program that comes to no C runtime which allograft takes
+/// over.
 pub(super) fn why_nothing_to_take_over(
     dotnet: Option<Dotnet>,
     packer: Option<&str>,
@@ -113,10 +100,7 @@ pub(super) fn why_nothing_to_take_over(
 }
 
 fn reason(report: &Report, reach: Reach<'_>) -> String {
-    let runtime = report
-        .crts
-        .iter()
-        .find(|crt| crt.taken_over && !crt.used_by.is_empty());
+    let runtime = report.crts.iter().find(|crt| crt.taken_over && !crt.used_by.is_empty());
     let runtime = runtime.map_or("a C runtime", |crt| crt.file);
     match reach {
         Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
@@ -139,9 +123,5 @@ fn way_in(report: &Report) -> (Route, String) {
 }
 
 fn quoted(path: &str) -> String {
-    if path.contains(char::is_whitespace) {
-        format!("\"{path}\"")
-    } else {
-        path.to_owned()
-    }
+    if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path.to_owned() }
 }

@@ -1,7 +1,8 @@
 //! The machine code of a proxy.
 //!
-//! Instructions are written as the bytes they are, with what they mean beside them. A reference to a place of the image stands in the
-//! last four bytes of its instruction; it is noted, and filled in when the image is laid out.
+//! Instructions are written as the bytes they are, with what they mean beside them. A reference to
+//! a place of the image stands in the last four bytes of its instruction; it is noted, and filled
+//! in when the image is laid out.
 
 mod x64;
 mod x86;
@@ -10,7 +11,8 @@ use super::target::Target;
 
 /// `MAX_PATH`, in characters.
 const MAX_PATH: u32 = 260;
-/// Room for a path on the stack, in bytes: the system's folder, which is shorter than `MAX_PATH`, a backslash, and a file name.
+/// Room for a path on the stack, in bytes: the system's folder, which is shorter than `MAX_PATH`, a
+/// backslash, and a file name.
 const PATH_ROOM: u32 = 2 * (MAX_PATH + 1 + 256);
 
 /// Room for the path of the proxy itself, in characters: as long as Windows has them.
@@ -19,8 +21,8 @@ pub const OWN_PATH: u32 = 0x8000;
 /// `LOAD_WITH_ALTERED_SEARCH_PATH`: what the module imports is looked for beside it first.
 const ALTERED_SEARCH: u32 = 8;
 
-/// The exceptions with which delay-loading tells a program that a module or a function is not there (`VcppException` in
-/// delayimp.h). A proxy tells it in the same way.
+/// The exceptions with which delay-loading tells a program that a module or a function is not there
+/// (`VcppException` in delayimp.h). A proxy tells it in the same way.
 const MODULE_NOT_FOUND: u32 = 0xC06D_007E;
 const FUNCTION_NOT_FOUND: u32 = 0xC06D_007F;
 
@@ -56,7 +58,8 @@ pub enum Place {
     Import(Import),
     /// The slot of the export with this number.
     Slot(u32),
-    /// For each export, a 32-bit number: the relative address of its name, or its ordinal with bit 31 set.
+    /// For each export, a 32-bit number: the relative address of its name, or its ordinal with bit
+    /// 31 set.
     Wanted,
     /// `\NAME` of the system's DLL, in UTF-16 with a NUL.
     SystemName,
@@ -124,8 +127,8 @@ impl Code {
         code
     }
 
-    /// The bytes, for code that begins at the relative address `begin` of an image at `image`; `address_of` tells the relative
-    /// addresses of the other places.
+    /// The bytes, for code that begins at the relative address `begin` of an image at `image`;
+    /// `address_of` tells the relative addresses of the other places.
     pub fn at(mut self, begin: u32, image: u64, address_of: impl Fn(Place) -> u32) -> Vec<u8> {
         for reference in &self.references {
             let to = match reference.place {
@@ -189,11 +192,7 @@ impl Code {
 
     fn reference(&mut self, bytes: &[u8], place: Place, is_absolute: bool) {
         self.put(bytes);
-        self.references.push(Reference {
-            offset: self.len(),
-            place,
-            is_absolute,
-        });
+        self.references.push(Reference { offset: self.len(), place, is_absolute });
         self.put(&[0; 4]);
     }
 

@@ -12,10 +12,7 @@ pub struct Data {
 impl Data {
     /// No data, to begin at `address`.
     pub fn at(address: u32) -> Data {
-        Data {
-            address,
-            bytes: Vec::new(),
-        }
+        Data { address, bytes: Vec::new() }
     }
 
     /// All of it.
@@ -52,20 +49,13 @@ impl Data {
 
     /// Appends a UTF-16 string with a NUL.
     pub fn wide(&mut self, text: &str) -> u32 {
-        let units: Vec<u8> = text
-            .encode_utf16()
-            .chain([0])
-            .flat_map(u16::to_le_bytes)
-            .collect();
+        let units: Vec<u8> = text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
         self.put(2, &units)
     }
 
     /// Appends 32-bit numbers.
     pub fn numbers(&mut self, numbers: &[u32]) -> u32 {
-        let bytes: Vec<u8> = numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         self.put(4, &bytes)
     }
 }

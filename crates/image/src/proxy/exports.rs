@@ -9,8 +9,8 @@ use object::{LittleEndian as LE, U16};
 use std::collections::BTreeMap;
 use std::mem::size_of;
 
-/// Appends the export table with all that belongs to it. `stubs` are the offsets of the exports in the code. Also returns where the names
-/// of the exports are.
+/// Appends the export table with all that belongs to it. `stubs` are the offsets of the exports in
+/// the code. Also returns where the names of the exports are.
 pub fn put_exports(
     data: &mut Data,
     name: &str,
@@ -23,10 +23,8 @@ pub fn put_exports(
     };
     let table_at = data.put(4, &[0; size_of::<pe::ImageExportDirectory>()]);
     let own_name = data.string(name);
-    let names: Vec<Option<u32>> = exports
-        .iter()
-        .map(|export| export.name.as_deref().map(|name| data.string(name)))
-        .collect();
+    let names: Vec<Option<u32>> =
+        exports.iter().map(|export| export.name.as_deref().map(|name| data.string(name))).collect();
     let mut functions = vec![0; (last - first + 1) as usize];
     // The loader finds a name by bisection, so they are in the order of their bytes.
     let mut by_name = BTreeMap::new();

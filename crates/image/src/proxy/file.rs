@@ -26,7 +26,8 @@ const _: () = assert!(
         == offset_of!(pe::ImageOptionalHeader64, check_sum)
 );
 
-/// The file of an image with these sections, the first of which is the code. `entry` is the address of the entry point.
+/// The file of an image with these sections, the first of which is the code. `entry` is the address
+/// of the entry point.
 pub fn file(
     target: Target,
     entry: u32,
@@ -82,10 +83,7 @@ fn nt_headers(target: Target, entry: u32, sections: &[Section]) -> Vec<u8> {
     let directories_len = DIRECTORIES * size_of::<pe::ImageDataDirectory>();
     let (machine, word_size) = match target {
         Target::X86 => (pe::IMAGE_FILE_MACHINE_I386, pe::IMAGE_FILE_32BIT_MACHINE),
-        Target::X64 => (
-            pe::IMAGE_FILE_MACHINE_AMD64,
-            pe::IMAGE_FILE_LARGE_ADDRESS_AWARE,
-        ),
+        Target::X64 => (pe::IMAGE_FILE_MACHINE_AMD64, pe::IMAGE_FILE_LARGE_ADDRESS_AWARE),
     };
     let characteristics =
         pe::FileFlags(pe::IMAGE_FILE_EXECUTABLE_IMAGE.0 | pe::IMAGE_FILE_DLL.0 | word_size.0);

@@ -29,9 +29,7 @@ pub fn build(target: Target, name: &str, module: &str, exports: &[Export]) -> Re
         .map(|offset| PAGE + offset)
         .chain((0..exports.len() as u32).map(|number| variables.slot(number)))
         .collect();
-    let text = code.at(PAGE, target.image_base(), |place| {
-        constants.address_of(place)
-    });
+    let text = code.at(PAGE, target.image_base(), |place| constants.address_of(place));
     let mut sections = vec![
         section(b".text\0\0\0", PAGE, text, EXECUTABLE),
         section(b".rdata\0\0", data_begins, data.into_bytes(), READABLE),
@@ -42,12 +40,7 @@ pub fn build(target: Target, name: &str, module: &str, exports: &[Export]) -> Re
     ];
     let relocations = relocations(target, &moving);
     let relocation_range = (sections[2].end(), relocations.len() as u32);
-    sections.push(section(
-        b".reloc\0\0",
-        relocation_range.0,
-        relocations,
-        DISCARDABLE,
-    ));
+    sections.push(section(b".reloc\0\0", relocation_range.0, relocations, DISCARDABLE));
 
     let mut directories = [(0, 0); DIRECTORIES];
     directories[pe::IMAGE_DIRECTORY_ENTRY_EXPORT] = constants.exported;
@@ -64,13 +57,7 @@ fn section(
     bytes: Vec<u8>,
     characteristics: pe::SectionFlags,
 ) -> Section {
-    Section {
-        name,
-        address,
-        bytes,
-        room: 0,
-        characteristics,
-    }
+    Section { name, address, bytes, room: 0, characteristics }
 }
 
 /// The read-only data: where its parts are.
@@ -100,7 +87,8 @@ impl Constants {
         let system_name = data.wide(&format!("\\{name}"));
         let module_name = data.wide(module);
         let functions = put_frames(data, code);
-        // The table of imports comes last: it names the addresses in the section behind it, which begins where this one ends.
+        // The table of imports comes last: it names the addresses in the section behind it, which
+        // begins where this one ends.
         let lookups = put_import_names(data, target);
         let kernel = data.string("kernel32.dll");
         let table_len = 2 * size_of::<pe::ImageImportDescriptor>() as u32;
@@ -137,7 +125,8 @@ impl Constants {
     }
 }
 
-/// The section of variables: the slots, the addresses of the imported functions, and room for the proxy's own path.
+/// The section of variables: the slots, the addresses of the imported functions, and room for the
+/// proxy's own path.
 struct Variables {
     begin: u32,
     slot_len: u32,

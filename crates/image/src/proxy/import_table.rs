@@ -15,11 +15,7 @@ pub struct Lookups {
 impl Lookups {
     /// The list as the loader reads it: what it replaces by the addresses of the functions.
     pub fn bytes(&self, target: Target) -> Vec<u8> {
-        self.names
-            .iter()
-            .chain([&0])
-            .flat_map(|&name| target.address(name.into()))
-            .collect()
+        self.names.iter().chain([&0]).flat_map(|&name| target.address(name.into())).collect()
     }
 }
 
@@ -38,7 +34,8 @@ pub fn put_import_names(data: &mut Data, target: Target) -> Lookups {
     lookups
 }
 
-/// Appends the import table: the functions come from the DLL whose name is at `kernel`, and their addresses go to `addresses`.
+/// Appends the import table: the functions come from the DLL whose name is at `kernel`, and their
+/// addresses go to `addresses`.
 pub fn put_import_table(data: &mut Data, lookups: &Lookups, kernel: u32, addresses: u32) -> Range {
     let entry = |names: u32, module: u32, addresses: u32| pe::ImageImportDescriptor {
         original_first_thunk: names.into(),

@@ -10,16 +10,12 @@ pub fn known_names() -> impl Iterator<Item = &'static str> {
     TABLE.lines().filter_map(heading)
 }
 
-/// What the system DLL called `name` exports, if it is one of [`known_names`]; letters are compared without case.
+/// What the system DLL called `name` exports, if it is one of [`known_names`]; letters are compared
+/// without case.
 pub fn known_exports(name: &str) -> Option<Vec<Export>> {
     let mut lines = TABLE.lines();
     lines.find(|line| heading(line).is_some_and(|known| known.eq_ignore_ascii_case(name)))?;
-    Some(
-        lines
-            .take_while(|line| heading(line).is_none())
-            .filter_map(parse)
-            .collect(),
-    )
+    Some(lines.take_while(|line| heading(line).is_none()).filter_map(parse).collect())
 }
 
 fn heading(line: &str) -> Option<&str> {
@@ -42,10 +38,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_a_heading_or_an_export() {
-        for line in TABLE
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
+        for line in TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             assert!(heading(line).is_some() || parse(line).is_some(), "{line}");
         }
     }
@@ -56,15 +49,8 @@ mod tests {
             let exports = known_exports(dll).unwrap();
             let ordinals: HashSet<u16> = exports.iter().map(|export| export.ordinal).collect();
             let names: HashSet<&str> = exports.iter().filter_map(|e| e.name.as_deref()).collect();
-            let named = exports
-                .iter()
-                .filter(|export| export.name.is_some())
-                .count();
-            assert_eq!(
-                (ordinals.len(), names.len()),
-                (exports.len(), named),
-                "{dll}"
-            );
+            let named = exports.iter().filter(|export| export.name.is_some()).count();
+            assert_eq!((ordinals.len(), names.len()), (exports.len(), named), "{dll}");
         }
     }
 
@@ -73,14 +59,7 @@ mod tests {
         let known: Vec<_> = known_names().collect();
         assert_eq!(
             known,
-            [
-                "version.dll",
-                "winmm.dll",
-                "winhttp.dll",
-                "dinput8.dll",
-                "dxgi.dll",
-                "d3d11.dll"
-            ]
+            ["version.dll", "winmm.dll", "winhttp.dll", "dinput8.dll", "dxgi.dll", "d3d11.dll"]
         );
         assert!(known_exports("Version.DLL").unwrap().len() >= 17);
         assert!(known_exports("kernel32.dll").is_none());

@@ -10,10 +10,8 @@ pub fn relocations(target: Target, places: &[u32]) -> Vec<u8> {
     let kind = target.relocation() << 12;
     let mut table = Vec::new();
     for places in places.chunk_by(|a, b| a / PAGE == b / PAGE) {
-        let mut entries: Vec<U16<LE>> = places
-            .iter()
-            .map(|place| (kind | (place % PAGE) as u16).into())
-            .collect();
+        let mut entries: Vec<U16<LE>> =
+            places.iter().map(|place| (kind | (place % PAGE) as u16).into()).collect();
         if entries.len() % 2 == 1 {
             // A block is a multiple of four bytes long; an entry of kind 0 does nothing.
             entries.push(0.into());

@@ -16,7 +16,8 @@ pub const EXECUTABLE: pe::SectionFlags = pe::SectionFlags(
     pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_EXECUTE.0 | pe::IMAGE_SCN_CNT_CODE.0,
 );
 
-/// A section: where it is in memory, what it holds, and how much more room it takes there than in the file.
+/// A section: where it is in memory, what it holds, and how much more room it takes there than in
+/// the file.
 pub struct Section {
     pub name: &'static [u8; 8],
     pub address: u32,

@@ -48,9 +48,6 @@ impl Target {
 
     /// The bytes of `number` as an address.
     pub fn address(self, number: u64) -> impl Iterator<Item = u8> {
-        number
-            .to_le_bytes()
-            .into_iter()
-            .take(self.pointer() as usize)
+        number.to_le_bytes().into_iter().take(self.pointer() as usize)
     }
 }

@@ -1,4 +1,5 @@
-//! The tables by which exceptions and debuggers unwind the code of a proxy, on machines that have them.
+//! The tables by which exceptions and debuggers unwind the code of a proxy, on machines that have
+//! them.
 
 use super::code::Code;
 use super::data::{Data, Range};
@@ -23,7 +24,8 @@ pub fn put_frames(data: &mut Data, code: &Code) -> Range {
     }
 }
 
-/// `UNWIND_INFO` of a function whose first instruction takes `stack` bytes, which is all that it does to the stack.
+/// `UNWIND_INFO` of a function whose first instruction takes `stack` bytes, which is all that it
+/// does to the stack.
 fn unwind_information(stack: u32) -> [u8; 8] {
     const VERSION: u8 = 1;
     const ALLOC_LARGE: u8 = 1;

@@ -15,7 +15,8 @@ const _: () = assert!(
         == offset_of!(pe::ImageOptionalHeader32, dll_characteristics)
 );
 
-/// A copy of the file whose headers are being changed. Its headers have been read from it, so all their offsets lie within it.
+/// A copy of the file whose headers are being changed. Its headers have been read from it, so all
+/// their offsets lie within it.
 pub(crate) struct HeaderEditor<'bytes> {
     bytes: &'bytes mut Vec<u8>,
     headers: Headers,
@@ -28,16 +29,13 @@ impl<'bytes> HeaderEditor<'bytes> {
         Ok(HeaderEditor { bytes, headers })
     }
 
-    /// Moves the PE header and the section table down to `offset`, and clears what they leave behind.
+    /// Moves the PE header and the section table down to `offset`, and clears what they leave
+    /// behind.
     pub fn move_down(&mut self, offset: usize) -> Result<()> {
         let (old, end) = (self.headers.nt_offset, self.headers.section_table_end());
         self.bytes.copy_within(old..end, offset);
         self.bytes[offset + (end - old)..end].fill(0);
-        put_u32(
-            self.bytes,
-            offset_of!(pe::ImageDosHeader, e_lfanew),
-            offset as u32,
-        );
+        put_u32(self.bytes, offset_of!(pe::ImageDosHeader, e_lfanew), offset as u32);
         self.headers = Headers::parse(self.bytes)?;
         Ok(())
     }
@@ -47,11 +45,7 @@ impl<'bytes> HeaderEditor<'bytes> {
         self.write_section(self.headers.sections.len(), section);
         let count = offset_of!(pe::ImageNtHeaders64, file_header)
             + offset_of!(pe::ImageFileHeader, number_of_sections);
-        put_u16(
-            self.bytes,
-            self.headers.nt_offset + count,
-            self.headers.sections.len() as u16 + 1,
-        );
+        put_u16(self.bytes, self.headers.nt_offset + count, self.headers.sections.len() as u16 + 1);
     }
 
     /// Overwrites the last entry of the section table.
@@ -67,26 +61,11 @@ impl<'bytes> HeaderEditor<'bytes> {
         let mut put = |field: usize, value: u32| {
             bytes[field..field + 4].copy_from_slice(&value.to_le_bytes())
         };
-        put(
-            offset_of!(pe::ImageSectionHeader, virtual_size),
-            section.virtual_size,
-        );
-        put(
-            offset_of!(pe::ImageSectionHeader, virtual_address),
-            section.address,
-        );
-        put(
-            offset_of!(pe::ImageSectionHeader, size_of_raw_data),
-            section.raw_size,
-        );
-        put(
-            offset_of!(pe::ImageSectionHeader, pointer_to_raw_data),
-            section.raw_offset,
-        );
-        put(
-            offset_of!(pe::ImageSectionHeader, characteristics),
-            section.characteristics,
-        );
+        put(offset_of!(pe::ImageSectionHeader, virtual_size), section.virtual_size);
+        put(offset_of!(pe::ImageSectionHeader, virtual_address), section.address);
+        put(offset_of!(pe::ImageSectionHeader, size_of_raw_data), section.raw_size);
+        put(offset_of!(pe::ImageSectionHeader, pointer_to_raw_data), section.raw_offset);
+        put(offset_of!(pe::ImageSectionHeader, characteristics), section.characteristics);
     }
 
     /// Sets the data directory number `index`, which the image must have.

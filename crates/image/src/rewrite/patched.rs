@@ -25,10 +25,11 @@ impl Pieces<'_> {
     }
 }
 
-/// An image with the module first in its import table: the file in pieces, so that a large one need not be held in memory.
+/// An image with the module first in its import table: the file in pieces, so that a large one need
+/// not be held in memory.
 ///
-/// Whoever writes the pieces has the file read back by [`check`](Patched::check) before anyone gets it;
-/// [`to_vec`](Patched::to_vec) does so by itself.
+/// Whoever writes the pieces has the file read back by [`check`](Patched::check) before anyone gets
+/// it; [`to_vec`](Patched::to_vec) does so by itself.
 #[derive(Clone, Debug)]
 pub struct Patched<'data> {
     original: Image<'data>,
@@ -45,12 +46,7 @@ impl<'data> Patched<'data> {
         pieces: Pieces<'data>,
         notes: Vec<Note>,
     ) -> Patched<'data> {
-        Patched {
-            original,
-            module: module.to_owned(),
-            pieces,
-            notes,
-        }
+        Patched { original, module: module.to_owned(), pieces, notes }
     }
 
     /// The pieces of the file, in order.
@@ -69,8 +65,9 @@ impl<'data> Patched<'data> {
         Ok(bytes)
     }
 
-    /// Reads back `written`, the whole patched file, and compares it with what was meant: it is an image again, its imports are the module
-    /// and then the old ones, and [`undo()`] gives the original.
+    /// Reads back `written`, the whole patched file, and compares it with what was meant: it is an
+    /// image again, its imports are the module and then the old ones, and [`undo()`] gives the
+    /// original.
     ///
     /// # Errors
     ///
@@ -82,9 +79,7 @@ impl<'data> Patched<'data> {
             return failed(&error.to_string());
         }
         if patch_state(&patched, &self.module)?
-            != (PatchState::Patched {
-                module: self.module.clone(),
-            })
+            != (PatchState::Patched { module: self.module.clone() })
         {
             return failed("the module is not its first import");
         }
@@ -93,14 +88,8 @@ impl<'data> Patched<'data> {
         if patched.functions(&imports[0])? != [function] {
             return failed("its import of the module is not what it should be");
         }
-        let rest = imports[1..]
-            .iter()
-            .map(|module| (&module.name, module.kind));
-        if !rest.eq(original
-            .imports()?
-            .iter()
-            .map(|module| (&module.name, module.kind)))
-        {
+        let rest = imports[1..].iter().map(|module| (&module.name, module.kind));
+        if !rest.eq(original.imports()?.iter().map(|module| (&module.name, module.kind))) {
             return failed("its other imports changed");
         }
         if !undo(written, false)?.equals(original.data()) {

@@ -12,7 +12,8 @@ use crate::notes::Note;
 use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
 use object::pe;
 
-/// Flags of memory that holds initialised data and can be written to: the loader writes the addresses it looks up into our table.
+/// Flags of memory that holds initialised data and can be written to: the loader writes the
+/// addresses it looks up into our table.
 const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
 
@@ -55,16 +56,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         record.patched_len = u64::from(section.raw_offset)
             + u64::from(section.raw_size)
             + layout.trailing.len() as u64;
-        Ok(Rewrite {
-            image,
-            layout,
-            room,
-            table,
-            record,
-            section,
-            start,
-            len,
-        })
+        Ok(Rewrite { image, layout, room, table, record, section, start, len })
     }
 
     /// The patched file.
@@ -102,12 +94,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     /// The bytes of the last section that are mapped.
     fn last_section_bytes(&self) -> &'data [u8] {
         // A section without bytes in the file may state any offset.
-        let last = self
-            .image
-            .headers()
-            .sections
-            .last()
-            .filter(|section| section.raw_size > 0);
+        let last = self.image.headers().sections.last().filter(|section| section.raw_size > 0);
         let range = last.map_or(0..0, |section| {
             let start = section.raw_offset as usize;
             start..start + section.raw_size.min(self.start) as usize
@@ -129,25 +116,17 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             }
             Room::ExtendLast => editor.replace_last_section(&self.section),
         }
-        let end = self
-            .section
-            .address
-            .checked_add(self.section.virtual_size)
-            .ok_or(Error::TooLarge)?;
+        let end =
+            self.section.address.checked_add(self.section.virtual_size).ok_or(Error::TooLarge)?;
         editor.set_size_of_image(align(end, old.section_alignment)?);
         editor.set_size_of_initialized_data(
-            old.size_of_initialized_data
-                .saturating_add(self.added_data()),
+            old.size_of_initialized_data.saturating_add(self.added_data()),
         );
-        let import_table = Directory {
-            address: self.table_address(),
-            size: self.table.directory_size(),
-        };
+        let import_table =
+            Directory { address: self.table_address(), size: self.table.directory_size() };
         editor.set_directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, import_table);
-        for dropped in [
-            pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT,
-            pe::IMAGE_DIRECTORY_ENTRY_SECURITY,
-        ] {
+        for dropped in [pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT, pe::IMAGE_DIRECTORY_ENTRY_SECURITY]
+        {
             if old.directory(dropped).is_some() {
                 editor.set_directory(dropped, Directory::default());
             }
@@ -171,7 +150,8 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         }
     }
 
-    /// Writes what is reckoned over all that was made: the fingerprint, and then the checksum. Our part begins at `at` in the section.
+    /// Writes what is reckoned over all that was made: the fingerprint, and then the checksum. Our
+    /// part begins at `at` in the section.
     fn seal(&self, pieces: &mut Pieces<'data>, at: usize) -> Result<()> {
         let headers = Headers::parse(&pieces.headers)?;
         let record = &mut pieces.section[at..at + self.len as usize];
@@ -191,40 +171,20 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     pub fn notes(&self) -> Vec<Note> {
         let image = self.image;
         let dotnet = crate::dotnet::flags(image);
-        let is_bound = image
-            .directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT)
-            .is_some()
+        let is_bound = image.directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT).is_some()
             || image.imports().is_ok_and(|modules| {
-                modules
-                    .iter()
-                    .any(|module| module.bound && module.kind == ImportKind::Ordinary)
+                modules.iter().any(|module| module.bound && module.kind == ImportKind::Ordinary)
             });
-        let last = image
-            .headers()
-            .sections
-            .last()
-            .map(Section::name)
-            .unwrap_or_default();
+        let last = image.headers().sections.last().map(Section::name).unwrap_or_default();
         let trailing = self.layout.trailing.len();
         [
-            (
-                image
-                    .directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY)
-                    .is_some(),
-                Note::SignatureDropped,
-            ),
+            (image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some(), Note::SignatureDropped),
             (self.forces_integrity(), Note::ForceIntegrityCleared),
             (dotnet.is_strong_named, Note::StrongNameBroken),
             (dotnet.is_pure, Note::DotnetOnly),
             (is_bound, Note::BoundImportsDropped),
-            (
-                unstated_address_table(image).is_some(),
-                Note::AddressTableStated,
-            ),
-            (
-                matches!(self.room, Room::NewSectionOverStub { .. }),
-                Note::HeadersMoved,
-            ),
+            (unstated_address_table(image).is_some(), Note::AddressTableStated),
+            (matches!(self.room, Room::NewSectionOverStub { .. }), Note::HeadersMoved),
             (self.room == Room::ExtendLast, Note::SectionExtended(last)),
             (trailing > 0, Note::TrailingDataRepeated(trailing as u64)),
         ]
@@ -242,7 +202,8 @@ fn place(headers: &Headers, layout: &Layout, room: Room, len: u32) -> Result<(Se
     )?;
     let (name, address, start, characteristics) = match (room, headers.sections.last()) {
         (Room::ExtendLast, Some(last)) => {
-            // Our part begins on a fresh page: the loader maps whole ones, also behind the stated end of the section.
+            // Our part begins on a fresh page: the loader maps whole ones, also behind the stated
+            // end of the section.
             let start = align(last.memory_size(), headers.section_alignment)?;
             let kept = last.characteristics
                 & !(pe::IMAGE_SCN_MEM_DISCARDABLE.0 | pe::IMAGE_SCN_CNT_UNINITIALIZED_DATA.0);
@@ -260,23 +221,15 @@ fn place(headers: &Headers, layout: &Layout, room: Room, len: u32) -> Result<(Se
     let raw_size = align(virtual_size, headers.file_alignment)?;
     address.checked_add(raw_size).ok_or(Error::TooLarge)?;
     raw_offset.checked_add(raw_size).ok_or(Error::TooLarge)?;
-    Ok((
-        Section {
-            name,
-            virtual_size,
-            address,
-            raw_size,
-            raw_offset,
-            characteristics,
-        },
-        start,
-    ))
+    Ok((Section { name, virtual_size, address, raw_size, raw_offset, characteristics }, start))
 }
 
-/// The extent of the import addresses, where the image does not state it and the loader's guess is about to change.
+/// The extent of the import addresses, where the image does not state it and the loader's guess is
+/// about to change.
 ///
-/// A loader makes writable, while it fills addresses in, what the directory says; without one, the section that holds the import
-/// table. That is ours from now on, so the old section has to be named unless it can be written to anyway.
+/// A loader makes writable, while it fills addresses in, what the directory says; without one, the
+/// section that holds the import table. That is ours from now on, so the old section has to be
+/// named unless it can be written to anyway.
 fn unstated_address_table(image: &Image<'_>) -> Option<Directory> {
     let headers = image.headers();
     if headers.directories.len() <= pe::IMAGE_DIRECTORY_ENTRY_IAT
@@ -285,11 +238,6 @@ fn unstated_address_table(image: &Image<'_>) -> Option<Directory> {
         return None;
     }
     let old_table = headers.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?;
-    let section = headers
-        .section_at(old_table.address)
-        .filter(|section| !section.is_writable())?;
-    Some(Directory {
-        address: section.address,
-        size: section.memory_size(),
-    })
+    let section = headers.section_at(old_table.address).filter(|section| !section.is_writable())?;
+    Some(Directory { address: section.address, size: section.memory_size() })
 }

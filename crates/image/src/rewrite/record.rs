@@ -51,9 +51,8 @@ pub(crate) struct Record<'a> {
 impl Record<'_> {
     /// Bytes that the record takes with an import table of `table` bytes, from the magic on.
     pub fn len_with(&self, table: u32) -> Option<u32> {
-        let tail = LENGTHS_LEN
-            .checked_add(self.headers.len())?
-            .checked_add(self.certificates.len())?;
+        let tail =
+            LENGTHS_LEN.checked_add(self.headers.len())?.checked_add(self.certificates.len())?;
         PREFIX_LEN
             .checked_add(table.checked_next_multiple_of(8)?)?
             .checked_add(u32::try_from(tail).ok()?)
@@ -97,10 +96,7 @@ pub(crate) fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
         return None;
     }
     let bytes = bytes.get(..u32_at(prefix, 20)? as usize)?;
-    let record = parse(
-        bytes.get(u32_at(prefix, 24)? as usize..)?,
-        image.data().len(),
-    )?;
+    let record = parse(bytes.get(u32_at(prefix, 24)? as usize..)?, image.data().len())?;
     let stated = u64_at(prefix, FINGERPRINT.start)?;
     Some(FoundRecord {
         is_intact: fingerprint(image.data(), image.headers(), record.headers.len(), bytes)
@@ -125,8 +121,9 @@ fn parse(bytes: &[u8], file_len: usize) -> Option<Record<'_>> {
     adds_up.then_some(record)
 }
 
-/// Fills in the fingerprint in `record`, the bytes from the magic to the end of the record. `file` begins with the patched headers,
-/// of which the record keeps the first `header_len` bytes as they were.
+/// Fills in the fingerprint in `record`, the bytes from the magic to the end of the record. `file`
+/// begins with the patched headers, of which the record keeps the first `header_len` bytes as they
+/// were.
 pub(crate) fn seal(
     file: &[u8],
     headers: &Headers,
@@ -134,14 +131,12 @@ pub(crate) fn seal(
     record: &mut [u8],
 ) -> Option<()> {
     let fingerprint = fingerprint(file, headers, header_len, record)?;
-    record
-        .get_mut(FINGERPRINT)?
-        .copy_from_slice(&fingerprint.to_le_bytes());
+    record.get_mut(FINGERPRINT)?.copy_from_slice(&fingerprint.to_le_bytes());
     Some(())
 }
 
-/// FNV-1a of the first `header_len` bytes of `file` and of `record`, without the fields that signing changes and without the
-/// fingerprint itself.
+/// FNV-1a of the first `header_len` bytes of `file` and of `record`, without the fields that
+/// signing changes and without the fingerprint itself.
 fn fingerprint(file: &[u8], headers: &Headers, header_len: usize, record: &[u8]) -> Option<u64> {
     let checksum = checksum_offset(headers);
     let security = security_offset(headers);
@@ -149,22 +144,11 @@ fn fingerprint(file: &[u8], headers: &Headers, header_len: usize, record: &[u8])
         (checksum..checksum + 4).contains(&at)
             || security.is_some_and(|security| (security..security + 8).contains(&at))
     };
-    let of_headers = file
-        .get(..header_len)?
-        .iter()
-        .enumerate()
-        .filter(|&(at, _)| !is_signers(at));
-    let of_record = record
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !FINGERPRINT.contains(at));
-    Some(
-        of_headers
-            .chain(of_record)
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, (_, &byte)| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            }),
-    )
+    let of_headers = file.get(..header_len)?.iter().enumerate().filter(|&(at, _)| !is_signers(at));
+    let of_record = record.iter().enumerate().filter(|(at, _)| !FINGERPRINT.contains(at));
+    Some(of_headers.chain(of_record).fold(0xcbf2_9ce4_8422_2325, |hash: u64, (_, &byte)| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    }))
 }
 
 /// The file offset of the data directory that states the certificates, if the image has one.

@@ -21,7 +21,8 @@ pub(crate) enum Room {
     NewSection { size_of_headers: u32 },
     /// The same, once the PE header has been moved down over the DOS stub, to this file offset.
     NewSectionOverStub { nt_offset: usize },
-    /// The last section, copied to the end of the file and extended there: nothing else has to move, whatever the headers look like.
+    /// The last section, copied to the end of the file and extended there: nothing else has to
+    /// move, whatever the headers look like.
     ExtendLast,
 }
 
@@ -36,10 +37,7 @@ impl Room {
             return Ok(Room::NewSectionOverStub { nt_offset });
         }
         let headers = image.headers();
-        let last = headers
-            .sections
-            .last()
-            .map_or(0, |section| section.memory_size());
+        let last = headers.sections.last().map_or(0, |section| section.memory_size());
         if headers.is_flat() {
             return Err(Error::NoRoom(
                 "none can be extended in an image that is mapped in one piece".to_owned(),
@@ -54,7 +52,8 @@ impl Room {
     }
 }
 
-/// The length of the headers with one more entry behind the section table, if the space there is unused.
+/// The length of the headers with one more entry behind the section table, if the space there is
+/// unused.
 fn behind_the_table(image: &Image<'_>, layout: &Layout) -> Result<Option<u32>> {
     let headers = image.headers();
     let end = headers.section_table_end() + SECTION_HEADER_LEN;
@@ -62,31 +61,24 @@ fn behind_the_table(image: &Image<'_>, layout: &Layout) -> Result<Option<u32>> {
         size if end <= size as usize => size,
         _ => align(end as u32, headers.file_alignment)?,
     };
-    let first_address = headers
-        .sections
-        .first()
-        .map_or(0, |section| section.address);
+    let first_address = headers.sections.first().map_or(0, |section| section.address);
     let fits = size_of_headers as usize <= layout.first_raw_offset.min(layout.kept_len)
         && size_of_headers <= first_address
         && end <= layout.first_raw_offset;
     Ok((fits && is_unused(image, headers.section_table_end()..end)).then_some(size_of_headers))
 }
 
-/// Whether `range` of the headers holds nothing, or nothing but bound imports, which are dropped anyway.
+/// Whether `range` of the headers holds nothing, or nothing but bound imports, which are dropped
+/// anyway.
 fn is_unused(image: &Image<'_>, range: std::ops::Range<usize>) -> bool {
-    let bound = image
-        .directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT)
-        .unwrap_or_default();
+    let bound = image.directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT).unwrap_or_default();
     let is_bound = |offset: usize| {
         offset
             .checked_sub(bound.address as usize)
             .is_some_and(|within| within < bound.size as usize)
     };
     image.data().get(range.clone()).is_some_and(|bytes| {
-        bytes
-            .iter()
-            .zip(range)
-            .all(|(&byte, offset)| byte == 0 || is_bound(offset))
+        bytes.iter().zip(range).all(|(&byte, offset)| byte == 0 || is_bound(offset))
     })
 }
 

@@ -6,8 +6,8 @@ use object::LittleEndian as LE;
 use object::pe;
 use object::pod;
 
-/// The function of our module that a patched image imports: without one, the loader would have nothing to look up and might leave the
-/// module out.
+/// The function of our module that a patched image imports: without one, the loader would have
+/// nothing to look up and might leave the module out.
 pub const IMPORTED_FUNCTION: &str = "allograft_version";
 
 /// Where the parts of the table lie, from its start.
@@ -70,13 +70,7 @@ impl ImportTable {
 
     /// The bytes, for the address `base`.
     pub fn to_bytes(&self, base: u32) -> Vec<u8> {
-        let Parts {
-            lookup,
-            addresses,
-            function,
-            module,
-            end,
-        } = self.parts;
+        let Parts { lookup, addresses, function, module, end } = self.parts;
         let mut bytes = Vec::with_capacity(end as usize);
         let ours = [base + lookup, 0, 0, base + module, base + addresses];
         bytes.extend(ours.iter().flat_map(|field| field.to_le_bytes()));
@@ -85,11 +79,7 @@ impl ImportTable {
         for thunks in [lookup, addresses] {
             self.put_thunk(&mut bytes, thunks as usize, base + function);
         }
-        put(
-            &mut bytes,
-            function as usize + 2,
-            IMPORTED_FUNCTION.as_bytes(),
-        );
+        put(&mut bytes, function as usize + 2, IMPORTED_FUNCTION.as_bytes());
         put(&mut bytes, module as usize, self.module.as_bytes());
         bytes
     }
@@ -107,7 +97,8 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     bytes[at..at + value.len()].copy_from_slice(value);
 }
 
-/// Makes the loader look the functions up again instead of trusting the addresses that were bound in advance.
+/// Makes the loader look the functions up again instead of trusting the addresses that were bound
+/// in advance.
 fn unbind(descriptor: &mut pe::ImageImportDescriptor) -> Result<()> {
     if descriptor.time_date_stamp.get(LE) == 0 {
         return Ok(());

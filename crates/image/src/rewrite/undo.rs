@@ -29,23 +29,21 @@ impl Restored<'_> {
     /// Whether the whole file equals `data`.
     pub fn equals(&self, data: &[u8]) -> bool {
         let mut rest = data;
-        self.pieces()
-            .iter()
-            .all(|piece| match rest.strip_prefix(*piece) {
-                Some(behind) => {
-                    rest = behind;
-                    true
-                }
-                None => false,
-            })
-            && rest.is_empty()
+        self.pieces().iter().all(|piece| match rest.strip_prefix(*piece) {
+            Some(behind) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        }) && rest.is_empty()
     }
 }
 
 /// Gives back what [`patch`](super::patch) was given, byte for byte, signature included.
 ///
-/// Changes that other tools made to the patched file in the meantime are lost where they concern headers or the end of the file;
-/// so they are an error unless `regardless`. Putting a signature on is no such change: it is dropped, with a note.
+/// Changes that other tools made to the patched file in the meantime are lost where they concern
+/// headers or the end of the file; so they are an error unless `regardless`. Putting a signature on
+/// is no such change: it is dropped, with a note.
 ///
 /// # Errors
 ///
@@ -58,35 +56,17 @@ pub fn undo(data: &[u8], regardless: bool) -> Result<Restored<'_>> {
             "its headers or its import table are not as they were left",
         ));
     }
-    let is_signed = image
-        .directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY)
-        .is_some();
+    let is_signed = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some();
     if !ends_as_left(&image, found.record.patched_len) && !regardless {
-        return Err(Error::ChangedSince(
-            "something was appended to it or cut off",
-        ));
+        return Err(Error::ChangedSince("something was appended to it or cut off"));
     }
-    let Record {
-        headers,
-        certificates,
-        kept_len,
-        ..
-    } = found.record;
+    let Record { headers, certificates, kept_len, .. } = found.record;
     let body = usize::try_from(kept_len)
         .ok()
         .and_then(|kept| data.get(headers.len()..kept))
         .ok_or(Error::NotPatched)?;
-    let notes = if is_signed {
-        vec![Note::LaterSignatureDropped]
-    } else {
-        Vec::new()
-    };
-    Ok(Restored {
-        headers,
-        body,
-        certificates,
-        notes,
-    })
+    let notes = if is_signed { vec![Note::LaterSignatureDropped] } else { Vec::new() };
+    Ok(Restored { headers, body, certificates, notes })
 }
 
 /// Whether the file ends as we left it, or with a signature behind that.

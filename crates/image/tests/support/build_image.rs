@@ -1,4 +1,5 @@
-//! Builds small PE images, of every kind that the tests need: nothing binary is kept in the repository.
+//! Builds small PE images, of every kind that the tests need: nothing binary is kept in the
+//! repository.
 
 // The path is stated because this file is itself included by path from elsewhere.
 #[path = "image_bytes.rs"]
@@ -45,7 +46,8 @@ pub struct ImageSpec {
     pub imports: Vec<(&'static str, Vec<&'static str>)>,
     /// The same for delayed ones.
     pub delayed: Vec<(&'static str, Vec<&'static str>)>,
-    /// Whether these are given by addresses instead of offsets from the image's base, as Visual C++ 6 did for x86.
+    /// Whether these are given by addresses instead of offsets from the image's base, as Visual C++
+    /// 6 did for x86.
     pub delays_by_address: bool,
     /// Whether the ordinary imports are bound in advance.
     pub is_bound: bool,
@@ -55,7 +57,8 @@ pub struct ImageSpec {
     pub section_names: [&'static str; 3],
     /// Sections aligned to 512 bytes, in memory as in the file.
     pub is_flat: bool,
-    /// Whether it has a load configuration, and whether that says that the image is a hybrid (ARM64EC).
+    /// Whether it has a load configuration, and whether that says that the image is a hybrid
+    /// (ARM64EC).
     pub is_hybrid: Option<bool>,
     /// Flags of the .NET header, where there is to be one.
     pub dotnet: Option<u32>,
@@ -106,11 +109,7 @@ impl ImageSpec {
     }
 
     fn nt_offset(&self) -> usize {
-        if self.headroom == Headroom::None {
-            0x40
-        } else {
-            0x80
-        }
+        if self.headroom == Headroom::None { 0x40 } else { 0x80 }
     }
 
     fn table_offset(&self) -> usize {
@@ -129,11 +128,7 @@ impl ImageSpec {
     /// Builds the image.
     pub fn build(&self) -> Vec<u8> {
         let mut directories = [(0u32, 0u32); 16];
-        let first_offset: u32 = if self.headroom == Headroom::InThePadding {
-            0x800
-        } else {
-            0x400
-        };
+        let first_offset: u32 = if self.headroom == Headroom::InThePadding { 0x800 } else { 0x400 };
         let first_address = if self.is_flat { first_offset } else { 0x1000 };
         let mut parts = vec![
             part(
@@ -188,13 +183,7 @@ impl ImageSpec {
             self.fill_addresses(&mut bytes, thunks - base, lookup - base, functions.len());
             let stamp = if self.is_bound { u32::MAX } else { 0 };
             let forwarder = stamp;
-            table.extend([
-                lookup,
-                stamp,
-                forwarder,
-                string(base, &mut bytes, module),
-                thunks,
-            ]);
+            table.extend([lookup, stamp, forwarder, string(base, &mut bytes, module), thunks]);
         }
         if !self.imports.is_empty() {
             table.extend([0; 5]);
@@ -221,25 +210,13 @@ impl ImageSpec {
         if self.delayed.is_empty() {
             return;
         }
-        let (relative, from) = if self.delays_by_address {
-            (0, base + IMAGE_BASE)
-        } else {
-            (1, base)
-        };
+        let (relative, from) =
+            if self.delays_by_address { (0, base + IMAGE_BASE) } else { (1, base) };
         let mut table = Vec::new();
         for (module, functions) in &self.delayed {
             let thunks = self.reserve(from, bytes, functions);
             let lookup = self.lookup_table(from, bytes, functions);
-            table.extend([
-                relative,
-                string(from, bytes, module),
-                0,
-                thunks,
-                lookup,
-                0,
-                0,
-                0,
-            ]);
+            table.extend([relative, string(from, bytes, module), 0, thunks, lookup, 0, 0, 0]);
         }
         table.extend([0; 8]);
         directories[DIRECTORY_DELAY_IMPORT] = words(base, bytes, &table);
@@ -278,7 +255,8 @@ impl ImageSpec {
         lookup
     }
 
-    /// What an image has in the place of the addresses before it is loaded: the lookup table again, or the addresses bound in advance.
+    /// What an image has in the place of the addresses before it is loaded: the lookup table again,
+    /// or the addresses bound in advance.
     fn fill_addresses(&self, bytes: &mut [u8], thunks: u32, lookup: u32, count: usize) {
         let len = count * self.thunk_len();
         let (thunks, lookup) = (thunks as usize, lookup as usize);
@@ -294,11 +272,7 @@ impl ImageSpec {
         put(&mut file, 0, b"MZ");
         put(&mut file, 0x3C, &(self.nt_offset() as u32).to_le_bytes());
         if self.nt_offset() > 0x40 {
-            put(
-                &mut file,
-                0x40,
-                b"This program cannot be run in DOS mode.\r\n$",
-            );
+            put(&mut file, 0x40, b"This program cannot be run in DOS mode.\r\n$");
         }
         self.put_file_header(&mut file);
         self.put_optional_header(&mut file, parts);
@@ -330,11 +304,7 @@ impl ImageSpec {
         put(file, nt, b"PE\0\0");
         put(file, nt + 4, &machine.to_le_bytes());
         put(file, nt + 6, &3u16.to_le_bytes());
-        put(
-            file,
-            nt + 20,
-            &((self.table_offset() - nt - 24) as u16).to_le_bytes(),
-        );
+        put(file, nt + 20, &((self.table_offset() - nt - 24) as u16).to_le_bytes());
         let characteristics: u16 = if self.is_dll { 0x2022 } else { 0x0022 };
         put(file, nt + 22, &characteristics.to_le_bytes());
     }

@@ -13,14 +13,7 @@ pub struct Part {
 
 /// A section of these bytes and `extra` more in memory, still without a place.
 pub fn part(name: &'static str, bytes: Vec<u8>, extra: u32, flags: u32) -> Part {
-    Part {
-        name,
-        bytes,
-        extra,
-        flags,
-        address: 0,
-        offset: 0,
-    }
+    Part { name, bytes, extra, flags, address: 0, offset: 0 }
 }
 
 /// Gives every section its place, in memory and in the file.
@@ -37,14 +30,9 @@ pub fn lay_out(parts: &mut [Part], mut address: u32, mut offset: u32, alignment:
 pub fn put_section(file: &mut [u8], at: usize, part: &Part) {
     let len = part.bytes.len() as u32;
     put(file, at, part.name.as_bytes());
-    for (index, value) in [
-        len + part.extra,
-        part.address,
-        len.next_multiple_of(0x200),
-        part.offset,
-    ]
-    .iter()
-    .enumerate()
+    for (index, value) in [len + part.extra, part.address, len.next_multiple_of(0x200), part.offset]
+        .iter()
+        .enumerate()
     {
         put(file, at + 8 + index * 4, &value.to_le_bytes());
     }
@@ -57,17 +45,12 @@ pub fn resources(base: u32, bytes: &mut Vec<u8>, version: [u16; 4], manifest: &s
     let info = words(
         base,
         bytes,
-        &[
-            0,
-            0xFEEF_04BD,
-            0x0001_0000,
-            major << 16 | minor,
-            build << 16 | revision,
-        ],
+        &[0, 0xFEEF_04BD, 0x0001_0000, major << 16 | minor, build << 16 | revision],
     );
     let text = (string(base, bytes, manifest), manifest.len() as u32);
     let start = align_to(bytes, 4);
-    // Three levels for each of the two kinds: type, name, language. A level is a header of 16 bytes and its entries of 8.
+    // Three levels for each of the two kinds: type, name, language. A level is a header of 16 bytes
+    // and its entries of 8.
     let level = |count: u32| [0, 0, 0, count << 16];
     let mut tree: Vec<u32> = Vec::new();
     tree.extend(level(2));

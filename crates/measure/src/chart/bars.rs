@@ -34,7 +34,8 @@ pub struct BarChart {
     pub groups: Vec<Group>,
     /// A value to mark with a line across all bars, such as the 1 of ratios.
     pub reference: Option<f64>,
-    /// Where the axis is to end at the latest. Longer bars are cut off there, with an arrow to their figure.
+    /// Where the axis is to end at the latest. Longer bars are cut off there, with an arrow to
+    /// their figure.
     pub limit: Option<f64>,
 }
 
@@ -84,16 +85,11 @@ impl BarChart {
             .x_label_formatter(&label)
             .draw()
             .expect(CANNOT_FAIL);
-        let plot = Plot {
-            area,
-            values: chart.plotting_area(),
-            end,
-        };
+        let plot = Plot { area, values: chart.plotting_area(), end };
         // Below the bars, so that their figures can be read.
         if let Some(reference) = self.reference.filter(|value| *value <= end) {
             let line = [plot.place(reference, 0.0), plot.place(reference, rows)];
-            area.draw(&PathElement::new(line, INK.stroke_width(2)))
-                .expect(CANNOT_FAIL);
+            area.draw(&PathElement::new(line, INK.stroke_width(2))).expect(CANNOT_FAIL);
         }
         for (row, group) in self.groups.iter().enumerate() {
             plot.draw_group(row as f64, group, self.series.len());
@@ -150,18 +146,14 @@ impl Plot<'_, '_> {
         let at = |value| self.place(value, 0.0).0;
         let (bottom, middle) = (top + BAR as i32 - 2, top + BAR as i32 / 2 - 1);
         let body = [(at(0.0), top), (at(bar.median), bottom)];
-        self.area
-            .draw(&Rectangle::new(body, colour.mix(BODY).filled()))
-            .expect(CANNOT_FAIL);
+        self.area.draw(&Rectangle::new(body, colour.mix(BODY).filled())).expect(CANNOT_FAIL);
         let (start, end) = (at(bar.lower_quartile), at(bar.upper_quartile));
         for line in [
             [(start, middle), (end, middle)],
             [(start, middle - 3), (start, middle + 3)],
             [(end, middle - 3), (end, middle + 3)],
         ] {
-            self.area
-                .draw(&PathElement::new(line, colour.stroke_width(2)))
-                .expect(CANNOT_FAIL);
+            self.area.draw(&PathElement::new(line, colour.stroke_width(2))).expect(CANNOT_FAIL);
         }
         let arrow = if bar.median > self.end { "→ " } else { "" };
         let figure = format!("{arrow}{}", figure(bar.median));
@@ -169,9 +161,7 @@ impl Plot<'_, '_> {
     }
 
     fn draw_text(&self, words: &str, at: (i32, i32), side: HPos) {
-        self.area
-            .draw(&Text::new(words, at, text(side)))
-            .expect(CANNOT_FAIL);
+        self.area.draw(&Text::new(words, at, text(side))).expect(CANNOT_FAIL);
     }
 }
 
@@ -193,10 +183,7 @@ mod tests {
             axis: "ratio to the limit".to_owned(),
             series: vec!["early".to_owned(), "late & <more>".to_owned()],
             groups: vec![
-                Group {
-                    name: "pair".to_owned(),
-                    bars: vec![Summary::of(&[1.1, 1.12, 1.2]), None],
-                },
+                Group { name: "pair".to_owned(), bars: vec![Summary::of(&[1.1, 1.12, 1.2]), None] },
                 Group {
                     name: "mix".to_owned(),
                     bars: vec![Summary::of(&[1.02]), Summary::of(&[8.5])],
@@ -235,10 +222,7 @@ mod tests {
         assert!(BarChart::default().svg().ends_with("</svg>\n"));
         let zero = BarChart {
             series: vec!["a".to_owned()],
-            groups: vec![Group {
-                name: String::new(),
-                bars: vec![Summary::of(&[0.0])],
-            }],
+            groups: vec![Group { name: String::new(), bars: vec![Summary::of(&[0.0])] }],
             ..BarChart::default()
         };
         assert!(zero.svg().contains("0.00"));

@@ -45,10 +45,7 @@ impl LineChart {
             .margin_right(24)
             .x_label_area_size(46)
             .y_label_area_size(84)
-            .build_cartesian_2d(
-                self.range(|point| point.0, 1.0),
-                self.range(|point| point.1, 1.05),
-            )
+            .build_cartesian_2d(self.range(|point| point.0, 1.0), self.range(|point| point.1, 1.05))
             .expect(CANNOT_FAIL);
         chart
             .configure_mesh()
@@ -64,9 +61,7 @@ impl LineChart {
             .expect(CANNOT_FAIL);
         for (series, line) in self.lines.iter().enumerate() {
             let style = colour(series).stroke_width(2);
-            chart
-                .draw_series(LineSeries::new(line.finite(), style))
-                .expect(CANNOT_FAIL);
+            chart.draw_series(LineSeries::new(line.finite(), style)).expect(CANNOT_FAIL);
         }
     }
 
@@ -75,11 +70,7 @@ impl LineChart {
         let values = || self.lines.iter().flat_map(Line::finite).map(&of);
         let (least, greatest) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
         let end = greatest * room;
-        if end > least {
-            least..end
-        } else {
-            least..least + 1.0
-        }
+        if end > least { least..end } else { least..least + 1.0 }
     }
 }
 
@@ -113,17 +104,9 @@ mod tests {
 
     #[test]
     fn a_chart_without_points_can_be_drawn() {
-        let lines = vec![
-            Line::default(),
-            Line {
-                name: "flat".to_owned(),
-                points: vec![(0.0, 0.0)],
-            },
-        ];
-        let chart = LineChart {
-            lines,
-            ..LineChart::default()
-        };
+        let lines =
+            vec![Line::default(), Line { name: "flat".to_owned(), points: vec![(0.0, 0.0)] }];
+        let chart = LineChart { lines, ..LineChart::default() };
         assert!(chart.svg().ends_with("</svg>\n"));
         assert!(LineChart::default().svg().ends_with("</svg>\n"));
     }

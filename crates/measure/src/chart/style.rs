@@ -41,22 +41,17 @@ pub fn colour(series: usize) -> RGBColor {
 
 /// Text of the charts' font and colour, placed with this side of it where it is said to be.
 pub fn text(horizontal: HPos) -> TextStyle<'static> {
-    ("sans-serif", TEXT)
-        .into_font()
-        .color(&INK)
-        .pos(Pos::new(horizontal, VPos::Center))
+    ("sans-serif", TEXT).into_font().color(&INK).pos(Pos::new(horizontal, VPos::Center))
 }
 
-/// The width that `words` take, in pixels. The reader's font is not known, so this is what a wide one would need.
+/// The width that `words` take, in pixels. The reader's font is not known, so this is what a wide
+/// one would need.
 pub fn width_of(words: &str) -> u32 {
     words.chars().count() as u32 * (TEXT / 2)
 }
 
 /// A value beside an axis, without the last digits in which tenths are not exact.
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "this is how it is called"
-)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "this is how it is called")]
 pub fn label(value: &f64) -> String {
     ((value * 1e6).round() / 1e6).to_string()
 }
@@ -71,7 +66,8 @@ pub fn drawn(height: u32, draw: impl FnOnce(&Area<'_>)) -> String {
     svg
 }
 
-/// Where each name of a legend goes: the left end and the line, in pixels. Names that do not fit begin a new line.
+/// Where each name of a legend goes: the left end and the line, in pixels. Names that do not fit
+/// begin a new line.
 pub struct Legend<'a> {
     names: Vec<(&'a str, i32, i32)>,
     height: u32,
@@ -81,10 +77,7 @@ impl<'a> Legend<'a> {
     /// Sets the names of the series.
     pub fn of(names: impl IntoIterator<Item = &'a str>) -> Legend<'a> {
         const MARK_AND_GAP: u32 = 38;
-        let mut legend = Legend {
-            names: Vec::new(),
-            height: LINE,
-        };
+        let mut legend = Legend { names: Vec::new(), height: LINE };
         let mut left = 0;
         for name in names {
             let width = width_of(name) + MARK_AND_GAP;
@@ -108,10 +101,8 @@ impl<'a> Legend<'a> {
     pub fn draw(&self, area: &Area<'_>) {
         for (series, &(name, left, middle)) in self.names.iter().enumerate() {
             let mark = [(left + 2, middle - 6), (left + 14, middle + 6)];
-            area.draw(&Rectangle::new(mark, colour(series).filled()))
-                .expect(CANNOT_FAIL);
-            area.draw(&Text::new(name, (left + 20, middle), text(HPos::Left)))
-                .expect(CANNOT_FAIL);
+            area.draw(&Rectangle::new(mark, colour(series).filled())).expect(CANNOT_FAIL);
+            area.draw(&Text::new(name, (left + 20, middle), text(HPos::Left))).expect(CANNOT_FAIL);
         }
     }
 }
@@ -130,9 +121,6 @@ mod tests {
 
     #[test]
     fn values_beside_an_axis_have_no_digits_that_are_not_exact() {
-        assert_eq!(
-            [0.1 + 0.2, 1.0, 250.0].map(|value| label(&value)),
-            ["0.3", "1", "250"]
-        );
+        assert_eq!([0.1 + 0.2, 1.0, 250.0].map(|value| label(&value)), ["0.3", "1", "250"]);
     }
 }

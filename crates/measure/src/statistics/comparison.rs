@@ -1,9 +1,10 @@
 //! Whether one of two things that were measured in turn is lower than the other.
 //!
-//! The measure is the ratio of the two within each round, so that what slowed a whole round down cancels out. Its estimate is
-//! the Hodges–Lehmann one, and the interval around it is that of Wilcoxon's signed-rank test: neither assumes how the noise is
-//! distributed, both bear a few rounds that are far off, and nothing is random in them. Logarithms are compared, because in
-//! them half as much is as far from equal as twice as much.
+//! The measure is the ratio of the two within each round, so that what slowed a whole round down
+//! cancels out. Its estimate is the Hodges–Lehmann one, and the interval around it is that of
+//! Wilcoxon's signed-rank test: neither assumes how the noise is distributed, both bear a few
+//! rounds that are far off, and nothing is random in them. Logarithms are compared, because in them
+//! half as much is as far from equal as twice as much.
 
 use super::{quantile, signed_rank, sorted};
 use serde::Serialize;
@@ -19,7 +20,8 @@ pub const MINIMUM_ROUNDS: usize = 6;
 pub struct Comparison {
     /// The likeliest difference in percent of what there was without: -8.0 is 8 % less.
     pub percent: f64,
-    /// Where the difference lies with the probability [`CONFIDENCE`]; nothing below [`MINIMUM_ROUNDS`].
+    /// Where the difference lies with the probability [`CONFIDENCE`]; nothing below
+    /// [`MINIMUM_ROUNDS`].
     pub interval: Option<Interval>,
 }
 
@@ -58,28 +60,24 @@ impl Comparison {
     }
 }
 
-/// Compares `with` to `without`, which were measured in turn: those with the same index belong to one round.
+/// Compares `with` to `without`, which were measured in turn: those with the same index belong to
+/// one round.
 ///
-/// Nothing if there are no rounds, the numbers of rounds differ, or a measurement is not above zero.
+/// Nothing if there are no rounds, the numbers of rounds differ, or a measurement is not above
+/// zero.
 pub fn compare(without: &[f64], with: &[f64]) -> Option<Comparison> {
     let measurements = without.iter().chain(with);
     if without.len() != with.len() || measurements.copied().any(|number| number <= 0.0) {
         return None;
     }
-    let logarithms: Vec<f64> = without
-        .iter()
-        .zip(with)
-        .map(|(without, with)| (with / without).ln())
-        .collect();
+    let logarithms: Vec<f64> =
+        without.iter().zip(with).map(|(without, with)| (with / without).ln()).collect();
     let averages = sorted(&averages_of_pairs(&logarithms))?;
     let interval = signed_rank::bound(logarithms.len()).map(|outer| Interval {
         low: percent(averages[outer]),
         high: percent(averages[averages.len() - 1 - outer]),
     });
-    Some(Comparison {
-        percent: percent(quantile(&averages, 0.5)),
-        interval,
-    })
+    Some(Comparison { percent: percent(quantile(&averages, 0.5)), interval })
 }
 
 /// The mean of every two of `numbers`, each number with itself included.
@@ -88,9 +86,7 @@ fn averages_of_pairs(numbers: &[f64]) -> Vec<f64> {
         .iter()
         .enumerate()
         .flat_map(|(index, first)| {
-            numbers[index..]
-                .iter()
-                .map(move |second| f64::midpoint(*first, *second))
+            numbers[index..].iter().map(move |second| f64::midpoint(*first, *second))
         })
         .collect()
 }
@@ -119,10 +115,7 @@ mod tests {
     fn noise_is_no_difference() {
         let without = [100.0, 104.0, 98.0, 101.0, 99.0, 103.0];
         let with = [103.0, 99.0, 101.0, 98.0, 104.0, 100.0];
-        assert_eq!(
-            compare(&without, &with).unwrap().verdict(),
-            Verdict::NoDifference
-        );
+        assert_eq!(compare(&without, &with).unwrap().verdict(), Verdict::NoDifference);
     }
 
     #[test]
@@ -135,9 +128,7 @@ mod tests {
 
     #[test]
     fn a_drift_over_the_whole_run_does_not_hide_a_difference() {
-        let without: Vec<f64> = (0..10)
-            .map(|round| 100.0 + 20.0 * f64::from(round))
-            .collect();
+        let without: Vec<f64> = (0..10).map(|round| 100.0 + 20.0 * f64::from(round)).collect();
         let with: Vec<f64> = without.iter().map(|time| time * 0.97).collect();
         assert_eq!(compare(&without, &with).unwrap().verdict(), Verdict::Lower);
     }

@@ -1,16 +1,17 @@
-//! The distribution of Wilcoxon's signed-rank statistic: the sum of those of the numbers from 1 to n for which a fair coin
-//! fell on one side.
+//! The distribution of Wilcoxon's signed-rank statistic: the sum of those of the numbers from 1 to
+//! n for which a fair coin fell on one side.
 
 use super::CONFIDENCE;
 
-/// Up to so many rounds the distribution is counted out; beyond, the normal one is as close as makes no difference.
+/// Up to so many rounds the distribution is counted out; beyond, the normal one is as close as
+/// makes no difference.
 const COUNTED_OUT: usize = 50;
 
 /// How far the normal distribution's interval of [`CONFIDENCE`] reaches, in standard deviations.
 const NORMAL_REACH: f64 = 1.959_964;
 
-/// How many of the averages of pairs to leave off at each end, so that what is left is an interval of [`CONFIDENCE`].
-/// Nothing if even the whole range falls short of that.
+/// How many of the averages of pairs to leave off at each end, so that what is left is an interval
+/// of [`CONFIDENCE`]. Nothing if even the whole range falls short of that.
 pub fn bound(rounds: usize) -> Option<usize> {
     if rounds > COUNTED_OUT {
         return Some(normal_bound(rounds as f64));
@@ -40,9 +41,7 @@ fn distribution(rounds: usize) -> Vec<f64> {
     for rank in 1..=rounds {
         // Downwards: what is read has not yet had this rank added.
         for sum in (0..probabilities.len()).rev() {
-            let with_rank = sum
-                .checked_sub(rank)
-                .map_or(0.0, |rest| probabilities[rest]);
+            let with_rank = sum.checked_sub(rank).map_or(0.0, |rest| probabilities[rest]);
             probabilities[sum] = f64::midpoint(probabilities[sum], with_rank);
         }
     }
@@ -68,18 +67,11 @@ mod tests {
         assert_eq!(eighths, [1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0]);
     }
 
-    /// The critical values of the published tables, for a two-sided test at 5 %, are the largest sums that still reject.
+    /// The critical values of the published tables, for a two-sided test at 5 %, are the largest
+    /// sums that still reject.
     #[test]
     fn the_bounds_are_those_of_the_published_tables() {
-        for (rounds, critical) in [
-            (6, 0),
-            (7, 2),
-            (8, 3),
-            (10, 8),
-            (15, 25),
-            (20, 52),
-            (25, 89),
-        ] {
+        for (rounds, critical) in [(6, 0), (7, 2), (8, 3), (10, 8), (15, 25), (20, 52), (25, 89)] {
             assert_eq!(bound(rounds), Some(critical), "{rounds}");
         }
     }

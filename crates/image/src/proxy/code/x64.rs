@@ -9,8 +9,8 @@ use super::{
 
 /// Where on the stack [`write_bind`] has the path.
 const PATH_ON_STACK: u8 = 0xB0;
-/// Bytes of the stack that it uses: it keeps what the call brought with it, and the path. A call finds the stack aligned to 16 bytes
-/// less 8.
+/// Bytes of the stack that it uses: it keeps what the call brought with it, and the path. A call
+/// finds the stack aligned to 16 bytes less 8.
 const BIND_STACK: u32 = (PATH_ON_STACK as u32 + PATH_ROOM).next_multiple_of(16) + 8;
 /// Bytes of the stack that [`write_entry`] uses.
 const ENTRY_STACK: u8 = 0x38;
@@ -42,7 +42,8 @@ fn framed(code: &mut Code, stack: u32, body: impl FnOnce(&mut Code)) {
     code.frames.push(Frame { begin, end, stack });
 }
 
-/// Copies the UTF-16 string at r8 to rdx, NUL and all. Changes rax, rdx, r8 only, and does not use the stack.
+/// Copies the UTF-16 string at r8 to rdx, NUL and all. Changes rax, rdx, r8 only, and does not use
+/// the stack.
 fn write_copy(code: &mut Code, copy: Label) {
     code.align();
     code.here(copy);
@@ -55,7 +56,8 @@ fn write_copy(code: &mut Code, copy: Label) {
     code.put(&[0xC3]); // ret
 }
 
-/// The DLL's entry point: loads the module from the proxy's own folder. Whatever fails, the program runs on.
+/// The DLL's entry point: loads the module from the proxy's own folder. Whatever fails, the program
+/// runs on.
 fn write_entry(code: &mut Code, copy: Label) {
     let (back, done) = (code.label(), code.label());
     framed(code, ENTRY_STACK.into(), |code| {
@@ -112,8 +114,8 @@ fn raise(code: &mut Code, exception: u32) {
     code.put(&[0x31, 0xC0]); // xor eax, eax
 }
 
-/// Fills all slots, then goes on to the function whose number is in eax, as if it had been called directly. Two threads may do
-/// this at once: both write the same.
+/// Fills all slots, then goes on to the function whose number is in eax, as if it had been called
+/// directly. Two threads may do this at once: both write the same.
 fn write_bind(code: &mut Code, bind: Label, copy: Label, missing: Label, count: u32) {
     let [next, ask, found, bound, no_module] = [(); 5].map(|()| code.label());
     let path = [PATH_ON_STACK, 0, 0, 0];
@@ -187,7 +189,8 @@ fn load_system_dll(code: &mut Code, copy: Label) {
     call(code, Import::LoadLibraryExW);
 }
 
-/// Keeps the registers in which a call hands arguments over, `__vectorcall` included, and the number of the export.
+/// Keeps the registers in which a call hands arguments over, `__vectorcall` included, and the
+/// number of the export.
 fn keep_call(code: &mut Code) {
     code.put(&[0x89, 0x44, 0x24, 0x20]); // mov [rsp+20h], eax
     code.put(&[0x48, 0x89, 0x4C, 0x24, 0x28]); // mov [rsp+28h], rcx
@@ -207,7 +210,8 @@ fn restore_call(code: &mut Code) {
 
 fn vectors(code: &mut Code, opcode: u8) {
     for register in 0..6u8 {
-        // ModRM: the register in bits 3 to 5, and a place on the stack with a displacement of 32 bits.
+        // ModRM: the register in bits 3 to 5, and a place on the stack with a displacement of 32
+        // bits.
         code.put(&[0x0F, opcode, 0x84 | register << 3, 0x24]);
         code.put(&(0x50 + 0x10 * u32::from(register)).to_le_bytes());
     }

@@ -11,7 +11,8 @@ use super::{
 const PATH_ON_STACK: u32 = 8 * 0x10;
 /// Bytes of the stack that it uses besides.
 const BIND_STACK: u32 = PATH_ON_STACK + PATH_ROOM;
-/// Where the number of the export is from what [`write_bind`] keeps of the call: eight registers and the flags lie between.
+/// Where the number of the export is from what [`write_bind`] keeps of the call: eight registers
+/// and the flags lie between.
 const NUMBER: u8 = 9 * 4;
 /// `EXCEPTION_NONCONTINUABLE`
 const NONCONTINUABLE: u8 = 1;
@@ -46,7 +47,8 @@ fn write_copy(code: &mut Code, copy: Label) {
     code.put(&[0xC3]); // ret
 }
 
-/// The DLL's entry point: loads the module from the proxy's own folder. Whatever fails, the program runs on.
+/// The DLL's entry point: loads the module from the proxy's own folder. Whatever fails, the program
+/// runs on.
 fn write_entry(code: &mut Code, copy: Label) {
     let (back, done) = (code.label(), code.label());
     code.align();
@@ -86,8 +88,8 @@ fn write_entry(code: &mut Code, copy: Label) {
     code.put(&[0xC2, 0x0C, 0x00]); // ret 0Ch
 }
 
-/// Raises an exception behind which nothing can go on: only the function that is missing would have known how many arguments to
-/// take off the stack.
+/// Raises an exception behind which nothing can go on: only the function that is missing would have
+/// known how many arguments to take off the stack.
 fn raise(code: &mut Code, exception: u32) {
     code.put(&[0x6A, 0x00]); // push 0
     code.put(&[0x6A, 0x00]); // push 0
@@ -97,8 +99,8 @@ fn raise(code: &mut Code, exception: u32) {
     code.put(&[0xCC]); // int3
 }
 
-/// Fills all slots, then goes on to the function whose number is on the stack, as if it had been called directly. Two threads may do
-/// this at once: both write the same.
+/// Fills all slots, then goes on to the function whose number is on the stack, as if it had been
+/// called directly. Two threads may do this at once: both write the same.
 fn write_bind(code: &mut Code, bind: Label, copy: Label, missing: Label, count: u32) {
     let [next, ask, found, bound, no_module] = [(); 5].map(|()| code.label());
     code.align();
@@ -155,7 +157,8 @@ fn load_system_dll(code: &mut Code, copy: Label) {
     call(code, Import::LoadLibraryExW);
 }
 
-/// Keeps all registers, since there are calling conventions that use any of them, and makes room; ebp is where the first are.
+/// Keeps all registers, since there are calling conventions that use any of them, and makes room;
+/// ebp is where the first are.
 fn keep_call(code: &mut Code) {
     code.put(&[0x60]); // pushad
     code.put(&[0x9C]); // pushfd
@@ -174,7 +177,8 @@ fn restore_call(code: &mut Code) {
 
 fn vectors(code: &mut Code, opcode: u8) {
     for register in 0..8u8 {
-        // ModRM: the register in bits 3 to 5, and a place on the stack with a displacement of 8 bits.
+        // ModRM: the register in bits 3 to 5, and a place on the stack with a displacement of 8
+        // bits.
         code.put(&[0x0F, opcode, 0x44 | register << 3, 0x24, register * 0x10]);
     }
 }

@@ -1,0 +1,64 @@
+//! The jump over a function's entry, and the record of what it replaced.
+
+/// Bytes of a near jump: `E9` and a 32-bit displacement.
+pub const JUMP_SIZE: usize = 5;
+
+/// How far from the end of a jump its target may lie, with some room to spare.
+pub(crate) const REACH: usize = 0x7FFF_0000;
+
+/// One function and what takes its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Detour {
+    /// The function's entry.
+    pub target: usize,
+    /// What is called instead.
+    pub replacement: usize,
+    /// Where the jump goes: set by [`crate::Relays::build`].
+    pub(crate) relay: usize,
+    /// The bytes under the jump, once it is written.
+    pub(crate) original: [u8; JUMP_SIZE],
+}
+
+impl Detour {
+    /// A detour of the function at `target` to `replacement`.
+    pub const fn new(target: usize, replacement: usize) -> Detour {
+        Detour { target, replacement, relay: 0, original: [0; JUMP_SIZE] }
+    }
+
+    /// Whether a thread at `address` would execute part of the jump as something else. At the very
+    /// entry it may stand: it executes the jump from its beginning.
+    pub(crate) fn covers(&self, address: usize) -> bool {
+        (1..JUMP_SIZE).contains(&address.wrapping_sub(self.target))
+    }
+
+    /// The bytes of the jump to the relay.
+    pub(crate) fn jump(&self) -> [u8; JUMP_SIZE] {
+        let displacement = self.relay.wrapping_sub(self.target + JUMP_SIZE) as u32;
+        let mut bytes = [0xE9; JUMP_SIZE];
+        bytes[1..].copy_from_slice(&displacement.to_le_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_jump_leads_to_the_relay_forwards_and_backwards() {
+        let mut detour = Detour::new(0x1000, 0);
+        detour.relay = 0x2000;
+        assert_eq!(detour.jump(), [0xE9, 0xFB, 0x0F, 0, 0]);
+        detour.relay = 0x1000;
+        assert_eq!(detour.jump(), [0xE9, 0xFB, 0xFF, 0xFF, 0xFF]);
+    }
+
+    #[test]
+    fn a_thread_may_stand_at_the_entry_or_behind_the_jump_but_not_in_it() {
+        let detour = Detour::new(0x1000, 0);
+        assert!(!detour.covers(0x0FFF));
+        assert!(!detour.covers(0x1000));
+        assert!((0x1001..0x1005).all(|address| detour.covers(address)));
+        assert!(!detour.covers(0x1005));
+    }
+}

@@ -1,0 +1,369 @@
+//! Detours on functions of this very process: installed, undone at every step that can fail, and
+//! under threads that are in the way.
+#![cfg(windows)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "what is called and written here are bytes that the test itself has made"
+)]
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use allograft_detour::{
+    Code, Detour, Error, Region, Relays, System, Thread, ThreadIdentity, ThreadState, Windows,
+    Words, install,
+};
+use windows_sys::Win32::System::Memory::{
+    PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY, PAGE_READWRITE,
+};
+
+/// Two takeovers at once would stop one another; in a process they are serialised by the loader's
+/// lock, here by this one.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `mov eax, 1; ret`, many times over, on executable pages of their own: functions that return 1.
+struct Functions {
+    base: usize,
+    count: usize,
+}
+
+/// Distance between two functions; some of them share a page, and one jump crosses into the next
+/// page.
+const STRIDE: usize = 0x7FF;
+
+impl Functions {
+    fn new(count: usize) -> Functions {
+        let size = (count * STRIDE + 0x1000).next_multiple_of(0x1000);
+        let base = Windows.allocate_anywhere(size).expect("memory");
+        for index in 0..count {
+            let code = [0xB8, 1, 0, 0, 0, 0xC3];
+            unsafe { ((base + index * STRIDE) as *mut [u8; 6]).write_unaligned(code) };
+        }
+        Windows.protect(base, size, PAGE_EXECUTE_READ).expect("executable");
+        Functions { base, count }
+    }
+
+    fn entry(&self, index: usize) -> usize {
+        self.base + index * STRIDE
+    }
+
+    fn call(&self, index: usize) -> u32 {
+        let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(self.entry(index)) };
+        function()
+    }
+
+    fn detours(&self) -> Vec<Detour> {
+        (0..self.count)
+            .map(|index| Detour::new(self.entry(index), returns_2 as *const () as usize))
+            .collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let size = self.count * STRIDE;
+        unsafe { std::slice::from_raw_parts(self.base as *const u8, size) }.to_vec()
+    }
+
+    fn protections(&self) -> Vec<u32> {
+        (0..self.count).map(|index| protection(self.entry(index))).collect()
+    }
+}
+
+extern "C" fn returns_2() -> u32 {
+    2
+}
+
+fn protection(address: usize) -> u32 {
+    use windows_sys::Win32::System::Memory::{MEMORY_BASIC_INFORMATION, VirtualQuery};
+    let mut information: MEMORY_BASIC_INFORMATION = unsafe { std::mem::zeroed() };
+    let size = size_of::<MEMORY_BASIC_INFORMATION>();
+    assert_ne!(unsafe { VirtualQuery(address as *const c_void, &mut information, size) }, 0);
+    information.Protect
+}
+
+/// Windows, but the call with the number `failing` (of those that can fail) fails. A call to stop a
+/// thread fails from then on: a single refusal is what a thread on its way out gives, and is waited
+/// out.
+struct Failing {
+    calls: Cell<usize>,
+    failing: usize,
+    stopping_fails: Cell<bool>,
+}
+
+impl Failing {
+    fn at(failing: usize) -> Failing {
+        Failing { calls: Cell::new(0), failing, stopping_fails: Cell::new(false) }
+    }
+
+    fn stopping_fails(&self) -> bool {
+        if self.fails() {
+            self.stopping_fails.set(true);
+        }
+        self.stopping_fails.get()
+    }
+
+    fn fails(&self) -> bool {
+        self.calls.set(self.calls.get() + 1);
+        self.calls.get() - 1 == self.failing
+    }
+}
+
+const REFUSED: Code = Code(1655);
+
+impl System for Failing {
+    fn region(&self, address: usize) -> Option<Region> {
+        Windows.region(address)
+    }
+    fn allocate(&self, address: usize, size: usize) -> Option<usize> {
+        Windows.allocate(address, size)
+    }
+    fn free(&self, address: usize) {
+        Windows.free(address)
+    }
+    fn allocate_anywhere(&self, size: usize) -> Option<usize> {
+        if self.fails() { None } else { Windows.allocate_anywhere(size) }
+    }
+    fn protect(&self, address: usize, size: usize, protection: u32) -> Result<u32, Code> {
+        if self.fails() { Err(REFUSED) } else { Windows.protect(address, size, protection) }
+    }
+    fn flush_code(&self, address: usize, size: usize) {
+        Windows.flush_code(address, size)
+    }
+    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code> {
+        if self.fails() { Err(REFUSED) } else { Windows.next_thread(previous) }
+    }
+    fn has_ended(&self, thread: Thread) -> bool {
+        Windows.has_ended(thread)
+    }
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+        if self.fails() { Err(REFUSED) } else { Windows.identity(thread) }
+    }
+    fn own_thread_id(&self) -> u32 {
+        Windows.own_thread_id()
+    }
+    fn suspend(&self, thread: Thread) -> Result<(), Code> {
+        if self.stopping_fails() { Err(REFUSED) } else { Windows.suspend(thread) }
+    }
+    fn resume(&self, thread: Thread) {
+        Windows.resume(thread)
+    }
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
+        if self.stopping_fails() { Err(REFUSED) } else { Windows.state(thread, teb) }
+    }
+    fn close(&self, thread: Thread) {
+        Windows.close(thread)
+    }
+    fn pause(&self) {
+        Windows.pause()
+    }
+    fn milliseconds(&self) -> u64 {
+        Windows.milliseconds()
+    }
+}
+
+/// A thread that counts for as long as this lives: proof that threads go on.
+struct Counting {
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Counting {
+    fn start() -> Counting {
+        let stop = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicU64::new(0));
+        let (stop2, count2) = (stop.clone(), count.clone());
+        let thread = std::thread::spawn(move || {
+            while !stop2.load(Ordering::Relaxed) {
+                count2.fetch_add(1, Ordering::Relaxed);
+                std::thread::yield_now();
+            }
+        });
+        Counting { stop, count, thread: Some(thread) }
+    }
+
+    fn goes_on(&self) -> bool {
+        let before = self.count.load(Ordering::Relaxed);
+        (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(2));
+            self.count.load(Ordering::Relaxed) > before
+        })
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(|thread| thread.join());
+    }
+}
+
+#[test]
+fn calls_reach_the_replacement_and_the_pages_keep_their_protection() {
+    let _alone = alone();
+    let functions = Functions::new(9);
+    let before = functions.protections();
+    let mut detours = functions.detours();
+    let relays = Relays::build(&Windows, &mut detours).expect("relays");
+    assert!((0..9).all(|index| functions.call(index) == 1));
+    let installed = install(&Windows, &mut detours, || ()).expect("installed");
+    assert!((0..9).all(|index| functions.call(index) == 2));
+    assert_eq!(functions.protections(), before);
+    assert_eq!(installed.pages_left_writable, 0);
+    assert_eq!(protection(relays.range().start), PAGE_EXECUTE_READ);
+}
+
+#[test]
+fn a_relay_can_be_sent_elsewhere_while_the_jump_stays() {
+    extern "C" fn returns_3() -> u32 {
+        3
+    }
+    let _alone = alone();
+    let functions = Functions::new(2);
+    let mut detours = functions.detours();
+    let relays = Relays::build(&Windows, &mut detours).expect("relays");
+    install(&Windows, &mut detours, || ()).expect("installed");
+    let (from, to) = (returns_2 as *const () as usize, returns_3 as *const () as usize);
+    relays.retarget(&Windows, |target| (target == from).then_some(to)).expect("retargeted");
+    assert_eq!((functions.call(0), functions.call(1)), (3, 3));
+}
+
+#[test]
+fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
+    let _alone = alone();
+    let functions = Functions::new(5);
+    let bytes = functions.bytes();
+    let protections = functions.protections();
+    let other = Counting::start();
+    let mut failures = 0;
+    for step in 0.. {
+        let system = Failing::at(step);
+        let mut detours = functions.detours();
+        let result = Relays::build(&system, &mut detours).and_then(|relays| {
+            install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
+        });
+        if result.is_ok() {
+            assert!(system.calls.get() <= step, "step {step} failed and was not noticed");
+            break;
+        }
+        failures += 1;
+        assert_eq!(functions.bytes(), bytes, "after step {step}");
+        assert_eq!(functions.protections(), protections, "after step {step}");
+        assert!(other.goes_on(), "after step {step}");
+    }
+    assert!(failures >= 12, "only {failures} steps could fail");
+    assert!((0..5).all(|index| functions.call(index) == 2));
+}
+
+#[test]
+fn a_refusal_says_what_was_refused_where() {
+    let _alone = alone();
+    let functions = Functions::new(1);
+    let mut detours = functions.detours();
+    // On x86 any memory will do for the relays, and getting it is the first call that can fail.
+    let step = usize::from(cfg!(target_arch = "x86"));
+    let refused = Relays::build(&Failing::at(step), &mut detours).unwrap_err();
+    assert!(matches!(refused, Error::RelayProtection(_, REFUSED)));
+    assert!(refused.to_string().contains("the process prohibits dynamic code"), "{refused}");
+}
+
+#[test]
+fn functions_closer_than_a_jump_are_refused() {
+    let _alone = alone();
+    let functions = Functions::new(1);
+    let entry = functions.entry(0);
+    let mut detours = [Detour::new(entry + 4, 0), Detour::new(entry, 0)];
+    assert_eq!(
+        install(&Windows, &mut detours, || ()),
+        Err(Error::TooClose { first: entry, second: entry + 4 })
+    );
+}
+
+#[test]
+fn all_threads_are_stopped_however_many_start_and_end() {
+    let _alone = alone();
+    let functions = Functions::new(3);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stop2 = stop.clone();
+    let starter = std::thread::spawn(move || {
+        while !stop2.load(Ordering::Relaxed) {
+            std::thread::spawn(std::thread::yield_now).join().unwrap();
+        }
+    });
+    let counting: Vec<Counting> = (0..8).map(|_| Counting::start()).collect();
+    for _ in 0..20 {
+        let fresh = Functions::new(1);
+        let mut detours = fresh.detours();
+        Relays::build(&Windows, &mut detours).expect("relays");
+        let installed = install(&Windows, &mut detours, || ()).expect("installed");
+        assert!(installed.threads_stopped >= counting.len(), "{installed:?}");
+        assert_eq!(fresh.call(0), 2);
+    }
+    assert!(counting.iter().all(Counting::goes_on));
+    stop.store(true, Ordering::Relaxed);
+    starter.join().unwrap();
+    assert!((0..3).all(|index| functions.call(index) == 1));
+}
+
+/// A function that a thread cannot leave: `nop; pause; jmp $-2`, with its loop inside the bytes of
+/// the jump.
+#[test]
+fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
+    let _alone = alone();
+    let base = Windows.allocate_anywhere(0x1000).expect("memory");
+    let code = [0x90, 0xF3, 0x90, 0xEB, 0xFC, 0xC3];
+    unsafe { (base as *mut [u8; 6]).write_unaligned(code) };
+    Windows.protect(base, 0x1000, PAGE_EXECUTE_READ).expect("executable");
+    let entered = std::thread::spawn(move || {
+        let function: extern "C" fn() = unsafe { std::mem::transmute(base) };
+        function();
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    let mut detours = [Detour::new(base, returns_2 as *const () as usize)];
+    Relays::build(&Windows, &mut detours).expect("relays");
+    let refused = install(&Windows, &mut detours, || ());
+    assert!(matches!(refused, Err(Error::Busy(_, address)) if address == base), "{refused:?}");
+    // Let it out: the loop's jump becomes two NOPs. Then nothing is in the way any more.
+    Windows.protect(base, 0x1000, PAGE_EXECUTE_READWRITE).expect("writable");
+    unsafe { ((base + 3) as *mut [u8; 2]).write_unaligned([0x90, 0x90]) };
+    Windows.protect(base, 0x1000, PAGE_EXECUTE_READ).expect("executable");
+    entered.join().unwrap();
+    install(&Windows, &mut detours, || ()).expect("installed");
+}
+
+#[test]
+fn words_are_exchanged_in_pages_of_every_kind_which_keep_their_protection() {
+    for kind in [PAGE_READONLY, PAGE_READWRITE, PAGE_EXECUTE_READ] {
+        let pages = Windows.allocate_anywhere(0x2000).expect("memory");
+        Windows.protect(pages, 0x2000, kind).expect("protected");
+        let mut words = Words::new(&Windows);
+        for address in [pages, pages + size_of::<usize>(), pages + 0xFF8, pages + 0x1000] {
+            unsafe { words.write(address, 7) }.expect("written");
+            assert_eq!(unsafe { *(address as *const usize) }, 7);
+        }
+        drop(words);
+        for page in [pages, pages + 0x1000] {
+            assert_eq!(protection(page), kind);
+        }
+        Windows.free(pages);
+    }
+}
+
+#[test]
+fn a_word_whose_page_cannot_be_opened_stays_as_it_is() {
+    let page = Windows.allocate_anywhere(0x1000).expect("memory");
+    Windows.protect(page, 0x1000, PAGE_READONLY).expect("protected");
+    let refusing = Failing::at(0);
+    let mut words = Words::new(&refusing);
+    assert_eq!(unsafe { words.write(page, 7) }, Err(REFUSED));
+    drop(words);
+    assert_eq!(unsafe { *(page as *const usize) }, 0);
+    assert_eq!(protection(page), PAGE_READONLY);
+    Windows.free(page);
+}

@@ -1,0 +1,84 @@
+//! Files that are opened when the module attaches and written until the process ends, when nothing
+//! may be allocated any more.
+
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use windows_sys::Win32::Foundation::{GENERIC_WRITE, GetLastError, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{
+    CREATE_ALWAYS, CreateFileW, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_BEGIN,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_ALWAYS, SetEndOfFile,
+    SetFilePointerEx, WriteFile,
+};
+
+/// An open file, or none.
+pub(crate) struct File(AtomicPtr<core::ffi::c_void>);
+
+impl File {
+    pub(crate) const fn none() -> File {
+        File(AtomicPtr::new(null_mut()))
+    }
+
+    /// Opens the file at `path` (UTF-16, NUL-terminated) to be added to.
+    pub(crate) fn open_to_append(&self, path: &[u16]) -> Result<(), u32> {
+        self.open(path, FILE_APPEND_DATA, OPEN_ALWAYS)
+    }
+
+    /// Opens the file at `path` (UTF-16, NUL-terminated) to be written anew.
+    pub(crate) fn open_to_replace(&self, path: &[u16]) -> Result<(), u32> {
+        self.open(path, GENERIC_WRITE, CREATE_ALWAYS)
+    }
+
+    fn open(&self, path: &[u16], access: u32, disposition: u32) -> Result<(), u32> {
+        let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+        debug_assert_eq!(path.last(), Some(&0));
+        // SAFETY: the path is NUL-terminated.
+        let handle = unsafe {
+            CreateFileW(
+                path.as_ptr(),
+                access,
+                share,
+                null(),
+                disposition,
+                FILE_ATTRIBUTE_NORMAL,
+                null_mut(),
+            )
+        };
+        if handle == INVALID_HANDLE_VALUE {
+            // SAFETY: has no preconditions.
+            return Err(unsafe { GetLastError() });
+        }
+        self.0.store(handle, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.load(Ordering::Acquire).is_null()
+    }
+
+    /// Writes at the end. A full disk is not worth stopping a program for: what cannot be written
+    /// is lost.
+    pub(crate) fn append(&self, bytes: &[u8]) {
+        let handle = self.0.load(Ordering::Acquire);
+        let mut written = 0;
+        if !handle.is_null() {
+            // SAFETY: the handle is open, the bytes are as many.
+            unsafe {
+                WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut())
+            };
+        }
+    }
+
+    /// Makes `bytes` the whole of the file.
+    pub(crate) fn replace(&self, bytes: &[u8]) {
+        let handle = self.0.load(Ordering::Acquire);
+        if handle.is_null() {
+            return;
+        }
+        // SAFETY: the handle is open.
+        unsafe { SetFilePointerEx(handle, 0, null_mut(), FILE_BEGIN) };
+        self.append(bytes);
+        // SAFETY: as above.
+        unsafe { SetEndOfFile(handle) };
+    }
+}

@@ -1,0 +1,90 @@
+//! The log: one line for each thing that happened, in the file that `ALLOGRAFT_LOG` names, and on
+//! standard error for `MIMALLOC_VERBOSE`.
+
+use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Storage::FileSystem::WriteFile;
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE};
+use windows_sys::Win32::System::SystemInformation::GetLocalTime;
+use windows_sys::Win32::System::Threading::GetCurrentProcessId;
+
+use crate::config::Config;
+use crate::file::File;
+use crate::text::Buffer;
+
+static FILE: File = File::none();
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// Opens the log that `config` asks for.
+pub(crate) fn open(config: &Config) {
+    VERBOSE.store(config.verbose, Ordering::Release);
+    if let Some(path) = config.log()
+        && let Err(code) = FILE.open_to_append(path)
+    {
+        VERBOSE.store(true, Ordering::Release);
+        line(format_args!("cannot open the log file: system error {code}; check ALLOGRAFT_LOG"));
+    }
+}
+
+/// Writes one line.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    if !FILE.is_open() && !VERBOSE.load(Ordering::Acquire) {
+        return;
+    }
+    let mut line = Buffer::<2048>::new();
+    // Writing into a buffer cannot fail.
+    if FILE.is_open() {
+        let _ = write!(line, "{} [{}] {text}\r\n", Now, process());
+        FILE.append(line.as_bytes());
+    }
+    if VERBOSE.load(Ordering::Acquire) {
+        line.clear();
+        let _ = write!(line, "allograft: {text}\r\n");
+        to_standard_error(line.as_bytes());
+    }
+}
+
+fn to_standard_error(bytes: &[u8]) {
+    let mut written = 0;
+    // SAFETY: the handle is the process's own, or none; the bytes are as many.
+    unsafe {
+        let handle = GetStdHandle(STD_ERROR_HANDLE);
+        if !handle.is_null() && handle != INVALID_HANDLE_VALUE {
+            WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut());
+        }
+    }
+}
+
+fn process() -> u32 {
+    // SAFETY: has no preconditions.
+    unsafe { GetCurrentProcessId() }
+}
+
+/// The local time, as the log shows it.
+struct Now;
+
+impl fmt::Display for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut time = MaybeUninit::uninit();
+        // SAFETY: the call fills the structure.
+        let time = unsafe {
+            GetLocalTime(time.as_mut_ptr());
+            time.assume_init()
+        };
+        write!(
+            f,
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
+            time.wYear,
+            time.wMonth,
+            time.wDay,
+            time.wHour,
+            time.wMinute,
+            time.wSecond,
+            time.wMilliseconds
+        )
+    }
+}
