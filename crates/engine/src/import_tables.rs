@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_detour::{Windows, Words};
+use allograft_detour::{SlotWriter, Windows};
 
 use crate::imports;
 use crate::loaded::Module;
@@ -27,7 +27,7 @@ pub fn leave_import_tables_alone() {
 /// `address` for as long.
 pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { Words::new(&Windows).write(slot, address) }.is_ok()
+    unsafe { SlotWriter::new(&Windows).write(slot, address) }.is_ok()
 }
 
 /// Exchanges the words of the import tables of `modules` for which `exchange` has another address.
@@ -40,7 +40,7 @@ pub(crate) fn redirect(
     if LEFT_ALONE.load(Ordering::Relaxed) {
         return 0;
     }
-    let mut words = Words::new(&Windows);
+    let mut slots = SlotWriter::new(&Windows);
     let mut count = 0;
     for module in modules {
         imports::visit(&module, &mut |slot, address| {
@@ -48,7 +48,7 @@ pub(crate) fn redirect(
                 && slot.is_multiple_of(align_of::<usize>())
                 // SAFETY: the word holds an address in the module's import table, and the module
                 // stays while the loader's lock is held.
-                && unsafe { words.write(slot, other) }.is_ok()
+                && unsafe { slots.write(slot, other) }.is_ok()
             {
                 count += 1;
             }

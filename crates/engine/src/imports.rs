@@ -120,21 +120,13 @@ impl Image {
                 return true;
             }
             match Windows.region(next) {
-                Some(region) if is_readable(region.protection) => {
+                Some(region) if region.protection.is_readable() => {
                     self.readable.set((region.base, region.base + region.size));
                 }
                 _ => return false,
             }
         }
     }
-}
-
-fn is_readable(protection: u32) -> bool {
-    const NO_ACCESS: u32 = 0x01;
-    const EXECUTE_ONLY: u32 = 0x10;
-    const GUARD: u32 = 0x100;
-    let kind = protection & 0xFF;
-    kind != 0 && kind != NO_ACCESS && kind != EXECUTE_ONLY && protection & GUARD == 0
 }
 
 /// Goes through all functions that the module imports, until `visit` says that it is enough by

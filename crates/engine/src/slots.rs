@@ -121,7 +121,7 @@ pub(crate) fn relays_of(base: usize) -> impl Iterator<Item = &'static Relays> {
 /// been redirected.
 pub(crate) fn replacement_of(function: usize) -> Option<usize> {
     let base = taken_modules().find(|&base| is_in_module(function, base))?;
-    relays_of(base).find_map(|relays| relays.replacement_of(function))
+    relays_of(base).find_map(|relays| relays.replacement_for(function))
 }
 
 /// Whether `address` lies in the module at `base`, which is taken over.

@@ -118,7 +118,7 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
     let redirect_imports = || {
         imports = import_tables::redirect(&mut loaded_modules(), &|function| {
             let is_meant = module.contains(function);
-            is_meant.then(|| relays.replacement_of(function)).flatten()
+            is_meant.then(|| relays.replacement_for(function)).flatten()
         });
     };
     let before = allograft_heap::others_may_have_aligned(true);
@@ -126,13 +126,13 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
         relays.free(&Windows);
         Failure::Patch(error)
     })?;
-    allograft_heap::others_may_have_aligned(before || installed.threads_stopped > 0);
+    allograft_heap::others_may_have_aligned(before || installed.threads_suspended > 0);
     slots::keep_relays(public, relays);
     Ok(Takeover {
         slot: public,
         functions: plan.count,
         imports,
-        threads_stopped: installed.threads_stopped,
+        threads_stopped: installed.threads_suspended,
         nanoseconds: 0,
         pages_left_writable: installed.pages_left_writable,
         skipped: plan.skipped,
