@@ -14,7 +14,7 @@ pub fn start(cold: &ColdPaths) -> bool {
     unsafe { native::allograft_heap_start(cold) }
 }
 
-/// The hot entries for the C runtime with the number `runtime` (below [`RUNTIMES`]).
+/// The hot entries for the C runtime with the number `runtime` (below [`crate::RUNTIMES`]).
 ///
 /// With `clean_tails`, every block is zero behind the requested size: `_recalloc` needs that to be
 /// exact, and every allocation takes longer for it.
