@@ -1,7 +1,7 @@
 /* The C interface of allograft's module (allograft.dll, allograft32.dll).
  *
  * A program does not need it: the takeover works without a word from the program. It is for
- * programs that want to know, and for tools. Link with the module's import library, or ask
+ * programs that show the state of their heap, and for tools. Link with the module's import library, or ask
  * GetProcAddress for the names. All functions can be called from any thread at any time after the
  * module was loaded.
  */
@@ -31,7 +31,7 @@ ALLOGRAFT_API int allograft_owns(const void *block);
 /* Why the takeover failed, in one line of UTF-8; "" if it did not. The text stays valid. */
 ALLOGRAFT_API const char *allograft_error(void);
 
-/* What the module counts. A foreign block is one of the old heap's, from before the takeover. */
+/* Counters of the module. A foreign block is a block of the old heap, from before the takeover. */
 typedef struct allograft_counters_s {
     size_t size; /* set it to sizeof(allograft_counters_t) before the call */
     uint64_t migrated_blocks; /* foreign blocks that moved to mimalloc when they were reallocated */
@@ -40,13 +40,13 @@ typedef struct allograft_counters_s {
     uint64_t freed_bytes; /* their sizes, in bytes */
     uint64_t resized_blocks; /* foreign blocks that were resized where they lie */
     uint64_t committed_bytes; /* memory that mimalloc has committed */
-    uint64_t peak_committed_bytes; /* the most that it had */
-    uint64_t used_bytes; /* what of committed_bytes holds blocks, or tables of mimalloc's */
+    uint64_t peak_committed_bytes; /* the peak of it */
+    uint64_t used_bytes; /* the part that holds blocks or tables of mimalloc's */
 } allograft_counters_t;
 
 /* Fills the structure, as far as its size field reaches; the size field becomes the number of bytes
- * filled. Returns 1, or 0 if there is nothing to tell (NULL, a size that is too small, or the
- * module did not start). */
+ * filled. Returns 1, or 0 if it cannot (NULL, a size that is too small, or the module did not
+ * start). */
 ALLOGRAFT_API int allograft_counters(allograft_counters_t *counters);
 
 #ifdef __cplusplus

@@ -5,15 +5,11 @@ use std::ffi::c_void;
 
 use libmimalloc_sys::{mi_free, mi_malloc_aligned, mi_realloc_aligned, mi_zalloc_aligned};
 
-use crate::{Error, Report};
+use crate::{Error, Installation, Mimalloc};
 
 unsafe extern "C" {
     fn mi_is_in_heap_region(block: *const c_void) -> bool;
 }
-
-/// mimalloc as the allocator of Rust code.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mimalloc;
 
 // SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where
 // there is no memory, no unwinding.
@@ -24,7 +20,7 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
+        // SAFETY: a layout's alignment is a power of two.
         unsafe { mi_zalloc_aligned(layout.size(), layout.align()).cast() }
     }
 
@@ -34,12 +30,12 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
+        // SAFETY: the block is mimalloc's, by the trait's contract, and the alignment a power of two.
         unsafe { mi_realloc_aligned(block.cast(), size, layout.align()).cast() }
     }
 }
 
-pub(crate) fn install() -> Result<Report, Error> {
+pub(crate) fn install() -> Result<Installation, Error> {
     Err(Error::NotSupported)
 }
 

@@ -1,9 +1,9 @@
 //! mimalloc for a Rust program and for the C and C++ libraries in its process.
 //!
 //! [`Mimalloc`] is a global allocator for the Rust code. [`install`] takes over the heaps of the C
-//! runtimes of the process, so that everything else in it (libraries in C and C++, linked in or
-//! loaded as DLLs, now or later) is served by the same mimalloc; blocks that the old heap has
-//! handed out stay valid, and move as they are reallocated.
+//! runtimes of the process, so that the same mimalloc serves everything else in it: libraries in C
+//! and C++, linked in or loaded as DLLs, now or later. Blocks of the old heap stay valid, and move
+//! when they are reallocated.
 //!
 //! ```no_run
 //! #[global_allocator]
@@ -11,15 +11,15 @@
 //!
 //! fn main() {
 //!     match allograft::install() {
-//!         Ok(report) => println!("{report}"),
+//!         Ok(installed) => println!("{installed}"),
 //!         Err(error) => eprintln!("the C parts stay on their own heap: {error}"),
 //!     }
 //! }
 //! ```
 //!
 //! [`install`] works on Windows (x86-64, for Rust's `-gnu` targets). Elsewhere it returns
-//! [`Error::NotSupported`], and [`Mimalloc`] works all the same. A failure harms nothing: the
-//! process runs on as before.
+//! [`Error::NotSupported`], and [`Mimalloc`] works there too. After a failure the process runs on as
+//! before.
 //!
 //! The settings are those of the module: `ALLOGRAFT_LOG`, `ALLOGRAFT_REPORT`, `MIMALLOC_*`, or an
 //! `allograft.ini` beside the program.
@@ -33,24 +33,26 @@ mod system;
 #[path = "elsewhere.rs"]
 mod system;
 
-pub use outcome::{Error, Report, Runtime};
-pub use system::Mimalloc;
+pub use outcome::{Error, Installation, TakenRuntime};
 
-/// Takes over the heaps of the C runtimes that are loaded, and of those that will be. A second call
-/// returns what the first one did.
+/// mimalloc as the allocator of Rust code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mimalloc;
+
+/// Takes over the heaps of the C runtimes that are loaded now or later. A second call returns the
+/// result of the first.
 ///
-/// Other threads are stopped for some milliseconds. Call it early: what is allocated before moves
-/// only when it is reallocated.
+/// Other threads are suspended for some milliseconds. Call it early: older blocks move to mimalloc
+/// only when they are reallocated.
 ///
 /// # Errors
 ///
-/// Any of [`Error`]'s; the process is then as it was before, and stays so.
-pub fn install() -> Result<Report, Error> {
+/// Any [`Error`]. The process is as it was before then, and stays so.
+pub fn install() -> Result<Installation, Error> {
     system::install()
 }
 
-/// Whether `block` lies in memory of mimalloc's: whether the heap that it came from is the one of
-/// [`Mimalloc`].
+/// Whether `block` lies in memory of mimalloc's. Any pointer is allowed.
 pub fn owns<T>(block: *const T) -> bool {
     system::owns(block.cast())
 }

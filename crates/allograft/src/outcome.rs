@@ -1,19 +1,19 @@
-//! What became of a takeover.
+//! The result of a takeover.
 
 use std::fmt;
 
-/// What was taken over.
+/// A takeover that succeeded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
+pub struct Installation {
     /// The C runtimes, in the order in which they were taken over; none if none is loaded yet.
-    pub runtimes: Vec<Runtime>,
-    /// Other threads that were stopped for it.
-    pub threads_stopped: u32,
+    pub runtimes: Vec<TakenRuntime>,
+    /// Other threads that were suspended for it.
+    pub threads_suspended: u32,
 }
 
 /// A C runtime that was taken over.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Runtime {
+pub struct TakenRuntime {
     /// Its file name, such as `ucrtbase.dll`.
     pub name: String,
     /// Its file version, most significant part first; all zero if it states none.
@@ -26,19 +26,18 @@ pub struct Runtime {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// This is not Windows, or not one of the targets that the takeover is made for.
+    /// The program is not for Windows, or not for a `-gnu` target of Rust.
     NotSupported,
-    /// The environment or `allograft.ini` says that nothing is to be taken over
-    /// (`MIMALLOC_DISABLE_REDIRECT`).
+    /// The environment or `allograft.ini` disables the takeover (`MIMALLOC_DISABLE_REDIRECT`).
     Disabled,
     /// allograft's module is in the process already, loaded by a launcher or by another part of the
     /// program.
     AlreadyTakenOver,
-    /// It was tried, and failed at what the text says.
+    /// The takeover failed, for the reason in this text.
     Failed(String),
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.runtimes.is_empty() {
             return f.write_str("no C runtime is loaded yet: the first one will be taken over");
@@ -46,7 +45,7 @@ impl fmt::Display for Report {
         f.write_str("took over ")?;
         for (index, runtime) in self.runtimes.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            let Runtime { name, functions, .. } = runtime;
+            let TakenRuntime { name, functions, .. } = runtime;
             write!(f, "{separator}{functions} functions of {name}")?;
         }
         Ok(())
@@ -75,21 +74,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_names_every_runtime_with_its_functions() {
-        let runtime = |name: &str, functions| Runtime {
+    fn the_result_names_every_runtime_with_its_functions() {
+        let runtime = |name: &str, functions| TakenRuntime {
             name: name.to_owned(),
             version: [10, 0, 1, 2],
             functions,
         };
-        let mut report = Report {
+        let mut installed = Installation {
             runtimes: vec![runtime("ucrtbase.dll", 40), runtime("msvcrt.dll", 18)],
-            threads_stopped: 0,
+            threads_suspended: 0,
         };
         assert_eq!(
-            report.to_string(),
+            installed.to_string(),
             "took over 40 functions of ucrtbase.dll, 18 functions of msvcrt.dll"
         );
-        report.runtimes.clear();
-        assert!(report.to_string().starts_with("no C runtime is loaded yet"));
+        installed.runtimes.clear();
+        assert!(installed.to_string().starts_with("no C runtime is loaded yet"));
     }
 }

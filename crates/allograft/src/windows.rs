@@ -13,20 +13,15 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::Win32::System::SystemServices::{DLL_PROCESS_DETACH, DLL_THREAD_DETACH};
 
-use crate::{Error, Report, Runtime};
-
-/// mimalloc as the allocator of Rust code.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mimalloc;
+use crate::{Error, Installation, Mimalloc, TakenRuntime};
 
 // SAFETY: mimalloc's functions keep the trait's contract: any size and power of two, NULL where
 // there is no memory, no unwinding.
 unsafe impl GlobalAlloc for Mimalloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !is_started() {
-            return null_mut();
-        }
-        if layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
+            null_mut()
+        } else if layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             allograft_heap::allocate(layout.size()).cast()
         } else {
             allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast()
@@ -34,18 +29,17 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if !is_started() {
-            return null_mut();
-        }
-        if layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
+        if is_started() && layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             return allograft_heap::allocate_zeroed(layout.size()).cast();
         }
-        let block = allograft_heap::allocate_aligned(layout.size(), layout.align(), 0).cast::<u8>();
-        if !block.is_null() {
-            // SAFETY: the block is as long.
-            unsafe { block.write_bytes(0, layout.size()) };
+        // SAFETY: the contract is the same, and a block is as long as its layout.
+        unsafe {
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
         }
-        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
@@ -79,8 +73,8 @@ const NO_MEMORY: u8 = 3;
 
 static HEAP: AtomicU8 = AtomicU8::new(NOT_STARTED);
 
-/// Whether mimalloc runs. The first caller starts it: Rust's own runtime allocates before any code
-/// of the program could.
+/// Whether mimalloc has started. The first caller starts it: Rust's runtime allocates before any code
+/// of the program runs.
 #[inline]
 fn is_started() -> bool {
     HEAP.load(Ordering::Acquire) == STARTED || start()
@@ -106,12 +100,12 @@ pub(crate) fn owns(block: *const c_void) -> bool {
     is_started() && allograft_heap::owns(block)
 }
 
-pub(crate) fn install() -> Result<Report, Error> {
-    static OUTCOME: OnceLock<Result<Report, Error>> = OnceLock::new();
+pub(crate) fn install() -> Result<Installation, Error> {
+    static OUTCOME: OnceLock<Result<Installation, Error>> = OnceLock::new();
     OUTCOME.get_or_init(install_once).clone()
 }
 
-fn install_once() -> Result<Report, Error> {
+fn install_once() -> Result<Installation, Error> {
     if !is_started() {
         return Err(Error::Failed("there is no memory for mimalloc's page map".to_owned()));
     }
@@ -121,7 +115,7 @@ fn install_once() -> Result<Report, Error> {
     outcome(allograft_module::status().ok_or(Error::AlreadyTakenOver)?)
 }
 
-fn outcome(status: &Status) -> Result<Report, Error> {
+fn outcome(status: &Status) -> Result<Installation, Error> {
     match State::from_u32(status.state.load(Ordering::Acquire)) {
         Some(State::Active | State::NoRuntime) => {}
         Some(State::Disabled) => return Err(Error::Disabled),
@@ -129,15 +123,15 @@ fn outcome(status: &Status) -> Result<Report, Error> {
     }
     let count = status.runtime_count.load(Ordering::Acquire) as usize;
     let runtimes = status.runtimes[..count.min(status.runtimes.len())].iter();
-    Ok(Report {
+    Ok(Installation {
         runtimes: runtimes.map(runtime).collect(),
-        threads_stopped: status.threads_stopped.load(Ordering::Relaxed),
+        threads_suspended: status.threads_stopped.load(Ordering::Relaxed),
     })
 }
 
-fn runtime(runtime: &allograft_status::Runtime) -> Runtime {
+fn runtime(runtime: &allograft_status::Runtime) -> TakenRuntime {
     let end = runtime.name.iter().position(|&unit| unit == 0);
-    Runtime {
+    TakenRuntime {
         name: String::from_utf16_lossy(&runtime.name[..end.unwrap_or(runtime.name.len())]),
         version: runtime.version,
         functions: runtime.functions.load(Ordering::Relaxed),
@@ -152,7 +146,7 @@ fn until_nul(text: &[u8]) -> String {
 /// The program or DLL that this code is linked into.
 fn own_image() -> HMODULE {
     let mut image: HMODULE = null_mut();
-    // SAFETY: the address is our own; the image lives as long as its code runs.
+    // SAFETY: the address is that of this function, whose image is loaded.
     unsafe {
         GetModuleHandleExW(
             GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
@@ -163,8 +157,8 @@ fn own_image() -> HMODULE {
     image
 }
 
-/// The loader calls what stands in this table of the image whenever a thread or the process ends:
-/// as late as the entry point of a DLL.
+/// The loader calls the functions in this table of the image whenever a thread or the process ends, as
+/// late as the entry point of a DLL.
 #[used]
 #[unsafe(link_section = ".CRT$XLY")]
 static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;
@@ -172,7 +166,7 @@ static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;
 extern "system" fn at_end(_image: *const c_void, reason: u32, _reserved: *const c_void) {
     match reason {
         DLL_THREAD_DETACH => allograft_module::end_of_thread(),
-        // It may be a DLL with this code that is unloaded, and not the process that ends.
+        // The process may go on, if this code is in a DLL that is unloaded.
         DLL_PROCESS_DETACH if allograft_heap::process_ends() => allograft_module::end_of_process(),
         _ => {}
     }

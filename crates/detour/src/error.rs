@@ -1,4 +1,4 @@
-//! What can go wrong, and at which step and address it did.
+//! Why nothing was installed: the step that failed, and its address or thread.
 
 use core::fmt;
 
@@ -7,9 +7,9 @@ use crate::system::Code;
 /// Why nothing was installed. The process is as it was before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// More detours than one transaction takes; the number is the limit.
+    /// More detours than one transaction takes, which is this many.
     TooMany(usize),
-    /// Two functions begin so close to one another that their jumps would overlap.
+    /// Two functions begin so close to each other that their jumps would overlap.
     TooClose {
         /// The lower of the two entries.
         first: usize,
@@ -18,18 +18,17 @@ pub enum Error {
     },
     /// No free memory for the relays within reach of the functions around this address.
     NoMemoryNear(usize),
-    /// The relays at this address could not be made executable.
+    /// The protection of the relays at this address could not be changed.
     RelayProtection(usize, Code),
-    /// The functions' code at this address could not be made writable, or not be given back its
-    /// protection.
+    /// The protection of the functions' code at this address could not be changed.
     CodeProtection(usize, Code),
     /// The system did not list the threads of the process.
     ThreadList(Code),
     /// No memory for the list of threads.
     NoMemory,
-    /// More threads than can be stopped at once; the number is the limit.
+    /// More threads than can be suspended at once, which is this many.
     TooManyThreads(usize),
-    /// The thread with this id could not be stopped.
+    /// The thread with this id could not be suspended.
     Suspend(u32, Code),
     /// The registers of the thread with this id could not be read.
     Registers(u32, Code),
@@ -40,7 +39,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::TooMany(limit) => write!(f, "more than {limit} functions to redirect at once"),
+            Error::TooMany(most) => write!(f, "more than {most} functions to redirect at once"),
             Error::TooClose { first, second } => write!(
                 f,
                 "the functions at {first:#x} and {second:#x} are too close for a jump each"
@@ -56,7 +55,7 @@ impl fmt::Display for Error {
             }
             Error::ThreadList(code) => write!(f, "cannot list the threads of the process: {code}"),
             Error::NoMemory => f.write_str("no memory for the list of threads"),
-            Error::TooManyThreads(limit) => write!(f, "the process has more than {limit} threads"),
+            Error::TooManyThreads(most) => write!(f, "the process has more than {most} threads"),
             Error::Suspend(thread, code) => write!(f, "cannot stop thread {thread}: {code}"),
             Error::Registers(thread, code) => {
                 write!(f, "cannot read the registers of thread {thread}: {code}")

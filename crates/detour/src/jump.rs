@@ -1,19 +1,22 @@
-//! The jump over a function's entry, and the record of what it replaced.
+//! The jump over a function's entry, and the bytes that it replaces.
 
 /// Bytes of a near jump: `E9` and a 32-bit displacement.
 pub const JUMP_SIZE: usize = 5;
 
-/// How far from the end of a jump its target may lie, with some room to spare.
+/// The most detours that one transaction takes.
+pub const MAX_DETOURS: usize = 128;
+
+/// How far the target of a jump may lie from the jump: somewhat less than 31 bits reach.
 pub(crate) const REACH: usize = 0x7FFF_0000;
 
-/// One function and what takes its place.
+/// A function and its replacement.
 #[derive(Clone, Copy, Debug)]
 pub struct Detour {
     /// The function's entry.
     pub target: usize,
-    /// What is called instead.
+    /// The address that is called instead.
     pub replacement: usize,
-    /// Where the jump goes: set by [`crate::Relays::build`].
+    /// The target of the jump: set by [`crate::Relays::build`].
     pub(crate) relay: usize,
     /// The bytes under the jump, once it is written.
     pub(crate) original: [u8; JUMP_SIZE],
@@ -25,8 +28,8 @@ impl Detour {
         Detour { target, replacement, relay: 0, original: [0; JUMP_SIZE] }
     }
 
-    /// Whether a thread at `address` would execute part of the jump as something else. At the very
-    /// entry it may stand: it executes the jump from its beginning.
+    /// Whether a thread that goes on at `address` would execute the middle of the jump. At the
+    /// entry itself it executes the whole jump, which does no harm.
     pub(crate) fn covers(&self, address: usize) -> bool {
         (1..JUMP_SIZE).contains(&address.wrapping_sub(self.target))
     }
@@ -54,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_may_stand_at_the_entry_or_behind_the_jump_but_not_in_it() {
+    fn a_thread_may_be_suspended_at_the_entry_or_behind_the_jump_but_not_in_it() {
         let detour = Detour::new(0x1000, 0);
         assert!(!detour.covers(0x0FFF));
         assert!(!detour.covers(0x1000));

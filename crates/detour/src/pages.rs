@@ -1,27 +1,20 @@
-//! The pages of code under a set of detours, and their protection.
-
-use windows_sys::Win32::System::Memory::PAGE_EXECUTE_READWRITE;
+//! The pages of code under a set of detours, and their protection. Used while threads are suspended:
+//! nothing here allocates.
 
 use crate::error::Error;
-use crate::jump::{Detour, JUMP_SIZE};
-use crate::system::{KEEP_CALL_TARGETS, System};
-use crate::transaction::MAX_DETOURS;
+use crate::jump::{Detour, JUMP_SIZE, MAX_DETOURS};
+use crate::system::{PAGE_SIZE, Protection, System};
 
-const PAGE: usize = 0x1000;
-
-/// The protection of open pages.
-const WRITABLE: u32 = PAGE_EXECUTE_READWRITE | KEEP_CALL_TARGETS;
-
-/// Neighbouring pages that are opened and closed together.
+/// Neighbouring pages that are made writable together.
 #[derive(Clone, Copy)]
 struct Span {
     base: usize,
     size: usize,
-    /// What to give back, while the span is open.
-    former: Option<u32>,
+    /// The protection to restore, while the span is writable.
+    former: Option<Protection>,
 }
 
-/// All pages that hold a byte of some jump.
+/// All pages that hold a byte of a jump.
 pub(crate) struct Pages {
     spans: [Span; MAX_DETOURS],
     count: usize,
@@ -33,8 +26,8 @@ impl Pages {
         let mut pages =
             Pages { spans: [Span { base: 0, size: 0, former: None }; MAX_DETOURS], count: 0 };
         for detour in detours {
-            let first = detour.target & !(PAGE - 1);
-            let end = (detour.target + JUMP_SIZE).next_multiple_of(PAGE);
+            let first = detour.target & !(PAGE_SIZE - 1);
+            let end = (detour.target + JUMP_SIZE).next_multiple_of(PAGE_SIZE);
             pages.add(first, end);
         }
         pages
@@ -51,14 +44,15 @@ impl Pages {
         self.count += 1;
     }
 
-    /// Makes all pages writable, or none. Those that are open already stay so.
+    /// Makes all pages writable, or none.
     pub(crate) fn open<S: System>(&mut self, system: &S) -> Result<(), Error> {
+        let writable = Protection::EXECUTE_READ_WRITE.keeping_call_targets();
         for index in 0..self.count {
             let span = &mut self.spans[index];
             if span.former.is_some() {
                 continue;
             }
-            match system.protect(span.base, span.size, WRITABLE) {
+            match system.protect(span.base, span.size, writable) {
                 Ok(former) => span.former = Some(former),
                 Err(code) => {
                     let error = Error::CodeProtection(span.base, code);
@@ -70,13 +64,13 @@ impl Pages {
         Ok(())
     }
 
-    /// Gives every page back its protection. The first page for which that fails is the error; the
-    /// others are closed.
+    /// Restores the protection of every page. The error is that of the first page for which this
+    /// fails; the others are restored.
     pub(crate) fn close<S: System>(&mut self, system: &S) -> Result<(), Error> {
         let mut result = Ok(());
         for span in &mut self.spans[..self.count] {
             let Some(former) = span.former else { continue };
-            match system.protect(span.base, span.size, former | KEEP_CALL_TARGETS) {
+            match system.protect(span.base, span.size, former.keeping_call_targets()) {
                 Ok(_) => span.former = None,
                 Err(code) => result = result.and(Err(Error::CodeProtection(span.base, code))),
             }
@@ -84,10 +78,9 @@ impl Pages {
         result
     }
 
-    /// How many pages are writable at the moment.
     pub(crate) fn open_count(&self) -> usize {
         let open = self.spans[..self.count].iter().filter(|span| span.former.is_some());
-        open.map(|span| span.size / PAGE).sum()
+        open.map(|span| span.size / PAGE_SIZE).sum()
     }
 }
 

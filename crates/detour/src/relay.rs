@@ -1,12 +1,13 @@
-//! Relays: the places within reach of the functions from which a jump can lead anywhere.
+//! Relays: small stubs within reach of the functions, from which a jump can lead anywhere.
+//!
+//! The code of the stubs is never written again once it is executable. What can change is their
+//! targets, in a data page behind the code.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_READONLY, PAGE_READWRITE};
-
 use crate::error::Error;
 use crate::jump::{Detour, REACH};
-use crate::system::System;
+use crate::system::{PAGE_SIZE, Protection, System};
 
 /// The system reserves address space in pieces of this size.
 const GRANULARITY: usize = 0x1_0000;
@@ -14,22 +15,21 @@ const GRANULARITY: usize = 0x1_0000;
 /// Bytes of one relay's code: an indirect jump (6) and two bytes of padding.
 const STUB_SIZE: usize = 8;
 
-/// What lies in a page of data behind the code, for each relay: the address that it jumps to, which
-/// can be exchanged there while threads execute the relay, and the function that it stands for.
+/// The data of one relay.
 #[repr(C)]
-struct Record {
-    target: usize,
+struct RelayData {
+    /// Where the relay jumps to. It can be exchanged while threads execute the relay.
+    target: AtomicUsize,
+    /// The function whose calls come through the relay.
     function: usize,
 }
 
-const PAGE: usize = 0x1000;
-
-/// The relays of one transaction, in memory of their own near the functions. They live as long as
-/// the process, unless the transaction fails.
+/// The relays of one transaction, in memory of their own near the functions. They live until
+/// [`Relays::free`]; a copy refers to the same memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Relays {
     base: usize,
-    /// Bytes of code, whole pages; the targets lie behind them.
+    /// Bytes of code, in whole pages; the data lies behind them.
     code_size: usize,
     count: usize,
 }
@@ -42,25 +42,25 @@ impl Relays {
     /// [`Error::NoMemoryNear`] and [`Error::RelayProtection`]; nothing is left behind then.
     pub fn build<S: System>(system: &S, detours: &mut [Detour]) -> Result<Relays, Error> {
         let count = detours.len();
-        let code_size = (count * STUB_SIZE).next_multiple_of(PAGE);
-        let data_size = (count * size_of::<Record>()).next_multiple_of(PAGE);
+        let code_size = (count * STUB_SIZE).next_multiple_of(PAGE_SIZE);
         let lowest = detours.iter().map(|detour| detour.target).min().unwrap_or(0);
         let highest = detours.iter().map(|detour| detour.target).max().unwrap_or(0);
-        let base = allocate_near(system, lowest, highest, code_size + data_size)
+        let base = allocate_near(system, lowest, highest, code_size + data_size(count))
             .ok_or(Error::NoMemoryNear(lowest))?;
         let relays = Relays { base, code_size, count };
         for (index, detour) in detours.iter_mut().enumerate() {
             detour.relay = base + index * STUB_SIZE;
-            let record = relays.record(index);
-            // SAFETY: the memory was just committed, for this relay among others.
+            let data = relays.data_address().wrapping_add(index);
+            let initial = RelayData { target: detour.replacement.into(), function: detour.target };
+            // SAFETY: both lie in the memory that was just committed, and nobody else knows of it.
             unsafe {
-                (detour.relay as *mut [u8; STUB_SIZE]).write(stub(detour.relay, record as usize));
-                record.write(Record { target: detour.replacement, function: detour.target });
+                (detour.relay as *mut [u8; STUB_SIZE]).write(stub(detour.relay, data as usize));
+                data.write(initial);
             }
         }
-        let protected = system
-            .protect(base, code_size, PAGE_EXECUTE_READ)
-            .and_then(|_| system.protect(base + code_size, data_size, PAGE_READONLY));
+        let protected = system.protect(base, code_size, Protection::EXECUTE_READ).and_then(|_| {
+            system.protect(base + code_size, data_size(count), Protection::READ_ONLY)
+        });
         if let Err(code) = protected {
             system.free(base);
             return Err(Error::RelayProtection(base, code));
@@ -69,9 +69,9 @@ impl Relays {
         Ok(relays)
     }
 
-    /// Sends the calls through these relays elsewhere: `exchange` says for an address where the
-    /// calls that went there go from now on, or none to leave them. Threads may be executing the
-    /// relays meanwhile; each call goes to the one or the other.
+    /// Changes the targets of these relays: `exchange` returns the new target for a present one, or
+    /// none to keep it. Threads may execute the relays meanwhile; each call goes to the one or the
+    /// other.
     ///
     /// # Errors
     /// [`Error::RelayProtection`]; nothing has changed then.
@@ -80,24 +80,21 @@ impl Relays {
         system: &S,
         exchange: impl Fn(usize) -> Option<usize>,
     ) -> Result<(), Error> {
-        let data = self.base + self.code_size;
-        let size = (self.count * size_of::<Record>()).next_multiple_of(PAGE);
-        let refused = |code| Error::RelayProtection(data, code);
-        let former = system.protect(data, size, PAGE_READWRITE).map_err(refused)?;
-        for index in 0..self.count {
-            // SAFETY: the word is committed, aligned, and accessed by instructions that read it as
-            // a whole.
-            let target = unsafe { AtomicUsize::from_ptr(&raw mut (*self.record(index)).target) };
-            if let Some(other) = exchange(target.load(Ordering::Relaxed)) {
-                target.store(other, Ordering::Release);
+        let (base, size) = (self.data_address() as usize, data_size(self.count));
+        let former = system
+            .protect(base, size, Protection::READ_WRITE)
+            .map_err(|code| Error::RelayProtection(base, code))?;
+        for relay in self.data() {
+            if let Some(target) = exchange(relay.target.load(Ordering::Relaxed)) {
+                relay.target.store(target, Ordering::Release);
             }
         }
-        // Data that stays writable does no harm that could be undone by failing here.
-        let _ = system.protect(data, size, former);
+        // If this fails, the targets stay writable, which does no harm.
+        let _ = system.protect(base, size, former);
         Ok(())
     }
 
-    /// Gives the memory back, when the detours were not installed, or their module is gone.
+    /// Frees the memory, when the detours were not installed, or their module is unloaded.
     pub fn free<S: System>(self, system: &S) {
         system.free(self.base);
     }
@@ -107,27 +104,29 @@ impl Relays {
         self.base..self.base + self.code_size
     }
 
-    /// Where the calls of the function at `function` go at the moment; none if it has no relay
-    /// here.
-    pub fn replacement_of(&self, function: usize) -> Option<usize> {
-        let records = (0..self.count).map(|index| self.record(index));
-        // SAFETY: the records are there as long as the relays, and the function's address is never
-        // changed.
-        let record = unsafe { records.into_iter().find(|&record| (*record).function == function)? };
-        // SAFETY: as in `retarget`.
-        let target = unsafe { AtomicUsize::from_ptr(&raw mut (*record).target) };
-        Some(target.load(Ordering::Acquire))
+    /// The present target of the calls of the function at `function`; none if it has no relay here.
+    pub fn replacement_for(&self, function: usize) -> Option<usize> {
+        let relay = self.data().iter().find(|relay| relay.function == function)?;
+        Some(relay.target.load(Ordering::Acquire))
     }
 
-    fn record(&self, index: usize) -> *mut Record {
-        let records = (self.base + self.code_size) as *mut Record;
-        records.wrapping_add(index)
+    fn data_address(&self) -> *mut RelayData {
+        (self.base + self.code_size) as *mut RelayData
+    }
+
+    fn data(&self) -> &[RelayData] {
+        // SAFETY: `build` wrote `count` of them. They stay until `free`, after which nobody uses
+        // the relays, and what changes in them is atomic.
+        unsafe { core::slice::from_raw_parts(self.data_address(), self.count) }
     }
 }
 
-/// `jmp [target]`
+fn data_size(count: usize) -> usize {
+    (count * size_of::<RelayData>()).next_multiple_of(PAGE_SIZE)
+}
+
+/// `jmp [target]`. The operand is relative to the end of the instruction on x86-64, absolute on x86.
 fn stub(at: usize, target: usize) -> [u8; STUB_SIZE] {
-    // On x86-64 the operand is relative to the end of the instruction, on x86 it is an address.
     let operand = if cfg!(target_arch = "x86_64") { target.wrapping_sub(at + 6) } else { target };
     let mut bytes = [0xCC; STUB_SIZE];
     bytes[..2].copy_from_slice(&[0xFF, 0x25]);
@@ -135,8 +134,8 @@ fn stub(at: usize, target: usize) -> [u8; STUB_SIZE] {
     bytes
 }
 
-/// Commits `size` bytes from which every address between `lowest` and `highest` is within reach,
-/// and the other way round; as near as can be had, above or below.
+/// Commits `size` bytes within reach of every address from `lowest` to `highest`: as near as
+/// possible above, or else below. On x86 a jump reaches every address.
 fn allocate_near<S: System>(
     system: &S,
     lowest: usize,
@@ -148,17 +147,17 @@ fn allocate_near<S: System>(
     }
     let floor = highest.saturating_sub(REACH).max(GRANULARITY);
     let ceiling = lowest.saturating_add(REACH);
-    let above = Gaps { system, next: highest, size, limit: ceiling, upwards: true };
-    let below = Gaps { system, next: lowest, size, limit: floor, upwards: false };
+    let above = Gaps { system, next: highest, size, bound: ceiling, upwards: true };
+    let below = Gaps { system, next: lowest, size, bound: floor, upwards: false };
     above.chain(below).find_map(|address| system.allocate(address, size))
 }
 
-/// The addresses in free memory where an allocation may be tried, outwards from a start.
+/// The candidates for an allocation in free memory, from nearest to farthest in one direction.
 struct Gaps<'s, S> {
     system: &'s S,
     next: usize,
     size: usize,
-    limit: usize,
+    bound: usize,
     upwards: bool,
 }
 
@@ -167,7 +166,7 @@ impl<S: System> Iterator for Gaps<'_, S> {
 
     fn next(&mut self) -> Option<usize> {
         loop {
-            let within = if self.upwards { self.next < self.limit } else { self.next > self.limit };
+            let within = if self.upwards { self.next < self.bound } else { self.next > self.bound };
             if !within {
                 return None;
             }
@@ -182,9 +181,9 @@ impl<S: System> Iterator for Gaps<'_, S> {
             };
             let fits = candidate >= region.base && candidate.checked_add(self.size)? <= end;
             let reaches = if self.upwards {
-                candidate + self.size <= self.limit
+                candidate + self.size <= self.bound
             } else {
-                candidate >= self.limit
+                candidate >= self.bound
             };
             if region.free && fits && reaches {
                 return Some(candidate);

@@ -19,82 +19,134 @@ impl fmt::Display for Code {
     }
 }
 
-/// Added to a protection that allows execution: leaves the pages' valid targets of indirect calls
-/// as they are. Without it the system takes every address in them for one
-/// (`PAGE_TARGETS_NO_UPDATE`).
-pub(crate) const KEEP_CALL_TARGETS: u32 = 0x4000_0000;
+/// The pages of the processors that Windows runs on.
+pub(crate) const PAGE_SIZE: usize = 0x1000;
 
-/// A run of pages that are alike.
+/// The protection of a page: one of the system's `PAGE_` values, with its modifiers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protection(pub u32);
+
+impl Protection {
+    /// The protection of pages that are not committed.
+    pub const NONE: Protection = Protection(0);
+    /// `PAGE_READONLY`
+    pub const READ_ONLY: Protection = Protection(0x02);
+    /// `PAGE_READWRITE`
+    pub const READ_WRITE: Protection = Protection(0x04);
+    /// `PAGE_EXECUTE_READ`
+    pub const EXECUTE_READ: Protection = Protection(0x20);
+    /// `PAGE_EXECUTE_READWRITE`
+    pub const EXECUTE_READ_WRITE: Protection = Protection(0x40);
+
+    /// `PAGE_TARGETS_NO_UPDATE`: leaves the set of valid targets of indirect calls in the pages
+    /// unchanged. Without it the system accepts every address in executable pages.
+    const KEEP_CALL_TARGETS: u32 = 0x4000_0000;
+
+    /// Whether the pages can be read; guard pages cannot.
+    pub fn is_readable(self) -> bool {
+        const NO_ACCESS: u32 = 0x01;
+        const EXECUTE_ONLY: u32 = 0x10;
+        const GUARD: u32 = 0x100;
+        !matches!(self.0 & 0xFF, 0 | NO_ACCESS | EXECUTE_ONLY) && self.0 & GUARD == 0
+    }
+
+    /// Whether the pages can be written, if only to a private copy.
+    pub(crate) fn is_writable(self) -> bool {
+        self.0 & (0x04 | 0x08 | 0x40 | 0x80) != 0
+    }
+
+    pub(crate) fn is_executable(self) -> bool {
+        self.0 & (0x10 | 0x20 | 0x40 | 0x80) != 0
+    }
+
+    pub(crate) fn keeping_call_targets(self) -> Protection {
+        Protection(self.0 | Self::KEEP_CALL_TARGETS)
+    }
+
+    /// The protection without the modifier that systems before Windows 8.1 do not know; none if it
+    /// has not been set.
+    #[cfg(windows)]
+    pub(crate) fn without_call_targets(self) -> Option<Protection> {
+        let has_it = self.0 & Self::KEEP_CALL_TARGETS != 0;
+        has_it.then_some(Protection(self.0 & !Self::KEEP_CALL_TARGETS))
+    }
+}
+
+/// A run of pages with the same state and protection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Region {
     /// Address of the first page.
     pub base: usize,
-    /// Bytes.
+    /// In bytes.
     pub size: usize,
-    /// Nobody has reserved it.
+    /// Whether the pages are neither reserved nor committed.
     pub free: bool,
-    /// What may be done with the pages (the `PAGE_` values); 0 for those that are not committed.
-    pub protection: u32,
+    /// [`Protection::NONE`] for pages that are not committed.
+    pub protection: Protection,
 }
 
 /// A handle of a thread of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Thread(pub isize);
 
-/// Which thread it is.
+/// What the system knows a thread by.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadIdentity {
-    /// Its id.
+    /// The thread's id.
     pub id: u32,
-    /// Where its TEB is; none before the thread has begun to run.
+    /// The address of its TEB; none before the thread has begun to run.
     pub teb: Option<usize>,
 }
 
-/// Where a stopped thread stands.
+/// The registers of a suspended thread, as far as they matter here.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadState {
-    /// The next instruction that it will execute.
+    /// The address of the next instruction.
     pub instruction: usize,
-    /// Its stack pointer.
+    /// The stack pointer.
     pub stack: usize,
-    /// The end of its stack (the highest address).
+    /// The end of the stack (its highest address), as the TEB has it.
     pub stack_end: usize,
 }
 
-/// The operating system. While threads are stopped, none of these may allocate from a heap or wait
-/// for a lock.
+/// The operating system. No function that is called while threads are suspended may allocate from a
+/// heap or wait for a lock.
 pub trait System {
-    /// The pages around `address`, or none for an address that user code cannot have.
+    /// The pages around `address`, or none for an address outside user space.
     fn region(&self, address: usize) -> Option<Region>;
     /// Commits `size` readable and writable bytes at exactly `address`.
     fn allocate(&self, address: usize, size: usize) -> Option<usize>;
-    /// Frees what [`System::allocate`] or [`System::allocate_anywhere`] gave.
-    fn free(&self, address: usize);
-    /// Commits `size` readable and writable bytes somewhere.
+    /// Commits `size` readable and writable bytes at any address.
     fn allocate_anywhere(&self, size: usize) -> Option<usize>;
-    /// Sets the protection of the pages (one of the `PAGE_` values) and returns the former one of
-    /// the first page.
-    fn protect(&self, address: usize, size: usize, protection: u32) -> Result<u32, Code>;
+    /// Frees memory from [`System::allocate`] or [`System::allocate_anywhere`].
+    fn free(&self, address: usize);
+    /// Sets the protection of the pages and returns the former one of the first page.
+    fn protect(
+        &self,
+        address: usize,
+        size: usize,
+        protection: Protection,
+    ) -> Result<Protection, Code>;
     /// Makes new code visible to all processors.
     fn flush_code(&self, address: usize, size: usize);
-    /// The thread after `previous`, or the first one; none after the last. The handle is the
-    /// caller's to close.
+    /// The thread after `previous`, or the first one; none after the last. The caller closes the
+    /// handle.
     fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code>;
     /// Whether the thread has ended.
     fn has_ended(&self, thread: Thread) -> bool;
-    /// Which thread it is.
+    /// The thread's id and TEB.
     fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code>;
     /// The calling thread's id.
     fn own_thread_id(&self) -> u32;
-    /// Asks the thread to stop.
+    /// Requests the suspension of the thread, without waiting for it.
     fn suspend(&self, thread: Thread) -> Result<(), Code>;
-    /// Lets the thread go.
+    /// Undoes one [`System::suspend`].
     fn resume(&self, thread: Thread);
-    /// Reads where the thread, whose TEB is at `teb`, stands; when this returns, it does stand.
+    /// Waits until the thread, whose TEB is at `teb`, is suspended, and reads its registers.
     fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code>;
-    /// Closes a handle.
+    /// Closes the handle.
     fn close(&self, thread: Thread);
-    /// Gives the processor away for a short time.
+    /// Gives the processor away for about a millisecond.
     fn pause(&self);
     /// Milliseconds since some fixed moment.
     fn milliseconds(&self) -> u64;

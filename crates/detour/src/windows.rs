@@ -1,4 +1,4 @@
-//! [`System`] on Windows.
+//! [`System`] on Windows: all system calls of this crate.
 
 use core::ffi::c_void;
 use core::mem::{MaybeUninit, size_of};
@@ -20,34 +20,18 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThreadId, ResumeThread, Sleep, SuspendThread, WaitForSingleObject,
 };
 
-use crate::system::{Code, KEEP_CALL_TARGETS, Region, System, Thread, ThreadIdentity, ThreadState};
+use crate::system::{Code, Protection, Region, System, Thread, ThreadIdentity, ThreadState};
 
-/// The rights that stopping a thread and reading its registers take.
+/// `THREAD_SUSPEND_RESUME`, `THREAD_GET_CONTEXT`, `THREAD_QUERY_INFORMATION` and `SYNCHRONIZE`.
 const THREAD_RIGHTS: u32 = 0x0002 | 0x0008 | 0x0040 | 0x0010_0000;
 
-// What windows-sys has not, or has in its driver-kit half only.
-#[cfg_attr(
-    target_arch = "x86",
-    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
-)]
-#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
-unsafe extern "system" {
-    fn NtGetNextThread(
-        process: HANDLE,
-        thread: HANDLE,
-        access: u32,
-        attributes: u32,
-        flags: u32,
-        next: *mut HANDLE,
-    ) -> NTSTATUS;
-    fn NtQueryInformationThread(
-        thread: HANDLE,
-        class: i32,
-        data: *mut c_void,
-        size: u32,
-        needed: *mut u32,
-    ) -> NTSTATUS;
-}
+// windows-sys has these in its driver-kit half only, or not at all.
+windows_link::link!("ntdll.dll" "system" fn NtGetNextThread(
+    process: HANDLE, thread: HANDLE, access: u32, attributes: u32, flags: u32, next: *mut HANDLE
+) -> NTSTATUS);
+windows_link::link!("ntdll.dll" "system" fn NtQueryInformationThread(
+    thread: HANDLE, class: i32, data: *mut c_void, size: u32, needed: *mut u32
+) -> NTSTATUS);
 
 /// The system that this process runs on.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +41,7 @@ impl System for Windows {
     fn region(&self, address: usize) -> Option<Region> {
         let mut information = MaybeUninit::<MEMORY_BASIC_INFORMATION>::zeroed();
         let size = size_of::<MEMORY_BASIC_INFORMATION>();
-        // SAFETY: the structure is of the size that is passed, and plain data.
+        // SAFETY: the call writes `size` bytes at most; zeroes are a value of the structure too.
         let (filled, information) = unsafe {
             let filled = VirtualQuery(address as *const c_void, information.as_mut_ptr(), size);
             (filled, information.assume_init())
@@ -67,14 +51,14 @@ impl System for Windows {
             size: information.RegionSize,
             free: information.State == MEM_FREE,
             protection: match information.State {
-                MEM_COMMIT => information.Protect,
-                _ => 0,
+                MEM_COMMIT => Protection(information.Protect),
+                _ => Protection::NONE,
             },
         })
     }
 
     fn allocate(&self, address: usize, size: usize) -> Option<usize> {
-        // SAFETY: asks for memory that nobody has.
+        // SAFETY: the call changes free memory only.
         let memory = unsafe {
             VirtualAlloc(address as *const c_void, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE)
         };
@@ -86,49 +70,52 @@ impl System for Windows {
     }
 
     fn free(&self, address: usize) {
-        // SAFETY: the trait's contract: the memory came from `allocate`, and its owner is done with
-        // it.
+        // SAFETY: by the trait's contract the memory is from `allocate`, and its owner gives it up.
         unsafe { VirtualFree(address as *mut c_void, 0, MEM_RELEASE) };
     }
 
-    fn protect(&self, address: usize, size: usize, protection: u32) -> Result<u32, Code> {
-        match set_protection(address, size, protection) {
-            // Systems without control-flow guard (before Windows 8.1) do not know the flag.
-            Err(Code(ERROR_INVALID_PARAMETER)) if protection & KEEP_CALL_TARGETS != 0 => {
-                set_protection(address, size, protection & !KEEP_CALL_TARGETS)
+    fn protect(
+        &self,
+        address: usize,
+        size: usize,
+        protection: Protection,
+    ) -> Result<Protection, Code> {
+        let result = set_protection(address, size, protection);
+        match protection.without_call_targets() {
+            Some(plain) if result == Err(Code(ERROR_INVALID_PARAMETER)) => {
+                set_protection(address, size, plain)
             }
-            result => result,
+            _ => result,
         }
     }
 
     fn flush_code(&self, address: usize, size: usize) {
-        // SAFETY: has no preconditions.
+        // SAFETY: the call reads no memory; an address without code is an error that is ignored.
         unsafe { FlushInstructionCache(GetCurrentProcess(), address as *const c_void, size) };
     }
 
     fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code> {
         let previous = previous.map_or(null_mut(), |thread| thread.0 as HANDLE);
         let mut next: HANDLE = null_mut();
-        // SAFETY: the handle that is passed is open, the one that is returned is the caller's.
+        // SAFETY: `previous` is NULL or an open handle of the caller's, and `next` can be written.
         let status = unsafe {
             NtGetNextThread(GetCurrentProcess(), previous, THREAD_RIGHTS, 0, 0, &mut next)
         };
         match status {
             0 => Ok(Some(Thread(next as isize))),
             STATUS_NO_MORE_ENTRIES => Ok(None),
-            // SAFETY: has no preconditions.
-            _ => Err(Code(unsafe { RtlNtStatusToDosError(status) })),
+            _ => Err(code_of(status)),
         }
     }
 
     fn has_ended(&self, thread: Thread) -> bool {
-        // SAFETY: the handle is open; a time of 0 does not wait.
+        // SAFETY: the trait's callers pass open handles; a time of 0 does not wait.
         unsafe { WaitForSingleObject(thread.0 as HANDLE, 0) == WAIT_OBJECT_0 }
     }
 
     fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
-        /// No memory of a program lies below. Wine's 32-bit half answers for no TEB with the
-        /// distance between its two kinds of TEB.
+        /// No program has memory below this address. For a thread without a TEB, 32-bit Wine
+        /// returns the distance between its two kinds of TEB.
         const LOWEST_ADDRESS: usize = 0x1_0000;
 
         let information = basic_information(thread)?;
@@ -139,24 +126,25 @@ impl System for Windows {
     }
 
     fn own_thread_id(&self) -> u32 {
-        // SAFETY: has no preconditions.
+        // SAFETY: the call only reads the calling thread's TEB.
         unsafe { GetCurrentThreadId() }
     }
 
     fn suspend(&self, thread: Thread) -> Result<(), Code> {
-        // SAFETY: the handle is open; the thread is let go again by the one who stopped it.
+        // SAFETY: the handle is open, and `SuspendedThreads` resumes what it suspends.
         let count = unsafe { SuspendThread(thread.0 as HANDLE) };
         if count == u32::MAX { Err(last_error()) } else { Ok(()) }
     }
 
     fn resume(&self, thread: Thread) {
-        // SAFETY: the handle is open.
+        // SAFETY: the handle is open; the call lowers a count that is not negative.
         unsafe { ResumeThread(thread.0 as HANDLE) };
     }
 
     fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
         let mut context = AlignedContext(MaybeUninit::zeroed());
-        // SAFETY: the structure is plain data, and aligned as the system wants it.
+        // SAFETY: the structure is aligned as the system requires, zeroes are a value of it, and the
+        // handle is open.
         let context = unsafe {
             (*context.0.as_mut_ptr()).ContextFlags = CONTROL_REGISTERS;
             if GetThreadContext(thread.0 as HANDLE, context.0.as_mut_ptr()) == 0 {
@@ -165,39 +153,44 @@ impl System for Windows {
             context.0.assume_init()
         };
         let (instruction, stack) = instruction_and_stack(&context);
-        // SAFETY: the TEB lives as long as its thread, which is stopped. Its second word is the end
-        // of the stack.
+        // SAFETY: the thread is suspended, so that its TEB stays; `NT_TIB.StackBase` is the second
+        // field.
         let stack_end = unsafe { *(teb as *const usize).add(1) };
         Ok(ThreadState { instruction, stack, stack_end })
     }
 
     fn close(&self, thread: Thread) {
-        // SAFETY: the handle is open and not used again.
+        // SAFETY: the caller owns the handle, and does not use it again.
         unsafe { CloseHandle(thread.0 as HANDLE) };
     }
 
     fn pause(&self) {
-        // SAFETY: has no preconditions.
+        // SAFETY: the call only suspends the calling thread for a time.
         unsafe { Sleep(1) };
     }
 
     fn milliseconds(&self) -> u64 {
-        // SAFETY: has no preconditions.
+        // SAFETY: the call only reads a counter.
         unsafe { GetTickCount64() }
     }
 }
 
-fn set_protection(address: usize, size: usize, protection: u32) -> Result<u32, Code> {
+fn set_protection(address: usize, size: usize, protection: Protection) -> Result<Protection, Code> {
     let mut former = 0;
-    // SAFETY: changes the pages' protection only; what that means to others is the caller's
-    // business.
-    let done = unsafe { VirtualProtect(address as *const c_void, size, protection, &mut former) };
-    if done == 0 { Err(last_error()) } else { Ok(former) }
+    // SAFETY: the crate changes the protection of its own relays, and makes the pages of code and
+    // import tables writable for a time, which takes no right away from anybody.
+    let done = unsafe { VirtualProtect(address as *const c_void, size, protection.0, &mut former) };
+    if done == 0 { Err(last_error()) } else { Ok(Protection(former)) }
 }
 
 fn last_error() -> Code {
-    // SAFETY: has no preconditions.
+    // SAFETY: the call only reads the calling thread's TEB.
     Code(unsafe { GetLastError() })
+}
+
+fn code_of(status: NTSTATUS) -> Code {
+    // SAFETY: the call looks a number up in a table.
+    Code(unsafe { RtlNtStatusToDosError(status) })
 }
 
 /// The system wants the structure aligned to 16, which windows-sys does not promise on every
@@ -233,7 +226,7 @@ fn basic_information(thread: Thread) -> Result<ThreadBasicInformation, Code> {
     const THREAD_BASIC_INFORMATION: i32 = 0;
 
     let mut information = MaybeUninit::<ThreadBasicInformation>::zeroed();
-    // SAFETY: the structure is plain data, of the size that is passed.
+    // SAFETY: the call writes as many bytes as the structure has, and zeroes are a value of it.
     unsafe {
         let status = NtQueryInformationThread(
             thread.0 as HANDLE,
@@ -242,10 +235,6 @@ fn basic_information(thread: Thread) -> Result<ThreadBasicInformation, Code> {
             size_of::<ThreadBasicInformation>() as u32,
             null_mut(),
         );
-        if status == 0 {
-            Ok(information.assume_init())
-        } else {
-            Err(Code(RtlNtStatusToDosError(status)))
-        }
+        if status == 0 { Ok(information.assume_init()) } else { Err(code_of(status)) }
     }
 }

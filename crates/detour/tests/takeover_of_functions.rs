@@ -7,21 +7,17 @@
 )]
 
 use std::cell::Cell;
-use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allograft_detour::{
-    Code, Detour, Error, Region, Relays, System, Thread, ThreadIdentity, ThreadState, Windows,
-    Words, install,
-};
-use windows_sys::Win32::System::Memory::{
-    PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY, PAGE_READWRITE,
+    Code, Detour, Error, Protection, Region, Relays, SlotWriter, System, Thread, ThreadIdentity,
+    ThreadState, Windows, install,
 };
 
-/// Two takeovers at once would stop one another; in a process they are serialised by the loader's
-/// lock, here by this one.
+/// Two transactions at once would suspend each other's threads. In a process the loader's lock keeps
+/// them apart, in these tests this one.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -46,7 +42,7 @@ impl Functions {
             let code = [0xB8, 1, 0, 0, 0, 0xC3];
             unsafe { ((base + index * STRIDE) as *mut [u8; 6]).write_unaligned(code) };
         }
-        Windows.protect(base, size, PAGE_EXECUTE_READ).expect("executable");
+        Windows.protect(base, size, Protection::EXECUTE_READ).expect("executable");
         Functions { base, count }
     }
 
@@ -70,7 +66,7 @@ impl Functions {
         unsafe { std::slice::from_raw_parts(self.base as *const u8, size) }.to_vec()
     }
 
-    fn protections(&self) -> Vec<u32> {
+    fn protections(&self) -> Vec<Protection> {
         (0..self.count).map(|index| protection(self.entry(index))).collect()
     }
 }
@@ -79,33 +75,29 @@ extern "C" fn returns_2() -> u32 {
     2
 }
 
-fn protection(address: usize) -> u32 {
-    use windows_sys::Win32::System::Memory::{MEMORY_BASIC_INFORMATION, VirtualQuery};
-    let mut information: MEMORY_BASIC_INFORMATION = unsafe { std::mem::zeroed() };
-    let size = size_of::<MEMORY_BASIC_INFORMATION>();
-    assert_ne!(unsafe { VirtualQuery(address as *const c_void, &mut information, size) }, 0);
-    information.Protect
+fn protection(address: usize) -> Protection {
+    Windows.region(address).expect("an address of the program's").protection
 }
 
-/// Windows, but the call with the number `failing` (of those that can fail) fails. A call to stop a
-/// thread fails from then on: a single refusal is what a thread on its way out gives, and is waited
-/// out.
+/// Windows, except that the call with the number `failing` (of those that can fail) fails. Calls to
+/// suspend a thread fail from then on: a single refusal, as of a thread that is about to end, is
+/// waited out.
 struct Failing {
     calls: Cell<usize>,
     failing: usize,
-    stopping_fails: Cell<bool>,
+    suspending_fails: Cell<bool>,
 }
 
 impl Failing {
-    fn at(failing: usize) -> Failing {
-        Failing { calls: Cell::new(0), failing, stopping_fails: Cell::new(false) }
+    fn new(failing: usize) -> Failing {
+        Failing { calls: Cell::new(0), failing, suspending_fails: Cell::new(false) }
     }
 
-    fn stopping_fails(&self) -> bool {
+    fn suspending_fails(&self) -> bool {
         if self.fails() {
-            self.stopping_fails.set(true);
+            self.suspending_fails.set(true);
         }
-        self.stopping_fails.get()
+        self.suspending_fails.get()
     }
 
     fn fails(&self) -> bool {
@@ -129,7 +121,12 @@ impl System for Failing {
     fn allocate_anywhere(&self, size: usize) -> Option<usize> {
         if self.fails() { None } else { Windows.allocate_anywhere(size) }
     }
-    fn protect(&self, address: usize, size: usize, protection: u32) -> Result<u32, Code> {
+    fn protect(
+        &self,
+        address: usize,
+        size: usize,
+        protection: Protection,
+    ) -> Result<Protection, Code> {
         if self.fails() { Err(REFUSED) } else { Windows.protect(address, size, protection) }
     }
     fn flush_code(&self, address: usize, size: usize) {
@@ -148,13 +145,13 @@ impl System for Failing {
         Windows.own_thread_id()
     }
     fn suspend(&self, thread: Thread) -> Result<(), Code> {
-        if self.stopping_fails() { Err(REFUSED) } else { Windows.suspend(thread) }
+        if self.suspending_fails() { Err(REFUSED) } else { Windows.suspend(thread) }
     }
     fn resume(&self, thread: Thread) {
         Windows.resume(thread)
     }
     fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
-        if self.stopping_fails() { Err(REFUSED) } else { Windows.state(thread, teb) }
+        if self.suspending_fails() { Err(REFUSED) } else { Windows.state(thread, teb) }
     }
     fn close(&self, thread: Thread) {
         Windows.close(thread)
@@ -167,7 +164,7 @@ impl System for Failing {
     }
 }
 
-/// A thread that counts for as long as this lives: proof that threads go on.
+/// A thread that counts as long as this lives: it shows that threads are resumed.
 struct Counting {
     stop: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
@@ -216,7 +213,7 @@ fn calls_reach_the_replacement_and_the_pages_keep_their_protection() {
     assert!((0..9).all(|index| functions.call(index) == 2));
     assert_eq!(functions.protections(), before);
     assert_eq!(installed.pages_left_writable, 0);
-    assert_eq!(protection(relays.range().start), PAGE_EXECUTE_READ);
+    assert_eq!(protection(relays.range().start), Protection::EXECUTE_READ);
 }
 
 #[test]
@@ -243,7 +240,7 @@ fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
     let other = Counting::start();
     let mut failures = 0;
     for step in 0.. {
-        let system = Failing::at(step);
+        let system = Failing::new(step);
         let mut detours = functions.detours();
         let result = Relays::build(&system, &mut detours).and_then(|relays| {
             install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
@@ -262,31 +259,7 @@ fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
 }
 
 #[test]
-fn a_refusal_says_what_was_refused_where() {
-    let _alone = alone();
-    let functions = Functions::new(1);
-    let mut detours = functions.detours();
-    // On x86 any memory will do for the relays, and getting it is the first call that can fail.
-    let step = usize::from(cfg!(target_arch = "x86"));
-    let refused = Relays::build(&Failing::at(step), &mut detours).unwrap_err();
-    assert!(matches!(refused, Error::RelayProtection(_, REFUSED)));
-    assert!(refused.to_string().contains("the process prohibits dynamic code"), "{refused}");
-}
-
-#[test]
-fn functions_closer_than_a_jump_are_refused() {
-    let _alone = alone();
-    let functions = Functions::new(1);
-    let entry = functions.entry(0);
-    let mut detours = [Detour::new(entry + 4, 0), Detour::new(entry, 0)];
-    assert_eq!(
-        install(&Windows, &mut detours, || ()),
-        Err(Error::TooClose { first: entry, second: entry + 4 })
-    );
-}
-
-#[test]
-fn all_threads_are_stopped_however_many_start_and_end() {
+fn all_threads_are_suspended_however_many_start_and_end() {
     let _alone = alone();
     let functions = Functions::new(3);
     let stop = Arc::new(AtomicBool::new(false));
@@ -302,7 +275,7 @@ fn all_threads_are_stopped_however_many_start_and_end() {
         let mut detours = fresh.detours();
         Relays::build(&Windows, &mut detours).expect("relays");
         let installed = install(&Windows, &mut detours, || ()).expect("installed");
-        assert!(installed.threads_stopped >= counting.len(), "{installed:?}");
+        assert!(installed.threads_suspended >= counting.len(), "{installed:?}");
         assert_eq!(fresh.call(0), 2);
     }
     assert!(counting.iter().all(Counting::goes_on));
@@ -311,15 +284,14 @@ fn all_threads_are_stopped_however_many_start_and_end() {
     assert!((0..3).all(|index| functions.call(index) == 1));
 }
 
-/// A function that a thread cannot leave: `nop; pause; jmp $-2`, with its loop inside the bytes of
-/// the jump.
+/// The function is `nop; pause; jmp $-2`: its endless loop lies inside the bytes of the jump.
 #[test]
 fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
     let _alone = alone();
     let base = Windows.allocate_anywhere(0x1000).expect("memory");
     let code = [0x90, 0xF3, 0x90, 0xEB, 0xFC, 0xC3];
     unsafe { (base as *mut [u8; 6]).write_unaligned(code) };
-    Windows.protect(base, 0x1000, PAGE_EXECUTE_READ).expect("executable");
+    Windows.protect(base, 0x1000, Protection::EXECUTE_READ).expect("executable");
     let entered = std::thread::spawn(move || {
         let function: extern "C" fn() = unsafe { std::mem::transmute(base) };
         function();
@@ -330,24 +302,24 @@ fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
     let refused = install(&Windows, &mut detours, || ());
     assert!(matches!(refused, Err(Error::Busy(_, address)) if address == base), "{refused:?}");
     // Let it out: the loop's jump becomes two NOPs. Then nothing is in the way any more.
-    Windows.protect(base, 0x1000, PAGE_EXECUTE_READWRITE).expect("writable");
+    Windows.protect(base, 0x1000, Protection::EXECUTE_READ_WRITE).expect("writable");
     unsafe { ((base + 3) as *mut [u8; 2]).write_unaligned([0x90, 0x90]) };
-    Windows.protect(base, 0x1000, PAGE_EXECUTE_READ).expect("executable");
+    Windows.protect(base, 0x1000, Protection::EXECUTE_READ).expect("executable");
     entered.join().unwrap();
     install(&Windows, &mut detours, || ()).expect("installed");
 }
 
 #[test]
-fn words_are_exchanged_in_pages_of_every_kind_which_keep_their_protection() {
-    for kind in [PAGE_READONLY, PAGE_READWRITE, PAGE_EXECUTE_READ] {
+fn slots_are_written_in_pages_of_every_kind_which_keep_their_protection() {
+    for kind in [Protection::READ_ONLY, Protection::READ_WRITE, Protection::EXECUTE_READ] {
         let pages = Windows.allocate_anywhere(0x2000).expect("memory");
         Windows.protect(pages, 0x2000, kind).expect("protected");
-        let mut words = Words::new(&Windows);
+        let mut slots = SlotWriter::new(&Windows);
         for address in [pages, pages + size_of::<usize>(), pages + 0xFF8, pages + 0x1000] {
-            unsafe { words.write(address, 7) }.expect("written");
+            unsafe { slots.write(address, 7) }.expect("written");
             assert_eq!(unsafe { *(address as *const usize) }, 7);
         }
-        drop(words);
+        drop(slots);
         for page in [pages, pages + 0x1000] {
             assert_eq!(protection(page), kind);
         }
@@ -356,14 +328,14 @@ fn words_are_exchanged_in_pages_of_every_kind_which_keep_their_protection() {
 }
 
 #[test]
-fn a_word_whose_page_cannot_be_opened_stays_as_it_is() {
+fn a_slot_whose_page_cannot_be_made_writable_keeps_its_value() {
     let page = Windows.allocate_anywhere(0x1000).expect("memory");
-    Windows.protect(page, 0x1000, PAGE_READONLY).expect("protected");
-    let refusing = Failing::at(0);
-    let mut words = Words::new(&refusing);
-    assert_eq!(unsafe { words.write(page, 7) }, Err(REFUSED));
-    drop(words);
+    Windows.protect(page, 0x1000, Protection::READ_ONLY).expect("protected");
+    let refusing = Failing::new(0);
+    let mut slots = SlotWriter::new(&refusing);
+    assert_eq!(unsafe { slots.write(page, 7) }, Err(REFUSED));
+    drop(slots);
     assert_eq!(unsafe { *(page as *const usize) }, 0);
-    assert_eq!(protection(page), PAGE_READONLY);
+    assert_eq!(protection(page), Protection::READ_ONLY);
     Windows.free(page);
 }

@@ -1,10 +1,10 @@
-//! What is counted, all of it on the cold path.
+//! Counters of foreign blocks, all of them on the cold path.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::once::Once;
+use crate::once::ClearableOnce;
 
-/// Where to count: the owner of the engine says (it may be memory that others can read).
+/// Where to count: memory of the engine's owner, which other processes may read.
 #[derive(Clone, Copy)]
 pub struct Counters {
     /// Foreign blocks that moved to mimalloc.
@@ -17,16 +17,16 @@ pub struct Counters {
     pub freed_bytes: &'static AtomicU64,
     /// Foreign blocks that were resized where they lay.
     pub resized_blocks: &'static AtomicU64,
-    /// Called now and then, while foreign blocks go: for what is too dear to be kept up to date
+    /// Called after every 256th foreign block, to update figures that are too expensive to be updated
     /// with each.
     pub now_and_then: fn(),
 }
 
-static COUNTERS: Once<Counters> = Once::new();
+static COUNTERS: ClearableOnce<Counters> = ClearableOnce::new();
 
+/// Counts in `counters` from now on. The first call counts, later ones change nothing.
 pub(crate) fn set(counters: Counters) {
-    // SAFETY: `start` is called once.
-    unsafe { COUNTERS.set(counters) };
+    COUNTERS.set(counters);
 }
 
 pub(crate) fn migrated(bytes: usize) {
@@ -48,7 +48,6 @@ pub(crate) fn resized() {
 }
 
 fn add(counters: &Counters, blocks: &AtomicU64, total: &AtomicU64, bytes: usize) {
-    /// Blocks from one call of [`Counters::now_and_then`] to the next.
     const EVERY: u64 = 256;
 
     let before = blocks.fetch_add(1, Ordering::Relaxed);

@@ -1,13 +1,13 @@
-//! Reading the first instruction of a function, only to see whether it is a jump: some runtimes
-//! begin a function with one of their own, and so do the hooks of other tools.
+//! The first instruction of a function, read only to see whether it is a jump: some runtimes begin a
+//! function with one, and so do the hooks of other tools. No other instruction is decoded.
 
-/// Where the jump goes that the function at `entry` begins with; none if it does not begin with
+/// The target of the jump that the function at `entry` begins with; none if it does not begin with
 /// one.
 ///
 /// # Safety
 /// Code begins at `entry`, 16 bytes of which can be read.
-pub(crate) unsafe fn jumps_to(entry: usize) -> Option<usize> {
-    // SAFETY: the caller's promise.
+pub(crate) unsafe fn jump_target(entry: usize) -> Option<usize> {
+    // SAFETY: by the contract 16 bytes can be read.
     let code = unsafe { (entry as *const [u8; 16]).read_unaligned() };
     let displacement =
         |at: usize| i32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]);
@@ -53,7 +53,7 @@ mod tests {
         bytes[..code.len()].copy_from_slice(code);
         let entry = bytes.as_ptr() as usize;
         // SAFETY: there are 32 bytes.
-        unsafe { jumps_to(entry) }.map(|to| to.wrapping_sub(entry) as isize)
+        unsafe { jump_target(entry) }.map(|to| to.wrapping_sub(entry) as isize)
     }
 
     #[test]
@@ -70,11 +70,11 @@ mod tests {
         let code: Vec<u8> = [0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC].into_iter().chain(to).collect();
         let entry = code.as_ptr() as usize;
         // SAFETY: there are 16 bytes.
-        assert_eq!(unsafe { jumps_to(entry) }, Some(0x1122_3344_5566_7788));
+        assert_eq!(unsafe { jump_target(entry) }, Some(0x1122_3344_5566_7788));
         let code: Vec<u8> =
             [0x48, 0xB8].into_iter().chain(to).chain([0xFF, 0xE0, 0, 0, 0, 0]).collect();
         // SAFETY: there are 16 bytes.
-        let to = unsafe { jumps_to(code.as_ptr() as usize) };
+        let to = unsafe { jump_target(code.as_ptr() as usize) };
         assert_eq!(to, Some(0x1122_3344_5566_7788));
     }
 
@@ -87,13 +87,13 @@ mod tests {
             let mut bytes = [0x90u8; 16];
             bytes[..7].copy_from_slice(&code);
             // SAFETY: there are 16 bytes.
-            let to = unsafe { jumps_to(bytes.as_ptr() as usize) };
+            let to = unsafe { jump_target(bytes.as_ptr() as usize) };
             assert_eq!(to, Some(0x1122_3344));
         }
     }
 
     #[test]
-    fn an_ordinary_prologue_is_no_jump() {
+    fn other_first_instructions_are_no_jump() {
         assert_eq!(target(&[0x48, 0x83, 0xEC, 0x28]), None);
         assert_eq!(target(&[0x48, 0x89, 0x5C, 0x24, 0x08]), None);
     }

@@ -3,30 +3,30 @@
 use core::ffi::CStr;
 use core::fmt;
 
-/// Why a runtime was left as it was. The process runs on untouched.
+/// Why a runtime was not taken over. The process is as it was before.
 #[derive(Clone, Copy, Debug)]
 pub enum Failure {
     /// mimalloc could not start: the system has no memory for it.
     NoHeap,
-    /// As many runtimes as there are slots are taken over already; the number is how many.
+    /// All slots are in use; the number is how many there are.
     NoSlot(usize),
     /// The runtime is taken over already.
     AlreadyTakenOver,
-    /// The runtime does not export a function that the takeover cannot do without.
+    /// The runtime does not export this function, which the takeover needs.
     Missing(&'static CStr),
-    /// Another tool has redirected this function to the address: its blocks are that tool's, not
-    /// the runtime's heap's.
+    /// Another tool has redirected this function to this address: its blocks may not be in the
+    /// runtime's heap.
     AlreadyHooked(&'static CStr, usize),
     /// The jumps could not be written.
-    Patch(allograft_detour::Error),
+    Detour(allograft_detour::Error),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::NoHeap => f.write_str("mimalloc cannot start: no memory for its page map"),
-            Failure::NoSlot(limit) => {
-                write!(f, "{limit} C runtimes are taken over already, which is the limit")
+            Failure::NoSlot(count) => {
+                write!(f, "{count} C runtimes are taken over already, which is the limit")
             }
             Failure::AlreadyTakenOver => f.write_str("it is taken over already"),
             Failure::Missing(name) => write!(f, "it does not export {}", text(name)),
@@ -35,12 +35,11 @@ impl fmt::Display for Failure {
                 "another tool has already redirected its function {} (to {to:#x})",
                 text(name)
             ),
-            Failure::Patch(error) => error.fmt(f),
+            Failure::Detour(error) => error.fmt(f),
         }
     }
 }
 
-/// A name of our own tables as text.
 fn text(name: &'static CStr) -> &'static str {
     name.to_str().unwrap_or("?")
 }

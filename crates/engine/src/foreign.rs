@@ -1,75 +1,102 @@
-//! Blocks of the old heap, by the heap functions of the operating system.
+//! Foreign blocks: those of a runtime's old heap, by the heap functions of the operating system.
+//!
+//! These functions are the only ones that touch an old heap. They are never given a block of
+//! mimalloc's: callers ask `allograft_heap::owns` first.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
 
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Memory::{
-    GetProcessHeap, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY, HeapAlloc, HeapFree, HeapReAlloc,
-    HeapSize,
+    GetProcessHeap, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY, HeapAlloc, HeapFree, HeapLock,
+    HeapReAlloc, HeapSize, HeapUnlock, HeapWalk, PROCESS_HEAP_ENTRY,
 };
 
+use crate::aligned_layout::{AlignedLayout, raw_slot};
 use crate::counters;
 use crate::runtime::{EINVAL, Runtime};
+use crate::slots::{self, Slot};
 
-/// The largest block of the low-fragmentation heap, which does not shrink a block where it lies.
-const LARGEST_LOW_FRAGMENTATION_BLOCK: usize = 0x4000;
+/// The old heap of the runtime. A runtime that has not started yet has none: until then the process
+/// heap serves, which a Universal CRT uses later too.
+fn heap_of(runtime: &Runtime) -> HANDLE {
+    let heap = runtime.heap();
+    // SAFETY: the call only reads the PEB.
+    if heap.is_null() { unsafe { GetProcessHeap() } } else { heap }
+}
 
 /// The size that the program asked for when it got the block. None if the heap does not know the
 /// block.
 pub(crate) fn size(runtime: &Runtime, block: *const c_void) -> Option<usize> {
-    // SAFETY: the heap is the runtime's; it validates the block as well as it did for the runtime
-    // itself.
-    let size = unsafe { HeapSize(runtime.heap(), 0, block) };
+    // SAFETY: the heap checks the block as well as it did when the runtime asked it.
+    let size = unsafe { HeapSize(heap_of(runtime), 0, block) };
     (size != usize::MAX).then_some(size)
 }
 
-/// A block of the old heap, for when it is too late for mimalloc. NULL if there is no memory.
+/// A new block of the old heap, for when it is too late for mimalloc. NULL if there is no memory.
 pub(crate) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_void {
     let flags = if zeroed { HEAP_ZERO_MEMORY } else { 0 };
-    // SAFETY: the heap is the runtime's.
-    unsafe { HeapAlloc(runtime.heap(), flags, size) }
+    // SAFETY: the heap lives as long as the runtime, and takes any size.
+    unsafe { HeapAlloc(heap_of(runtime), flags, size) }
 }
 
-/// Frees the block. What the heap refuses becomes `errno`, as with the runtime's own `free`.
+/// Frees the block. If the heap refuses it, `errno` is set, as by the runtime's own `free`.
 pub(crate) fn free(runtime: &Runtime, block: *mut c_void) {
     let bytes = size(runtime, block).unwrap_or(0);
-    // SAFETY: as above.
-    if unsafe { HeapFree(runtime.heap(), 0, block) } != 0 {
+    // SAFETY: the program gives the block up; the heap checks whether it is one.
+    if unsafe { HeapFree(heap_of(runtime), 0, block) } != 0 {
         counters::freed(bytes);
     } else {
         runtime.set_errno(EINVAL);
     }
 }
 
-/// Copies what the program keeps of the block to `to`, a block of mimalloc's with room for `kept`
-/// bytes, and frees it.
+/// Frees a foreign block of a runtime that is unloaded: its heap was the process heap, or was
+/// destroyed with it.
+pub(crate) fn free_orphan(block: *mut c_void) {
+    // SAFETY: the program gives the block up; the heap checks whether it is one.
+    unsafe { HeapFree(GetProcessHeap(), 0, block) };
+}
+
+/// A foreign block as its heap knows it.
+pub(crate) struct RawBlock {
+    pub(crate) start: *mut c_void,
+    pub(crate) size: usize,
+}
+
+/// Copies the first `kept` bytes of `block` to `to`, a block of mimalloc's, and frees `raw`, the
+/// block of the old heap that `block` lies in.
 ///
 /// # Safety
-/// Both blocks are `kept` bytes long at least; `raw` is the block as the old heap knows it, of
-/// `old` bytes.
+/// Both blocks are at least `kept` bytes long, and the program gives `block` up.
 pub(crate) unsafe fn migrate(
     runtime: &Runtime,
     block: *const c_void,
-    raw: *mut c_void,
-    old: usize,
+    raw: RawBlock,
     to: *mut c_void,
     kept: usize,
 ) {
-    // SAFETY: the caller's promise; the heap owns the old block.
+    // SAFETY: by the contract both have `kept` bytes; blocks of two heaps do not overlap.
     unsafe {
         core::ptr::copy_nonoverlapping(block.cast::<u8>(), to.cast::<u8>(), kept);
-        HeapFree(runtime.heap(), 0, raw);
+        HeapFree(heap_of(runtime), 0, raw.start);
     }
-    counters::migrated(old);
+    counters::migrated(raw.size);
 }
 
-/// Shrinks the block where it lies. False if it would have to grow, or the heap will not.
+/// Shrinks the block in place. False if it would have to grow, or the heap refuses.
 pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usize) -> bool {
+    /// The largest block of the low-fragmentation heap, which does not shrink blocks in place: such
+    /// a block keeps its size, and the call succeeds.
+    const LARGEST_LOW_FRAGMENTATION_BLOCK: usize = 0x4000;
+
     if new > old {
         return false;
     }
-    // SAFETY: as above; in place, so the block stays the program's.
+    // SAFETY: in place, the block stays where the program has it; the heap checks whether it is one.
     let resized =
-        unsafe { HeapReAlloc(runtime.heap(), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1)) };
+        unsafe { HeapReAlloc(heap_of(runtime), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1)) };
     if resized.is_null() && old > LARGEST_LOW_FRAGMENTATION_BLOCK {
         return false;
     }
@@ -77,56 +104,71 @@ pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usi
     true
 }
 
-/// The address of the raw block in which an aligned block lies: it is kept in the slot below the
-/// aligned address.
+/// The raw block in which an aligned foreign block lies.
 ///
 /// # Safety
-/// `block` came from one of the `_aligned_` functions of a runtime, and is not freed.
+/// `block` is from one of the `_aligned_` functions of a runtime, and is not freed.
 pub(crate) unsafe fn raw_of_aligned(block: *const c_void) -> *mut c_void {
-    let word = size_of::<usize>();
-    let slot = (block as usize & !(word - 1)) - word;
-    // SAFETY: the runtime put the slot there.
-    unsafe { *(slot as *const *mut c_void) }
+    // SAFETY: the runtime has written the slot below the block.
+    unsafe { *raw_slot(block as usize) }
 }
 
-/// The bytes of an aligned block beside the program's own: the slot, and the room to align in.
-pub(crate) fn overhead_of_aligned(alignment: usize, offset: usize) -> usize {
-    let word = size_of::<usize>();
-    let gap = offset.wrapping_neg() & (word - 1);
-    gap.wrapping_add(word).wrapping_add(alignment.max(word).wrapping_sub(1))
-}
-
-/// An aligned block of the old heap, laid out as the runtime lays it out. For the combinations of
-/// alignment and offset that mimalloc cannot serve; every function takes such a block as it takes
-/// those from before the takeover. NULL if there is no memory.
+/// An aligned block of the old heap, laid out as the runtime does it, for layouts that mimalloc
+/// cannot serve. All functions accept it as one from before the takeover. NULL if there is no
+/// memory.
 pub(crate) fn allocate_aligned(
     runtime: &Runtime,
     size: usize,
-    alignment: usize,
-    offset: usize,
+    layout: AlignedLayout,
 ) -> *mut c_void {
-    let word = size_of::<usize>();
-    let alignment = alignment.max(word);
-    let overhead = overhead_of_aligned(alignment, offset);
-    let Some(raw_size) = size.checked_add(overhead) else {
-        return core::ptr::null_mut();
+    let Some(raw_size) = size.checked_add(layout.overhead()) else {
+        return null_mut();
     };
-    // SAFETY: the raw block has room for the slot, the gap, the alignment and the program's bytes.
-    unsafe {
-        let raw = HeapAlloc(runtime.heap(), 0, raw_size);
-        if raw.is_null() {
-            return raw;
-        }
-        let gap = offset.wrapping_neg() & (word - 1);
-        let start = raw as usize + word + gap + alignment - 1;
-        let block = ((start + offset) & !(alignment - 1)) - offset;
-        *(((block & !(word - 1)) - word) as *mut *mut c_void) = raw;
-        block as *mut c_void
+    let raw = allocate(runtime, raw_size, false);
+    if raw.is_null() {
+        return raw;
     }
+    let block = layout.place_in(raw as usize);
+    // SAFETY: the raw block has room for the layout's overhead, of which the slot is a part.
+    unsafe { *raw_slot(block) = raw };
+    block as *mut c_void
 }
 
-/// Frees a foreign block for a runtime that is gone: its heap was the process's, or went with it.
-pub(crate) fn free_orphan(block: *mut c_void) {
-    // SAFETY: the heap validates the block.
-    unsafe { HeapFree(GetProcessHeap(), 0, block) };
+/// The contents of an old heap: all its blocks, although the system and other DLLs may share the
+/// heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Census {
+    /// Blocks in use.
+    pub blocks: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// Counts the blocks of the old heap of the runtime in `slot`. None if the system does not walk it.
+///
+/// This waits for the heap's lock, and takes time that grows with the number of blocks: it is never
+/// a part of the takeover itself.
+pub fn census(slot: Slot) -> Option<Census> {
+    /// `PROCESS_HEAP_ENTRY_BUSY`: the entry is a block in use.
+    const BUSY: u16 = 0x0004;
+
+    let heap = heap_of(slots::runtime(slot.number())?);
+    let mut census = Census { blocks: 0, bytes: 0 };
+    let mut entry = MaybeUninit::<PROCESS_HEAP_ENTRY>::zeroed();
+    // SAFETY: the walk begins with a zeroed entry, and the heap is locked during it. Nothing here
+    // allocates from the heap.
+    unsafe {
+        if HeapLock(heap) == 0 {
+            return None;
+        }
+        while HeapWalk(heap, entry.as_mut_ptr()) != 0 {
+            let entry = entry.assume_init_ref();
+            if entry.wFlags & BUSY != 0 {
+                census.blocks += 1;
+                census.bytes += u64::from(entry.cbData);
+            }
+        }
+        HeapUnlock(heap);
+    }
+    Some(census)
 }

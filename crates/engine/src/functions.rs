@@ -31,7 +31,7 @@ pub enum Function {
 }
 
 /// One row of the table.
-pub struct Replacement {
+pub struct TakenFunction {
     /// The function.
     pub function: Function,
     /// All names that it is exported under: the public one first, then the `_base` one, then those
@@ -45,8 +45,8 @@ const fn row(
     function: Function,
     names: &'static [&'static CStr],
     foreign: &'static str,
-) -> Replacement {
-    Replacement { function, names, foreign }
+) -> TakenFunction {
+    TakenFunction { function, names, foreign }
 }
 
 const NONE: &str = "takes none";
@@ -55,7 +55,7 @@ const FREED: &str = "is freed in the old heap";
 const SIZED: &str = "is sized by the old heap";
 
 /// The table.
-pub const FUNCTIONS: &[Replacement] = {
+pub const FUNCTIONS: &[TakenFunction] = {
     use Function::*;
     &[
         row(Malloc, &[c"malloc", c"_malloc_base", c"_o_malloc", c"_o__malloc_base"], NONE),
@@ -104,9 +104,55 @@ pub const FUNCTIONS: &[Replacement] = {
     ]
 };
 
-/// Without these a runtime would hand out blocks that it does not take back, or the other way
-/// round: it is left alone then.
+/// A runtime that lacks one of these is left alone: it would hand out blocks that it does not take
+/// back, or the reverse.
 pub(crate) const ESSENTIAL: &[Function] = {
     use Function::*;
     &[Malloc, Calloc, Realloc, Free, Msize]
 };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn names() -> impl Iterator<Item = (&'static TakenFunction, &'static CStr)> {
+        FUNCTIONS.iter().flat_map(|row| row.names.iter().map(move |&name| (row, name)))
+    }
+
+    #[test]
+    fn no_name_and_no_function_comes_twice() {
+        let mut known = HashSet::new();
+        assert!(names().all(|(_, name)| known.insert(name)));
+        let functions: Vec<_> = FUNCTIONS.iter().map(|row| row.function).collect();
+        assert!(functions.iter().enumerate().all(|(at, f)| !functions[..at].contains(f)));
+    }
+
+    /// `_free_base`, `_o_free` and `_o__free_base` belong to the row of `free`.
+    #[test]
+    fn derived_names_stand_in_the_row_of_the_public_name() {
+        for (row, name) in names().filter(|(row, _)| row.function != Function::OperatorDelete) {
+            let public = row.names[0].to_str().unwrap();
+            let name = name.to_str().unwrap();
+            let plain = name.strip_prefix("_o_").unwrap_or(name);
+            let base = format!("_{}_base", public.trim_start_matches('_'));
+            assert!(plain == public || plain == base, "{name} in the row of {public}");
+        }
+    }
+
+    #[test]
+    fn every_c_function_has_a_name_for_the_systems_state() {
+        for row in FUNCTIONS.iter().filter(|row| row.function != Function::OperatorDelete) {
+            let system = format!("_o_{}", row.names[0].to_str().unwrap());
+            assert!(row.names.iter().any(|name| name.to_str() == Ok(system.as_str())), "{system}");
+        }
+        assert!(names().count() < allograft_detour::MAX_DETOURS);
+    }
+
+    #[test]
+    fn what_is_essential_is_in_the_table() {
+        let rows = |function| FUNCTIONS.iter().filter(|row| row.function == function).count();
+        assert!(ESSENTIAL.iter().all(|&function| rows(function) == 1));
+    }
+}

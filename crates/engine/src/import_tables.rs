@@ -1,38 +1,55 @@
-//! Pointing the import tables of modules straight at the replacements.
+//! Pointing the import address tables of modules at the replacements.
 //!
 //! The jump over a function's entry catches every call, however the caller came by the address. A
-//! call through an import table need not take it: the table is made to hold the replacement's
-//! address, as if the program had been linked with it. Words that cannot be changed stay as they
-//! are, and the jump serves them.
+//! call through an import address table need not take it: its slot is made to hold the
+//! replacement's address, as if the program had been linked with it. A slot that cannot be written
+//! keeps its value, and the jump serves it.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_detour::{Windows, Words};
+use allograft_detour::{SlotWriter, System, Windows};
 
 use crate::imports;
-use crate::loaded::Module;
+use crate::module::Module;
 
 static LEFT_ALONE: AtomicBool = AtomicBool::new(false);
 
-/// Leaves import tables as they are from now on.
+/// Leaves import tables unchanged from now on.
 pub fn leave_import_tables_alone() {
     LEFT_ALONE.store(true, Ordering::Relaxed);
 }
 
+impl Module {
+    /// The address of the slot through which it calls the function that it imports as `name`.
+    pub fn import_slot(&self, name: &CStr) -> Option<usize> {
+        imports::slot(self, &|address| Windows.region(address), name)
+    }
+}
+
 /// Sends the calls through the import slot (see [`Module::import_slot`]) to `address`. False if the
-/// system does not let it be written.
+/// slot cannot be written.
 ///
 /// # Safety
 /// The slot is that of a module which stays loaded, and a function of the import's signature is at
 /// `address` for as long.
 pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { Words::new(&Windows).write(slot, address) }.is_ok()
+    // SAFETY: by the contract the slot stays, and its module calls a function of the right type.
+    unsafe { SlotWriter::new(&Windows).write(slot, address) }.is_ok()
 }
 
-/// Exchanges the words of the import tables of `modules` for which `exchange` has another address.
-/// Returns how many were exchanged. The caller holds the loader's lock. Nothing is allocated, and
-/// no lock is waited for.
+/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds.
+pub(crate) fn imports_any(
+    module: &Module,
+    names: &[&CStr],
+    is_meant: impl Fn(usize) -> bool,
+) -> bool {
+    imports::imports_any(module, &|address| Windows.region(address), names, is_meant)
+}
+
+/// Replaces the contents of the import slots of `modules` for which `exchange` has another address.
+/// Returns how many were replaced. The caller holds the loader's lock. Nothing is allocated, and no
+/// lock is waited for.
 pub(crate) fn redirect(
     modules: &mut dyn Iterator<Item = Module>,
     exchange: &dyn Fn(usize) -> Option<usize>,
@@ -40,15 +57,15 @@ pub(crate) fn redirect(
     if LEFT_ALONE.load(Ordering::Relaxed) {
         return 0;
     }
-    let mut words = Words::new(&Windows);
+    let mut slots = SlotWriter::new(&Windows);
     let mut count = 0;
     for module in modules {
-        imports::visit(&module, &mut |slot, address| {
+        imports::visit(&module, &|address| Windows.region(address), &mut |slot, address| {
             if let Some(other) = exchange(address)
                 && slot.is_multiple_of(align_of::<usize>())
-                // SAFETY: the word holds an address in the module's import table, and the module
-                // stays while the loader's lock is held.
-                && unsafe { words.write(slot, other) }.is_ok()
+                // SAFETY: the slot is in the module, which stays while the loader's lock is held,
+                // and `exchange` returns replacements of the same signature.
+                && unsafe { slots.write(slot, other) }.is_ok()
             {
                 count += 1;
             }

@@ -1,66 +1,87 @@
 //! The takeover: which functions of which C runtime are replaced, what the replacements do, and how
 //! blocks of the old heap move to mimalloc.
 //!
-//! A *foreign block* is one that mimalloc does not own: the old heap's. A *runtime* is a C runtime
-//! DLL that is loaded; each that is taken over has a number, its *slot*, which selects the entries
-//! that its functions are sent to, and so the `errno`, the handlers and the old heap that those
-//! entries use.
+//! A *foreign block* is one that mimalloc does not own: a block of the old heap. A *runtime* is a
+//! loaded C runtime DLL. Each one that is taken over has a number, its *slot*, which selects the
+//! entries that its functions are sent to, and with them the `errno`, the handlers and the old heap
+//! that those entries use.
 //!
 //! In order: [`start`] once, then [`take_over`] for each of [`loaded_runtimes`] and for those that
-//! are loaded later.
+//! are loaded later. Nothing here reads files, the environment or a command line, and nothing is
+//! allocated from a heap that is being replaced.
+//!
+//! What is decided without a call of the system compiles and is tested on any host.
 
 #![cfg_attr(not(test), no_std)]
-#![cfg(windows)]
+// On other hosts only tests call what Windows code calls, and what is documented is not all there.
+#![cfg_attr(not(windows), allow(dead_code, rustdoc::broken_intra_doc_links))]
 
-mod census;
+mod aligned_layout;
+#[cfg(windows)]
 mod contract;
 mod counters;
 mod entry_code;
 mod error;
+#[cfg(windows)]
 mod foreign;
 mod functions;
+#[cfg(windows)]
 mod import_tables;
 mod imports;
-mod loaded;
-mod loader_lock;
+mod module;
 mod once;
+mod plan;
 mod runtime;
 mod slots;
+#[cfg(windows)]
 mod tails;
+#[cfg(windows)]
 mod takeover;
-mod version;
+#[cfg(windows)]
+mod windows;
 
-pub use census::{Census, census};
 pub use counters::Counters;
 pub use error::Failure;
-pub use functions::{FUNCTIONS, Function, Replacement};
-pub use import_tables::{leave_import_tables_alone, redirect_import};
-pub use loaded::{Module, loaded_modules};
-pub use loader_lock::LoaderLock;
+pub use functions::{FUNCTIONS, Function, TakenFunction};
+pub use module::Module;
+pub use plan::{SkipReason, Skipped};
 pub use slots::Slot;
-pub use takeover::{SkipReason, Skipped, Takeover, module_loaded, take_over, unloaded};
-pub use version::FileVersion;
 
-/// Starts mimalloc and remembers where to count. Call it once, before anything else here.
+#[cfg(windows)]
+pub use {
+    foreign::{Census, census},
+    import_tables::{leave_import_tables_alone, redirect_import},
+    takeover::{Takeover, module_loaded, module_unloaded, take_over},
+    windows::{LoaderLock, loaded_modules},
+};
+
+/// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here.
 ///
 /// # Errors
 /// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+#[cfg(windows)]
 pub fn start(counters: Counters) -> Result<(), Failure> {
     counters::set(counters);
     start_heap()
 }
 
-/// Starts mimalloc, for those who call it by name. [`start`] may come later.
+/// Starts mimalloc, for callers of its own functions. [`start`] may come later.
 ///
 /// # Errors
 /// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+#[cfg(windows)]
 pub fn start_heap() -> Result<(), Failure> {
     if allograft_heap::start(&contract::COLD_PATHS) { Ok(()) } else { Err(Failure::NoHeap) }
 }
 
-/// Whether `module` is a C runtime that [`take_over`] knows.
+/// Whether `module` is a C runtime that can be taken over, by its name.
 pub fn is_runtime(module: &Module) -> bool {
     runtime::RUNTIMES.iter().any(|name| module.name_is(name))
+}
+
+/// Whether `module` is a debug C runtime, which is left alone.
+pub fn is_debug_runtime(module: &Module) -> bool {
+    runtime::DEBUG_RUNTIMES.iter().any(|name| module.name_is(name))
 }
 
 /// Whether `module` is a runtime that is taken over already.
@@ -73,13 +94,9 @@ pub fn is_any_taken_over() -> bool {
     slots::taken_modules().next().is_some()
 }
 
-/// Whether `module` is a debug C runtime, which is left alone.
-pub fn is_debug_runtime(module: &Module) -> bool {
-    runtime::DEBUG_RUNTIMES.iter().any(|name| module.name_is(name))
-}
-
 /// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller
 /// holds the loader's lock.
+#[cfg(windows)]
 pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
     let named = |name: &'static &str| loaded_modules().filter(|module| module.name_is(name));
     runtime::RUNTIMES.iter().flat_map(named)

@@ -1,10 +1,10 @@
 // The entry points that take the place of a C runtime's heap functions: everything that is hot is
 // here.
 //
-// mimalloc is compiled into this file, so that its inlined paths are ours. Each entry asks
-// mimalloc's page map once whose block a pointer is, and goes on with the page that it found.
-// Whatever is not the common case (a block of the old heap, a bad argument, no memory) is the
-// engine's, through `cold`.
+// mimalloc is compiled into this file, so that its inlined paths continue the entries. Each entry
+// looks a pointer up in mimalloc's page map once, and goes on with the page that it found. What is
+// not the common case (a block of the old heap, a bad argument, no memory) goes to the engine,
+// through `cold`. No counter, log or atomic read-modify-write belongs here.
 
 #include "platform.h"
 #include "static.c"
@@ -14,20 +14,20 @@ static allograft_cold_t cold;
 
 #define HOT static mi_decl_forceinline
 
-// The page of a block of ours; NULL for NULL and for blocks of the old heap. Right for every
+// The page of a block of mimalloc's; NULL for NULL and for blocks of the old heap. Valid for every
 // user-mode address, as the page map is committed as a whole (see allograft_heap_start).
 HOT mi_page_t* page_of(const void* p) { return _mi_checked_ptr_page(p); }
 
-// C runtimes align blocks to two words, whatever their size: 16 bytes, or 8 on x86. mimalloc would
-// align one of a single word to a word.
+// C runtimes align all blocks to 16 bytes, or 8 on x86. mimalloc aligns a block of a single word to
+// a word only.
 #define BLOCK_ALIGNMENT (2 * sizeof(void*))
 
 // `size` (not 0), rounded up to the alignment.
 HOT size_t to_aligned_size(size_t size) { return ((size - 1) | (BLOCK_ALIGNMENT - 1)) + 1; }
 
 // The page from which a small block of to_aligned_size(size) bytes comes. mimalloc has one for
-// every number of words; these are the even numbers, and to say so takes fewer instructions than to
-// round up first.
+// every number of words. The index of an even number of words takes fewer instructions to compute
+// directly than to round the size up first.
 HOT mi_page_t* small_page(mi_theap_t* theap, size_t size) {
   mi_page_t* const page =
       theap->pages_free_direct[(size - 1) / BLOCK_ALIGNMENT * 2 + 2 + MI_PADDING_WSIZE];
@@ -55,9 +55,9 @@ HOT void clean_tail(void* p, size_t size, size_t usable) {
 #endif
 #define last_error (*(volatile DWORD*)((uint8_t*)NtCurrentTeb() + LAST_ERROR_OFFSET))
 
-// A thread that mimalloc has been told the end of would begin anew, and never end again; and when
-// the process ends, threads that were killed may have held mimalloc's locks. What is still
-// allocated then is the old heap's.
+// After mimalloc has cleaned up for a thread, an allocation would start it again for that thread,
+// with nothing to end it. When the process ends, its other threads are gone and may have held
+// mimalloc's locks. In both cases the old heap serves.
 HOT bool too_late_for_mimalloc(void) {
   return mi_unlikely(_mi_theap_default() == &_mi_theap_empty) ||
          mi_unlikely(allograft_process_ends());
@@ -75,10 +75,10 @@ static mi_decl_noinline void* allocate_generic(size_t size, bool zero, bool clea
 }
 
 // The common case: a small block, from a page that has one free, and whose next one is aligned.
-// NULL for every other.
+// NULL in all other cases.
 HOT void* allocate_small_aligned(size_t size, size_t alignment, bool zero, bool clean) {
   mi_theap_t* const theap = _mi_theap_default();
-  // A size of 0 wraps around, and is none of these.
+  // A size of 0 wraps around to the largest number.
   if (mi_unlikely(theap == NULL) || mi_unlikely(size - 1 >= MI_SMALL_SIZE_MAX)) return NULL;
   mi_page_t* const page = small_page(theap, size);
   if (mi_unlikely(page->free == NULL)) return NULL;
@@ -107,19 +107,26 @@ HOT void* allocate_many(size_t count, size_t size, bool clean, unsigned crt) {
   return allocate(total, true, clean, crt);
 }
 
-// Whether the calling thread may free blocks of `page` by itself: it is the thread's own, and
-// neither full nor with aligned blocks in it. To others it looks different at any time, but another
-// thread's writing never makes it ours; so it is read as any word is, which takes an instruction
-// less than an atomic load.
+// Whether the calling thread may free blocks of `page` without atomics: the page is its own, and
+// neither full nor with interior pointers. Other threads may write the field meanwhile, but never
+// this thread's id, so any value that was in it gives the right answer.
+//
+// On x86 the atomic field is read by a plain load, which the compiler can use as an operand of the
+// comparison: one instruction less than an atomic load. Formally that is a data race. It does no
+// harm: an aligned load of a pointer's size is atomic on these processors, and GCC and clang do not
+// split it, nor repeat it, as the value is used once. Elsewhere a relaxed load costs nothing.
 HOT bool is_own_page(const mi_page_t* page) {
+#if defined(__x86_64__) || defined(__i386__)
   return _mi_prim_thread_id() == *(const mi_threadid_t*)&page->xthread_id;
+#else
+  return _mi_prim_thread_id() == mi_atomic_load_relaxed(&page->xthread_id);
+#endif
 }
 
-// Frees a block of `page`. For a page of the calling thread's own it does what mimalloc's
-// `mi_free_ex` does, with one branch that is hardly ever taken in the place of two: whether a page
-// becomes empty differs from one size to the next, so that a program that frees blocks of several
-// sizes in no order has the first of the two mispredicted time and again, which costs as much as
-// all the rest.
+// Frees a block of `page`. For a page of the calling thread it does the same as mimalloc's
+// `mi_free_ex`, with one branch that is rarely taken in place of two. Whether a page becomes empty
+// differs between sizes, so a program that frees blocks of several sizes in random order would
+// often mispredict the first of the two, which costs as much as all the rest.
 HOT void release_in(mi_page_t* page, void* p) {
 #if !MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                   \
     !MI_TRACK_ENABLED && !MI_GUARDED
@@ -128,7 +135,7 @@ HOT void release_in(mi_page_t* page, void* p) {
     mi_block_set_next(page, block, page->local_free);
     page->local_free = block;
     const uint8_t empty = (--page->used == 0);
-    // Empty, and not yet on its way to be retired.
+    // Empty, and not about to be retired yet.
     if (mi_unlikely(empty > page->retire_expire)) _mi_page_retire(page);
     return;
   }
@@ -180,8 +187,7 @@ HOT size_t usable_size(void* p, unsigned crt) {
   return mi_likely(page != NULL) ? _mi_usable_size(p, page) : cold.usable_size(p, crt);
 }
 
-// An aligned address in a small block that has room for one; NULL if there is none to be had at
-// once.
+// An aligned address in a small block that has room for one; NULL if that takes the slow path.
 HOT void* allocate_within_small(size_t size, size_t alignment, bool clean) {
   if (size > MI_SMALL_SIZE_MAX || alignment > MI_SMALL_SIZE_MAX) return NULL;
   uint8_t* const block = (uint8_t*)allocate_small(size + alignment - 1, false, false);
@@ -224,16 +230,15 @@ HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned c
   return allocate_aligned_generic(size, alignment, clean, crt);
 }
 
-// The start of the block of ours that an aligned address lies in. mimalloc marks the pages in which
-// it gave out such addresses, and finds it there by itself. In other pages there may be one too: a
-// thread that was inside the runtime's own
-// `_aligned_malloc` when its `malloc` was taken over has aligned an address in a block of ours by
-// itself. It takes a division to find that, so it is looked for only where there were other threads
-// at the takeover.
-static bool others_may_have_aligned;
+// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
+// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
+// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
+// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
+// done only where other threads were suspended for the takeover.
+static bool unmarked_interior_pointers;
 
 HOT void* start_of_aligned(mi_page_t* page, void* p) {
-  if (mi_likely(!others_may_have_aligned) || mi_page_has_interior_pointers(page)) return p;
+  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
   return (void*)_mi_page_ptr_unalign(page, p);
 }
 
@@ -247,8 +252,8 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// All lie together, and each begins a line of the processor's cache: where the linker put them one
-// by one, they took up to a twentieth more time from one build to the next.
+// All entries lie together, and each begins a cache line: at the places that the linker chose,
+// their time differed by up to 5% between builds.
 #define ENTRY static __attribute__((aligned(64), section(".text$entries")))
 
 // One set of entries for each C runtime that can be taken over at once: errno, the new handler and
@@ -287,7 +292,6 @@ const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
 };
 // clang-format on
 
-#include "arenas.c"
 #include "lifetime.c"
 #if defined(ALLOGRAFT_PUBLIC_API)
   #include "public_api.c"

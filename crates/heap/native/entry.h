@@ -1,4 +1,4 @@
-// What the Rust side of this crate sees of the C side; src/native.rs says the same in Rust.
+// The interface of the C side, as src/interface.rs and src/native.rs declare it in Rust.
 #pragma once
 
 #include <stddef.h>
@@ -6,8 +6,7 @@
 
 #define ALLOGRAFT_RUNTIMES 8
 
-// What the entries leave to the engine. `crt` is the number of the C runtime whose function was
-// called.
+// What the entries leave to the engine. `crt` is the slot of the C runtime that was called.
 typedef struct allograft_cold_s {
   void* (*allocate)(size_t size, bool zero,
                     unsigned crt); // mimalloc had no memory, or too large a size
@@ -30,11 +29,11 @@ typedef struct allograft_entries_s {
   void (*aligned_free)(void*);
 } allograft_entries_t;
 
-// mimalloc's own figures, in bytes where not said otherwise.
+// mimalloc's memory, in bytes.
 typedef struct allograft_figures_s {
   size_t committed;
   size_t committed_peak;
-  size_t used; // committed less the pieces that hold nothing at the moment
+  size_t used; // committed, without the pieces that hold nothing now
   size_t reserved;
   size_t reserved_peak;
   size_t threads; // threads that have allocated and not ended (a count)
@@ -58,13 +57,13 @@ VISIBLE void allograft_heap_thread_done(void);
 VISIBLE bool allograft_heap_is_too_late(void);
 VISIBLE bool allograft_heap_owns(const void* p);
 VISIBLE void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset);
-VISIBLE bool allograft_heap_others_may_have_aligned(bool they_may);
+VISIBLE bool allograft_heap_exchange_unmarked_interior_pointers(bool possible);
 VISIBLE size_t allograft_heap_usable_size_of_aligned(void* p);
 VISIBLE void allograft_heap_free_aligned(void* p);
 VISIBLE void allograft_heap_figures(allograft_figures_t* figures);
 VISIBLE void allograft_heap_print_statistics(void);
 #if defined(ALLOGRAFT_PUBLIC_API)
-VISIBLE void allograft_heap_redirected_by(bool (*says)(void));
+VISIBLE void allograft_heap_set_is_redirected(bool (*is_redirected)(void));
 #endif
 
 VISIBLE void* mi_malloc(size_t size);

@@ -1,10 +1,10 @@
-// Starting mimalloc inside a process that is already running, and asking it about itself. Part of
-// entry.c.
+// Starting mimalloc in a process that is already running, and its figures. Part of entry.c; nothing
+// here is hot.
 
 // mimalloc treats the thread that starts it as the main one, which lives as long as the process.
-// Ours is whatever thread loads the module, often an injector's that ends at once, and Windows
-// gives its identity (the address of its TEB) to a later thread. So no thread is the main one: this
-// identity is nobody's.
+// Here it is the thread that loads the module, often an injector's that ends at once, and Windows
+// gives its id (the address of its TEB) to a later thread. So no thread is the main one: no thread
+// has this id.
 #define NO_THREAD ((mi_threadid_t)8)
 
 static bool prints_statistics(void) {
@@ -37,16 +37,15 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   if (mi_tls_raw_index_default == TLS_OUT_OF_INDEXES ||
       mi_tls_raw_index_cached == TLS_OUT_OF_INDEXES)
     return false;
-  // mimalloc would prepare this thread for allocating now, and commit two megabytes of tables for
-  // that. The thread may never allocate: it seems to be prepared for as long as mimalloc starts.
+  // mimalloc would prepare this thread for allocating now, and commit 2 MiB of tables for it. The
+  // thread may never allocate, so it pretends to be prepared while mimalloc starts.
   set_theap_of_thread(&theap_main);
   mi_process_init();
   set_theap_of_thread(NULL);
   _mi_thread_locals_init();
   _mi_options_post_init();
   if (prints_statistics()) {
-    // What the statistics are made of at process exit is looked up now, while a DLL can still be
-    // loaded.
+    // The statistics at process exit need functions of a DLL, which must be loaded before then.
     size_t unused;
     mi_process_info(&unused, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
   }
@@ -59,10 +58,10 @@ void allograft_heap_thread_done(void) { _mi_thread_done(NULL); }
 
 bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 
-// An address `p` inside a block of ours for which `p + offset` is aligned, for alignments that
-// mimalloc refuses to combine with an offset. NULL if there is no memory, or where such an address
-// would lie too deep in its block for the page map, which knows the first part of a large block
-// only.
+// An address `p` inside a block of mimalloc's for which `p + offset` is aligned, for alignments
+// that mimalloc refuses to combine with an offset. NULL if there is no memory, or where such an
+// address would lie too deep in its block for the page map, which knows the first part of a large
+// block only.
 void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset) {
   if (alignment > MI_LARGE_PAGE_SIZE / 2 || size > MI_MAX_ALLOC_SIZE - alignment) return NULL;
   uint8_t* const block = (uint8_t*)mi_malloc(size + alignment);
@@ -73,9 +72,9 @@ void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offs
   return block + (alignment - past);
 }
 
-bool allograft_heap_others_may_have_aligned(bool they_may) {
-  const bool before = others_may_have_aligned;
-  others_may_have_aligned = they_may;
+bool allograft_heap_exchange_unmarked_interior_pointers(bool possible) {
+  const bool before = unmarked_interior_pointers;
+  unmarked_interior_pointers = possible;
   return before;
 }
 
@@ -88,6 +87,27 @@ size_t allograft_heap_usable_size_of_aligned(void* p) {
 void allograft_heap_free_aligned(void* p) {
   mi_page_t* const page = _mi_ptr_page(p);
   mi_free_ex(start_of_aligned(page, p), NULL, page);
+}
+
+// The slices of `arena` at `field` of `chunk` that are committed and hold nothing.
+static mi_bfield_t idle_slices(const mi_arena_t* arena, size_t chunk, size_t field) {
+  return mi_atomic_load_relaxed(&arena->slices_free->chunks[chunk].bfields[field]) &
+         mi_atomic_load_relaxed(&arena->slices_committed->chunks[chunk].bfields[field]);
+}
+
+// Committed bytes that hold nothing: kept to be used again, or to be returned after a while.
+static size_t idle_bytes(void) {
+  size_t slices = 0;
+  for (size_t i = 0; i < mi_arenas_get_count(&subproc_main); i++) {
+    const mi_arena_t* const arena = mi_arena_from_index(&subproc_main, i);
+    if (arena == NULL) continue;
+    for (size_t chunk = 0; chunk < mi_bbitmap_chunk_count(arena->slices_free); chunk++) {
+      for (size_t field = 0; field < MI_BCHUNK_FIELDS; field++) {
+        slices += mi_popcount(idle_slices(arena, chunk, field));
+      }
+    }
+  }
+  return mi_size_of_slices(slices);
 }
 
 void allograft_heap_figures(allograft_figures_t* figures) {

@@ -46,8 +46,7 @@ BOOL allograft_adjust_privileges(HANDLE token, BOOL disable, PTOKEN_PRIVILEGES n
 long allograft_parse_long(const char* text, char** end, int base);
 #define strtol allograft_parse_long
 
-// mimalloc's options come from the environment, and behind it from wherever the module's owner
-// keeps them.
+// mimalloc's options come from the environment, and then from the module's configuration file.
 DWORD allograft_get_option(LPCSTR name, LPSTR value, DWORD size);
 #define GetEnvironmentVariableA allograft_get_option
 

@@ -6,11 +6,13 @@
 // Options have a file behind the environment; a program's variables have not.
 #undef GetEnvironmentVariableA
 
-static bool (*is_redirected)(void);
+static bool (*asked_for_redirection)(void);
 
-void allograft_heap_redirected_by(bool (*says)(void)) { is_redirected = says; }
+void allograft_heap_set_is_redirected(bool (*is_redirected)(void)) {
+  asked_for_redirection = is_redirected;
+}
 
-bool _mi_is_redirected(void) { return is_redirected != NULL && is_redirected(); }
+bool _mi_is_redirected(void) { return asked_for_redirection != NULL && asked_for_redirection(); }
 
 bool _mi_allocator_init(const char** message) {
   if (message != NULL) *message = NULL;

@@ -1,8 +1,8 @@
-//! The heap of a `mimalloc.dll` that the process has loaded, in the place of one of our own: the
-//! same face as `native`, on the public functions of mimalloc alone.
+//! The heap of a `mimalloc.dll` that the process has loaded, in the place of the module's own: the
+//! same functions as in `native.rs`, by mimalloc's public interface alone.
 //!
-//! A block's owner is looked up in mimalloc's page map first and then, by mimalloc itself, once
-//! more: that second look-up is what it costs to know nothing of mimalloc's inside.
+//! Each free looks the block up in the page map twice: here, and again inside mimalloc, whose
+//! internals are unknown here.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int, c_uint, c_void};
@@ -21,47 +21,47 @@ use crate::interface::{ColdPaths, Entries, Figures, RUNTIMES};
 type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
 type AllocateAligned = unsafe extern "C" fn(usize, usize, usize) -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void);
-type Measure = unsafe extern "C" fn(*const c_void) -> usize;
+type UsableSize = unsafe extern "C" fn(*const c_void) -> usize;
 type Owns = unsafe extern "C" fn(*const c_void) -> bool;
 type Version = unsafe extern "C" fn() -> c_int;
-type Tell = unsafe extern "C" fn(u32);
+type RedirectEntry = unsafe extern "C" fn(u32);
 
-/// What is called of mimalloc's, and whoever serves what the entries do not.
+/// The functions of `mimalloc.dll` that are called here, and the cold paths.
 #[derive(Clone, Copy)]
-struct Mimalloc {
+struct MimallocDll {
     malloc: Allocate,
     zalloc: Allocate,
     malloc_aligned_at: AllocateAligned,
     free: Free,
-    usable_size: Measure,
+    usable_size: UsableSize,
     is_in_heap_region: Owns,
     version: Version,
-    /// Tells mimalloc of the redirection and of threads that end; the argument is that of a DLL's
-    /// entry point.
-    redirect_entry: Tell,
+    /// mimalloc's own handler of the redirection and of threads that end; the argument is the reason
+    /// that a DLL's entry point gets.
+    redirect_entry: RedirectEntry,
     cold: ColdPaths,
 }
 
-/// The functions, which no entry asks for before [`allograft_heap_start`] has found them.
-struct Found(UnsafeCell<Option<Mimalloc>>);
+/// The functions, which no entry calls before [`allograft_heap_start`] has found them.
+struct DllCell(UnsafeCell<Option<MimallocDll>>);
 
-// SAFETY: written once, under the loader's lock, before the jumps to the entries are; only read
-// afterwards.
-unsafe impl Sync for Found {}
+// SAFETY: it is written once, with the loader's lock held, before any jump to the entries; after
+// that it is only read.
+unsafe impl Sync for DllCell {}
 
-static FOUND: Found = Found(UnsafeCell::new(None));
+static DLL: DllCell = DllCell(UnsafeCell::new(None));
 
 /// Whether new blocks come from mimalloc.
 static SERVING: AtomicBool = AtomicBool::new(true);
 
 #[inline(always)]
-fn mimalloc() -> &'static Mimalloc {
-    // SAFETY: see `Found`.
-    unsafe { (*FOUND.0.get()).as_ref().unwrap_unchecked() }
+fn mimalloc() -> &'static MimallocDll {
+    // SAFETY: `start` has set it before any entry can be called, and nobody writes it again.
+    unsafe { (*DLL.0.get()).as_ref().unwrap_unchecked() }
 }
 
-/// Whether new blocks are mimalloc's from now on, or the runtimes' own. Blocks of both are taken
-/// back at any time.
+/// Sets whether new blocks come from mimalloc, or from the runtimes' own heaps. Blocks of both can be
+/// freed at any time.
 pub fn serve(serving: bool) {
     SERVING.store(serving, Ordering::Relaxed);
 }
@@ -70,52 +70,52 @@ fn is_serving() -> bool {
     SERVING.load(Ordering::Relaxed)
 }
 
-/// Tells mimalloc that the program's calls are sent to it: `mi_is_redirected()` says so from then
-/// on.
-pub fn tell_redirected() {
+/// Has mimalloc's `mi_is_redirected()` return true from now on.
+pub fn set_redirected() {
     const PROCESS_ATTACH: u32 = 1;
-    // SAFETY: the function sets a flag.
+    // SAFETY: for this reason the function only sets a flag.
     unsafe { (mimalloc().redirect_entry)(PROCESS_ATTACH) };
 }
 
 /// Finds `mimalloc.dll`, and keeps it from being unloaded: the program's calls will lead into it.
 pub unsafe fn allograft_heap_start(cold: *const ColdPaths) -> bool {
-    // SAFETY: the caller's promise; called under the loader's lock, and not again once it has
-    // returned true.
+    // SAFETY: `cold` is valid, and this runs with the loader's lock held, once: the entries, which
+    // read the cell, are used only after it.
     unsafe {
         let mut module: HMODULE = null_mut();
         if GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN, w!("mimalloc.dll"), &mut module) == 0 {
             return false;
         }
-        let found = find(module, *cold);
-        let is_found = found.is_some();
-        *FOUND.0.get() = found;
-        is_found
+        let dll = find(module, *cold);
+        *DLL.0.get() = dll;
+        dll.is_some()
     }
 }
 
-/// The functions of mimalloc's that are exported by `module`; none if one is missing.
+/// The functions that `module` exports; none if one is missing.
 ///
 /// # Safety
 /// The module is a mimalloc: its functions have mimalloc's signatures.
-unsafe fn find(module: HMODULE, cold: ColdPaths) -> Option<Mimalloc> {
+unsafe fn find(module: HMODULE, cold: ColdPaths) -> Option<MimallocDll> {
     let function = |name: &CStr| {
         // SAFETY: the name is NUL-terminated.
         unsafe { GetProcAddress(module, name.as_ptr().cast()) }.map(|found| found as *const c_void)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: by the contract the functions have these types.
     unsafe {
-        Some(Mimalloc {
+        Some(MimallocDll {
             malloc: transmute::<*const c_void, Allocate>(function(c"mi_malloc")?),
             zalloc: transmute::<*const c_void, Allocate>(function(c"mi_zalloc")?),
             malloc_aligned_at: transmute::<*const c_void, AllocateAligned>(function(
                 c"mi_malloc_aligned_at",
             )?),
             free: transmute::<*const c_void, Free>(function(c"mi_free")?),
-            usable_size: transmute::<*const c_void, Measure>(function(c"mi_usable_size")?),
+            usable_size: transmute::<*const c_void, UsableSize>(function(c"mi_usable_size")?),
             is_in_heap_region: transmute::<*const c_void, Owns>(function(c"mi_is_in_heap_region")?),
             version: transmute::<*const c_void, Version>(function(c"mi_version")?),
-            redirect_entry: transmute::<*const c_void, Tell>(function(c"_mi_redirect_entry")?),
+            redirect_entry: transmute::<*const c_void, RedirectEntry>(function(
+                c"_mi_redirect_entry",
+            )?),
             cold,
         })
     }
@@ -123,14 +123,14 @@ unsafe fn find(module: HMODULE, cold: ColdPaths) -> Option<Mimalloc> {
 
 pub unsafe fn allograft_heap_thread_done() {
     const THREAD_DETACH: u32 = 3;
-    // SAFETY: has no preconditions.
+    // SAFETY: mimalloc ignores a thread that never allocated.
     unsafe { (mimalloc().redirect_entry)(THREAD_DETACH) }
 }
 
-/// A thread that ends is mimalloc's own affair here. While mimalloc is not to serve, it is as if it
-/// could not: what leaves new blocks to the runtime's old heap at the end does so then.
+/// mimalloc itself takes care of threads that end. While it does not serve, new blocks come from the
+/// runtime's old heap, as they do at the end of the process.
 pub unsafe fn allograft_heap_is_too_late() -> bool {
-    !is_serving() || crate::ending::process_ends()
+    !is_serving() || crate::process_ends()
 }
 
 pub unsafe fn allograft_heap_owns(block: *const c_void) -> bool {
@@ -138,7 +138,7 @@ pub unsafe fn allograft_heap_owns(block: *const c_void) -> bool {
     unsafe { (mimalloc().is_in_heap_region)(block) }
 }
 
-/// Where mimalloc refuses a combination of alignment and offset, the old heap serves it.
+/// Combinations of alignment and offset that mimalloc refuses are left to the old heap.
 pub unsafe fn allograft_heap_interior_aligned(
     _size: usize,
     _alignment: usize,
@@ -147,63 +147,63 @@ pub unsafe fn allograft_heap_interior_aligned(
     null_mut()
 }
 
-/// mimalloc marks every page in which an aligned address was given out, and has no other way to
-/// find its block.
-pub unsafe fn allograft_heap_others_may_have_aligned(_they_may: bool) -> bool {
+/// Does nothing: mimalloc's public interface finds the start of a block only in pages that it has
+/// marked itself.
+pub unsafe fn allograft_heap_exchange_unmarked_interior_pointers(_possible: bool) -> bool {
     false
 }
 
 pub unsafe fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize {
-    // SAFETY: mimalloc takes its aligned blocks as any other.
+    // SAFETY: mimalloc's functions accept its aligned blocks like any other.
     unsafe { mi_usable_size(block) }
 }
 
 pub unsafe fn allograft_heap_free_aligned(block: *mut c_void) {
-    // SAFETY: as above.
+    // SAFETY: mimalloc's functions accept its aligned blocks like any other.
     unsafe { mi_free(block) }
 }
 
-/// mimalloc prints its own.
+/// Does nothing: mimalloc prints its statistics itself.
 pub unsafe fn allograft_heap_print_statistics() {}
 
-/// mimalloc's public interface gives its figures as text only.
+/// Does nothing: mimalloc's public interface gives its figures as text only.
 pub unsafe fn allograft_heap_figures(_figures: *mut Figures) {}
 
 pub unsafe fn mi_malloc(size: usize) -> *mut c_void {
-    // SAFETY: any size is a valid argument.
+    // SAFETY: mimalloc accepts any size.
     unsafe { (mimalloc().malloc)(size) }
 }
 
 pub unsafe fn mi_zalloc(size: usize) -> *mut c_void {
-    // SAFETY: as above.
+    // SAFETY: mimalloc accepts any size.
     unsafe { (mimalloc().zalloc)(size) }
 }
 
 pub unsafe fn mi_malloc_aligned_at(size: usize, alignment: usize, offset: usize) -> *mut c_void {
-    // SAFETY: as above.
+    // SAFETY: mimalloc accepts any size and offset, and refuses bad alignments.
     unsafe { (mimalloc().malloc_aligned_at)(size, alignment, offset) }
 }
 
 pub unsafe fn mi_free(block: *mut c_void) {
-    // SAFETY: the caller's promise.
+    // SAFETY: callers pass blocks of mimalloc's only.
     unsafe { (mimalloc().free)(block) }
 }
 
 pub unsafe fn mi_usable_size(block: *const c_void) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: callers pass blocks of mimalloc's only.
     unsafe { (mimalloc().usable_size)(block) }
 }
 
 /// 0 before [`allograft_heap_start`] has found it.
 pub unsafe fn mi_version() -> c_int {
-    // SAFETY: see `Found`; the function returns a constant.
-    unsafe { (*FOUND.0.get()).as_ref().map_or(0, |found| (found.version)()) }
+    // SAFETY: the cell is written with the loader's lock held, as this is called; the function
+    // returns a constant.
+    unsafe { (*DLL.0.get()).as_ref().map_or(0, |dll| (dll.version)()) }
 }
 
-/// The entries with tails kept zero stand in the second half.
+/// The numbers from here on are those of the entries that keep tails zero.
 const CLEAN: usize = RUNTIMES;
 
-/// The entries of one runtime; those that keep tails zero have a number from [`CLEAN`] on.
 const fn entries<const NUMBER: usize>() -> Entries {
     Entries {
         malloc: malloc::<NUMBER>,
@@ -240,10 +240,10 @@ pub static allograft_clean_entries: [Entries; RUNTIMES] = [
     entries::<{ CLEAN + 7 }>(),
 ];
 
-/// Zeroes what lies behind the program's bytes, for entries that keep it so.
+/// Zeroes the tail of the block, for entries that keep tails zero.
 unsafe fn clean_tail<const NUMBER: usize>(block: *mut c_void, size: usize) {
     if NUMBER >= CLEAN {
-        // SAFETY: the block is mimalloc's, and the program does not have these bytes.
+        // SAFETY: the block is mimalloc's, and the bytes behind `size` are not the program's.
         unsafe {
             let usable = mi_usable_size(block);
             block.cast::<u8>().add(size).write_bytes(0, usable - size);
@@ -252,7 +252,7 @@ unsafe fn clean_tail<const NUMBER: usize>(block: *mut c_void, size: usize) {
 }
 
 unsafe fn allocate<const NUMBER: usize>(size: usize, zeroed: bool) -> *mut c_void {
-    // SAFETY: any size is a valid argument of all of these.
+    // SAFETY: mimalloc and the cold path accept any size.
     unsafe {
         if !is_serving() {
             return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
@@ -272,12 +272,12 @@ unsafe fn allocate<const NUMBER: usize>(size: usize, zeroed: bool) -> *mut c_voi
 }
 
 unsafe extern "C" fn malloc<const NUMBER: usize>(size: usize) -> *mut c_void {
-    // SAFETY: the program's call.
+    // SAFETY: `allocate` accepts any size.
     unsafe { allocate::<NUMBER>(size, false) }
 }
 
 unsafe extern "C" fn calloc<const NUMBER: usize>(count: usize, size: usize) -> *mut c_void {
-    // SAFETY: the program's call; no heap has as many bytes as the largest number says.
+    // SAFETY: mimalloc and the cold path accept any size; for `usize::MAX` there is never memory.
     unsafe {
         match count.checked_mul(size) {
             Some(total) => allocate::<NUMBER>(total, true),
@@ -287,7 +287,7 @@ unsafe extern "C" fn calloc<const NUMBER: usize>(count: usize, size: usize) -> *
 }
 
 unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the program's call; what is copied fits both blocks.
+    // SAFETY: `allograft_heap_owns` decides whose block it is; what is copied fits both blocks.
     unsafe {
         if block.is_null() {
             return allocate::<NUMBER>(size, false);
@@ -314,7 +314,7 @@ unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usiz
 }
 
 unsafe extern "C" fn free<const NUMBER: usize>(block: *mut c_void) {
-    // SAFETY: the program's call.
+    // SAFETY: the program passes a block; `allograft_heap_owns` decides whose it is.
     unsafe {
         if allograft_heap_owns(block) {
             mi_free(block);
@@ -325,7 +325,7 @@ unsafe extern "C" fn free<const NUMBER: usize>(block: *mut c_void) {
 }
 
 unsafe extern "C" fn msize<const NUMBER: usize>(block: *mut c_void) -> usize {
-    // SAFETY: the program's call.
+    // SAFETY: the program passes a block; `allograft_heap_owns` decides whose it is.
     unsafe {
         if allograft_heap_owns(block) {
             mi_usable_size(block)
@@ -339,7 +339,7 @@ unsafe extern "C" fn aligned_malloc<const NUMBER: usize>(
     size: usize,
     alignment: usize,
 ) -> *mut c_void {
-    // SAFETY: the program's call; what mimalloc would not take is left to the cold path.
+    // SAFETY: mimalloc gets a power of two only; the cold path accepts anything.
     unsafe {
         if is_serving() && alignment.is_power_of_two() && size <= isize::MAX as usize / 2 {
             let block = mi_malloc_aligned_at(size.max(16), alignment.max(16), 0);
@@ -353,7 +353,7 @@ unsafe extern "C" fn aligned_malloc<const NUMBER: usize>(
 }
 
 unsafe extern "C" fn aligned_free<const NUMBER: usize>(block: *mut c_void) {
-    // SAFETY: the program's call.
+    // SAFETY: the program passes a block; `allograft_heap_owns` decides whose it is.
     unsafe {
         if allograft_heap_owns(block) {
             mi_free(block);

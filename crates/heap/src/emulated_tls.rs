@@ -1,9 +1,9 @@
 //! Thread-local variables of the C side.
 //!
 //! GCC for Windows has no native ones: it calls `__emutls_get_address`, whose usual implementation
-//! allocates from the C runtime. Ours gives each variable one slot of the system's thread-local
-//! storage, in which the variable itself lives: nothing is allocated, and it ends with its thread.
-//! mimalloc has three such variables, of a word or less, all off the hot path.
+//! allocates from the C runtime. This one keeps each variable in one slot of the system's
+//! thread-local storage: nothing is allocated, and the variable ends with its thread. mimalloc has
+//! three such variables, none larger than a slot, all off the hot path.
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ crate::c_symbol!("__emutls_get_address", __emutls_get_address);
 pub struct Variable {
     size: usize,
     align: usize,
-    /// Ours to use: 0, or the slot's number and 1.
+    /// Free for the implementation: 0, or the number of the slot plus 1.
     slot: AtomicUsize,
     /// The initial value, NULL for zero.
     initial: *const usize,
@@ -28,15 +28,15 @@ const DIRECT_SLOTS: usize = 64;
 /// The calling thread's instance of `variable`.
 ///
 /// # Safety
-/// GCC's promise: `variable` is such a structure, and lives for ever.
+/// `variable` is such a structure, and static, as GCC makes it.
 unsafe extern "C" fn __emutls_get_address(variable: *const Variable) -> *mut c_void {
-    // SAFETY: see above.
+    // SAFETY: by the contract it lives as long as the module; what changes in it is atomic.
     let variable = unsafe { &*variable };
     assert!(variable.size <= size_of::<usize>());
     let value = slot_address(slot_of(variable));
-    // SAFETY: the slot belongs to the calling thread, and the initial value is as long as the
-    // variable; a variable with an initial value never becomes zero again (mimalloc's only such one
-    // is a pointer that is always valid).
+    // SAFETY: no other thread uses the slot, and the initial value is as long as the variable. A
+    // variable with an initial value never becomes zero again: mimalloc has one, a pointer that is
+    // never NULL.
     unsafe {
         if !variable.initial.is_null() && *value == 0 {
             *value = *variable.initial;
@@ -50,7 +50,7 @@ fn slot_of(variable: &Variable) -> usize {
     if known != 0 {
         return known - 1;
     }
-    // SAFETY: has no preconditions.
+    // SAFETY: the call reserves a slot that nobody else has.
     let fresh = unsafe { TlsAlloc() };
     assert!(fresh != TLS_OUT_OF_INDEXES);
     let stored =
@@ -59,7 +59,7 @@ fn slot_of(variable: &Variable) -> usize {
         Ok(_) => fresh as usize,
         Err(earlier) => {
             // Another thread was faster: its slot is the variable's.
-            // SAFETY: the slot is ours and was not used.
+            // SAFETY: this thread has reserved the slot, and nobody else knows of it.
             unsafe { TlsFree(fresh) };
             earlier - 1
         }
@@ -75,8 +75,8 @@ fn slot_address(slot: usize) -> *mut usize {
     const SLOTS: (usize, usize) = (0x0E10, 0x0F94);
 
     let teb = teb();
-    // SAFETY: the TEB holds 64 slots, and the address of the further ones, which the system makes
-    // when the first of them is set.
+    // SAFETY: the TEB holds 64 slots, and the address of the further ones, which the system
+    // allocates when the first of them is set.
     unsafe {
         if slot < DIRECT_SLOTS {
             return teb.byte_add(SLOTS.0).add(slot);
@@ -92,7 +92,7 @@ fn slot_address(slot: usize) -> *mut usize {
 
 fn teb() -> *mut usize {
     let teb: *mut usize;
-    // SAFETY: the thread's segment holds the TEB's own address at this place.
+    // SAFETY: `NT_TIB.Self` in the TEB holds the TEB's own address.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         core::arch::asm!("mov {}, gs:[0x30]", out(reg) teb, options(nostack, pure, readonly, preserves_flags));

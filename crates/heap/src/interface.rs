@@ -1,12 +1,12 @@
-//! What the entries and their owner tell each other, as `native/entry.h` declares it.
+//! The types that the entries and the engine share, as `native/entry.h` declares them.
 
 use core::ffi::{c_uint, c_void};
 
 /// How many C runtimes can be taken over at once: `ALLOGRAFT_RUNTIMES`.
 pub const RUNTIMES: usize = 8;
 
-/// What the hot entries leave to their owner. The last argument of each is the number of the C
-/// runtime that was called.
+/// The functions that the hot entries call for uncommon cases. The last argument of each is the slot
+/// of the C runtime that was called.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ColdPaths {
@@ -25,7 +25,7 @@ pub struct ColdPaths {
     pub release_aligned: unsafe extern "C" fn(*mut c_void, c_uint),
 }
 
-/// The hot entries of one C runtime, each with the signature of the function that it replaces.
+/// The hot entries of one slot, each with the signature of the function that it replaces.
 #[repr(C)]
 pub struct Entries {
     /// `malloc`
@@ -59,20 +59,20 @@ impl Entries {
     }
 }
 
-/// mimalloc's own figures, in bytes where not said otherwise.
+/// mimalloc's memory, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
     /// Memory that mimalloc has committed.
     pub committed: usize,
-    /// The most that it had.
+    /// The peak of it.
     pub committed_peak: usize,
-    /// What of the committed memory holds blocks, or tables of mimalloc's: the rest (in pieces of
-    /// 64 KiB) is kept to be used again, or will be given back to the system in a while.
+    /// The committed memory that holds blocks, or tables of mimalloc's. The rest, in pieces of
+    /// 64 KiB, is kept to be used again, or to be returned to the system after a while.
     pub used: usize,
     /// Address space that it has reserved.
     pub reserved: usize,
-    /// The most that it had.
+    /// The peak of it.
     pub reserved_peak: usize,
     /// Threads that have allocated and not ended (a count).
     pub threads: usize,

@@ -248,7 +248,7 @@ mod tests {
         (0..count).map(|index| (index * 7 + index / 251) as u8).collect()
     }
 
-    /// All short sizes, and those around the borders between the ways of copying.
+    /// All short sizes, and those around the borders between the methods of copying.
     fn sizes() -> impl Iterator<Item = usize> {
         (0..200).chain(1000..1050).chain([4096, 5000, 10_000])
     }

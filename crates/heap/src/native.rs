@@ -1,5 +1,5 @@
-//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface
-//! that we call.
+//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface that
+//! are called from Rust.
 
 use core::ffi::{c_int, c_void};
 
@@ -18,13 +18,13 @@ unsafe extern "C" {
         alignment: usize,
         offset: usize,
     ) -> *mut c_void;
-    pub fn allograft_heap_others_may_have_aligned(they_may: bool) -> bool;
+    pub fn allograft_heap_exchange_unmarked_interior_pointers(possible: bool) -> bool;
     pub fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize;
     pub fn allograft_heap_free_aligned(block: *mut c_void);
     pub fn allograft_heap_figures(figures: *mut Figures);
     pub fn allograft_heap_print_statistics();
     #[cfg(feature = "public-api")]
-    pub fn allograft_heap_redirected_by(says: extern "C" fn() -> bool);
+    pub fn allograft_heap_set_is_redirected(is_redirected: extern "C" fn() -> bool);
 
     pub fn mi_malloc(size: usize) -> *mut c_void;
     pub fn mi_zalloc(size: usize) -> *mut c_void;
@@ -34,8 +34,8 @@ unsafe extern "C" {
     pub fn mi_version() -> c_int;
 }
 
-/// Nothing to switch: a heap of our own always serves.
+/// Does nothing: the module's own heap always serves.
 pub fn serve(_serving: bool) {}
 
-/// Nobody to tell.
-pub fn tell_redirected() {}
+/// Does nothing: there is no other mimalloc that has to know.
+pub fn set_redirected() {}

@@ -171,7 +171,7 @@ fn offsets_hold_even_for_alignments_that_mimalloc_refuses_to_shift() {
 #[test]
 fn an_aligned_address_inside_a_plain_block_of_ours_is_freed_as_that_block() {
     let heap = started(false);
-    allograft_heap::others_may_have_aligned(true);
+    allograft_heap::exchange_unmarked_interior_pointers(true);
     for size in [24, 200, 3000, 50_000] {
         for _ in 0..100 {
             let raw = unsafe { (heap.malloc)(size) };

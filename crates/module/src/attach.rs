@@ -1,10 +1,11 @@
-//! What happens when the module is loaded, in order.
+//! Attaching to the process, in order: status page, configuration, mimalloc, runtimes, notifications.
+//! All of it runs with the loader's lock held, and whatever fails, the process runs on as before.
 
 use core::ptr::null_mut;
 
 use allograft_engine::{
-    Module, is_debug_runtime, is_runtime, is_taken_over, loaded_modules, loaded_runtimes,
-    module_loaded, take_over,
+    Module, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over, loaded_modules,
+    loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
 use allograft_status::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
@@ -15,49 +16,49 @@ use windows_sys::Win32::System::LibraryLoader::{
 use crate::config::Config;
 use crate::page::Opened;
 use crate::text::Wide;
+use crate::watch::Handlers;
 use crate::{children, first_copy, ini, log, page, processor, report, watch};
 
-/// How the module goes on.
-pub(crate) struct Outcome {
-    /// mimalloc runs: threads that end have to be told to it.
+/// The state of the module after attaching.
+pub(crate) struct AttachOutcome {
+    /// mimalloc has started, and must be called when a thread ends.
     pub(crate) started: bool,
     /// The module stays loaded.
     pub(crate) stays: bool,
 }
 
-const STAYS_IDLE: Outcome = Outcome { started: false, stays: true };
+const STAYS_IDLE: AttachOutcome = AttachOutcome { started: false, stays: true };
 
-/// Attaches, with the loader's lock held. Whatever fails, the process runs on as before.
-pub(crate) fn attach(module: HINSTANCE) -> Outcome {
+pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
     match page::open() {
         Opened::Ours => {}
-        Opened::Taken => return already_here(module),
+        Opened::Taken => return forward_to_first_copy(module),
         Opened::NoMemory => return STAYS_IDLE,
     }
     ini::find(module);
-    let config = Config::read(page::options());
+    let config = Config::read(page::options(), &ini::look_up);
     log::open(&config);
     report::open(&config);
-    let outcome = attach_as_told(&config);
+    let outcome = attach_with(&config);
     report::write();
     outcome
 }
 
-/// Another copy of the module has attached to this process before: two would take each other's
-/// jumps for the runtime's code.
-fn already_here(module: HINSTANCE) -> Outcome {
+/// For a second copy of the module in the process: two would take each other's jumps for the runtime's
+/// code, so this one does nothing but forward its C interface.
+fn forward_to_first_copy(module: HINSTANCE) -> AttachOutcome {
     first_copy::find(module as usize);
     ini::find(module);
-    log::open(&Config::read(page::no_options()));
+    log::open(&Config::read(page::no_options(), &ini::look_up));
     log::line(format_args!("another copy of the module is in this process already: nothing to do"));
     STAYS_IDLE
 }
 
-fn attach_as_told(config: &Config) -> Outcome {
-    if let Some(lack) = processor::lacks() {
-        tell(format_args!("{lack}"));
+fn attach_with(config: &Config) -> AttachOutcome {
+    if let Some(obstacle) = processor::obstacle() {
+        report_failure(format_args!("{obstacle}"));
         page::set_state(State::Failed);
-        return Outcome { started: false, stays: false };
+        return AttachOutcome { started: false, stays: false };
     }
     if config.disabled {
         log::line(format_args!("disabled by MIMALLOC_DISABLE_REDIRECT: nothing is taken over"));
@@ -71,21 +72,21 @@ fn attach_as_told(config: &Config) -> Outcome {
     if !config.imports {
         allograft_engine::leave_import_tables_alone();
     }
-    allograft_heap::options::look_up_with(ini::mimalloc_option);
+    allograft_heap::look_up_options_with(ini::mimalloc_option);
     let Some(status) = page::status() else {
         return STAYS_IDLE;
     };
     if let Err(failure) = allograft_engine::start(page::counters(status)) {
-        tell(format_args!("{failure}"));
+        report_failure(format_args!("{failure}"));
         page::set_state(State::Failed);
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
     let failed = loaded_runtimes().filter(|runtime| !attach_to(runtime, config.count)).count();
-    watch::start();
+    watch::start(&Handlers { loaded: loaded_later, unloaded });
     let taken_over = page::runtime_count(status);
     if let Some(debug) = loaded_modules().find(is_debug_runtime) {
-        tell_of_debug_runtime(&debug);
+        report_debug_runtime(&debug);
     }
     match (taken_over, failed) {
         (0, 0) => {
@@ -97,10 +98,10 @@ fn attach_as_told(config: &Config) -> Outcome {
         (0, _) => page::set_state(State::Failed),
         _ => page::set_state(State::Active),
     }
-    Outcome { started: true, stays: true }
+    AttachOutcome { started: true, stays: true }
 }
 
-/// Takes one runtime over, and says how it went.
+/// Takes one runtime over, and logs the result. False if that failed.
 fn attach_to(runtime: &Module, count: bool) -> bool {
     let (name, path) = (Wide(runtime.name()), Wide(runtime.path()));
     match take_over(runtime) {
@@ -111,7 +112,7 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
                 takeover.functions,
                 takeover.nanoseconds / 1_000_000,
                 takeover.nanoseconds / 1_000 % 1_000,
-                takeover.threads_stopped,
+                takeover.threads_suspended,
                 takeover.imports,
             ));
             page::add_imports(takeover.imports);
@@ -131,44 +132,52 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
             true
         }
         Err(failure) => {
-            tell(format_args!("{name} was not taken over: {failure}"));
+            report_failure(format_args!("{name} was not taken over: {failure}"));
             false
         }
     }
 }
 
-/// A module was loaded while the process runs. Called with the loader's lock held, before the
-/// module's own code runs.
-pub(crate) fn loaded_later(module: &Module) {
+fn loaded_later(module: &Module) {
     page::add_imports(module_loaded(module));
     if is_debug_runtime(module) {
-        tell_of_debug_runtime(module);
+        report_debug_runtime(module);
         report::write();
     }
-    // The loader also tells of modules that it had mapped before we came, once it initialises them.
+    // The loader also sends this for modules that were mapped before, when it initialises them.
     if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
         page::set_state(State::Active);
         report::write();
     }
 }
 
-fn tell_of_debug_runtime(module: &Module) {
-    tell(format_args!(
+fn unloaded(base: usize) {
+    // SAFETY: the loader's notification of unloading comes with its lock held.
+    if unsafe { module_unloaded(base) } {
+        log::line(format_args!("a C runtime that was taken over was unloaded"));
+        if !is_any_taken_over() {
+            page::set_state(State::NoRuntime);
+        }
+    }
+}
+
+fn report_debug_runtime(module: &Module) {
+    report_failure(format_args!(
         "{} is a debug C runtime, which is left alone: use a release build of the program",
         Wide(module.name())
     ));
 }
 
-/// Says why something was not taken over, in the log and to whoever reads the status page.
-fn tell(reason: core::fmt::Arguments<'_>) {
+/// Writes why something was not taken over to the log and the status page.
+fn report_failure(reason: core::fmt::Arguments<'_>) {
     log::line(reason);
     page::set_message(reason);
 }
 
-/// The runtime's code leads here from now on: the module must never go.
+/// Keeps the module from ever being unloaded: the runtime's code will jump into it.
 fn pin() {
     let mut module: HMODULE = null_mut();
     let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
-    // SAFETY: the address is our own.
+    // SAFETY: the address is that of a function in this module.
     unsafe { GetModuleHandleExW(flags, pin as *const () as *const u16, &mut module) };
 }

@@ -1,4 +1,5 @@
-//! The C interface, as `include/allograft.h` declares it.
+//! The C interface, as `include/allograft.h` declares it. It may be called on any thread at any time:
+//! nothing here takes the loader's lock.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -16,7 +17,7 @@ pub extern "C" fn allograft_version() -> *const c_char {
 /// `allograft_active`: 1 if at least one runtime is taken over.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_active() -> c_int {
-    // SAFETY: the function of this name has this type.
+    // SAFETY: every copy exports the function with this type.
     match unsafe { first_copy::ACTIVE.get::<extern "C" fn() -> c_int>() } {
         Some(active) => active(),
         None => (page::state() == State::Active).into(),
@@ -26,7 +27,7 @@ pub extern "C" fn allograft_active() -> c_int {
 /// `allograft_owns`: 1 if the pointer lies in memory of mimalloc's.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_owns(block: *const c_void) -> c_int {
-    // SAFETY: the function of this name has this type.
+    // SAFETY: every copy exports the function with this type.
     match unsafe { first_copy::OWNS.get::<extern "C" fn(*const c_void) -> c_int>() } {
         Some(owns) => owns(block),
         None => allograft_heap::owns(block).into(),
@@ -36,7 +37,7 @@ pub extern "C" fn allograft_owns(block: *const c_void) -> c_int {
 /// `allograft_error`: why the takeover failed, an empty text if it did not.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_error() -> *const c_char {
-    // SAFETY: the function of this name has this type.
+    // SAFETY: every copy exports the function with this type.
     match unsafe { first_copy::ERROR.get::<extern "C" fn() -> *const c_char>() } {
         Some(error) => error(),
         None => page::message_for_c().cast(),
@@ -46,7 +47,7 @@ pub extern "C" fn allograft_error() -> *const c_char {
 /// `allograft_counters_t`
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Counters {
+pub struct PublicCounters {
     size: usize,
     migrated_blocks: u64,
     migrated_bytes: u64,
@@ -58,16 +59,16 @@ pub struct Counters {
     used_bytes: u64,
 }
 
-/// `allograft_counters`: fills as much of the structure as its size field says that there is.
+/// `allograft_counters`: fills the structure as far as its size field reaches.
 ///
 /// # Safety
 /// `counters` is NULL or points to a structure whose first field is its size in bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn allograft_counters(counters: *mut Counters) -> c_int {
-    type Ask = unsafe extern "C" fn(*mut Counters) -> c_int;
-    // SAFETY: the function of this name has this type.
+pub unsafe extern "C" fn allograft_counters(counters: *mut PublicCounters) -> c_int {
+    type Ask = unsafe extern "C" fn(*mut PublicCounters) -> c_int;
+    // SAFETY: every copy exports the function with this type.
     if let Some(ask) = unsafe { first_copy::COUNTERS.get::<Ask>() } {
-        // SAFETY: the caller's promise.
+        // SAFETY: the contract is the same.
         return unsafe { ask(counters) };
     }
     let Some(status) = page::status() else {
@@ -78,13 +79,13 @@ pub unsafe extern "C" fn allograft_counters(counters: *mut Counters) -> c_int {
     }
     page::update_figures();
     let load = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    // SAFETY: the caller's promise: no more than its size is written.
+    // SAFETY: by the contract as many bytes as its size says can be written, and no more are.
     unsafe {
-        let size = (*counters).size.min(size_of::<Counters>());
+        let size = (*counters).size.min(size_of::<PublicCounters>());
         if size < size_of::<usize>() {
             return 0;
         }
-        let filled = Counters {
+        let filled = PublicCounters {
             size,
             migrated_blocks: load(&status.migrated_blocks),
             migrated_bytes: load(&status.migrated_bytes),

@@ -1,38 +1,72 @@
 //! What the user asks for: by a launcher's options first, then by the environment, then by
-//! `allograft.ini`.
+//! `allograft.ini` beside the module.
+//!
+//! ```ini
+//! [allograft]
+//! log = C:\logs\game.log
+//! report = C:\logs\game.json
+//!
+//! [mimalloc]
+//! verbose = 1
+//! ```
+//!
+//! Nothing here calls the system: where settings are looked up is passed in.
 
+use core::ffi::CStr;
 use core::sync::atomic::Ordering;
-
-use windows_sys::Win32::System::Environment::GetEnvironmentVariableW;
-use windows_sys::core::{PCWSTR, w};
 
 use allograft_status::Options;
 
-use crate::ini;
 use crate::text::{copy_wide, until_nul};
 
 /// Longest path that is taken from the environment or the file, in UTF-16 units.
 const PATH_UNITS: usize = 2048;
 
-/// What was asked for.
+/// Where a setting is found.
+pub(crate) struct Setting {
+    /// Its variable in the environment.
+    pub(crate) variable: &'static str,
+    /// Its section in the file.
+    pub(crate) section: &'static str,
+    /// Its name in the section.
+    pub(crate) key: &'static str,
+}
+
+const fn setting(variable: &'static str, section: &'static str, key: &'static str) -> Setting {
+    Setting { variable, section, key }
+}
+
+const DISABLE: Setting = setting("MIMALLOC_DISABLE_REDIRECT", "mimalloc", "disable_redirect");
+const VERBOSE: Setting = setting("MIMALLOC_VERBOSE", "mimalloc", "verbose");
+const COUNT: Setting = setting("ALLOGRAFT_COUNT", "allograft", "count");
+const FOLLOW: Setting = setting("ALLOGRAFT_FOLLOW_CHILDREN", "allograft", "follow_children");
+const IMPORTS: Setting = setting("ALLOGRAFT_IMPORTS", "allograft", "imports");
+const LOG: Setting = setting("ALLOGRAFT_LOG", "allograft", "log");
+const REPORT: Setting = setting("ALLOGRAFT_REPORT", "allograft", "report");
+
+/// Writes the text of a setting into the buffer, NUL-terminated, and returns its length without the
+/// NUL: 0 if it is not set.
+pub(crate) type LookUp<'a> = &'a dyn Fn(&Setting, &mut [u16]) -> usize;
+
+/// The configuration of the module.
 #[derive(Clone)]
 pub(crate) struct Config {
     log: [u16; PATH_UNITS],
     report: [u16; PATH_UNITS],
-    /// Load, and take nothing over.
+    /// Load the module, and take nothing over.
     pub(crate) disabled: bool,
-    /// Say on standard error what happens.
+    /// Log to standard error too.
     pub(crate) verbose: bool,
     /// Count the blocks of the old heap.
     pub(crate) count: bool,
-    /// Give the module to the programs that the program starts.
+    /// Load the module into programs that the program starts.
     pub(crate) follow: bool,
-    /// Point import tables straight at mimalloc.
+    /// Point import tables at the replacements.
     pub(crate) imports: bool,
 }
 
 impl Config {
-    /// Nothing was asked for.
+    /// The configuration where nothing is set.
     pub(crate) const fn nothing() -> Config {
         Config {
             log: [0; PATH_UNITS],
@@ -45,32 +79,26 @@ impl Config {
         }
     }
 
-    /// Reads it all.
-    pub(crate) fn read(options: &Options) -> Config {
+    /// The configuration by the launcher's `options` and the settings.
+    pub(crate) fn read(options: &Options, look_up: LookUp<'_>) -> Config {
         let launched = options.present.load(Ordering::Acquire) == 1;
+        let switch = |default, setting| is_on(default, setting, look_up);
         let mut config = Config {
-            log: [0; PATH_UNITS],
-            report: [0; PATH_UNITS],
-            disabled: flag(w!("MIMALLOC_DISABLE_REDIRECT"), "mimalloc", "disable_redirect")
-                || launched && options.disable != 0,
-            verbose: flag(w!("MIMALLOC_VERBOSE"), "mimalloc", "verbose"),
-            count: flag(w!("ALLOGRAFT_COUNT"), "allograft", "count")
-                || launched && options.count != 0,
-            follow: flag(w!("ALLOGRAFT_FOLLOW_CHILDREN"), "allograft", "follow_children")
-                || launched && options.follow != 0,
-            imports: flag_or(true, w!("ALLOGRAFT_IMPORTS"), "allograft", "imports"),
+            disabled: launched && options.disable != 0 || switch(false, &DISABLE),
+            verbose: switch(false, &VERBOSE),
+            count: launched && options.count != 0 || switch(false, &COUNT),
+            follow: launched && options.follow != 0 || switch(false, &FOLLOW),
+            imports: switch(true, &IMPORTS),
+            ..Config::nothing()
         };
-        let from_launcher = |path: &[u16], to: &mut [u16]| {
-            if launched {
-                copy_wide(until_nul(path), to);
+        let paths =
+            [(&options.log, &LOG, &mut config.log), (&options.report, &REPORT, &mut config.report)];
+        for (option, setting, path) in paths {
+            if launched && option[0] != 0 {
+                copy_wide(until_nul(option), path);
+            } else {
+                look_up(setting, path);
             }
-            launched && to[0] != 0
-        };
-        if !from_launcher(&options.log, &mut config.log) {
-            text(w!("ALLOGRAFT_LOG"), "allograft", "log", &mut config.log);
-        }
-        if !from_launcher(&options.report, &mut config.report) {
-            text(w!("ALLOGRAFT_REPORT"), "allograft", "report", &mut config.report);
         }
         config
     }
@@ -91,33 +119,136 @@ fn with_nul(path: &[u16]) -> Option<&[u16]> {
     (length > 0).then(|| &path[..=length])
 }
 
-/// A variable of the environment, or else a line of the file.
-fn text(variable: PCWSTR, section: &str, key: &str, value: &mut [u16]) -> usize {
-    // SAFETY: the name is NUL-terminated, the buffer as long.
-    let length =
-        unsafe { GetEnvironmentVariableW(variable, value.as_mut_ptr(), value.len() as u32) }
-            as usize;
-    if length != 0 && length < value.len() {
-        return length;
-    }
-    value[0] = 0;
-    ini::read(section, key, value)
-}
-
-/// A switch that is off if nothing is said.
-fn flag(variable: PCWSTR, section: &str, key: &str) -> bool {
-    flag_or(false, variable, section, key)
-}
-
-/// A switch: on for what mimalloc takes as on, `default` if nothing is said.
-fn flag_or(default: bool, variable: PCWSTR, section: &str, key: &str) -> bool {
+/// A switch is on for what mimalloc takes as on, and `default` if it is not set.
+fn is_on(default: bool, setting: &Setting, look_up: LookUp<'_>) -> bool {
     let mut value = [0u16; 16];
-    let length = text(variable, section, key, &mut value);
+    let length = look_up(setting, &mut value);
     let is = |word: &str| {
         value[..length].iter().map(|&unit| (unit as u8).to_ascii_uppercase()).eq(word.bytes())
     };
     match length {
         0 => default,
         _ => !["0", "FALSE", "NO", "OFF"].into_iter().any(is),
+    }
+}
+
+/// Replaces the file name in the path of the module, of `length` units in `path`, by that of its
+/// configuration file. False if there is no room.
+pub(crate) fn replace_by_ini_path(path: &mut [u16], length: usize) -> bool {
+    const NAME: &[u8] = b"allograft.ini\0";
+
+    let folder = path[..length].iter().rposition(|&unit| unit == u16::from(b'\\'));
+    let Some(start) = folder.map(|at| at + 1).filter(|at| at + NAME.len() <= path.len()) else {
+        return false;
+    };
+    for (unit, &byte) in path[start..].iter_mut().zip(NAME) {
+        *unit = byte.into();
+    }
+    true
+}
+
+/// The key in `[mimalloc]` of the option with the full name `name`: `MIMALLOC_VERBOSE` is `VERBOSE`
+/// (keys are compared without case).
+pub(crate) fn mimalloc_key(name: &CStr) -> Option<&str> {
+    const PREFIX: &str = "mimalloc_";
+    let (head, key) = name.to_str().ok()?.split_at_checked(PREFIX.len())?;
+    head.eq_ignore_ascii_case(PREFIX).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    fn wide(text: &str) -> Vec<u16> {
+        text.encode_utf16().collect()
+    }
+
+    fn text(path: Option<&[u16]>) -> Option<String> {
+        path.map(|path| String::from_utf16(path).unwrap())
+    }
+
+    /// The configuration by `options`, with some settings given by their variables.
+    fn read(options: &Options, settings: &[(&str, &str)]) -> Config {
+        Config::read(options, &|setting, value| {
+            let set = settings.iter().find(|(variable, _)| *variable == setting.variable);
+            copy_wide(&wide(set.map_or("", |(_, value)| value)), value);
+            until_nul(value).len()
+        })
+    }
+
+    fn options(present: u32) -> Box<Options> {
+        // SAFETY: zeroes are a value of every field.
+        let mut options: Box<Options> = unsafe { Box::new_zeroed().assume_init() };
+        options.present = AtomicU32::new(present);
+        options
+    }
+
+    #[test]
+    fn without_settings_import_tables_are_written_and_nothing_else_is_asked_for() {
+        let config = read(&options(0), &[]);
+        assert!(config.imports);
+        assert!(!config.disabled && !config.verbose && !config.count && !config.follow);
+        assert!(config.log().is_none() && config.report().is_none());
+    }
+
+    #[test]
+    fn a_switch_is_on_unless_it_says_no() {
+        for (value, on) in [("1", true), ("yes", true), ("on", true), ("2", true), ("", false)] {
+            assert_eq!(read(&options(0), &[("ALLOGRAFT_COUNT", value)]).count, on, "{value}");
+        }
+        for value in ["0", "no", "Off", "FALSE"] {
+            assert!(!read(&options(0), &[("MIMALLOC_VERBOSE", value)]).verbose, "{value}");
+            assert!(!read(&options(0), &[("ALLOGRAFT_IMPORTS", value)]).imports, "{value}");
+        }
+        assert!(read(&options(0), &[("MIMALLOC_DISABLE_REDIRECT", "1")]).disabled);
+        assert!(read(&options(0), &[("ALLOGRAFT_FOLLOW_CHILDREN", "true")]).follow);
+    }
+
+    #[test]
+    fn a_launchers_paths_go_before_the_settings_and_switches_add_up() {
+        let mut launched = options(1);
+        copy_wide(&wide("launcher.log"), &mut launched.log);
+        launched.count = 1;
+        let settings = [("ALLOGRAFT_LOG", "mine.log"), ("ALLOGRAFT_REPORT", "mine.json")];
+        let config = read(&launched, &settings);
+        assert_eq!(text(config.log()).as_deref(), Some("launcher.log\0"));
+        assert_eq!(text(config.report()).as_deref(), Some("mine.json\0"));
+        assert!(config.count && !config.disabled);
+        launched.present = AtomicU32::new(0);
+        let config = read(&launched, &settings);
+        assert_eq!(text(config.log()).as_deref(), Some("mine.log\0"), "no launcher wrote the page");
+        assert!(!config.count);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_cut_and_still_ends() {
+        let mut launched = options(1);
+        launched.log.fill(u16::from(b'x'));
+        let config = read(&launched, &[]);
+        let log = config.log().unwrap();
+        assert_eq!((log.len(), log.last()), (PATH_UNITS, Some(&0)));
+    }
+
+    #[test]
+    fn the_file_lies_beside_the_module() {
+        let mut path = wide(r"C:\tools\allograft.dll");
+        let length = path.len();
+        path.resize(64, 0);
+        assert!(replace_by_ini_path(&mut path, length));
+        assert_eq!(String::from_utf16_lossy(until_nul(&path)), r"C:\tools\allograft.ini");
+        let mut short = wide(r"C:\tools\a.dll");
+        let length = short.len();
+        assert!(!replace_by_ini_path(&mut short, length), "no room for the name");
+        assert!(!replace_by_ini_path(&mut [0; 32], 0), "no path");
+    }
+
+    #[test]
+    fn options_of_mimalloc_have_keys_without_their_prefix() {
+        assert_eq!(mimalloc_key(c"MIMALLOC_VERBOSE"), Some("VERBOSE"));
+        assert_eq!(mimalloc_key(c"mimalloc_show_stats"), Some("show_stats"));
+        assert_eq!(mimalloc_key(c"PATH"), None);
+        assert_eq!(mimalloc_key(c"MIMALLOCXVERBOSE"), None);
     }
 }

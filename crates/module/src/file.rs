@@ -11,11 +11,11 @@ use windows_sys::Win32::Storage::FileSystem::{
     SetFilePointerEx, WriteFile,
 };
 
-/// An open file, or none.
+/// A file that is open, or not yet. It is never closed.
 pub(crate) struct File(AtomicPtr<core::ffi::c_void>);
 
 impl File {
-    pub(crate) const fn none() -> File {
+    pub(crate) const fn closed() -> File {
         File(AtomicPtr::new(null_mut()))
     }
 
@@ -45,7 +45,7 @@ impl File {
             )
         };
         if handle == INVALID_HANDLE_VALUE {
-            // SAFETY: has no preconditions.
+            // SAFETY: the call only reads the TEB.
             return Err(unsafe { GetLastError() });
         }
         self.0.store(handle, Ordering::Release);
@@ -56,13 +56,13 @@ impl File {
         !self.0.load(Ordering::Acquire).is_null()
     }
 
-    /// Writes at the end. A full disk is not worth stopping a program for: what cannot be written
-    /// is lost.
+    /// Writes at the end. What cannot be written is lost: a full disk is no reason to stop a
+    /// program.
     pub(crate) fn append(&self, bytes: &[u8]) {
         let handle = self.0.load(Ordering::Acquire);
         let mut written = 0;
         if !handle.is_null() {
-            // SAFETY: the handle is open, the bytes are as many.
+            // SAFETY: the handle is open for good, and the bytes are as many.
             unsafe {
                 WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut())
             };
@@ -75,10 +75,10 @@ impl File {
         if handle.is_null() {
             return;
         }
-        // SAFETY: the handle is open.
+        // SAFETY: the handle is open for good.
         unsafe { SetFilePointerEx(handle, 0, null_mut(), FILE_BEGIN) };
         self.append(bytes);
-        // SAFETY: as above.
+        // SAFETY: the handle is open for good, at the end of the new text.
         unsafe { SetEndOfFile(handle) };
     }
 }

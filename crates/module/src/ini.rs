@@ -1,13 +1,5 @@
-//! `allograft.ini` beside the module: for programs whose environment the user does not set.
-//!
-//! ```ini
-//! [allograft]
-//! log = C:\logs\game.log
-//! report = C:\logs\game.json
-//!
-//! [mimalloc]
-//! verbose = 1
-//! ```
+//! The settings of the process: its environment, and behind it `allograft.ini` beside the module,
+//! for programs whose environment the user does not set.
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -16,10 +8,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::Storage::FileSystem::{GetFileAttributesW, INVALID_FILE_ATTRIBUTES};
+use windows_sys::Win32::System::Environment::GetEnvironmentVariableW;
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::WindowsProgramming::GetPrivateProfileStringW;
 
-const NAME: &[u8] = b"allograft.ini\0";
+use crate::config::{Setting, mimalloc_key, replace_by_ini_path};
 
 /// The file's full path, NUL-terminated.
 struct IniPath(UnsafeCell<[u16; 1024]>);
@@ -30,39 +23,46 @@ unsafe impl Sync for IniPath {}
 static PATH: IniPath = IniPath(UnsafeCell::new([0; 1024]));
 static PRESENT: AtomicBool = AtomicBool::new(false);
 
-/// Finds the file beside `module`.
+/// Finds the file beside `module`. Called once, with the loader's lock held.
 pub(crate) fn find(module: HMODULE) {
-    // SAFETY: nobody else uses the path yet.
+    // SAFETY: nobody reads the path before `PRESENT` is set.
     let path = unsafe { &mut *PATH.0.get() };
-    // SAFETY: the buffer is as long.
+    // SAFETY: the buffer has as many units.
     let length =
         unsafe { GetModuleFileNameW(module, path.as_mut_ptr(), path.len() as u32) } as usize;
-    let folder = path[..length].iter().rposition(|&unit| unit == u16::from(b'\\'));
-    let Some(start) = folder.map(|at| at + 1).filter(|at| at + NAME.len() <= path.len()) else {
-        return;
-    };
-    for (unit, &byte) in path[start..].iter_mut().zip(NAME) {
-        *unit = byte.into();
+    if replace_by_ini_path(path, length) {
+        // SAFETY: the path is NUL-terminated.
+        let present = unsafe { GetFileAttributesW(path.as_ptr()) } != INVALID_FILE_ATTRIBUTES;
+        PRESENT.store(present, Ordering::Release);
     }
-    // SAFETY: the path is NUL-terminated.
-    let present = unsafe { GetFileAttributesW(path.as_ptr()) } != INVALID_FILE_ATTRIBUTES;
-    PRESENT.store(present, Ordering::Release);
 }
 
-/// Reads the value of `key` in `[section]` into `value`, NUL-terminated. Its length, 0 if it is not
-/// there.
-pub(crate) fn read(section: &str, key: &str, value: &mut [u16]) -> usize {
+/// Writes the text of the setting into `value`, NUL-terminated. Returns its length, 0 if it is not
+/// set.
+pub(crate) fn look_up(setting: &Setting, value: &mut [u16]) -> usize {
+    let variable = widen(setting.variable);
+    // SAFETY: the name is NUL-terminated, and the buffer has as many units.
+    let length = unsafe {
+        GetEnvironmentVariableW(variable.as_ptr(), value.as_mut_ptr(), value.len() as u32)
+    } as usize;
+    if length != 0 && length < value.len() {
+        return length;
+    }
+    value[0] = 0;
+    read(setting.section, setting.key, value)
+}
+
+fn read(section: &str, key: &str, value: &mut [u16]) -> usize {
     if !PRESENT.load(Ordering::Acquire) {
         return 0;
     }
-    let (mut wide_section, mut wide_key) = ([0u16; 32], [0u16; 64]);
-    widen(section, &mut wide_section);
-    widen(key, &mut wide_key);
-    // SAFETY: all strings are NUL-terminated, the buffer is as long.
+    let (section, key) = (widen(section), widen(key));
+    // SAFETY: all strings are NUL-terminated, the buffer has as many units, and the path does not
+    // change any more.
     unsafe {
         GetPrivateProfileStringW(
-            wide_section.as_ptr(),
-            wide_key.as_ptr(),
+            section.as_ptr(),
+            key.as_ptr(),
             null(),
             value.as_mut_ptr(),
             value.len() as u32,
@@ -71,24 +71,21 @@ pub(crate) fn read(section: &str, key: &str, value: &mut [u16]) -> usize {
     }
 }
 
-fn widen(text: &str, to: &mut [u16]) {
-    let room = to.len() - 1;
-    for (unit, byte) in to[..room].iter_mut().zip(text.bytes()) {
+/// ASCII text as UTF-16, NUL-terminated; cut at 63 characters.
+fn widen(text: &str) -> [u16; 64] {
+    let mut wide = [0; 64];
+    for (unit, byte) in wide[..63].iter_mut().zip(text.bytes()) {
         *unit = byte.into();
     }
+    wide
 }
 
-/// mimalloc's options, for `allograft_heap::options`: `MIMALLOC_VERBOSE` is `verbose` in
-/// `[mimalloc]`.
+/// mimalloc's options, for `allograft_heap::look_up_options_with`: those that are not in the
+/// environment.
 pub(crate) fn mimalloc_option(name: &CStr, value: &mut [u8]) -> usize {
-    let name = name.to_str().unwrap_or_default();
-    let prefix = "mimalloc_";
-    let Some((head, key)) = name.split_at_checked(prefix.len()) else {
+    let Some(key) = mimalloc_key(name) else {
         return 0;
     };
-    if !head.eq_ignore_ascii_case(prefix) {
-        return 0;
-    }
     let mut wide = [0u16; 64];
     let length = read("mimalloc", key, &mut wide).min(value.len() - 1);
     for (byte, unit) in value.iter_mut().zip(&wide[..length]) {

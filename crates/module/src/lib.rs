@@ -1,42 +1,59 @@
-//! What `allograft.dll` and `mimalloc.dll` are made of. Loaded into a process at any moment, they
+//! What `allograft.dll` and `mimalloc.dll` have in common. Loaded into a process at any moment, they
 //! take over the heaps of the process's C runtimes.
 //!
-//! This crate is the module's face to the outside: its entry point, its configuration, what it
-//! writes (log, report, status page), and its C interface. The work is the engine's. There is no C
-//! runtime in here, and nothing is allocated but through the system's page functions, so that
-//! everything works at any moment of a process's life.
+//! This crate is the outer side of the module: its entry point, its configuration, what it writes
+//! (log, report, status page), and its C interface. The takeover itself is the engine's. There is no
+//! C runtime in here, and memory comes from the system's page functions alone, so that everything
+//! works at any moment of a process's life.
+//!
+//! The configuration and all text compile and are tested on any host.
 
-#![no_std]
-#![cfg(windows)]
+#![cfg_attr(not(test), no_std)]
+// On other hosts only tests call what Windows code calls, and what is documented is not all there.
+#![cfg_attr(not(windows), allow(dead_code, rustdoc::broken_intra_doc_links))]
 
+#[cfg(windows)]
 mod attach;
+#[cfg(windows)]
 mod capi;
+#[cfg(windows)]
 mod children;
 mod config;
+#[cfg(windows)]
 mod entry;
+#[cfg(windows)]
 mod file;
+#[cfg(windows)]
 mod first_copy;
+#[cfg(windows)]
 mod ini;
+#[cfg(windows)]
 mod log;
+#[cfg(windows)]
 mod page;
+#[cfg(windows)]
 mod processor;
-#[cfg(feature = "public-api")]
-mod public_api;
+#[cfg(windows)]
 mod report;
+mod report_text;
 mod text;
+#[cfg(windows)]
 mod trust;
-#[cfg(all(target_arch = "x86", feature = "freestanding"))]
-mod unwinder;
+#[cfg(windows)]
 mod watch;
 
-pub use allograft_engine::LoaderLock;
-pub use entry::{end_of_process, end_of_thread, install, start_heap};
-pub use page::status;
+#[cfg(windows)]
+pub use {
+    allograft_engine::LoaderLock,
+    entry::{end_of_process, end_of_thread, install, start_heap},
+    page::status,
+};
 
-/// What a module does when something in it is wrong: says so, and stops where a debugger and a
-/// crash dump see it. Behind this the heap cannot be trusted.
+/// What a module does when it panics: logs it, and stops where a debugger and a crash dump see it.
+/// The heap cannot be trusted any more.
+#[cfg(windows)]
 pub fn stop(information: &core::panic::PanicInfo<'_>) -> ! {
     log::line(format_args!("internal error, the process cannot go on: {information}"));
-    // SAFETY: an undefined instruction, on purpose.
+    // SAFETY: the instruction is undefined on purpose, and ends the process.
     unsafe { core::arch::asm!("ud2", options(noreturn)) }
 }

@@ -1,7 +1,7 @@
-//! The log: one line for each thing that happened, in the file that `ALLOGRAFT_LOG` names, and on
-//! standard error for `MIMALLOC_VERBOSE`.
+//! The log: one line for each event, in the file that `ALLOGRAFT_LOG` names, and on standard error for
+//! `MIMALLOC_VERBOSE`. Lines are built on the stack: nothing here allocates or waits for a lock.
 
-use core::fmt::{self, Write};
+use core::fmt::{Arguments, Write};
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,9 @@ use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
 use crate::config::Config;
 use crate::file::File;
-use crate::text::Buffer;
+use crate::text::{Buffer, Timestamp};
 
-static FILE: File = File::none();
+static FILE: File = File::closed();
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
 /// Opens the log that `config` asks for.
@@ -31,14 +31,16 @@ pub(crate) fn open(config: &Config) {
 }
 
 /// Writes one line.
-pub(crate) fn line(text: fmt::Arguments<'_>) {
+pub(crate) fn line(text: Arguments<'_>) {
     if !FILE.is_open() && !VERBOSE.load(Ordering::Acquire) {
         return;
     }
     let mut line = Buffer::<2048>::new();
     // Writing into a buffer cannot fail.
     if FILE.is_open() {
-        let _ = write!(line, "{} [{}] {text}\r\n", Now, process());
+        // SAFETY: the call only reads the TEB.
+        let process = unsafe { GetCurrentProcessId() };
+        let _ = write!(line, "{} [{process}] {text}\r\n", now());
         FILE.append(line.as_bytes());
     }
     if VERBOSE.load(Ordering::Acquire) {
@@ -50,7 +52,7 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
 
 fn to_standard_error(bytes: &[u8]) {
     let mut written = 0;
-    // SAFETY: the handle is the process's own, or none; the bytes are as many.
+    // SAFETY: the process's own handle stays open, and the bytes are as many.
     unsafe {
         let handle = GetStdHandle(STD_ERROR_HANDLE);
         if !handle.is_null() && handle != INVALID_HANDLE_VALUE {
@@ -59,32 +61,20 @@ fn to_standard_error(bytes: &[u8]) {
     }
 }
 
-fn process() -> u32 {
-    // SAFETY: has no preconditions.
-    unsafe { GetCurrentProcessId() }
-}
-
-/// The local time, as the log shows it.
-struct Now;
-
-impl fmt::Display for Now {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut time = MaybeUninit::uninit();
-        // SAFETY: the call fills the structure.
-        let time = unsafe {
-            GetLocalTime(time.as_mut_ptr());
-            time.assume_init()
-        };
-        write!(
-            f,
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-            time.wYear,
-            time.wMonth,
-            time.wDay,
-            time.wHour,
-            time.wMinute,
-            time.wSecond,
-            time.wMilliseconds
-        )
-    }
+fn now() -> Timestamp {
+    let mut time = MaybeUninit::uninit();
+    // SAFETY: the call fills the structure.
+    let time = unsafe {
+        GetLocalTime(time.as_mut_ptr());
+        time.assume_init()
+    };
+    Timestamp([
+        time.wYear,
+        time.wMonth,
+        time.wDay,
+        time.wHour,
+        time.wMinute,
+        time.wSecond,
+        time.wMilliseconds,
+    ])
 }

@@ -6,7 +6,7 @@ use core::mem::size_of;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use allograft_engine::{Census, Counters, FileVersion, Module, Takeover};
+use allograft_engine::{Census, Counters, Module, Takeover};
 use allograft_status::{
     MAGIC, Options, PATH_UNITS, Page, Runtime, State, Status, VERSION, section_name,
 };
@@ -264,11 +264,11 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
         let entry = &raw mut (*page).status.runtimes[index];
         (&raw mut (*entry).name).write(name);
         (&raw mut (*entry).path).write(path);
-        (&raw mut (*entry).version).write(FileVersion::of(module).unwrap_or_default().0);
+        (&raw mut (*entry).version).write(module.file_version().unwrap_or_default());
     }
     runtime.functions.store(takeover.functions as u32, Ordering::Relaxed);
     runtime.skipped.store(takeover.skipped().count() as u32, Ordering::Relaxed);
-    status.threads_stopped.fetch_max(takeover.threads_stopped as u32, Ordering::Relaxed);
+    status.threads_stopped.fetch_max(takeover.threads_suspended as u32, Ordering::Relaxed);
     status.attach_nanoseconds.fetch_add(takeover.nanoseconds, Ordering::Relaxed);
     status.attached_at.store(now(), Ordering::Relaxed);
     status.runtime_count.store(count.max(index + 1) as u32, Ordering::Release);

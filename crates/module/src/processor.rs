@@ -1,12 +1,12 @@
-//! Whether this processor can run this build.
+//! Whether this build can run on the processor, and take over programs there.
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 use windows_sys::core::{BOOL, s, w};
 
-/// What the processor lacks, in words; none if it lacks nothing.
-pub(crate) fn lacks() -> Option<&'static str> {
+/// Why this build cannot run here, in words; none if it can.
+pub(crate) fn obstacle() -> Option<&'static str> {
     if cfg!(feature = "avx2") && !has_avx2() {
         return Some(
             "this build of the module needs a processor with AVX2 (2013 and later): use the ordinary one",
@@ -31,7 +31,7 @@ fn is_emulated() -> bool {
     type IsWow64Process2 = unsafe extern "system" fn(HANDLE, *mut u16, *mut u16) -> BOOL;
     const ARM64: u16 = 0xAA64;
 
-    // SAFETY: both names are NUL-terminated, and kernel32 is always there.
+    // SAFETY: both names are NUL-terminated, and kernel32 is always loaded.
     let function =
         unsafe { GetProcAddress(GetModuleHandleW(w!("kernel32.dll")), s!("IsWow64Process2")) };
     // Windows versions without it (before 10.0.10586) do not run on ARM64.
@@ -39,13 +39,13 @@ fn is_emulated() -> bool {
         return false;
     };
     let (mut emulated, mut native) = (0, 0);
-    // SAFETY: this is the function's signature, and both places can be written.
-    let told = unsafe {
-        let ask =
+    // SAFETY: the function has this type, and writes two numbers.
+    let succeeded = unsafe {
+        let is_wow64_process2 =
             core::mem::transmute::<unsafe extern "system" fn() -> isize, IsWow64Process2>(function);
-        ask(GetCurrentProcess(), &mut emulated, &mut native)
+        is_wow64_process2(GetCurrentProcess(), &mut emulated, &mut native)
     };
-    told != 0 && native == ARM64
+    succeeded != 0 && native == ARM64
 }
 
 /// SSE3 to SSE4.2 and POPCNT: what `-march=nehalem` uses.
@@ -59,7 +59,7 @@ fn has_sse42() -> bool {
     __cpuid(1).ecx & SSE3_TO_SSE42_AND_POPCNT == SSE3_TO_SSE42_AND_POPCNT
 }
 
-/// AVX2, BMI1, BMI2 and LZCNT in the processor, and AVX's registers kept by the system: what
+/// AVX2, BMI1, BMI2 and LZCNT in the processor, and AVX's registers saved by the system: what
 /// `-march=haswell` uses.
 fn has_avx2() -> bool {
     #[cfg(target_arch = "x86")]
@@ -74,8 +74,8 @@ fn has_avx2() -> bool {
     const XMM_AND_YMM: u64 = 0b110;
 
     #[target_feature(enable = "xsave")]
-    fn kept_registers() -> u64 {
-        // SAFETY: called where OSXSAVE says that the instruction exists.
+    fn enabled_registers() -> u64 {
+        // SAFETY: the caller has checked OSXSAVE: the instruction exists.
         unsafe { _xgetbv(0) }
     }
 
@@ -84,9 +84,9 @@ fn has_avx2() -> bool {
     if __cpuid(0).eax < 7 || !has(basic, OSXSAVE_AND_AVX | FMA_MOVBE_POPCNT) {
         return false;
     }
-    // SAFETY: OSXSAVE is there.
-    let kept = unsafe { kept_registers() };
-    kept & XMM_AND_YMM == XMM_AND_YMM
+    // SAFETY: `basic` has OSXSAVE, and so the processor has XSAVE.
+    let enabled = unsafe { enabled_registers() };
+    enabled & XMM_AND_YMM == XMM_AND_YMM
         && has(__cpuid_count(7, 0).ebx, BMI1_AVX2_BMI2)
         && __cpuid(0x8000_0000).eax > 0x8000_0000
         && has(__cpuid(0x8000_0001).ecx, LZCNT)

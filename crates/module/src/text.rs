@@ -1,8 +1,8 @@
-//! Text in buffers of a fixed size: nothing here allocates.
+//! Text in buffers of a fixed size. Nothing here allocates or calls the system.
 
 use core::fmt;
 
-/// Text that is cut where the buffer ends.
+/// Text that is cut at a character where the buffer ends.
 pub(crate) struct Buffer<const SIZE: usize> {
     bytes: [u8; SIZE],
     used: usize,
@@ -34,7 +34,7 @@ impl<const SIZE: usize> fmt::Write for Buffer<SIZE> {
     }
 }
 
-/// UTF-16 text, shown as what it says.
+/// UTF-16 text to be displayed.
 pub(crate) struct Wide<'a>(pub(crate) &'a [u16]);
 
 impl fmt::Display for Wide<'_> {
@@ -79,4 +79,78 @@ pub(crate) fn copy_wide(text: &[u16], to: &mut [u16]) {
     let count = text.len().min(to.len() - 1);
     to[..count].copy_from_slice(&text[..count]);
     to[count] = 0;
+}
+
+/// A local time: year, month, day, hour, minute, second, millisecond.
+pub(crate) struct Timestamp(pub(crate) [u16; 7]);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [year, month, day, hour, minute, second, millisecond] = self.0;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{millisecond:03}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::fmt::Write;
+
+    use super::*;
+
+    fn wide(text: &str) -> Vec<u16> {
+        text.encode_utf16().collect()
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let mut buffer = Buffer::<6>::new();
+        write!(buffer, "abcd").unwrap();
+        write!(buffer, "e\u{e4}z").unwrap();
+        assert_eq!(buffer.as_bytes(), b"abcde", "the two bytes of the next character do not fit");
+        buffer.clear();
+        write!(buffer, "\u{e4}bcdefg").unwrap();
+        assert_eq!(buffer.as_bytes(), "\u{e4}bcde".as_bytes());
+    }
+
+    #[test]
+    fn wide_text_is_displayed_with_replacements_for_what_is_none() {
+        let mut units = wide("a\u{1f600}");
+        assert_eq!(Wide(&units).to_string(), "a\u{1f600}");
+        units.pop();
+        assert_eq!(Wide(&units).to_string(), "a\u{fffd}");
+    }
+
+    #[test]
+    fn a_number_goes_before_the_extension_of_the_file_name() {
+        for (path, expected) in [
+            (r"C:\logs\report.json", r"C:\logs\report.42.json"),
+            (r"C:\my.logs\report", r"C:\my.logs\report.42"),
+            (r"a/b.c/d.tar.gz", r"a/b.c/d.tar.42.gz"),
+            ("", ".42"),
+        ] {
+            let mut to = [7; 64];
+            insert_number(&wide(path), 42, &mut to);
+            assert_eq!(String::from_utf16(until_nul(&to)).unwrap(), expected);
+        }
+        let mut short = [7; 8];
+        insert_number(&wide("12345"), 42, &mut short);
+        assert_eq!(short[0], 0, "no room for the NUL");
+    }
+
+    #[test]
+    fn copies_are_cut_and_end_with_a_nul() {
+        let mut to = [7; 4];
+        copy_wide(&wide("abcdef"), &mut to);
+        assert_eq!(to, [97, 98, 99, 0]);
+        assert_eq!(until_nul(&to), [97, 98, 99]);
+        assert_eq!(until_nul(&[97, 98]), [97, 98]);
+    }
+
+    #[test]
+    fn times_have_all_their_digits() {
+        assert_eq!(Timestamp([2026, 1, 2, 3, 4, 5, 6]).to_string(), "2026-01-02 03:04:05.006");
+    }
 }

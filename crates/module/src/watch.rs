@@ -1,13 +1,20 @@
-//! Runtimes that are loaded, and unloaded, after the module.
+//! The loader's notifications of modules that are loaded and unloaded after this one.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use allograft_engine::{LoaderLock, Module};
-use allograft_status::State;
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
-use crate::{attach, log, page};
+use crate::log;
+
+/// What to call, each with the loader's lock held.
+pub(crate) struct Handlers {
+    /// A module was loaded, and none of its code has run yet.
+    pub(crate) loaded: fn(&Module),
+    /// The module at this base is unloaded, while the process goes on.
+    pub(crate) unloaded: fn(usize),
+}
 
 /// `LDR_DLL_NOTIFICATION_DATA`: the same for both reasons.
 #[repr(C)]
@@ -22,28 +29,19 @@ struct Notification {
 const LOADED: u32 = 1;
 const UNLOADED: u32 = 2;
 
-type Callback = unsafe extern "system" fn(u32, *const Notification, *mut c_void);
+type Callback = unsafe extern "system" fn(u32, *const Notification, *const c_void);
 
 // Documented since Windows Vista, and in no import library.
-#[cfg_attr(
-    target_arch = "x86",
-    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
-)]
-#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
-unsafe extern "system" {
-    fn LdrRegisterDllNotification(
-        flags: u32,
-        callback: Callback,
-        context: *mut c_void,
-        cookie: *mut *mut c_void,
-    ) -> NTSTATUS;
-}
+windows_link::link!("ntdll.dll" "system" fn LdrRegisterDllNotification(
+    flags: u32, callback: Callback, context: *const c_void, cookie: *mut *mut c_void
+) -> NTSTATUS);
 
-/// Asks the loader to tell us of every module from now on.
-pub(crate) fn start() {
+/// Calls `handlers` from now on, as long as the process lives: the module is pinned.
+pub(crate) fn start(handlers: &'static Handlers) {
     let mut cookie = null_mut();
-    // SAFETY: the callback lives as long as the process, since the module is pinned.
-    let status = unsafe { LdrRegisterDllNotification(0, notified, null_mut(), &mut cookie) };
+    let context = (&raw const *handlers).cast();
+    // SAFETY: the callback and its context live as long as the process.
+    let status = unsafe { LdrRegisterDllNotification(0, notified, context, &mut cookie) };
     if status != 0 {
         log::line(format_args!(
             "C runtimes that are loaded later stay as they are: the loader gives no notice (status {status:#x})"
@@ -52,41 +50,37 @@ pub(crate) fn start() {
 }
 
 /// # Safety
-/// Called by the loader, with its lock held.
+/// Called by the loader, with what [`start`] has registered.
 unsafe extern "system" fn notified(
     reason: u32,
     notification: *const Notification,
-    _context: *mut c_void,
+    context: *const c_void,
 ) {
-    // SAFETY: the loader's promise: the structure and the strings are valid during the call.
-    let notification = unsafe { &*notification };
+    // SAFETY: the structure and its strings are valid during the call, and the context is the
+    // handlers.
+    let (notification, handlers) = unsafe { (&*notification, &*context.cast::<Handlers>()) };
     match reason {
         LOADED => {
-            // SAFETY: as above; the module is used during the call only.
+            // SAFETY: the module is loaded, and its strings are valid, during the call; no handler
+            // keeps them.
             let module = unsafe {
-                Module::new(
+                Module::from_loader(
                     notification.base as usize,
                     notification.size as usize,
                     &*notification.name,
                     &*notification.path,
                 )
             };
-            // The loader gives notice of modules with a lock of its own. A process that ends takes
-            // the loader's before it ends its other threads, which must not be in the middle of a
+            // The loader sends notifications with another lock held. A process that ends takes the
+            // loader's lock before it ends its other threads, which must not be in the middle of a
             // takeover then.
             let _lock = LoaderLock::take();
-            attach::loaded_later(&module);
+            (handlers.loaded)(&module);
         }
-        // When the process ends, modules go without being freed, and the program's last frees still
-        // come.
-        UNLOADED
-            if !allograft_heap::process_ends()
-                && allograft_engine::unloaded(notification.base as usize) =>
-        {
-            log::line(format_args!("a C runtime that was taken over was unloaded"));
-            if !allograft_engine::is_any_taken_over() {
-                page::set_state(State::NoRuntime);
-            }
+        // When the process ends, the loader reports modules as unloaded that are not, and the
+        // program's last frees are still to come.
+        UNLOADED if !allograft_heap::process_ends() => {
+            (handlers.unloaded)(notification.base as usize);
         }
         _ => {}
     }

@@ -67,7 +67,7 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
     if !TRIED.swap(true, Ordering::AcqRel) {
         allograft_module::install(SELF.load(Ordering::Acquire));
         if is_redirected() {
-            allograft_heap::tell_redirected();
+            allograft_heap::set_redirected();
         }
     }
     let text = match state() {

@@ -1,7 +1,7 @@
 //! A Rust program with a C++ library inside. The Rust code allocates from mimalloc by its global
 //! allocator, and the C++ code because the heap of its C runtime is taken over.
 //!
-//! On systems other than Windows the C++ code stays on its own heap, which is said.
+//! On systems other than Windows the C++ code stays on its own heap, and the program says so.
 
 use std::ffi::{c_char, c_int};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ unsafe extern "C" {
 }
 
 fn main() -> ExitCode {
-    // SAFETY: got before the takeover and freed after it: that may be.
+    // SAFETY: the function takes nothing. Freeing the structure after the takeover is allowed.
     let early = unsafe { words_new() };
     let installed = allograft::install();
     match &installed {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     unsafe { words_free(early) };
 
     let boxed = Box::new(0u8);
-    // SAFETY: has no preconditions.
+    // SAFETY: the function takes nothing.
     let late = unsafe { words_new() };
     let (rust, cpp) = (allograft::owns(&raw const *boxed), allograft::owns(late));
     // SAFETY: nobody uses it any more.

@@ -1,47 +1,33 @@
-//! The aligned functions. Blocks that they make are mimalloc's, aligned by mimalloc; foreign ones
-//! are laid out as the runtime laid them out (see [`crate::foreign`]).
+//! The aligned functions. Their new blocks are mimalloc's, aligned by mimalloc; foreign ones have the
+//! runtime's layout (see [`crate::aligned_layout`]).
 
 use core::ffi::{c_uint, c_void};
 use core::ptr::null_mut;
 
-use super::{product, with_new_handler, zero_growth};
+use super::common::{clean_aligned_tail, copy, product, with_new_handler, zero};
+use crate::aligned_layout::AlignedLayout;
+use crate::foreign::RawBlock;
 use crate::runtime::{ENOMEM, LARGEST_REQUEST, Runtime};
 use crate::{foreign, slots, tails};
 
-/// An alignment, and where in the block it holds.
-#[derive(Clone, Copy)]
-struct Layout {
-    alignment: usize,
-    offset: usize,
-}
-
-impl Layout {
-    /// Whether `block` fits it as it lies.
-    fn holds_for(self, block: *const c_void) -> bool {
-        (block as usize).wrapping_add(self.offset) & (self.alignment - 1) == 0
+/// The size that the runtime would request from its heap, after it has checked its arguments. None
+/// if the call fails; it has set `errno` then.
+fn request(runtime: &Runtime, size: usize, layout: AlignedLayout) -> Option<usize> {
+    if !layout.is_valid_for(size) {
+        runtime.invalid_parameter();
+        return None;
     }
-
-    /// Checks the arguments as the runtime does, and what it would ask its heap for: that sum, or
-    /// none if the call fails.
-    fn request(self, runtime: &Runtime, size: usize) -> Option<usize> {
-        let misplaced = self.offset != 0 && self.offset >= size;
-        if !self.alignment.is_power_of_two() || misplaced {
-            runtime.invalid_parameter();
-            return None;
-        }
-        let overhead = foreign::overhead_of_aligned(self.alignment, self.offset);
-        let request = size.checked_add(overhead).filter(|&request| request <= LARGEST_REQUEST);
-        if request.is_none() {
-            runtime.set_errno(ENOMEM);
-        }
-        request
+    let request = size.checked_add(layout.overhead()).filter(|&sum| sum <= LARGEST_REQUEST);
+    if request.is_none() {
+        runtime.set_errno(ENOMEM);
     }
+    request
 }
 
 /// `_aligned_malloc`, for bad alignments and when mimalloc had no memory.
 pub(super) extern "C" fn allocate_for(size: usize, alignment: usize, slot: c_uint) -> *mut c_void {
     match slots::runtime(slot as usize) {
-        Some(runtime) => allocate(runtime, size, Layout { alignment, offset: 0 }),
+        Some(runtime) => allocate(runtime, size, AlignedLayout { alignment, offset: 0 }),
         None => null_mut(),
     }
 }
@@ -59,12 +45,12 @@ pub(super) unsafe extern "C" fn release_for(block: *mut c_void, slot: c_uint) {
     }
 }
 
-fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
-    let Some(request) = layout.request(runtime, size) else {
+fn allocate(runtime: &Runtime, size: usize, layout: AlignedLayout) -> *mut c_void {
+    let Some(request) = request(runtime, size, layout) else {
         return null_mut();
     };
     with_new_handler(runtime, request, || {
-        let Layout { alignment, offset } = layout;
+        let AlignedLayout { alignment, offset } = layout;
         let too_late = allograft_heap::is_too_late();
         let block = if too_late {
             null_mut()
@@ -72,9 +58,9 @@ fn allocate(runtime: &Runtime, size: usize, layout: Layout) -> *mut c_void {
             allograft_heap::allocate_aligned(size, alignment, offset)
         };
         if block.is_null() && (too_late || offset != 0) {
-            return foreign::allocate_aligned(runtime, size, alignment, offset);
+            return foreign::allocate_aligned(runtime, size, layout);
         }
-        tails::tidy_aligned(runtime, block, size)
+        clean_aligned_tail(runtime, block, size)
     })
 }
 
@@ -91,19 +77,19 @@ unsafe fn release(runtime: &Runtime, block: *mut c_void) {
     }
 }
 
-/// The bytes of an aligned block as `_aligned_msize` tells them.
+/// The size of an aligned block, as `_aligned_msize` returns it.
 ///
 /// # Safety
 /// `block` is an aligned block of either heap.
-unsafe fn size_of_block(runtime: &Runtime, block: *mut c_void, layout: Layout) -> usize {
+unsafe fn size_of_block(runtime: &Runtime, block: *mut c_void, layout: AlignedLayout) -> usize {
     // SAFETY: the caller's promise.
     unsafe {
         if allograft_heap::owns(block) {
             return allograft_heap::usable_size_of_aligned(block);
         }
         let raw = foreign::raw_of_aligned(block);
-        let overhead = foreign::overhead_of_aligned(layout.alignment, layout.offset);
-        foreign::size(runtime, raw).map_or(usize::MAX, |size| size.wrapping_sub(overhead))
+        let size = foreign::size(runtime, raw);
+        size.map_or(usize::MAX, |size| size.wrapping_sub(layout.overhead()))
     }
 }
 
@@ -113,41 +99,40 @@ unsafe fn reallocate(
     runtime: &Runtime,
     block: *mut c_void,
     size: usize,
-    layout: Layout,
+    layout: AlignedLayout,
 ) -> *mut c_void {
     if block.is_null() {
         return allocate(runtime, size, layout);
     }
-    // SAFETY: the caller's promise, in every arm; what is copied fits both blocks.
+    // SAFETY: `owns` decides which heap the block is given to; what is copied fits both blocks.
     unsafe {
         if size == 0 {
             release(runtime, block);
             return null_mut();
         }
-        if layout.request(runtime, size).is_none() {
+        if request(runtime, size, layout).is_none() {
             return null_mut();
         }
         if allograft_heap::owns(block) {
             let usable = allograft_heap::usable_size_of_aligned(block);
             if layout.holds_for(block) && size <= usable && size >= usable / 2 {
-                return tails::tidy_aligned(runtime, block, size);
+                return clean_aligned_tail(runtime, block, size);
             }
             if layout.holds_for(block) && size <= usable {
-                // A block never fails to shrink: without memory for a smaller one it stays where it
-                // is.
-                let Layout { alignment, offset } = layout;
+                // Shrinking never fails: without memory for a smaller block it stays where it is.
+                let AlignedLayout { alignment, offset } = layout;
                 let smaller = allograft_heap::allocate_aligned(size, alignment, offset);
                 if smaller.is_null() {
-                    return tails::tidy_aligned(runtime, block, size);
+                    return clean_aligned_tail(runtime, block, size);
                 }
-                core::ptr::copy_nonoverlapping(block.cast::<u8>(), smaller.cast::<u8>(), size);
+                copy(block, smaller, size);
                 allograft_heap::free_aligned(block);
-                return tails::tidy_aligned(runtime, smaller, size);
+                return clean_aligned_tail(runtime, smaller, size);
             }
             let moved = allocate(runtime, size, layout);
             if !moved.is_null() {
                 let kept = usable.min(size);
-                core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), kept);
+                copy(block, moved, kept);
                 allograft_heap::free_aligned(block);
             }
             return moved;
@@ -160,7 +145,8 @@ unsafe fn reallocate(
         let moved = allocate(runtime, size, layout);
         if !moved.is_null() {
             let old = raw_size.saturating_sub(block as usize - raw as usize);
-            foreign::migrate(runtime, block, raw, raw_size, moved, old.min(size));
+            let raw = RawBlock { start: raw, size: raw_size };
+            foreign::migrate(runtime, block, raw, moved, old.min(size));
         }
         moved
     }
@@ -173,7 +159,7 @@ unsafe fn reallocate_zeroed(
     block: *mut c_void,
     count: usize,
     size: usize,
-    layout: Layout,
+    layout: AlignedLayout,
 ) -> *mut c_void {
     let Some(total) = product(runtime, count, size) else {
         return null_mut();
@@ -183,7 +169,7 @@ unsafe fn reallocate_zeroed(
         let old = if block.is_null() { 0 } else { size_of_block(runtime, block, layout) };
         let resized = reallocate(runtime, block, total, layout);
         if !resized.is_null() {
-            zero_growth(resized, old, total);
+            zero(resized, old, total);
         }
         resized
     }
@@ -233,7 +219,7 @@ pub(super) unsafe extern "C" fn msize<const SLOT: usize>(
         return usize::MAX;
     }
     // SAFETY: the program's promise to `_aligned_msize`.
-    unsafe { size_of_block(runtime, block, Layout { alignment, offset }) }
+    unsafe { size_of_block(runtime, block, AlignedLayout { alignment, offset }) }
 }
 
 /// `_aligned_offset_malloc`
@@ -243,7 +229,7 @@ pub(super) extern "C" fn offset_malloc<const SLOT: usize>(
     offset: usize,
 ) -> *mut c_void {
     match slots::runtime(SLOT) {
-        Some(runtime) => allocate(runtime, size, Layout { alignment, offset }),
+        Some(runtime) => allocate(runtime, size, AlignedLayout { alignment, offset }),
         None => null_mut(),
     }
 }
@@ -260,7 +246,9 @@ pub(super) unsafe extern "C" fn offset_realloc<const SLOT: usize>(
 ) -> *mut c_void {
     match slots::runtime(SLOT) {
         // SAFETY: the same contract.
-        Some(runtime) => unsafe { reallocate(runtime, block, size, Layout { alignment, offset }) },
+        Some(runtime) => unsafe {
+            reallocate(runtime, block, size, AlignedLayout { alignment, offset })
+        },
         None => null_mut(),
     }
 }
@@ -277,7 +265,7 @@ pub(super) unsafe extern "C" fn offset_recalloc<const SLOT: usize>(
     offset: usize,
 ) -> *mut c_void {
     tails::recalloc_was_called(SLOT);
-    let layout = Layout { alignment, offset };
+    let layout = AlignedLayout { alignment, offset };
     match slots::runtime(SLOT) {
         // SAFETY: the same contract.
         Some(runtime) => unsafe { reallocate_zeroed(runtime, block, count, size, layout) },

@@ -89,7 +89,7 @@ unsafe fn copy_of_variable(
     let unit = if wide { 2 } else { 1 };
     let errno = runtime.errno();
     let mut needed = 0;
-    // SAFETY: without a buffer the runtime tells the length only.
+    // SAFETY: without a buffer the runtime only returns the length.
     unsafe { getenv_s(&mut needed, null_mut(), 0, name) };
     runtime.set_errno(errno);
     // Another thread may make the value longer between two calls; then it is asked for again.
@@ -104,7 +104,7 @@ unsafe fn copy_of_variable(
         if code == 0 && needed != 0 {
             return Ok(Some((block, needed)));
         }
-        // SAFETY: the block was just allocated, and nobody else has it.
+        // SAFETY: the block is fresh, and nobody else knows it.
         unsafe { plain::release(runtime, block) };
         runtime.set_errno(errno);
     }

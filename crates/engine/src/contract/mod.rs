@@ -1,24 +1,21 @@
-//! What each replaced function does, beyond what the hot entries do by themselves: the contract of
-//! the C runtime, kept with mimalloc's blocks and with foreign ones.
+//! The replacements of the runtimes' functions, as far as the hot entries do not do it all: they keep
+//! the contract of the C runtime for mimalloc's blocks and for foreign ones.
 //!
-//! The functions here are cold. They are generic over the number of the runtime that was called,
-//! since the jump that leads to them carries no argument that would say it; [`entry`] picks the
-//! right instance.
+//! The functions here are cold. They are generic over the slot of the runtime that was called, since
+//! a jump carries no argument that would tell it; [`entry`] picks the right instance. They run on
+//! any thread of the program, with any lock held, and may not call a function that is replaced.
 
 mod aligned;
+mod common;
 mod environment;
 mod plain;
 mod strings;
 
-use core::ffi::c_void;
-
 use allograft_heap::{ColdPaths, RUNTIMES};
-use windows_sys::Win32::Foundation::{ERROR_NOT_ENOUGH_MEMORY, GetLastError, SetLastError};
 
 use crate::functions::Function;
-use crate::runtime::{ENOMEM, LARGEST_REQUEST, Runtime};
 
-/// What the hot entries leave to us.
+/// What the hot entries leave to the engine.
 pub const COLD_PATHS: ColdPaths = ColdPaths {
     allocate: plain::allocate_for,
     reallocate: plain::reallocate_for,
@@ -28,25 +25,25 @@ pub const COLD_PATHS: ColdPaths = ColdPaths {
     release_aligned: aligned::release_for,
 };
 
-/// The instances of a cold function for all runtimes, as addresses.
+/// The addresses of the instances of a cold function for all slots.
 macro_rules! instances {
-    ($room:ident::$function:ident) => {{
+    ($module:ident::$function:ident) => {{
         let instances: [usize; RUNTIMES] = [
-            $room::$function::<0> as *const () as usize,
-            $room::$function::<1> as *const () as usize,
-            $room::$function::<2> as *const () as usize,
-            $room::$function::<3> as *const () as usize,
-            $room::$function::<4> as *const () as usize,
-            $room::$function::<5> as *const () as usize,
-            $room::$function::<6> as *const () as usize,
-            $room::$function::<7> as *const () as usize,
+            $module::$function::<0> as *const () as usize,
+            $module::$function::<1> as *const () as usize,
+            $module::$function::<2> as *const () as usize,
+            $module::$function::<3> as *const () as usize,
+            $module::$function::<4> as *const () as usize,
+            $module::$function::<5> as *const () as usize,
+            $module::$function::<6> as *const () as usize,
+            $module::$function::<7> as *const () as usize,
         ];
         instances
     }};
 }
 
-/// The address that takes the place of `function` in the runtime with the number `slot`; with
-/// `clean_tails`, the one that keeps the tails of blocks zero.
+/// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of the
+/// one that keeps the tails of blocks zero.
 pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize {
     let hot = allograft_heap::entries(slot, clean_tails);
     match function {
@@ -72,68 +69,10 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
     }
 }
 
-/// The same for the body of a function, which the runtime's own code calls beside the exported
-/// name.
+/// The same for the body of a function, which the runtime's own code calls directly.
 pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) -> usize {
     match function {
-        Function::Recalloc => instances!(plain::recalloc_within)[slot],
+        Function::Recalloc => instances!(plain::recalloc_of_runtime)[slot],
         other => entry(other, slot, clean_tails),
-    }
-}
-
-/// Tries `attempt` until it has a block, or the program's new handler gives up; then the call fails
-/// as the runtime's own does. `request` is the size that the handler is told.
-fn with_new_handler(
-    runtime: &Runtime,
-    request: usize,
-    attempt: impl Fn() -> *mut c_void,
-) -> *mut c_void {
-    if request <= LARGEST_REQUEST {
-        let before = last_error();
-        loop {
-            let block = attempt();
-            if !block.is_null() {
-                set_last_error(before);
-                return block;
-            }
-            if !runtime.new_handler_says_again(request) {
-                break;
-            }
-        }
-        // What a heap of the system leaves when it has no memory.
-        set_last_error(ERROR_NOT_ENOUGH_MEMORY);
-    }
-    runtime.set_errno(ENOMEM);
-    core::ptr::null_mut()
-}
-
-/// The calling thread's last error of the system, which a successful call leaves alone.
-fn last_error() -> u32 {
-    // SAFETY: has no preconditions.
-    unsafe { GetLastError() }
-}
-
-fn set_last_error(code: u32) {
-    // SAFETY: has no preconditions.
-    unsafe { SetLastError(code) };
-}
-
-/// `count * size`, unless it is more than a runtime asks its heap for. Then the call fails.
-fn product(runtime: &Runtime, count: usize, size: usize) -> Option<usize> {
-    let product = count.checked_mul(size).filter(|&product| product <= LARGEST_REQUEST);
-    if product.is_none() {
-        runtime.set_errno(ENOMEM);
-    }
-    product
-}
-
-/// Zeroes the bytes from `old` to `new` of a block.
-///
-/// # Safety
-/// The block is `new` bytes long at least, and not NULL.
-unsafe fn zero_growth(block: *mut c_void, old: usize, new: usize) {
-    if old < new {
-        // SAFETY: the caller's promise.
-        unsafe { block.cast::<u8>().add(old).write_bytes(0, new - old) };
     }
 }

@@ -1,9 +1,11 @@
-//! `malloc` and its kin: what is left of them by the hot entries, `_recalloc` and `_expand`.
+//! `malloc`, `realloc`, `free` and `_msize` where the hot entries leave them, `_recalloc` and
+//! `_expand`.
 
 use core::ffi::{c_uint, c_void};
 use core::ptr::null_mut;
 
-use super::{product, with_new_handler, zero_growth};
+use super::common::{clean_tail, copy, product, with_new_handler, zero};
+use crate::foreign::RawBlock;
 use crate::runtime::{ENOMEM, LARGEST_REQUEST, Runtime};
 use crate::{foreign, slots, tails};
 
@@ -62,20 +64,20 @@ pub(super) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_v
         } else {
             allograft_heap::allocate(size)
         };
-        tails::tidy(runtime, block, size)
+        clean_tail(runtime, block, size)
     })
 }
 
 /// `realloc` in all its cases.
 ///
 /// # Safety
-/// `block` is NULL or a block of either heap, and the program does not use it any more if another
-/// one is returned.
+/// `block` is NULL or a block of either heap, and the program gives it up if another one is
+/// returned.
 unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut c_void {
     if block.is_null() {
         return allocate(runtime, size, false);
     }
-    // SAFETY: the caller's promise, in every arm; what is copied fits both blocks.
+    // SAFETY: `owns` decides which heap the block is given to; what is copied fits both blocks.
     unsafe {
         if size == 0 {
             release(runtime, block);
@@ -84,23 +86,22 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
         if allograft_heap::owns(block) {
             let usable = allograft_heap::usable_size(block);
             if size <= usable && size >= usable / 2 {
-                return tails::tidy(runtime, block, size);
+                return clean_tail(runtime, block, size);
             }
             if size <= usable {
-                // A block never fails to shrink: without memory for a smaller one it stays where it
-                // is.
+                // Shrinking never fails: without memory for a smaller block it stays where it is.
                 let smaller = allograft_heap::allocate(size);
                 if smaller.is_null() {
-                    return tails::tidy(runtime, block, size);
+                    return clean_tail(runtime, block, size);
                 }
-                core::ptr::copy_nonoverlapping(block.cast::<u8>(), smaller.cast::<u8>(), size);
+                copy(block, smaller, size);
                 allograft_heap::free(block);
-                return tails::tidy(runtime, smaller, size);
+                return clean_tail(runtime, smaller, size);
             }
             let moved = allocate(runtime, size, false);
             if !moved.is_null() {
                 let kept = usable.min(size);
-                core::ptr::copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), kept);
+                copy(block, moved, kept);
                 allograft_heap::free(block);
             }
             return moved;
@@ -111,7 +112,8 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
         };
         let moved = allocate(runtime, size, false);
         if !moved.is_null() {
-            foreign::migrate(runtime, block, block, old, moved, old.min(size));
+            let raw = RawBlock { start: block, size: old };
+            foreign::migrate(runtime, block, raw, moved, old.min(size));
         }
         moved
     }
@@ -120,10 +122,10 @@ unsafe fn reallocate(runtime: &Runtime, block: *mut c_void, size: usize) -> *mut
 /// Frees a block of either heap.
 ///
 /// # Safety
-/// `block` is one, and nobody uses it afterwards.
+/// `block` is a block of either heap, and nobody uses it afterwards.
 pub(super) unsafe fn release(runtime: &Runtime, block: *mut c_void) {
     if allograft_heap::owns(block) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the block is mimalloc's, and by the contract nobody uses it any more.
         unsafe { allograft_heap::free(block) };
     } else {
         foreign::free(runtime, block);
@@ -141,16 +143,15 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
 ) -> *mut c_void {
     tails::recalloc_was_called(SLOT);
     // SAFETY: the same contract.
-    unsafe { recalloc_within::<SLOT>(block, count, size) }
+    unsafe { recalloc_of_runtime::<SLOT>(block, count, size) }
 }
 
-/// `_recalloc` as the runtime's own code calls it, for tables of its own: they are made by `calloc`
-/// or by this, whose tails are zero anyway, so that this is no reason to keep those of the whole
-/// program clean.
+/// `_recalloc` as the runtime's own code calls it, for its own tables. These come from `calloc` or
+/// from this function, so that their tails are zero in any case: no reason to keep all tails clean.
 ///
 /// # Safety
 /// As for `_recalloc`.
-pub(super) unsafe extern "C" fn recalloc_within<const SLOT: usize>(
+pub(super) unsafe extern "C" fn recalloc_of_runtime<const SLOT: usize>(
     block: *mut c_void,
     count: usize,
     size: usize,
@@ -173,7 +174,7 @@ pub(super) unsafe extern "C" fn recalloc_within<const SLOT: usize>(
         };
         let resized = reallocate(runtime, block, total);
         if !resized.is_null() {
-            zero_growth(resized, old, total);
+            zero(resized, old, total);
         }
         resized
     }
@@ -205,7 +206,7 @@ pub(super) unsafe extern "C" fn expand<const SLOT: usize>(
             }
         };
     if fits {
-        return tails::tidy(runtime, block, size.max(1));
+        return clean_tail(runtime, block, size.max(1));
     }
     runtime.set_errno(ENOMEM);
     null_mut()

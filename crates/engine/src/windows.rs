@@ -1,0 +1,219 @@
+//! What the engine asks of Windows beside the heap functions: loaded modules, their exports and
+//! versions, the loader's lock, and the clock.
+
+use core::ffi::{CStr, c_void};
+use core::ptr::{null, null_mut, without_provenance};
+
+use windows_sys::Win32::Foundation::{HMODULE, NTSTATUS, UNICODE_STRING};
+use windows_sys::Win32::System::LibraryLoader::{
+    FindResourceW, GetProcAddress, LoadResource, LockResource, SizeofResource,
+};
+use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
+
+use crate::module::{Module, file_version_in};
+
+// Exported since Windows XP, and in no import library.
+windows_link::link!("ntdll.dll" "system" fn LdrLockLoaderLock(
+    flags: u32, disposition: *mut u32, cookie: *mut usize
+) -> NTSTATUS);
+windows_link::link!("ntdll.dll" "system" fn LdrUnlockLoaderLock(
+    flags: u32, cookie: usize
+) -> NTSTATUS);
+
+impl Module {
+    /// The module that the loader describes by these values.
+    ///
+    /// # Safety
+    /// As for [`Module::new`]; the strings are valid, or have no buffer.
+    pub unsafe fn from_loader(
+        base: usize,
+        size: usize,
+        name: &UNICODE_STRING,
+        path: &UNICODE_STRING,
+    ) -> Module {
+        let units = |string: &UNICODE_STRING| -> &'static [u16] {
+            if string.Buffer.is_null() {
+                return &[];
+            }
+            // SAFETY: the buffer holds `Length` bytes, and by the contract lives long enough.
+            unsafe { core::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { Module::new(base, size, units(name), units(path)) }
+    }
+
+    /// The address of the function that it exports as `name`.
+    pub fn export(&self, name: &CStr) -> Option<usize> {
+        // SAFETY: the module is loaded by the contract of `Module::new`.
+        let function = unsafe { GetProcAddress(self.handle(), name.as_ptr().cast()) };
+        function.map(|function| function as *const c_void as usize)
+    }
+
+    /// Its file version, most significant part first; none if it has no version resource. It is
+    /// read in memory, so that version.dll need not be loaded.
+    pub fn file_version(&self) -> Option<[u16; 4]> {
+        // Resource types and names may be numbers in place of pointers.
+        let (version, first) = (without_provenance(16), without_provenance(1));
+
+        // SAFETY: the module is loaded, and the resource, a part of it, is as long as the system
+        // says.
+        let resource: &[u32] = unsafe {
+            let found = FindResourceW(self.handle(), first, version);
+            if found.is_null() {
+                return None;
+            }
+            let size = SizeofResource(self.handle(), found) as usize;
+            let data = LockResource(LoadResource(self.handle(), found)).cast::<u32>();
+            if data.is_null() || !data.is_aligned() {
+                return None;
+            }
+            core::slice::from_raw_parts(data, size / 4)
+        };
+        file_version_in(resource)
+    }
+
+    fn handle(&self) -> HMODULE {
+        self.base() as HMODULE
+    }
+}
+
+/// A link of the loader's lists.
+#[repr(C)]
+struct ListEntry {
+    next: *const ListEntry,
+    previous: *const ListEntry,
+}
+
+/// The beginning of `LDR_DATA_TABLE_ENTRY`, the same since Windows XP.
+#[repr(C)]
+struct LoaderEntry {
+    load_order: ListEntry,
+    memory_order: ListEntry,
+    initialization_order: ListEntry,
+    base: usize,
+    entry_point: usize,
+    size: u32,
+    path: UNICODE_STRING,
+    name: UNICODE_STRING,
+}
+
+/// The beginning of `PEB_LDR_DATA`.
+#[repr(C)]
+struct LoaderData {
+    length: u32,
+    initialized: u32,
+    handle: usize,
+    load_order: ListEntry,
+}
+
+/// The modules in the order in which they were loaded.
+///
+/// The caller holds the loader's lock, as DLL entry points and the loader's notifications do: the
+/// list does not change meanwhile.
+pub fn loaded_modules() -> impl Iterator<Item = Module> {
+    let head = loader_data().map_or(null(), |data| &raw const data.load_order);
+    let mut link = match head.is_null() {
+        true => head,
+        // SAFETY: the head is in the loader's data, which lives as long as the process.
+        false => unsafe { (*head).next },
+    };
+    core::iter::from_fn(move || {
+        if link == head {
+            return None;
+        }
+        // SAFETY: every link but the head is the first field of an entry, which stays while the
+        // loader's lock is held.
+        unsafe {
+            let entry = &*link.cast::<LoaderEntry>();
+            link = (*link).next;
+            Some(Module::from_loader(entry.base, entry.size as usize, &entry.name, &entry.path))
+        }
+    })
+}
+
+fn loader_data() -> Option<&'static LoaderData> {
+    let peb: *const *const LoaderData;
+    // SAFETY: the TEB holds the PEB's address, and the PEB's fourth pointer-sized field is that of
+    // the loader's data.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("mov {}, gs:[0x60]", out(reg) peb, options(nostack, pure, readonly, preserves_flags));
+        #[cfg(target_arch = "x86")]
+        core::arch::asm!("mov {}, fs:[0x30]", out(reg) peb, options(nostack, pure, readonly, preserves_flags));
+        (*peb.add(3)).as_ref()
+    }
+}
+
+/// The reading of the performance counter, in ticks.
+pub(crate) fn ticks() -> i64 {
+    let mut ticks = 0;
+    // SAFETY: the call writes one number.
+    unsafe { QueryPerformanceCounter(&mut ticks) };
+    ticks
+}
+
+pub(crate) fn nanoseconds_since(begin: i64) -> u64 {
+    let mut frequency = 0;
+    // SAFETY: the call writes one number.
+    unsafe { QueryPerformanceFrequency(&mut frequency) };
+    let ticks = (ticks() - begin).max(0) as u128;
+    (ticks * 1_000_000_000 / (frequency.max(1) as u128)) as u64
+}
+
+/// The loader's lock, held by this thread until this is dropped: no other thread loads or unloads a
+/// module meanwhile. A thread may hold it more than once.
+pub struct LoaderLock(usize);
+
+impl LoaderLock {
+    /// Waits for the lock. None if the system refuses it, which it has no reason to do.
+    pub fn take() -> Option<LoaderLock> {
+        let mut cookie = 0;
+        // SAFETY: the cookie can be written; without flags there is no disposition.
+        let status = unsafe { LdrLockLoaderLock(0, null_mut(), &mut cookie) };
+        (status == 0).then_some(LoaderLock(cookie))
+    }
+
+    /// Takes the lock unless another thread holds it. For threads that hold locks of their own, which
+    /// must not wait for this one.
+    pub fn try_take() -> Option<LoaderLock> {
+        const ONLY_TRY: u32 = 2;
+        const TAKEN: u32 = 1;
+        let (mut cookie, mut disposition) = (0, 0);
+        // SAFETY: both can be written.
+        let status = unsafe { LdrLockLoaderLock(ONLY_TRY, &mut disposition, &mut cookie) };
+        (status == 0 && disposition == TAKEN).then_some(LoaderLock(cookie))
+    }
+}
+
+impl Drop for LoaderLock {
+    fn drop(&mut self) {
+        // SAFETY: this thread took the lock, and the cookie came with it.
+        unsafe { LdrUnlockLoaderLock(0, self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trying_to_take_the_lock_does_not_wait() {
+        let held = LoaderLock::take().expect("the lock");
+        assert!(LoaderLock::try_take().is_some(), "the same thread may");
+        // A thread cannot begin while the lock is held, so the other one begins before.
+        drop(held);
+        let (go, gone) = std::sync::mpsc::channel();
+        let (answer, answered) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            let _ = answer.send(true);
+            let _ = gone.recv();
+            let _ = answer.send(LoaderLock::try_take().is_some());
+        });
+        assert_eq!(answered.recv(), Ok(true));
+        let held = LoaderLock::take().expect("the lock");
+        go.send(()).expect("the other waits");
+        assert_eq!(answered.recv(), Ok(false));
+        drop(held);
+        other.join().expect("it ends");
+    }
+}
