@@ -22,10 +22,10 @@ pub fn run(args: &AssistArgs) -> Result<u32, Error> {
     let process = Process::handed_down(handle(args.process));
     let machine = process.machine();
     if machine != OWN {
-        return Err(Error::ProcessUnfit {
-            process: process.to_string(),
-            reason: format!("it is a program for {machine}, and this launcher is for {OWN}"),
-        });
+        return Err(Error::cannot_take_over(
+            process,
+            format_args!("it is a program for {machine}, and this launcher is for {OWN}"),
+        ));
     }
     let Some(thread) = args.thread.map(handle) else {
         return Ok(remote_load::load_directly(&process, &args.module, args.timeout)?.exit_code());

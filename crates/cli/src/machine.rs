@@ -42,27 +42,10 @@ pub fn launcher_name(machine: Machine) -> &'static str {
     }
 }
 
-/// The machine of a process of which the system says, by their numbers, for which machine it is
-/// emulated and which one is native. `image` reads the machine off the program's file.
-pub fn of_process(emulated: u16, native: u16, image: impl FnOnce() -> Option<Machine>) -> Machine {
-    /// "Not emulated".
-    const NONE: Machine = Machine::Other(0);
-    match (Machine::from_number(emulated), Machine::from_number(native)) {
-        // ARM64 systems do not call programs for x86-64 emulated.
-        (NONE, Machine::Arm64) => image().unwrap_or(Machine::Arm64),
-        (NONE, native) => native,
-        (emulated, _) => emulated,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use allograft_image::Machine::{Arm64, Other, X64, X86};
-
-    const I386: u16 = 0x14C;
-    const AMD64: u16 = 0x8664;
-    const ARM64: u16 = 0xAA64;
 
     #[test]
     fn programs_of_its_own_machine_are_reached_directly_and_32_bit_ones_with_help() {
@@ -78,21 +61,5 @@ mod tests {
             assert!(way_into(Arm64, own).unwrap_err().contains("ARM64"));
             assert!(way_into(Other(7), own).unwrap_err().contains("0x0007"));
         }
-    }
-
-    #[test]
-    fn a_process_that_is_not_emulated_is_of_the_systems_machine() {
-        let unread = || panic!("the file is not needed");
-        assert_eq!(of_process(0, AMD64, unread), X64);
-        assert_eq!(of_process(0, I386, unread), X86);
-        assert_eq!(of_process(I386, AMD64, unread), X86);
-        assert_eq!(of_process(I386, ARM64, unread), X86);
-    }
-
-    #[test]
-    fn an_arm64_system_is_not_taken_at_its_word_about_programs_for_x86_64() {
-        assert_eq!(of_process(0, ARM64, || Some(X64)), X64);
-        assert_eq!(of_process(0, ARM64, || Some(Arm64)), Arm64);
-        assert_eq!(of_process(0, ARM64, || None), Arm64);
     }
 }

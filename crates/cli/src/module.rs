@@ -65,10 +65,10 @@ impl Request {
             }
         };
         if module.machine != machine {
-            return Err(Error::ModuleUnfit {
-                path: module.path.clone(),
-                reason: format!("it is made for {}, and the program for {machine}", module.machine),
-            });
+            return Err(cannot_be_loaded(
+                &module.path,
+                &format!("it is made for {}, and the program for {machine}", module.machine),
+            ));
         }
         Ok(module.path.clone())
     }
@@ -84,21 +84,26 @@ impl Module {
 
     fn at(path: PathBuf) -> Result<Module, Error> {
         if !path.is_file() {
-            return Err(Error::ModuleMissing { path });
+            return Err(Error::new(format!(
+                "no module at {}: put it there, or name another with --module",
+                path.display()
+            )));
         }
         match diagnosis::machine_of_module(allograft_image::summary(&path)) {
             Ok(machine) => Ok(Module { path, machine }),
-            Err(reason) => Err(Error::ModuleUnfit { path, reason }),
+            Err(reason) => Err(cannot_be_loaded(&path, &reason)),
         }
     }
 }
 
+fn cannot_be_loaded(path: &Path, reason: &str) -> Error {
+    Error::new(format!("{} cannot be loaded: {reason}", path.display()))
+}
+
 /// The path of the file `name` in the folder of this program.
 pub fn beside_this_program(name: &str) -> Result<PathBuf, Error> {
-    let program = std::env::current_exe().map_err(|source| Error::System {
-        action: "find the folder of this program".to_owned(),
-        source,
-    })?;
+    let program = std::env::current_exe()
+        .map_err(|source| Error::system("find the folder of this program", source))?;
     Ok(program.with_file_name(name))
 }
 
@@ -110,14 +115,16 @@ fn option(what: &'static str, path: Option<&Path>) -> Result<Vec<u16>, Error> {
     };
     let units = wide(full_path(path)?.as_os_str());
     if units.len() > PATH_UNITS {
-        return Err(Error::PathTooLong { what, path: path.to_path_buf() });
+        return Err(Error::new(format!(
+            "{what}: {} is longer than Windows allows",
+            path.display()
+        )));
     }
     Ok(units)
 }
 
 fn full_path(path: &Path) -> Result<PathBuf, Error> {
-    absolute(path).map_err(|source| Error::System {
-        action: format!("make sense of the path {}", path.display()),
-        source,
+    absolute(path).map_err(|source| {
+        Error::system(format_args!("make sense of the path {}", path.display()), source)
     })
 }

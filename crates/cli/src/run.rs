@@ -1,20 +1,20 @@
 //! `allograft run`: a program started with the module in it.
 
 use crate::args::RunArgs;
-use crate::diagnosis::Program;
+use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::machine::{OWN, Way, way_into};
 use crate::module::Request;
-use crate::outcome::Outcome;
-use crate::say;
-use crate::search_path::{self, Found};
+use crate::output::notify;
+use crate::page_reading::PageReading;
+use crate::search_path::locate;
 use crate::windows::early_load::EarlyLoad;
 use crate::windows::process::Process;
 use crate::windows::remote_load::{self, Ending};
 use crate::windows::section::Section;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
-use std::ffi::OsStr;
+use allograft_status::State;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let (name, arguments) = args.program.name_and_arguments();
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
-    let program = Suspended::start(&path, name, arguments, &Streams::default())?;
+    let program = Suspended::start(&path, name, arguments, &Streams::default())
+        .map_err(|error| diagnosis::start_failure(&path, name, error))?;
     let graft = Graft::of(&program, &path, &request)?;
     match args.late {
         None => run_early(program, &graft),
@@ -54,8 +55,7 @@ impl<'a> Graft<'a> {
     pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
         let machine = program.process().machine();
         Ok(Graft {
-            way: way_into(machine, OWN)
-                .map_err(|reason| Error::ProgramUnfit { path: path.to_path_buf(), reason })?,
+            way: way_into(machine, OWN).map_err(|reason| Error::not_executable(path, reason))?,
             module: request.module_for(machine)?,
             request,
         })
@@ -74,37 +74,6 @@ impl<'a> Graft<'a> {
     }
 }
 
-/// Finds the program that the user means by `name`.
-///
-/// # Errors
-///
-/// If there is none, or it is a batch file.
-pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
-    let current = std::env::current_dir()
-        .map_err(|source| Error::System { action: "find the current folder".to_owned(), source })?;
-    let variable = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
-    match search_path::find(name, &current, &folders, is_file) {
-        Found::Program(path) => Ok(tidy(path)),
-        Found::Batch(path) => Err(Error::ProgramUnfit {
-            path: tidy(path),
-            reason: "it is a batch file; name the program that it starts".to_owned(),
-        }),
-        Found::Nothing => Err(Error::ProgramNotFound { name: name.to_string_lossy().into_owned() }),
-    }
-}
-
-/// The same path without `.` and `..` where that can be had.
-fn tidy(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// Whether there is something at `path` to be started. The programs of the Microsoft Store are
-/// links that only the system can follow, so that links count unseen.
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
-}
-
 /// Loads the module before the program's own code runs.
 fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
     let attempt = graft.queue(&program);
@@ -115,7 +84,7 @@ fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
                 return finish(&process, &graft.module, &section);
             }
         }
-        Err(error) => say(&error),
+        Err(error) => notify(error),
     }
     process.wait()
 }
@@ -125,7 +94,7 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
-        say(&format_args!(
+        notify(format_args!(
             "{} ended before the {ms} ms after which it was to be taken over",
             process.name()
         ));
@@ -139,33 +108,37 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
     match attempt {
         Ok((section, Ending::Returned)) => return finish(&process, &graft.module, &section),
         Ok(_) => {}
-        Err(error) => say(&error),
+        Err(error) => notify(error),
     }
     process.wait()
 }
 
-/// Says what became of the takeover unless all is well, waits for the program, and returns its exit
-/// code.
+/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
 fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
-    match section.outcome() {
-        Outcome::TakenOver(takeover) if !takeover.is_of_windows_own() => process.wait(),
-        Outcome::NoRuntime | Outcome::TakenOver(_) => {
-            // Not the last word: the program may load a C runtime yet, and the module waits for it.
-            // But the process can be looked into only now.
-            let program = process.observe();
-            let exit_code = process.wait()?;
-            say_unless_well(process, module, &section.outcome(), &program);
-            Ok(exit_code)
-        }
-        outcome => {
-            say_unless_well(process, module, &outcome, &process.observe());
-            process.wait()
-        }
+    let read = || PageReading::new(&section.snapshot(), process.name());
+    let reading = read();
+    if reading.is_on_mimalloc() {
+        return process.wait();
     }
+    // A process that has ended shows nothing of this.
+    let program = RunningProgram::observe(process);
+    if matches!(reading.state, Some(State::NoRuntime | State::Active)) {
+        // The program may still load a C runtime, which the module takes over then.
+        let exit_code = process.wait()?;
+        notify_unless_on_mimalloc(process, module, &read(), &program);
+        return Ok(exit_code);
+    }
+    notify_unless_on_mimalloc(process, module, &reading, &program);
+    process.wait()
 }
 
-fn say_unless_well(process: &Process, module: &Path, outcome: &Outcome, program: &Program) {
-    if let Some(reason) = outcome.why_not(module, program) {
-        say(&format_args!("{} runs on its own heap: {reason}", process.name()));
+fn notify_unless_on_mimalloc(
+    process: &Process,
+    module: &Path,
+    reading: &PageReading,
+    program: &RunningProgram,
+) {
+    if let Some(reason) = diagnosis::why_on_own_heap(reading, module, program) {
+        notify(format_args!("{} runs on its own heap: {reason}", process.name()));
     }
 }

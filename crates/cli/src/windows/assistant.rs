@@ -81,8 +81,11 @@ fn assist(
         .creation_flags(DETACHED_PROCESS);
     more(&mut command);
     command.output().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::AssistantMissing { assistant: name() },
-        _ => Error::System { action: format!("start {}", name()), source },
+        io::ErrorKind::NotFound => Error::new(format!(
+            "no {} beside this program: it is what loads the module into 32-bit programs",
+            name()
+        )),
+        _ => Error::system(format_args!("start {}", name()), source),
     })
 }
 
@@ -124,5 +127,5 @@ fn failure(output: &Output) -> Error {
         "" => format!("it ended with {}", output.status),
         line => line.to_owned(),
     };
-    Error::Assistant { assistant: name(), reason }
+    Error::new(format!("{}: {reason}", name()))
 }

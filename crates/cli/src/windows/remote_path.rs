@@ -73,7 +73,7 @@ impl RemotePath {
 pub fn refusal(process: &Process, action: &str) -> Error {
     // SAFETY: asks for a number.
     match unsafe { GetLastError() } {
-        ERROR_ACCESS_DENIED => Error::AccessDenied { process: process.to_string() },
+        ERROR_ACCESS_DENIED => Error::access_denied(process),
         _ => last_error(format!("{action} {process}")),
     }
 }

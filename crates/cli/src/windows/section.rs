@@ -5,7 +5,6 @@ use super::process::Process;
 use super::security::Descriptor;
 use crate::error::Error;
 use crate::module::Request;
-use crate::outcome::Outcome;
 use allograft_status::{MAGIC, Page, Rejected, State, VERSION, section_name};
 use std::mem::MaybeUninit;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -44,10 +43,9 @@ impl Section {
         let created = process.created()?;
         let page = self.snapshot();
         if page.magic != [0; MAGIC.len()] {
-            return page.check(process.pid(), created).map_err(|rejected| Error::ProcessUnfit {
-                process: process.to_string(),
-                reason: rejected.to_string(),
-            });
+            return page
+                .check(process.pid(), created)
+                .map_err(|rejected| Error::cannot_take_over(process, rejected));
         }
         let page = self.page.as_ptr();
         // SAFETY: the view is as long as a page and ours to write; no reference into it exists.
@@ -78,13 +76,8 @@ impl Section {
         }
     }
 
-    /// What the module has said so far.
-    pub fn outcome(&self) -> Outcome {
-        Outcome::of(&self.snapshot())
-    }
-
     /// A copy of the page, which nobody changes while it is looked at.
-    fn snapshot(&self) -> Box<Page> {
+    pub fn snapshot(&self) -> Box<Page> {
         let mut copy: Box<MaybeUninit<Page>> = Box::new_uninit();
         let page = self.page.as_ptr();
         // SAFETY: the view is as long as a page, and any bytes make a `Page`. The module writes
@@ -113,10 +106,7 @@ pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
         let missing = unsafe { GetLastError() } == ERROR_FILE_NOT_FOUND;
         return if missing { Ok(None) } else { Err(error) };
     }
-    let unfit = |reason: Rejected| Error::NoStatus {
-        process: process.to_string(),
-        reason: reason.to_string(),
-    };
+    let unfit = |reason: Rejected| Error::new(format!("no status of {process}: {reason}"));
     let section = Section {
         // A section that is smaller than a page cannot be mapped as one.
         page: view(handle, FILE_MAP_READ).ok_or_else(|| unfit(Rejected::NotAPage))?,
@@ -218,7 +208,7 @@ mod tests {
         let page = section.snapshot();
         assert_eq!(page.check(process.pid(), process.created().unwrap()), Ok(()));
         assert_eq!(page.options.present.into_inner(), 0);
-        assert_eq!(section.outcome(), Outcome::Unsaid);
+        assert_eq!(page.status.state.into_inner(), State::Empty as u32);
     }
 
     #[test]
@@ -244,7 +234,7 @@ mod tests {
             let state = &raw const (*module.page.as_ptr()).status.state;
             (*state).store(State::NoRuntime as u32, Release);
         }
-        assert_eq!(launcher.outcome(), Outcome::NoRuntime);
+        assert_eq!(launcher.snapshot().status.state.into_inner(), State::NoRuntime as u32);
     }
 
     #[test]

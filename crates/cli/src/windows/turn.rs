@@ -33,13 +33,13 @@ impl Turn {
         // A launcher that ended in the middle has left the lock to the next.
         // SAFETY: the handle is open.
         if unsafe { WaitForSingleObject(mutex.as_raw_handle(), ms) } == WAIT_TIMEOUT {
-            return Err(Error::ProcessUnfit {
-                process: process.to_string(),
-                reason: format!(
+            return Err(Error::cannot_take_over(
+                process,
+                format_args!(
                     "another launcher has been at work on it for {} s: wait for it, or end it",
                     timeout.as_secs_f64()
                 ),
-            });
+            ));
         }
         Ok(Turn(Some(mutex)))
     }
