@@ -6,33 +6,34 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Which module to load, and what to tell it: the same for every way of loading it.
+/// Which module to load, and its options.
 #[derive(Debug, Default, Args)]
 pub struct ModuleArgs {
     /// The module to load [default: allograft.dll, or allograft32.dll for 32-bit programs, beside
     /// this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
-    /// Write what was taken over, and what came of it, to FILE as JSON: at the takeover, and again
-    /// when the program ends
+    /// Write a report to FILE as JSON: what was taken over, written at the takeover, and the
+    /// results, written when the program ends
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Append what the module does to FILE
+    /// Append a log of what the module does to FILE
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Count the blocks of the old heap at the takeover: it is said, and in the report; takes time
+    /// Count the blocks of the old heap at the takeover, for the output and the report; takes time
     /// for each block
     #[arg(long)]
     pub count: bool,
-    /// Give the module to the programs that the program starts, and to those that they start
+    /// Load the module into the programs that the program starts too, and into those that they
+    /// start
     #[arg(long)]
     pub follow_children: bool,
 }
 
-/// A program to start: the end of a command line.
+/// A program to start, which takes the rest of the command line.
 #[derive(Debug, Args)]
 pub struct ProgramArgs {
-    /// The program, and its arguments as they are
+    /// The program and its arguments; none of them is an option of allograft
     #[arg(
         required = true,
         num_args = 1..,
@@ -43,35 +44,35 @@ pub struct ProgramArgs {
 }
 
 impl ProgramArgs {
-    /// The program's name and its arguments.
+    /// What the user calls the program, and its arguments.
+    #[cfg(any(windows, test))]
     pub fn name_and_arguments(&self) -> (&OsString, &[OsString]) {
         let (name, arguments) = self.words.split_first().expect("one word is required");
         (name, arguments)
     }
 }
 
-/// Arguments of `allograft run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The module and its options.
     #[command(flatten)]
     pub module: ModuleArgs,
     /// Start the program without the module and load it MS milliseconds later
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub late: Option<Duration>,
-    /// The program to start.
     #[command(flatten)]
     pub program: ProgramArgs,
 }
 
 pub const RUN_MANUAL: &str = "\
-The program is looked for as given; a bare name in the current folder, then in
-the folders of PATH. `.exe` may be left off. Batch files are refused: name the
-program that they start.
+allograft looks for the program at the path given. It looks for a bare name in
+the current folder, then in the folders of PATH. `.exe` may be left off. Batch
+files are refused: name the program that they start.
 
-Programs started by the program get the module with --follow-children, except
-those that another process starts for it (services, elevation); each writes a
-report of its own, with its process id before the extension. Ending allograft from outside does not end the program.
+With --follow-children the programs that the program starts get the module too,
+except those that another process starts for it (services, elevation). Each
+writes a report of its own, with its process id before the extension.
+
+If allograft is ended from outside, the program runs on.
 
 Examples:
       allograft run -- z3.exe -smt2 problem.smt2
@@ -79,27 +80,24 @@ Examples:
       allograft run --late 2000 -- game.exe -windowed
 
 Exit codes: the program's own (all 32 bits of it), or
-  125  allograft failed; one line on standard error says at what
+  125  allograft failed; one line on standard error gives the reason
   126  the program cannot be executed: not a program for Windows, one for a
-       machine that there is no module for, a batch file, administrator rights
-       needed
+       machine without a module, a batch file, or one that needs administrator
+       rights
   127  the program was not found";
 
-/// Arguments of `allograft inject`.
 #[derive(Debug, Args)]
 pub struct InjectArgs {
-    /// Which process.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The module and its options.
     #[command(flatten)]
     pub module: ModuleArgs,
-    /// Wait so long for the module to be loaded
+    /// How long to wait for the module to load
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub timeout: Duration,
 }
 
-/// The two ways to say which process.
+/// Which process: by its id or by the name of its program.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct TargetArgs {
@@ -112,20 +110,19 @@ pub struct TargetArgs {
 }
 
 pub const INJECT_MANUAL: &str = "\
-The process must be of the same session, and of the same user unless allograft
-is run as administrator. Do not do this to an online game with
-anti-cheat software: it may get the account banned.
+The process must belong to the same session, and to the same user unless you run
+allograft as administrator. Do not do this to an online game with anti-cheat
+software: it may get the account banned.
 
 Examples:
       allograft inject --name game.exe
       allograft inject --pid 4711 --report C:\\temp\\report.json
 
 Exit codes:
-  0    taken over; or it was already, which is said
-  125  it was not; one line on standard error says why, and the program runs on
-       as before";
+  0    the program is on mimalloc, or was already, which the output states
+  125  it is not: it runs on as before, and one line on standard error gives the
+       reason";
 
-/// Arguments of `allograft status`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).args(["pid", "all"])))]
 pub struct StatusArgs {
@@ -138,18 +135,17 @@ pub struct StatusArgs {
     /// Print JSON: an object for one process, an array for all
     #[arg(long)]
     pub json: bool,
-    /// Show it again every second, until the process ends
+    /// Print it again every second, until the process ends
     #[arg(long)]
     pub watch: bool,
 }
 
 pub const STATUS_MANUAL: &str = "\
 Blocks that the program got from its old heap before the takeover move to
-mimalloc when it reallocates them. How many there were is known if they were
-counted at the takeover (--count of run and inject, or ALLOGRAFT_COUNT=1); a bar
-shows what is left. All blocks of that heap are counted, some of which belong to
-Windows and stay. mimalloc's figures are as of the last time that the program
-ended a thread or went through some hundred old blocks.
+mimalloc when the program reallocates them. If they were counted at the takeover
+(--count of run and inject, or ALLOGRAFT_COUNT=1), a bar shows what is left. The
+count includes blocks that belong to Windows, which stay. mimalloc's figures are
+updated when the program ends a thread, and after every few hundred old blocks.
 
 Examples:
       allograft status --all
@@ -158,22 +154,21 @@ Examples:
 
 Exit codes:
   0    the state was printed
-  125  there is no module in the process, or its word cannot be trusted; one line
-       on standard error says which";
+  125  the process has no module, or its status page cannot be trusted; one line
+       on standard error gives the reason";
 
-/// Arguments of `allograft assist`.
 #[derive(Debug, Args)]
 pub struct AssistArgs {
-    /// The process, as a handle that was handed down
+    /// The process, as an inherited handle
     #[arg(long, value_name = "HANDLE")]
     pub process: u32,
-    /// Its first thread, which has not begun and is to load the module before it does
+    /// Its first thread, which is suspended and loads the module before the program's own code
     #[arg(long, value_name = "HANDLE")]
     pub thread: Option<u32>,
-    /// An event to be set after that; the handle is one of the process's
+    /// An event to be set after that, as a handle of the process
     #[arg(long, value_name = "HANDLE", requires = "thread")]
     pub event: Option<u32>,
-    /// Without a thread: wait so long for the module to be loaded
+    /// How long to wait for the module to load if no thread is given
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "thread")]
     pub timeout: Option<Duration>,
     /// The module to load
@@ -182,9 +177,9 @@ pub struct AssistArgs {
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
-    let number: u32 = text
-        .parse()
-        .map_err(|_| format!("a whole number of milliseconds from 0 to {} is wanted", u32::MAX))?;
+    let number: u32 = text.parse().map_err(|_| {
+        format!("a whole number of milliseconds from 0 to {} is expected", u32::MAX)
+    })?;
     Ok(Duration::from_millis(number.into()))
 }
 
@@ -193,7 +188,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|number| (0.0..=86_400.0).contains(number))
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| "a number of seconds from 0 to 86400 is wanted".to_owned())
+        .ok_or_else(|| "a number of seconds from 0 to 86400 is expected".to_owned())
 }
 
 #[cfg(test)]

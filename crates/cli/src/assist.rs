@@ -7,8 +7,8 @@
 
 use crate::args::AssistArgs;
 use crate::error::Error;
-use crate::machine::OWN;
 use crate::windows::{early_load, process::Process, remote_load};
+use allograft_image::Machine;
 use std::ffi::c_void;
 use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 
@@ -21,10 +21,13 @@ use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
 pub fn run(args: &AssistArgs) -> Result<u32, Error> {
     let process = Process::handed_down(handle(args.process));
     let machine = process.machine();
-    if machine != OWN {
+    if machine != Machine::OWN {
         return Err(Error::cannot_take_over(
             process,
-            format_args!("it is a program for {machine}, and this launcher is for {OWN}"),
+            format_args!(
+                "it is a program for {machine}, and this launcher is for {}",
+                Machine::OWN
+            ),
         ));
     }
     let Some(thread) = args.thread.map(handle) else {

@@ -17,20 +17,18 @@ const MAX_DEPTH: usize = 4;
 /// How many programs of a folder are checked.
 const MAX_PROGRAMS: usize = 256;
 
-/// Arguments of `allograft check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A program or DLL, or a folder whose programs are looked at
+    /// A program, a DLL, or a folder with programs
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     pub paths: Vec<PathBuf>,
-    /// Answer in JSON, one object for each image
+    /// Print JSON, one object for each image
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `allograft check --help` says behind the options.
 pub const CHECK_MANUAL: &str = "\
-Reads the files alone: nothing is started and nothing is changed. Works on every system.
+Only reads files: it starts nothing and changes nothing. Works on every system.
 
 Examples:
       allograft check game.exe
@@ -39,7 +37,8 @@ Examples:
 
 Exit codes:
   0    every file could be read, whatever the verdict
-  125  at least one could not; one line on standard error for each says why";
+  125  at least one could not; one line on standard error for each gives the
+       reason";
 
 /// The answer for one file.
 #[derive(Serialize)]

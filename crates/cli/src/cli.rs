@@ -22,8 +22,9 @@ fn version() -> &'static str {
 /// Puts mimalloc into Windows programs, without rebuilding them.
 ///
 /// allograft loads a module, allograft.dll, into a program. The module redirects the heap functions
-/// of the program's C runtime (the Universal CRT, ucrtbase.dll) to mimalloc. Blocks that the old
-/// heap already handed out stay valid, and move to mimalloc as the program reallocates them.
+/// of the program's C runtime (the Universal CRT, ucrtbase.dll) to mimalloc. Blocks that the
+/// program got from the old heap stay valid, and move to mimalloc when the program reallocates
+/// them.
 #[derive(Debug, Parser)]
 #[command(
     name = "allograft",
@@ -33,7 +34,6 @@ fn version() -> &'static str {
     after_long_help = OVERVIEW
 )]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -43,45 +43,44 @@ Examples:
   Run a program on mimalloc:
       allograft run -- z3.exe -smt2 problem.smt2
 
-  Put mimalloc into a program that is running already:
+  Put mimalloc into a running program:
       allograft inject --name game.exe
 
-  Measure what it brings:
+  Measure the difference:
       allograft bench -- z3.exe -smt2 problem.smt2
 
-  See whether it worked, and what it did:
+  Get a report of what was taken over:
       allograft run --report report.json -- java.exe -jar server.jar
 
 Environment, read by the module inside the program:
   ALLOGRAFT_LOG=FILE            log what the module does (as --log)
   ALLOGRAFT_REPORT=FILE         write the report (as --report)
   MIMALLOC_DISABLE_REDIRECT=1   load the module and redirect nothing
-  MIMALLOC_VERBOSE=1            say whether the takeover worked, and with which settings
+  MIMALLOC_VERBOSE=1            print whether the takeover worked, and the settings
   MIMALLOC_*                    mimalloc's own options
 
-`allograft run --help` and `allograft inject --help` tell more.";
+`allograft COMMAND --help` is the manual of a command.";
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start a program on mimalloc.
     ///
-    /// The module is loaded before the program's own code runs. Standard streams, working
-    /// directory, environment and arguments are those of this command; Ctrl+C reaches the program;
-    /// the exit code is the program's. A takeover that fails does no harm: the program runs on its
-    /// own heap, and one line on standard error says why.
+    /// Loads the module before the program's own code runs. The program gets the standard streams,
+    /// the working directory and the environment of this command, and Ctrl+C; the exit code is the
+    /// program's. A takeover that fails does no harm: the program runs on its own heap, and one
+    /// line on standard error gives the reason.
     #[command(after_long_help = RUN_MANUAL)]
     Run(RunArgs),
     /// Put mimalloc into a running program.
     ///
-    /// Loads the module into the process, waits for the outcome and prints it. The program is
-    /// stopped for a moment during the takeover; if that fails it runs on as before.
+    /// Loads the module into the process, waits for the outcome and prints it. The takeover suspends
+    /// the program for a moment. If it fails the program runs on as before.
     #[command(after_long_help = INJECT_MANUAL)]
     Inject(InjectArgs),
     /// Show what the module does in running programs.
     ///
-    /// Says what was taken over and when, what has become of the old heap's blocks since, and how
-    /// much memory mimalloc holds.
+    /// Prints what was taken over and when, what has become of the old heap's blocks since, and how
+    /// much memory mimalloc has committed.
     #[command(after_long_help = STATUS_MANUAL)]
     Status(StatusArgs),
     /// Make a program load mimalloc by itself.
@@ -89,26 +88,26 @@ pub enum Command {
     /// Puts the module first in the import table of programs and DLLs, or takes it out again.
     #[command(after_long_help = PATCH_MANUAL)]
     Patch(PatchArgs),
-    /// Say whether it will work on a program, and how.
+    /// Check whether mimalloc will work in a program.
     ///
-    /// Looks at the program's files: its machine, its C runtime, anti-cheat software, what forbids
-    /// patching or injecting; and names the recommended command.
+    /// Reads the program's files: its machine, its C runtime, anti-cheat software, and settings that
+    /// forbid patching or injecting. Recommends a command.
     #[command(after_long_help = CHECK_MANUAL)]
     Check(CheckArgs),
     /// Write a DLL that a program loads by itself, such as version.dll.
     ///
-    /// Nothing of the program is changed: it loads the DLL in the place of the system's, and with
-    /// it mimalloc.
+    /// Changes nothing in the program: it loads the DLL instead of the system's, and mimalloc with
+    /// it.
     #[command(after_long_help = PROXY_MANUAL)]
     Proxy(ProxyArgs),
     /// Measure a program without and with mimalloc.
     ///
-    /// Runs it several times either way, in turn, and says how time and memory differ, and whether
-    /// that is more than noise.
+    /// Runs it several times each way, alternately, and reports how time and memory differ, and
+    /// whether the differences are larger than the noise.
     #[command(after_long_help = BENCH_MANUAL)]
     Bench(BenchArgs),
-    /// Load the module into a process that was handed down: what the launcher and the module ask of
-    /// the launcher of another word size.
+    /// Load the module into a process given by its handle. The launcher and the module run this
+    /// command of the launcher of the other bitness.
     #[command(hide = true)]
     Assist(AssistArgs),
 }

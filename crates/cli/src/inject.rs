@@ -3,7 +3,7 @@
 use crate::args::{InjectArgs, TargetArgs};
 use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
-use crate::machine::{OWN, way_into};
+use crate::machine::way_into;
 use crate::module::Request;
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
@@ -12,6 +12,7 @@ use crate::windows::process_list;
 use crate::windows::remote_load::{self, Ending};
 use crate::windows::section::Section;
 use crate::windows::turn::Turn;
+use allograft_image::Machine;
 use allograft_status::State;
 use std::fmt::Display;
 use std::path::Path;
@@ -50,7 +51,8 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
     process.check_reachable()?;
     let _turn = Turn::take(&process, timeout)?;
     let machine = process.machine();
-    let way = way_into(machine, OWN).map_err(|reason| Error::cannot_take_over(&process, reason))?;
+    let way = way_into(machine, Machine::OWN)
+        .map_err(|reason| Error::cannot_take_over(&process, reason))?;
     let module = request.module_for(machine)?;
     let section = Section::of(&process)?;
     if let Some(line) = already_attached(&PageReading::new(&section.snapshot(), process.name())) {

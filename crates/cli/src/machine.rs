@@ -2,9 +2,6 @@
 
 use allograft_image::Machine;
 
-/// The machine that this launcher is made for.
-pub const OWN: Machine = if cfg!(target_arch = "x86") { Machine::X86 } else { Machine::X64 };
-
 /// How the module comes into a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {

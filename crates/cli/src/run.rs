@@ -3,7 +3,7 @@
 use crate::args::RunArgs;
 use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
-use crate::machine::{OWN, Way, way_into};
+use crate::machine::{Way, way_into};
 use crate::module::Request;
 use crate::output::notify;
 use crate::page_reading::PageReading;
@@ -14,6 +14,7 @@ use crate::windows::remote_load::{self, Ending};
 use crate::windows::section::Section;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
+use allograft_image::Machine;
 use allograft_status::State;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,7 +56,8 @@ impl<'a> Graft<'a> {
     pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
         let machine = program.process().machine();
         Ok(Graft {
-            way: way_into(machine, OWN).map_err(|reason| Error::not_executable(path, reason))?,
+            way: way_into(machine, Machine::OWN)
+                .map_err(|reason| Error::not_executable(path, reason))?,
             module: request.module_for(machine)?,
             request,
         })
