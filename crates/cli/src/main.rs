@@ -1,4 +1,7 @@
 //! `allograft`: starts Windows programs on mimalloc, and puts it into running ones.
+//!
+//! From the bottom to the top: `error` and `output`; `windows`; `page_reading`, `page_text` and
+//! `diagnosis`; a module for each command; `cli`. No module uses one above it.
 
 mod args;
 mod bench;

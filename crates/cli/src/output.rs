@@ -1,5 +1,5 @@
-//! What every command prints with, and the notation of counts and sizes. Everything in this crate
-//! but `error` may use it.
+//! Printing on standard output and standard error, and how counts and sizes are written.
+//! Everything in this crate but `error` may use it; of this crate it uses `error` only.
 
 use crate::error::Error;
 use serde::Serialize;

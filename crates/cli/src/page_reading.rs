@@ -1,7 +1,8 @@
-//! What a status page says about its process, copied out of shared memory: for the lines that
-//! `run`, `inject` and `status` print, and for `status --json`.
+//! The contents of a status page, for the lines that `run`, `inject`, `bench` and `status` print,
+//! and for `status --json`.
 //!
-//! The page belongs to another program: nothing in it is trusted to be well-formed.
+//! The page belongs to another program: nothing in it is trusted to be well-formed, and no text
+//! from it reaches a terminal before `printable`.
 
 use crate::output::printable;
 use allograft_image::FileVersion;
@@ -13,7 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The state of one process. Fields that the module's report has too bear the same names.
 #[derive(Debug, Serialize)]
 pub struct PageReading {
-    /// The process.
     pub pid: u32,
     /// The file name of its program.
     pub name: String,

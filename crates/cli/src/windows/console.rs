@@ -41,7 +41,7 @@ pub fn interruption() -> Result<BorrowedHandle<'static>, Error> {
     let event = EVENT.get_or_init(|| event);
     // SAFETY: the handler uses nothing but its argument and the static, so it may run on any
     // thread at any time.
-    check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "be told of Ctrl+C")?;
+    check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "receive Ctrl+C")?;
     Ok(event.as_handle())
 }
 

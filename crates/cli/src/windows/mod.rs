@@ -1,5 +1,5 @@
 //! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`
-//! and `command_line` only, and leaves it to its callers to say why something was refused.
+//! and `command_line` only, and leaves it to its callers to explain a refusal.
 
 mod assistant;
 pub mod console;

@@ -1,4 +1,6 @@
-//! One process: its identity, its program, its end.
+//! An open process: what the system knows about it, and waiting for its end. Access that Windows
+//! denies is an error only where the caller asks for it; questions about the program may go
+//! unanswered.
 
 use super::{check, last_error, wait};
 use crate::error::Error;
@@ -49,14 +51,16 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If there is no such process, or this user has not the rights.
+    /// If there is no such process, or this user may not open it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         Process::with_rights(RIGHTS, pid)
     }
 
-    /// Opens the process `pid` for questions and for waiting until it ends; fails as [`open`] does.
+    /// Opens the process `pid` with the rights that questions and waiting for its end need.
     ///
-    /// [`open`]: Process::open
+    /// # Errors
+    ///
+    /// If there is no such process, or this user may not open it.
     pub fn observed(pid: u32) -> Result<Process, Error> {
         Process::with_rights(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, pid)
     }
@@ -92,7 +96,6 @@ impl Process {
         Process::new(handle, pid)
     }
 
-    /// Its handle.
     pub fn handle(&self) -> BorrowedHandle<'_> {
         self.handle.as_handle()
     }
@@ -102,7 +105,6 @@ impl Process {
         self.handle.as_raw_handle()
     }
 
-    /// Its id.
     pub fn pid(&self) -> u32 {
         self.pid
     }

@@ -101,17 +101,16 @@ impl Suspended {
         Ok(Suspended { process: Some(Process::new(process, created.dwProcessId)), thread })
     }
 
-    /// The process.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("only `resume` takes it")
     }
 
-    /// Its first thread.
+    /// The first thread.
     pub fn thread(&self) -> BorrowedHandle<'_> {
         self.thread.as_handle()
     }
 
-    /// Lets it begin.
+    /// Lets the program begin.
     pub fn resume(mut self) -> Result<Process, Error> {
         // SAFETY: `self` keeps the handle open.
         if unsafe { ResumeThread(self.thread.as_raw_handle()) } == u32::MAX {
