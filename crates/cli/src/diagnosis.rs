@@ -1,6 +1,5 @@
 //! Reasons that can be read off the files concerned.
 
-use crate::machine::OWN;
 use allograft_image::crt::{self, Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use std::path::Path;
@@ -11,7 +10,7 @@ pub fn not_executable(summary: Result<ImageSummary>) -> String {
     match summary {
         Ok(image) if image.is_dll => "it is a DLL".to_owned(),
         Ok(image) => match image.machine {
-            machine if machine == OWN => "Windows refuses it".to_owned(),
+            machine if machine == Machine::OWN => "Windows refuses it".to_owned(),
             Machine::X86 => "it is a 32-bit program, and this system runs none".to_owned(),
             Machine::X64 => "it is a 64-bit program, and this system runs none".to_owned(),
             other => format!("it is a program for {other}"),

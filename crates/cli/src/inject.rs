@@ -2,21 +2,19 @@
 
 use crate::args::{InjectArgs, TargetArgs};
 use crate::error::Error;
-use crate::machine::{OWN, way_into};
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::outcome::Outcome;
 use crate::windows::process::Process;
 use crate::windows::process_list;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
-use crate::windows::turn::Turn;
+use allograft_inject::{Ending, InjectionLock, Windows};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{panic, thread};
 
-/// What a system call into a process that is just ending may take, beyond the time that the user
-/// allows for the loading itself: some answer only once the process does.
+/// How long a system call into a process that is just ending may take, beyond the timeout for the
+/// loading itself: some return only once the process has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
@@ -28,10 +26,10 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let pid = find(&args.target)?;
     let timeout = args.timeout;
-    let (tell, told) = mpsc::channel();
-    let work = thread::spawn(move || tell.send(load_into(pid, &request, timeout)));
-    match told.recv_timeout(timeout.saturating_add(GRACE)) {
-        // A process had better not end while one of its threads is just ending.
+    let (sender, receiver) = mpsc::channel();
+    let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
+    match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
+        // The thread is joined, so that this process does not end while it is still ending.
         Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
         Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
             process: format!("process {pid}"),
@@ -39,7 +37,7 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
         }),
         Err(RecvTimeoutError::Disconnected) => match work.join() {
             Err(panic) => panic::resume_unwind(panic),
-            Ok(_) => unreachable!("the thread has said what became of it"),
+            Ok(_) => unreachable!("the thread has sent its result"),
         },
     }
 }
@@ -47,23 +45,25 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
 fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Error> {
     let process = Process::open(pid)?;
     process.check_reachable()?;
-    let _turn = Turn::take(&process, timeout)?;
-    let unfit = |reason: &str| Error::ProcessUnfit {
-        process: process.to_string(),
-        reason: reason.to_owned(),
-    };
-    let machine = process.machine();
-    let way = way_into(machine, OWN).map_err(|reason| unfit(&reason))?;
-    let module = request.module_for(machine)?;
-    let section = Section::of(&process)?;
-    if let Some(line) = already_attached(&section.outcome()) {
+    let unfit = |reason: String| Error::ProcessUnfit { process: process.to_string(), reason };
+    let _lock =
+        InjectionLock::acquire(&Windows, (&process).into(), timeout).map_err(|_locked| {
+            unfit(format!(
+                "another launcher has been at work on it for {} s: wait for it, or end it",
+                timeout.as_secs_f64()
+            ))
+        })?;
+    let injection =
+        Injection::new(&process, request, |unreachable| unfit(unreachable.to_string()))?;
+    let page = StatusPage::for_target(&process)?;
+    if let Some(line) = already_attached(&page.outcome()) {
         println!("{process}: {line}");
         return Ok(0);
     }
-    section.tell(request);
-    match remote_load::load(&process, way, &module, Some(timeout))? {
-        Ending::Returned => tell(&process, &module, section.outcome()),
-        Ending::ProcessEnded => Err(unfit("it ended meanwhile")),
+    page.set_options(request);
+    match injection.load(&process, Some(timeout))? {
+        Ending::Returned => report(&process, &injection.module, page.outcome()),
+        Ending::ProcessEnded => Err(unfit("it ended meanwhile".to_owned())),
         Ending::TimedOut => {
             Err(Error::TimedOut { process: process.to_string(), seconds: timeout.as_secs_f64() })
         }
@@ -79,7 +79,7 @@ fn find(target: &TargetArgs) -> Result<u32, Error> {
     }
 }
 
-/// What to say of a process that has a working module already.
+/// The line about a process that has a working module already.
 fn already_attached(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::TakenOver(takeover) => Some(format!("already attached: {takeover}")),
@@ -90,8 +90,8 @@ fn already_attached(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// Prints a success, or makes the error that tells why it is none.
-fn tell(process: &Process, module: &Path, outcome: Outcome) -> Result<u32, Error> {
+/// Prints a success, or returns the error that says why it is none.
+fn report(process: &Process, module: &Path, outcome: Outcome) -> Result<u32, Error> {
     let reason = outcome.why_not(module, &process.observe());
     if let (Outcome::TakenOver(takeover), None) = (&outcome, &reason) {
         println!("{process}: {takeover}");

@@ -13,8 +13,6 @@ mod command_line;
 #[cfg(any(windows, test))]
 mod diagnosis;
 #[cfg(any(windows, test))]
-mod machine;
-#[cfg(any(windows, test))]
 mod outcome;
 #[cfg(any(windows, test))]
 mod search_path;
@@ -25,6 +23,8 @@ mod status;
 mod assist;
 #[cfg(windows)]
 mod inject;
+#[cfg(windows)]
+mod injection;
 #[cfg(windows)]
 mod module;
 #[cfg(windows)]

@@ -1,7 +1,7 @@
 //! What became of a takeover, read off the status page and put into words.
 
 use crate::diagnosis::{Program, why_not_loaded};
-use allograft_status::{MAX_RUNTIMES, Page, Runtime, State};
+use allograft_inject::{MAX_RUNTIMES, Page, RuntimeRecord, State};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -97,7 +97,7 @@ impl Takeover {
 }
 
 impl RuntimeTaken {
-    fn of(runtime: &Runtime) -> RuntimeTaken {
+    fn of(runtime: &RuntimeRecord) -> RuntimeTaken {
         let used = runtime.name.iter().take_while(|&&unit| unit != 0).count();
         RuntimeTaken {
             name: printable(&String::from_utf16_lossy(&runtime.name[..used])),

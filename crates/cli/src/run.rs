@@ -3,17 +3,15 @@
 use crate::args::RunArgs;
 use crate::diagnosis::Program;
 use crate::error::Error;
-use crate::machine::{OWN, Way, way_into};
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::outcome::Outcome;
 use crate::say;
 use crate::search_path::{self, Found};
-use crate::windows::early_load::EarlyLoad;
 use crate::windows::process::Process;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
+use allograft_inject::Ending;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,48 +28,27 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())?;
-    let graft = Graft::of(&program, &path, &request)?;
+    let injection = injection_into(&program, &path, &request)?;
     match args.late {
-        None => run_early(program, &graft),
-        Some(delay) => run_late(program, &graft, delay),
+        None => run_early(program, &injection),
+        Some(delay) => run_late(program, &injection, &request, delay),
     }
 }
 
-/// What a program gets, and how.
-pub struct Graft<'a> {
-    /// The module.
-    pub module: PathBuf,
+/// What `program`, whose file is at `path`, gets by `request`.
+///
+/// # Errors
+///
+/// If there is no route into it, or no module for it.
+pub fn injection_into<'a>(
+    program: &Suspended,
+    path: &Path,
     request: &'a Request,
-    way: Way,
-}
-
-impl<'a> Graft<'a> {
-    /// What `program`, whose file is at `path`, gets by `request`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no module for it.
-    pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
-        let machine = program.process().machine();
-        Ok(Graft {
-            way: way_into(machine, OWN)
-                .map_err(|reason| Error::ProgramUnfit { path: path.to_path_buf(), reason })?,
-            module: request.module_for(machine)?,
-            request,
-        })
-    }
-
-    /// Has the module loaded when the program is resumed, before its own code runs.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses what that takes; it then begins without.
-    pub fn queue(&self, program: &Suspended) -> Result<(Section, EarlyLoad), Error> {
-        let section = Section::of(program.process())?;
-        section.tell(self.request);
-        let load = EarlyLoad::queue(program, self.way, &self.module)?;
-        Ok((section, load))
-    }
+) -> Result<Injection<'a>, Error> {
+    Injection::new(program.process(), request, |unreachable| Error::ProgramUnfit {
+        path: path.to_path_buf(),
+        reason: unreachable.to_string(),
+    })
 }
 
 /// Finds the program that the user means by `name`.
@@ -106,13 +83,13 @@ fn is_file(path: &Path) -> bool {
 }
 
 /// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
-    let attempt = graft.queue(&program);
+fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error> {
+    let queued = injection.queue(&program);
     let process = program.resume()?;
-    match attempt {
-        Ok((section, load)) => {
-            if load.wait(&process)? == Ending::Returned {
-                return finish(&process, &graft.module, &section);
+    match queued {
+        Ok(load) => {
+            if let (page, Ending::Returned) = load.wait(&process)? {
+                return finish(&process, &injection.module, &page);
             }
         }
         Err(error) => say(&error),
@@ -121,7 +98,12 @@ fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
 }
 
 /// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u32, Error> {
+fn run_late(
+    program: Suspended,
+    injection: &Injection<'_>,
+    request: &Request,
+    delay: Duration,
+) -> Result<u32, Error> {
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
@@ -131,13 +113,13 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
         ));
         return process.exit_code();
     }
-    let attempt = Section::of(&process).and_then(|section| {
-        section.tell(graft.request);
-        let ending = remote_load::load(&process, graft.way, &graft.module, None)?;
-        Ok((section, ending))
+    let attempt = StatusPage::for_target(&process).and_then(|page| {
+        page.set_options(request);
+        let ending = injection.load(&process, None)?;
+        Ok((page, ending))
     });
     match attempt {
-        Ok((section, Ending::Returned)) => return finish(&process, &graft.module, &section),
+        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
         Ok(_) => {}
         Err(error) => say(&error),
     }
@@ -146,15 +128,15 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
 
 /// Says what became of the takeover unless all is well, waits for the program, and returns its exit
 /// code.
-fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
-    match section.outcome() {
+fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
+    match page.outcome() {
         Outcome::TakenOver(takeover) if !takeover.is_of_windows_own() => process.wait(),
         Outcome::NoRuntime | Outcome::TakenOver(_) => {
             // Not the last word: the program may load a C runtime yet, and the module waits for it.
             // But the process can be looked into only now.
             let program = process.observe();
             let exit_code = process.wait()?;
-            say_unless_well(process, module, &section.outcome(), &program);
+            say_unless_well(process, module, &page.outcome(), &program);
             Ok(exit_code)
         }
         outcome => {

@@ -11,7 +11,9 @@ use crate::args::StatusArgs;
 #[cfg(windows)]
 use crate::error::Error;
 #[cfg(windows)]
-use crate::windows::{process::Process, process_list, section};
+use crate::injection::StatusPage;
+#[cfg(windows)]
+use crate::windows::{process::Process, process_list};
 #[cfg(windows)]
 use figures::Figures;
 #[cfg(windows)]
@@ -42,7 +44,7 @@ fn look(args: &StatusArgs) -> Result<Vec<Figures>, Error> {
 
 #[cfg(windows)]
 fn look_at(process: &Process) -> Result<Figures, Error> {
-    let page = section::read(process)?.ok_or_else(|| Error::NoStatus {
+    let page = StatusPage::read(process)?.ok_or_else(|| Error::NoStatus {
         process: process.to_string(),
         reason: "the module is not in it (`allograft inject` puts it there)".to_owned(),
     })?;
@@ -57,7 +59,7 @@ fn all() -> Vec<Figures> {
     let pids = process_list::pids().unwrap_or_default();
     let mut found = Vec::new();
     for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
-        match section::read(&process) {
+        match StatusPage::read(&process) {
             Ok(Some(page)) => found.push(Figures::of(&page, process.pid(), process.name())),
             Ok(None) => {}
             Err(error) => crate::say(&error),

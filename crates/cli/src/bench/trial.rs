@@ -7,13 +7,13 @@ use crate::diagnosis::Program;
 use crate::error::Error;
 use crate::module::Request;
 use crate::outcome::Outcome;
-use crate::run::Graft;
+use crate::run::injection_into;
 use crate::windows::job::Job;
 use crate::windows::process::Process;
-use crate::windows::remote_load::Ending;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::usage::{self, PeakMemory};
 use crate::windows::wait;
+use allograft_inject::Ending;
 use std::os::windows::io::BorrowedHandle;
 use std::time::{Duration, Instant};
 
@@ -72,23 +72,23 @@ impl Trial<'_> {
     }
 
     fn run_with(&self, program: Suspended, job: Job) -> Result<Option<Ended>, Error> {
-        let graft = Graft::of(&program, &self.subject.path, self.request)?;
-        let (section, load) = graft.queue(&program)?;
+        let injection = injection_into(&program, &self.subject.path, self.request)?;
+        let load = injection.queue(&program)?;
         let running = Running::begin(program, job)?;
-        let loaded = load.wait(&running.process)? == Ending::Returned;
+        let (page, ending) = load.wait(&running.process)?;
         let is_well = matches!(
-            section.outcome(),
+            page.outcome(),
             Outcome::TakenOver(takeover) if !takeover.is_of_windows_own()
         );
         // For the diagnosis, which cannot be had of a process that has ended.
-        let program = match loaded && !is_well {
+        let program = match ending == Ending::Returned && !is_well {
             true => running.process.observe(),
             false => Program::default(),
         };
         let Some(mut ended) = running.finish(self.interruption)? else {
             return Ok(None);
         };
-        ended.not_on_mimalloc = section.outcome().why_not(&graft.module, &program);
+        ended.not_on_mimalloc = page.outcome().why_not(&injection.module, &program);
         Ok(Some(ended))
     }
 }

@@ -1,7 +1,7 @@
 //! What a status page says, in a form to be shown or written as JSON.
 
 use crate::outcome::printable;
-use allograft_status::{MAX_RUNTIMES, Page, Runtime, State};
+use allograft_inject::{MAX_RUNTIMES, Page, RuntimeRecord, State};
 use serde::Serialize;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -122,7 +122,7 @@ impl Amount {
 }
 
 impl RuntimeTaken {
-    fn of(runtime: &Runtime) -> RuntimeTaken {
+    fn of(runtime: &RuntimeRecord) -> RuntimeTaken {
         let used = runtime.name.iter().take_while(|&&unit| unit != 0).count();
         let [major, minor, build, revision] = runtime.version;
         RuntimeTaken {

@@ -124,7 +124,7 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allograft_status::{Page, State};
+    use allograft_inject::{Page, State};
 
     fn page() -> Box<Page> {
         // SAFETY: every field is plain data for which all zeroes is a value.

@@ -1,17 +1,10 @@
 //! Everything that calls Windows.
 
-mod assistant;
 pub mod console;
-pub mod early_load;
 pub mod job;
 pub mod process;
 pub mod process_list;
-pub mod remote_load;
-mod remote_path;
-pub mod section;
-mod security;
 pub mod start;
-pub mod turn;
 pub mod usage;
 pub mod wait;
 

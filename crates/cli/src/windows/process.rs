@@ -3,8 +3,8 @@
 use super::{last_error, wait};
 use crate::diagnosis::Program;
 use crate::error::Error;
-use crate::machine;
 use allograft_image::Machine;
+use allograft_inject::machine_of_process;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -180,7 +180,7 @@ impl Process {
         // SAFETY: the handle is open, and both places are ours. A system that does not answer
         // leaves them as they are.
         unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) };
-        machine::of_process(emulated, native, || {
+        machine_of_process(emulated, native, || {
             let path = image_path(self.handle())?;
             Some(allograft_image::summary(&path).ok()?.machine)
         })
