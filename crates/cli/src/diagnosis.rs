@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_program_of_another_word_size_is_named_as_such() {
-        let (other, words) = match OWN {
+        let (other, words) = match Machine::OWN {
             Machine::X86 => (Machine::X64, "it is a 64-bit program"),
             _ => (Machine::X86, "it is a 32-bit program"),
         };
