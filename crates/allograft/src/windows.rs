@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use allograft_status::{State, Status};
+use allograft_inject::{State, Status};
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
@@ -135,7 +135,7 @@ fn outcome(status: &Status) -> Result<Report, Error> {
     })
 }
 
-fn runtime(runtime: &allograft_status::Runtime) -> Runtime {
+fn runtime(runtime: &allograft_inject::RuntimeRecord) -> Runtime {
     let end = runtime.name.iter().position(|&unit| unit == 0);
     Runtime {
         name: String::from_utf16_lossy(&runtime.name[..end.unwrap_or(runtime.name.len())]),

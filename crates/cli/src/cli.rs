@@ -8,7 +8,7 @@ use crate::bench::{BENCH_MANUAL, BenchArgs};
 use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
-use allograft_status::MIMALLOC_VERSION;
+use allograft_inject::MIMALLOC_VERSION;
 use clap::{Parser, Subcommand};
 use std::sync::LazyLock;
 

@@ -8,7 +8,7 @@ use crate::page_reading::PageReading;
 use crate::windows::{process::Process, start::StartError};
 use allograft_image::crt::{self, Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
-use allograft_status::State;
+use allograft_inject::State;
 use std::path::Path;
 
 /// The error for the program at `path`, which the user calls `name` and the system did not start.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::page_reading::sample::{self, add_runtime};
     use allograft_image::{Error, Subsystem};
-    use allograft_status::Page;
+    use allograft_inject::Page;
 
     fn program(machine: Machine, runtimes: &[&str]) -> ImageSummary {
         ImageSummary {

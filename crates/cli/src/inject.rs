@@ -3,25 +3,21 @@
 use crate::args::{InjectArgs, TargetArgs};
 use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
-use crate::machine::way_into;
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
 use crate::windows::process::Process;
 use crate::windows::process_list;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
-use crate::windows::turn::Turn;
-use allograft_image::Machine;
-use allograft_status::State;
+use allograft_inject::{Ending, InjectionLock, State, Windows};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{panic, thread};
 
-/// What a system call into a process that is just ending may take, beyond the time that the user
-/// allows for the loading itself: some answer only once the process does.
+/// How long a system call into a process that is just ending may take, beyond the timeout for the
+/// loading itself: some return only once the process has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
@@ -33,15 +29,15 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let pid = find(&args.target)?;
     let timeout = args.timeout;
-    let (tell, told) = mpsc::channel();
-    let work = thread::spawn(move || tell.send(load_into(pid, &request, timeout)));
-    match told.recv_timeout(timeout.saturating_add(GRACE)) {
-        // A process had better not end while one of its threads is just ending.
+    let (sender, receiver) = mpsc::channel();
+    let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
+    match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
+        // The thread is joined, so that this process does not end while it is still ending.
         Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
         Err(RecvTimeoutError::Timeout) => Err(timed_out(format_args!("process {pid}"), timeout)),
         Err(RecvTimeoutError::Disconnected) => match work.join() {
             Err(panic) => panic::resume_unwind(panic),
-            Ok(_) => unreachable!("the thread has said what became of it"),
+            Ok(_) => unreachable!("the thread has sent its result"),
         },
     }
 }
@@ -49,24 +45,25 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
 fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Error> {
     let process = Process::open(pid)?;
     process.check_reachable()?;
-    let _turn = Turn::take(&process, timeout)?;
-    let machine = process.machine();
-    let way = way_into(machine, Machine::OWN)
-        .map_err(|reason| Error::cannot_take_over(&process, reason))?;
-    let module = request.module_for(machine)?;
-    let section = Section::of(&process)?;
-    if let Some(line) = already_attached(&PageReading::new(&section.snapshot(), process.name())) {
+    let unfit = |reason: &dyn Display| Error::cannot_take_over(&process, reason);
+    let _lock =
+        InjectionLock::acquire(&Windows, (&process).into(), timeout).map_err(|_locked| {
+            unfit(&format_args!(
+                "another launcher has been at work on it for {} s: wait for it, or end it",
+                timeout.as_secs_f64()
+            ))
+        })?;
+    let injection = Injection::new(&process, request, |unreachable| unfit(&unreachable))?;
+    let page = StatusPage::for_target(&process)?;
+    let read = || PageReading::new(&page.copy(), process.name());
+    if let Some(line) = already_attached(&read()) {
         println!("{process}: {line}");
         return Ok(0);
     }
-    section.tell(request);
-    match remote_load::load(&process, way, &module, Some(timeout))? {
-        Ending::Returned => report_outcome(
-            &process,
-            &module,
-            &PageReading::new(&section.snapshot(), process.name()),
-        ),
-        Ending::ProcessEnded => Err(Error::cannot_take_over(&process, "it ended meanwhile")),
+    page.set_options(request);
+    match injection.load(&process, Some(timeout))? {
+        Ending::Returned => report_outcome(&process, &injection.module, &read()),
+        Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
         Ending::TimedOut => Err(timed_out(&process, timeout)),
     }
 }

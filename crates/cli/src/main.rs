@@ -18,8 +18,6 @@ mod command_line;
 #[cfg(any(windows, test))]
 mod diagnosis;
 #[cfg(any(windows, test))]
-mod machine;
-#[cfg(any(windows, test))]
 mod page_reading;
 #[cfg(any(windows, test))]
 mod page_text;
@@ -30,6 +28,8 @@ mod search_path;
 mod assist;
 #[cfg(windows)]
 mod inject;
+#[cfg(windows)]
+mod injection;
 #[cfg(windows)]
 mod module;
 #[cfg(windows)]

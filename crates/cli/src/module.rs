@@ -5,7 +5,7 @@ use crate::diagnosis;
 use crate::error::Error;
 use crate::windows::wide;
 use allograft_image::Machine;
-use allograft_status::PATH_UNITS;
+use allograft_inject::{OptionValues, PATH_UNITS};
 use std::path::{Path, PathBuf, absolute};
 
 /// What the user asks for, with paths that exist and mean the same in every process.
@@ -47,6 +47,17 @@ impl Request {
             count: args.count,
             follow: args.follow_children,
         })
+    }
+
+    /// What the module is told.
+    pub fn options(&self) -> OptionValues<'_> {
+        OptionValues {
+            disable: false,
+            count: self.count,
+            follow: self.follow,
+            log: &self.log,
+            report: &self.report,
+        }
     }
 
     /// The path of the module for a program of `machine`: what the user names, or the one of that

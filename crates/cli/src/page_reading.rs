@@ -6,7 +6,7 @@
 
 use crate::output::printable;
 use allograft_image::FileVersion;
-use allograft_status::{MAX_RUNTIMES, Page, Runtime, State};
+use allograft_inject::{MAX_RUNTIMES, Page, RuntimeRecord, State};
 use serde::{Serialize, Serializer};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -87,7 +87,7 @@ impl PageReading {
         let [major, minor, patch, _] = status.module_version;
         let mimalloc = status.mimalloc_version;
         PageReading {
-            pid: page.pid,
+            pid: page.header.pid,
             name: printable(program),
             state: State::from_u32(status.state.load(Relaxed)),
             message: printable(String::from_utf8_lossy(message).trim()),
@@ -134,7 +134,7 @@ impl HeapBlocks {
 }
 
 impl RuntimeReading {
-    fn new(runtime: &Runtime) -> RuntimeReading {
+    fn new(runtime: &RuntimeRecord) -> RuntimeReading {
         let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
         RuntimeReading {
             name: printable(&String::from_utf16_lossy(name)),
@@ -171,7 +171,7 @@ pub mod sample {
         // SAFETY: every field is an integer or an array of integers, which may be zero.
         let mut page: Box<Page> = unsafe { Box::new_zeroed().assume_init() };
         *page.status.state.get_mut() = state as u32;
-        page.pid = 42;
+        page.header.pid = 42;
         page
     }
 

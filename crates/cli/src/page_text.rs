@@ -2,7 +2,7 @@
 
 use crate::output::{counted, size};
 use crate::page_reading::{HeapBlocks, PageReading, RuntimeReading};
-use allograft_status::State;
+use allograft_inject::State;
 use std::fmt::Write;
 
 /// Width of the bar, in characters.
@@ -127,7 +127,7 @@ fn date(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
     use crate::page_reading::sample::{self, add_runtime, count_old_heap};
-    use allograft_status::Page;
+    use allograft_inject::Page;
 
     fn page() -> Box<Page> {
         let mut page = sample::page(State::Active);

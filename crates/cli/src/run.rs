@@ -3,20 +3,16 @@
 use crate::args::RunArgs;
 use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
-use crate::machine::{Way, way_into};
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::output::notify;
 use crate::page_reading::PageReading;
 use crate::search_path::locate;
-use crate::windows::early_load::EarlyLoad;
 use crate::windows::process::Process;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
-use allograft_image::Machine;
-use allograft_status::State;
-use std::path::{Path, PathBuf};
+use allograft_inject::{Ending, State};
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs the program and returns its exit code.
@@ -32,58 +28,36 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     console::leave_interrupts_to_the_program()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())
         .map_err(|error| diagnosis::start_failure(&path, name, error))?;
-    let graft = Graft::of(&program, &path, &request)?;
+    let injection = injection_into(&program, &path, &request)?;
     match args.late {
-        None => run_early(program, &graft),
-        Some(delay) => run_late(program, &graft, delay),
+        None => run_early(program, &injection),
+        Some(delay) => run_late(program, &injection, &request, delay),
     }
 }
 
-/// What a program gets, and how.
-pub struct Graft<'a> {
-    /// The module.
-    pub module: PathBuf,
+/// What `program`, whose file is at `path`, gets by `request`.
+///
+/// # Errors
+///
+/// If there is no route into it, or no module for it.
+pub fn injection_into<'a>(
+    program: &Suspended,
+    path: &Path,
     request: &'a Request,
-    way: Way,
-}
-
-impl<'a> Graft<'a> {
-    /// What `program`, whose file is at `path`, gets by `request`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no module for it.
-    pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
-        let machine = program.process().machine();
-        Ok(Graft {
-            way: way_into(machine, Machine::OWN)
-                .map_err(|reason| Error::not_executable(path, reason))?,
-            module: request.module_for(machine)?,
-            request,
-        })
-    }
-
-    /// Has the module loaded when the program is resumed, before its own code runs.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses what that takes; it then begins without.
-    pub fn queue(&self, program: &Suspended) -> Result<(Section, EarlyLoad), Error> {
-        let section = Section::of(program.process())?;
-        section.tell(self.request);
-        let load = EarlyLoad::queue(program, self.way, &self.module)?;
-        Ok((section, load))
-    }
+) -> Result<Injection<'a>, Error> {
+    Injection::new(program.process(), request, |unreachable| {
+        Error::not_executable(path, unreachable)
+    })
 }
 
 /// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
-    let attempt = graft.queue(&program);
+fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error> {
+    let queued = injection.queue(&program);
     let process = program.resume()?;
-    match attempt {
-        Ok((section, load)) => {
-            if load.wait(&process)? == Ending::Returned {
-                return finish(&process, &graft.module, &section);
+    match queued {
+        Ok(load) => {
+            if let (page, Ending::Returned) = load.wait(&process)? {
+                return finish(&process, &injection.module, &page);
             }
         }
         Err(error) => notify(error),
@@ -92,7 +66,12 @@ fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
 }
 
 /// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u32, Error> {
+fn run_late(
+    program: Suspended,
+    injection: &Injection<'_>,
+    request: &Request,
+    delay: Duration,
+) -> Result<u32, Error> {
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
@@ -102,13 +81,13 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
         ));
         return process.exit_code();
     }
-    let attempt = Section::of(&process).and_then(|section| {
-        section.tell(graft.request);
-        let ending = remote_load::load(&process, graft.way, &graft.module, None)?;
-        Ok((section, ending))
+    let attempt = StatusPage::for_target(&process).and_then(|page| {
+        page.set_options(request);
+        let ending = injection.load(&process, None)?;
+        Ok((page, ending))
     });
     match attempt {
-        Ok((section, Ending::Returned)) => return finish(&process, &graft.module, &section),
+        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
         Ok(_) => {}
         Err(error) => notify(error),
     }
@@ -116,8 +95,8 @@ fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u3
 }
 
 /// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
-fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
-    let read = || PageReading::new(&section.snapshot(), process.name());
+fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
+    let read = || PageReading::new(&page.copy(), process.name());
     let reading = read();
     if reading.is_on_mimalloc() {
         return process.wait();

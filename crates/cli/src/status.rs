@@ -2,10 +2,11 @@
 
 use crate::args::StatusArgs;
 use crate::error::Error;
+use crate::injection::StatusPage;
 use crate::output::notify;
 use crate::page_reading::PageReading;
 use crate::page_text::details;
-use crate::windows::{console, process::Process, process_list, section, wait};
+use crate::windows::{console, process::Process, process_list, wait};
 use std::io::Write;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub fn run(args: &StatusArgs) -> Result<u32, Error> {
 }
 
 fn read(process: &Process) -> Result<PageReading, Error> {
-    let page = section::read(process)?.ok_or_else(|| {
+    let page = StatusPage::read(process)?.ok_or_else(|| {
         Error::new(format!(
             "no status of {process}: the module is not in it (`allograft inject` puts it there)"
         ))
@@ -57,7 +58,7 @@ fn read_all() -> Vec<PageReading> {
     let pids = process_list::pids().unwrap_or_default();
     let mut found = Vec::new();
     for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
-        match section::read(&process) {
+        match StatusPage::read(&process) {
             Ok(Some(page)) => found.push(PageReading::new(&page, process.name())),
             Ok(None) => {}
             Err(error) => notify(error),

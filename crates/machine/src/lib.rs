@@ -37,21 +37,6 @@ impl Machine {
         }
     }
 
-    /// The machine of a process for which `IsWow64Process2` gives these two numbers. `image` reads
-    /// the machine from the program's file: ARM64 systems report programs for x86-64 as native.
-    pub fn from_process(
-        emulated: u16,
-        native: u16,
-        image: impl FnOnce() -> Option<Machine>,
-    ) -> Machine {
-        const NOT_EMULATED: Machine = Machine::Other(0);
-        match (Machine::from_number(emulated), Machine::from_number(native)) {
-            (NOT_EMULATED, Machine::Arm64) => image().unwrap_or(Machine::Arm64),
-            (NOT_EMULATED, native) => native,
-            (emulated, _) => emulated,
-        }
-    }
-
     /// The file name of the module for programs of this machine, if there is to be one.
     pub const fn module_name(self) -> Option<&'static str> {
         match self {
@@ -101,30 +86,5 @@ impl fmt::Display for Machine {
 impl serde::Serialize for Machine {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Machine::{self, Arm64, X64, X86};
-
-    const I386: u16 = 0x14C;
-    const AMD64: u16 = 0x8664;
-    const ARM64: u16 = 0xAA64;
-
-    #[test]
-    fn a_process_that_is_not_emulated_is_of_the_systems_machine() {
-        let unread = || panic!("the file is not needed");
-        assert_eq!(Machine::from_process(0, AMD64, unread), X64);
-        assert_eq!(Machine::from_process(0, I386, unread), X86);
-        assert_eq!(Machine::from_process(I386, AMD64, unread), X86);
-        assert_eq!(Machine::from_process(I386, ARM64, unread), X86);
-    }
-
-    #[test]
-    fn on_arm64_the_programs_file_decides_between_arm64_and_x86_64() {
-        assert_eq!(Machine::from_process(0, ARM64, || Some(X64)), X64);
-        assert_eq!(Machine::from_process(0, ARM64, || Some(Arm64)), Arm64);
-        assert_eq!(Machine::from_process(0, ARM64, || None), Arm64);
     }
 }

@@ -6,7 +6,7 @@ use allograft_engine::{
     Module, is_debug_runtime, is_runtime, is_taken_over, loaded_modules, loaded_runtimes,
     module_loaded, take_over,
 };
-use allograft_status::State;
+use allograft_inject::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -48,7 +48,7 @@ pub(crate) fn attach(module: HINSTANCE) -> Outcome {
 fn already_here(module: HINSTANCE) -> Outcome {
     first_copy::find(module as usize);
     ini::find(module);
-    log::open(&Config::read(page::no_options()));
+    log::open(&Config::read(None));
     log::line(format_args!("another copy of the module is in this process already: nothing to do"));
     STAYS_IDLE
 }

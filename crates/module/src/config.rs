@@ -1,12 +1,10 @@
 //! What the user asks for: by a launcher's options first, then by the environment, then by
 //! `allograft.ini`.
 
-use core::sync::atomic::Ordering;
-
 use windows_sys::Win32::System::Environment::GetEnvironmentVariableW;
 use windows_sys::core::{PCWSTR, w};
 
-use allograft_status::Options;
+use allograft_inject::OptionValues;
 
 use crate::ini;
 use crate::text::{copy_wide, until_nul};
@@ -46,30 +44,27 @@ impl Config {
     }
 
     /// Reads it all.
-    pub(crate) fn read(options: &Options) -> Config {
-        let launched = options.present.load(Ordering::Acquire) == 1;
+    pub(crate) fn read(options: Option<OptionValues<'_>>) -> Config {
+        let options = options.unwrap_or_default();
         let mut config = Config {
             log: [0; PATH_UNITS],
             report: [0; PATH_UNITS],
             disabled: flag(w!("MIMALLOC_DISABLE_REDIRECT"), "mimalloc", "disable_redirect")
-                || launched && options.disable != 0,
+                || options.disable,
             verbose: flag(w!("MIMALLOC_VERBOSE"), "mimalloc", "verbose"),
-            count: flag(w!("ALLOGRAFT_COUNT"), "allograft", "count")
-                || launched && options.count != 0,
+            count: flag(w!("ALLOGRAFT_COUNT"), "allograft", "count") || options.count,
             follow: flag(w!("ALLOGRAFT_FOLLOW_CHILDREN"), "allograft", "follow_children")
-                || launched && options.follow != 0,
+                || options.follow,
             imports: flag_or(true, w!("ALLOGRAFT_IMPORTS"), "allograft", "imports"),
         };
         let from_launcher = |path: &[u16], to: &mut [u16]| {
-            if launched {
-                copy_wide(until_nul(path), to);
-            }
-            launched && to[0] != 0
+            copy_wide(path, to);
+            to[0] != 0
         };
-        if !from_launcher(&options.log, &mut config.log) {
+        if !from_launcher(options.log, &mut config.log) {
             text(w!("ALLOGRAFT_LOG"), "allograft", "log", &mut config.log);
         }
-        if !from_launcher(&options.report, &mut config.report) {
+        if !from_launcher(options.report, &mut config.report) {
             text(w!("ALLOGRAFT_REPORT"), "allograft", "report", &mut config.report);
         }
         config

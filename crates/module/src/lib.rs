@@ -24,7 +24,6 @@ mod processor;
 mod public_api;
 mod report;
 mod text;
-mod trust;
 #[cfg(all(target_arch = "x86", feature = "freestanding"))]
 mod unwinder;
 mod watch;

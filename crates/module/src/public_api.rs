@@ -1,6 +1,6 @@
 //! What a module adds that programs link with for mimalloc's own interface.
 
-use allograft_status::State;
+use allograft_inject::State;
 
 use crate::attach::Outcome;
 use crate::{log, page};

@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use allograft_engine::{Skipped, Takeover};
-use allograft_status::{Runtime, State, Status};
+use allograft_inject::{RuntimeRecord, State, Status};
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
@@ -189,7 +189,7 @@ impl Runtimes<'_> {
         &self,
         f: &mut fmt::Formatter<'_>,
         index: usize,
-        runtime: &Runtime,
+        runtime: &RuntimeRecord,
     ) -> fmt::Result {
         let [major, minor, build, revision] = runtime.version;
         write!(

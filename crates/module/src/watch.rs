@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use allograft_engine::{LoaderLock, Module};
-use allograft_status::State;
+use allograft_inject::State;
 use windows_sys::Win32::Foundation::{NTSTATUS, UNICODE_STRING};
 
 use crate::{attach, log, page};

@@ -7,13 +7,13 @@ use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::module::Request;
 use crate::page_reading::PageReading;
-use crate::run::Graft;
+use crate::run::injection_into;
 use crate::windows::job::Job;
 use crate::windows::process::Process;
-use crate::windows::remote_load::Ending;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::usage::{self, PeakMemory};
 use crate::windows::wait;
+use allograft_inject::Ending;
 use std::os::windows::io::BorrowedHandle;
 use std::time::{Duration, Instant};
 
@@ -73,21 +73,21 @@ impl Trial<'_> {
     }
 
     fn run_with(&self, program: Suspended, job: Job) -> Result<Option<Ended>, Error> {
-        let graft = Graft::of(&program, &self.subject.path, self.request)?;
-        let (section, load) = graft.queue(&program)?;
+        let injection = injection_into(&program, &self.subject.path, self.request)?;
+        let load = injection.queue(&program)?;
         let running = Running::begin(program, job)?;
-        let loaded = load.wait(&running.process)? == Ending::Returned;
-        let read = || PageReading::new(&section.snapshot(), &self.subject.file_name());
+        let (page, ending) = load.wait(&running.process)?;
+        let read = || PageReading::new(&page.copy(), &self.subject.file_name());
         let is_well = read().is_on_mimalloc();
         // For the diagnosis, which cannot be had of a process that has ended.
-        let program = match loaded && !is_well {
+        let program = match ending == Ending::Returned && !is_well {
             true => RunningProgram::observe(&running.process),
             false => RunningProgram::default(),
         };
         let Some(mut ended) = running.finish(self.interruption)? else {
             return Ok(None);
         };
-        ended.not_on_mimalloc = diagnosis::why_on_own_heap(&read(), &graft.module, &program);
+        ended.not_on_mimalloc = diagnosis::why_on_own_heap(&read(), &injection.module, &program);
         Ok(Some(ended))
     }
 }

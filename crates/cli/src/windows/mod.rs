@@ -1,18 +1,11 @@
 //! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`
 //! and `command_line` only, and leaves it to its callers to explain a refusal.
 
-mod assistant;
 pub mod console;
-pub mod early_load;
 pub mod job;
 pub mod process;
 pub mod process_list;
-pub mod remote_load;
-mod remote_path;
-pub mod section;
-mod security;
 pub mod start;
-pub mod turn;
 pub mod usage;
 pub mod wait;
 

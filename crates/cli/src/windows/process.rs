@@ -5,6 +5,7 @@
 use super::{check, last_error, wait};
 use crate::error::Error;
 use allograft_image::Machine;
+use allograft_inject::machine_of_process;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -183,7 +184,7 @@ impl Process {
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
         // SAFETY: `self` keeps the handle open. If the call fails both machines stay unknown.
         unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) };
-        Machine::from_process(emulated, native, || {
+        machine_of_process(emulated, native, || {
             Some(allograft_image::summary(&self.image_path()?).ok()?.machine)
         })
     }
