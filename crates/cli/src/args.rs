@@ -13,8 +13,7 @@ pub struct ModuleArgs {
     /// this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
-    /// Write a report to FILE as JSON: what was taken over, written at the takeover, and the
-    /// results, written when the program ends
+    /// Write a report to FILE as JSON, at the takeover and again when the program ends
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Append a log of what the module does to FILE
@@ -33,7 +32,7 @@ pub struct ModuleArgs {
 /// A program to start, which takes the rest of the command line.
 #[derive(Debug, Args)]
 pub struct ProgramArgs {
-    /// The program and its arguments; none of them is an option of allograft
+    /// The program and its arguments, which it gets unchanged
     #[arg(
         required = true,
         num_args = 1..,

@@ -73,8 +73,8 @@ pub enum Command {
     Run(RunArgs),
     /// Put mimalloc into a running program.
     ///
-    /// Loads the module into the process, waits for the outcome and prints it. The takeover suspends
-    /// the program for a moment. If it fails the program runs on as before.
+    /// Loads the module into the process, waits for the outcome and prints it. The takeover
+    /// suspends the program for a moment. If it fails the program runs on as before.
     #[command(after_long_help = INJECT_MANUAL)]
     Inject(InjectArgs),
     /// Show what the module does in running programs.
@@ -90,8 +90,8 @@ pub enum Command {
     Patch(PatchArgs),
     /// Check whether mimalloc will work in a program.
     ///
-    /// Reads the program's files: its machine, its C runtime, anti-cheat software, and settings that
-    /// forbid patching or injecting. Recommends a command.
+    /// Reads the program's files: its machine, its C runtime, anti-cheat software, and settings
+    /// that forbid patching or injecting. Recommends a command.
     #[command(after_long_help = CHECK_MANUAL)]
     Check(CheckArgs),
     /// Write a DLL that a program loads by itself, such as version.dll.

@@ -20,8 +20,8 @@ pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>)
     line
 }
 
-/// Appends one argument, in quotation marks only if it needs them: some programs split the string by
-/// rules of their own.
+/// Appends one argument, in quotation marks only if it needs them: some programs split the string
+/// by rules of their own.
 fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
     let needs_quotes = argument.is_empty() || argument.iter().copied().any(is_blank);
     if needs_quotes {

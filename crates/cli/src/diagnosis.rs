@@ -215,7 +215,8 @@ mod tests {
         ] {
             assert_eq!(
                 program.why_no_runtime(),
-                "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), which allograft does not take over"
+                "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
+                 which allograft does not take over"
             );
         }
     }
