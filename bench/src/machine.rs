@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use allograft_status::MIMALLOC_VERSION;
+use allograft_inject::MIMALLOC_VERSION;
 use allograft_tests::Stage;
 
 /// One paragraph: versions, processors, system.

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 use std::slice;
 
-use allograft_status::{MAGIC, Page, VERSION};
+use allograft_inject::{MAGIC, Page, VERSION};
 use allograft_tests::{Launch, Machine, Mode, Report, Stage};
 use object::{Architecture, NameOrOrdinal, Object};
 
@@ -175,9 +175,9 @@ fn a_page_that_somebody_else_has_made_does_not_tell_the_module_what_to_do() {
 fn page_with_log(log: &str) -> Vec<u8> {
     // SAFETY: every field is plain data for which all zeroes is a value.
     let mut page: Box<Page> = Box::new(unsafe { MaybeUninit::zeroed().assume_init() });
-    page.magic = MAGIC;
-    page.version = VERSION;
-    page.size = size_of::<Page>() as u32;
+    page.header.magic = MAGIC;
+    page.header.version = VERSION;
+    page.header.size = size_of::<Page>() as u32;
     *page.options.present.get_mut() = 1;
     for (unit, place) in log.encode_utf16().zip(&mut page.options.log) {
         *place = unit;

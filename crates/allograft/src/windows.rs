@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use allograft_status::{State, Status};
+use allograft_inject::{State, Status};
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
@@ -129,7 +129,7 @@ fn outcome(status: &Status) -> Result<Installation, Error> {
     })
 }
 
-fn runtime(runtime: &allograft_status::Runtime) -> TakenRuntime {
+fn runtime(runtime: &allograft_inject::RuntimeRecord) -> TakenRuntime {
     let end = runtime.name.iter().position(|&unit| unit == 0);
     TakenRuntime {
         name: String::from_utf16_lossy(&runtime.name[..end.unwrap_or(runtime.name.len())]),

@@ -1,48 +1,51 @@
 //! `allograft assist`: the module loaded into a process of this launcher's machine, for a launcher
-//! or a module of another one.
+//! or a module of the other bitness (see [`Assistant`](allograft_inject::Assistant)).
 //!
-//! Nobody types this command. Whoever gives it hands the process down as a handle, which is good
-//! for whatever is allowed to the giver; the first thread too if the process has not begun. Handles
-//! have 32 significant bits, so that programs of every word size read the same number.
+//! Nobody types this command. The caller hands the process down as a handle, and its first thread
+//! too if the process has not begun.
 
 use crate::args::AssistArgs;
 use crate::error::Error;
-use crate::machine::OWN;
-use crate::windows::{early_load, process::Process, remote_load};
-use std::ffi::c_void;
-use std::os::windows::io::{AsHandle, FromRawHandle, OwnedHandle};
+use crate::injection::failure;
+use crate::windows::process::Process;
+use crate::windows::wide;
+use allograft_image::Machine;
+use allograft_inject::{Ending, Handle, Windows, load_by_thread, queue_load};
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
 
 /// Loads the module, or has it loaded when the process begins. Returns the exit code, see
-/// [`remote_load::Ending`].
+/// [`Ending`].
 ///
 /// # Errors
 ///
-/// If the process refuses what that takes, or is of another machine.
+/// If the process refuses that, or is of another machine.
 pub fn run(args: &AssistArgs) -> Result<u32, Error> {
-    let process = Process::handed_down(handle(args.process));
+    let process = Process::handed_down(owned(args.process));
     let machine = process.machine();
-    if machine != OWN {
-        return Err(Error::ProcessUnfit {
-            process: process.to_string(),
-            reason: format!("it is a program for {machine}, and this launcher is for {OWN}"),
-        });
+    if machine != Machine::OWN {
+        return Err(Error::cannot_take_over(
+            process,
+            format_args!(
+                "it is a program for {machine}, and this launcher is for {}",
+                Machine::OWN
+            ),
+        ));
     }
-    let Some(thread) = args.thread.map(handle) else {
-        return Ok(remote_load::load_directly(&process, &args.module, args.timeout)?.exit_code());
+    let path = wide(args.module.as_os_str());
+    let target = Handle::from(&process);
+    let ending = match args.thread.map(Handle::from_number) {
+        None => load_by_thread(&Windows, target, &path, args.timeout),
+        // The path stays in the process: nobody here waits until it has been read.
+        Some(thread) => {
+            let event = args.event.map(Handle::from_number);
+            queue_load(&Windows, target, thread, &path, event).map(|_path| Ending::Returned)
+        }
     };
-    let event = args.event.map(pointer);
-    // The path stays in the process: nobody here waits until it has been read.
-    early_load::queue_load(&process, thread.as_handle(), &args.module, event)?;
-    Ok(remote_load::Ending::Returned.exit_code())
+    ending.map(|ending| ending as u32).map_err(|error| failure(&process, error))
 }
 
-fn handle(number: u32) -> OwnedHandle {
-    // SAFETY: the handle was made for this process by the one that started it, and nobody else here
-    // has it. A number that is none is refused by the system whenever it is used.
-    unsafe { OwnedHandle::from_raw_handle(pointer(number)) }
-}
-
-/// The handle with this number: handles are extended by their sign.
-fn pointer(number: u32) -> *mut c_void {
-    number.cast_signed() as isize as *mut c_void
+fn owned(number: u32) -> OwnedHandle {
+    // SAFETY: the program that started this one made the handle for it, and nobody else here has
+    // it. The system refuses a number that is no handle.
+    unsafe { OwnedHandle::from_raw_handle(Handle::from_number(number).0 as *mut _) }
 }

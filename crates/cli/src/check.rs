@@ -1,32 +1,34 @@
-//! `allograft check`: says before anyone patches or injects whether it will work.
+//! `allograft check`: reports whether mimalloc will work in a program, before anyone patches or
+//! injects. Reads files only, on any host.
 
-mod programs;
-#[cfg(test)]
-mod tests;
 mod text;
 
 use crate::error::Error;
+use crate::output;
 use allograft_image::check::{Report, UNSEEN, check};
 use clap::Args;
 use serde::Serialize;
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-/// Arguments of `allograft check`.
+/// How many levels of folders below the one given are searched for programs.
+const MAX_DEPTH: usize = 4;
+
+/// How many programs of a folder are checked.
+const MAX_PROGRAMS: usize = 256;
+
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A program or DLL, or a folder whose programs are looked at
+    /// A program, a DLL, or a folder with programs
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     pub paths: Vec<PathBuf>,
-    /// Answer in JSON, one object for each image
+    /// Print JSON, one object for each image
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `allograft check --help` says behind the options.
 pub const CHECK_MANUAL: &str = "\
-Reads the files alone: nothing is started and nothing is changed. Works on every system.
+Only reads files: it starts nothing and changes nothing. Works on every system.
 
 Examples:
       allograft check game.exe
@@ -35,9 +37,10 @@ Examples:
 
 Exit codes:
   0    every file could be read, whatever the verdict
-  125  at least one could not; one line on standard error for each says why";
+  125  at least one could not; one line on standard error for each gives the
+       reason";
 
-/// What became of one file.
+/// The answer for one file.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -49,19 +52,19 @@ enum Answer {
 ///
 /// # Errors
 ///
-/// If the answer cannot be printed. What is wrong with a file is said on standard error, and the
-/// others go on.
+/// If the answer cannot be printed. What is wrong with a file is printed on standard error, and the
+/// others are checked all the same.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
-    let text = if args.json { json(&answers)? } else { plain(&answers) };
+    let text = if args.json { output::pretty_json(&answers)? } else { plain(&answers) };
     let mut has_failed = false;
     for answer in &answers {
         if let Answer::Refused { path, error } = answer {
             has_failed = true;
-            crate::say(&format_args!("{}: {error}", path.display()));
+            output::notify(format_args!("{}: {error}", path.display()));
         }
     }
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)?;
+    output::print(&text)?;
     Ok(if has_failed { 125 } else { 0 })
 }
 
@@ -70,7 +73,7 @@ fn answers_for(path: &Path) -> Vec<Answer> {
     if !path.is_dir() {
         return vec![answer_for(path)];
     }
-    match programs::below(path) {
+    match programs_below(path) {
         Ok(programs) if programs.is_empty() => {
             vec![refused("no program in this folder, nor in those inside it".to_owned())]
         }
@@ -86,28 +89,129 @@ fn answer_for(path: &Path) -> Answer {
     }
 }
 
-fn json(answers: &[Answer]) -> Result<String, Error> {
-    let json = serde_json::to_string_pretty(answers).map_err(|error| unprintable(error.into()))?;
-    Ok(json + "\n")
+/// The `.exe` files in `folder` and in the folders inside it, sorted. Links to folders are not
+/// followed, and folders inside it that cannot be read are left out.
+fn programs_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut programs = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    fs::read_dir(folder)?;
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => {
+                    folders.push((entry.path(), depth + 1))
+                }
+                Ok(kind) if !kind.is_dir() && is_program(&entry.path()) => {
+                    programs.push(entry.path())
+                }
+                _ => {}
+            }
+        }
+        if programs.len() >= MAX_PROGRAMS {
+            break;
+        }
+    }
+    programs.sort();
+    programs.truncate(MAX_PROGRAMS);
+    Ok(programs)
 }
 
+fn is_program(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
+}
+
+/// The answer for a person.
 fn plain(answers: &[Answer]) -> String {
     let mut text = String::new();
-    let reports = answers.iter().filter_map(|answer| match answer {
-        Answer::Report(report) => Some(report),
-        Answer::Refused { .. } => None,
-    });
-    for report in reports {
-        text::write(&mut text, report);
-        text.push('\n');
+    for answer in answers {
+        if let Answer::Report(report) = answer {
+            text::write(&mut text, report);
+            text.push('\n');
+        }
     }
     if !text.is_empty() {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{UNSEEN}");
+        text += UNSEEN;
+        text.push('\n');
     }
     text
 }
 
-fn unprintable(source: std::io::Error) -> Error {
-    Error::System { action: "print the answer".to_owned(), source }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build_image::ImageSpec;
+    use tempfile::TempDir;
+
+    fn game_folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        fs::write(folder.path().join("bin/game.exe"), ImageSpec::default().build()).unwrap();
+        fs::write(
+            folder.path().join("setup.exe"),
+            ImageSpec { imports: Vec::new(), ..ImageSpec::default() }.build(),
+        )
+        .unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_folder_gives_an_answer_for_each_program_in_it() {
+        let folder = game_folder();
+        let text = plain(&answers_for(folder.path()));
+        assert!(
+            text.contains("verdict                it will work: it imports ucrtbase.dll"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "verdict                no: it links its C runtime statically, or has none"
+            ),
+            "{text}"
+        );
+        let command = format!(
+            "command                allograft run -- {}",
+            folder.path().join("bin").join("game.exe").display()
+        );
+        assert!(text.contains(&command), "{text}");
+        assert!(text.ends_with("cannot be seen in its files.\n"), "{text}");
+    }
+
+    #[test]
+    fn the_answer_in_json_has_the_verdict_and_its_command() {
+        let folder = game_folder();
+        let answers = answers_for(&folder.path().join("bin/game.exe"));
+        let value: serde_json::Value =
+            serde_json::from_str(&output::pretty_json(&answers).unwrap()).unwrap();
+        let report = &value[0];
+        assert_eq!(report["machine"], "x86-64");
+        assert_eq!(report["crts"][0]["file"], "ucrtbase.dll");
+        assert_eq!(report["verdict"]["works"], true);
+        assert_eq!(report["verdict"]["route"], "run");
+    }
+
+    #[test]
+    fn an_empty_folder_and_a_file_that_is_no_image_are_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("a.txt");
+        fs::write(&text, b"text").unwrap();
+        for (path, expected) in
+            [(folder.path(), "no program in this folder"), (&text, "not a PE image")]
+        {
+            match &answers_for(path)[..] {
+                [Answer::Refused { error, .. }] => assert!(error.starts_with(expected), "{error}"),
+                _ => panic!("not refused: {}", path.display()),
+            }
+        }
+    }
+
+    #[test]
+    fn programs_are_found_in_inner_folders_and_nothing_else_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("bin/x64")).unwrap();
+        for file in ["a.exe", "b.dll", "bin/x64/C.EXE"] {
+            fs::write(root.path().join(file), b"").unwrap();
+        }
+        let found = programs_below(root.path()).unwrap();
+        assert_eq!(found, [root.path().join("a.exe"), root.path().join("bin/x64/C.EXE")]);
+    }
 }

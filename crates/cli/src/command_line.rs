@@ -1,23 +1,18 @@
-//! The one string that Windows hands to a program in place of an argument vector.
+//! Command lines: Windows gives a program one string in place of an argument vector.
 //!
-//! A program takes that string apart by itself; nearly all do it with their C runtime's rules, so
-//! those are the rules to quote by: blanks separate, quotation marks group, and backslashes are
-//! literal unless they stand before a quotation mark. The first word, the program's own name, has
-//! simpler rules: backslashes never escape in it.
+//! The program splits the string itself. Nearly all programs use the rules of their C runtime:
+//! blanks separate, quotation marks group, and backslashes are literal unless they precede a
+//! quotation mark. The first word, the program's name, has simpler rules: backslashes are always
+//! literal.
 
 const QUOTE: u16 = b'"' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
 const SPACE: u16 = b' ' as u16;
 
-/// Makes the command line, without a terminating NUL, from which a program reads back `arguments`
-/// as they are.
-///
-/// `program` must hold no quotation mark, which no path can.
+/// The command line, without a terminating NUL, that a program splits into `program` and
+/// `arguments`. `program` contains no quotation mark: no path does.
 pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>) -> Vec<u16> {
-    let mut line = Vec::with_capacity(program.len() + 2);
-    line.push(QUOTE);
-    line.extend_from_slice(program);
-    line.push(QUOTE);
+    let mut line = [&[QUOTE], program, &[QUOTE]].concat();
     for argument in arguments {
         line.push(SPACE);
         push_quoted(&mut line, argument);
@@ -25,8 +20,8 @@ pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>)
     line
 }
 
-/// Appends one argument, in quotation marks only where it needs them: programs that read the string
-/// in their own way are least surprised so.
+/// Appends one argument, in quotation marks only if it needs them: some programs split the string
+/// by rules of their own.
 fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
     let needs_quotes = argument.is_empty() || argument.iter().copied().any(is_blank);
     if needs_quotes {
@@ -37,7 +32,7 @@ fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
         match unit {
             BACKSLASH => backslashes += 1,
             QUOTE => {
-                // Twice the backslashes that stand before the mark, and one for the mark.
+                // Doubles the backslashes before the mark and adds one for the mark.
                 line.extend(std::iter::repeat_n(BACKSLASH, backslashes + 1));
                 backslashes = 0;
             }
@@ -46,13 +41,13 @@ fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {
         line.push(unit);
     }
     if needs_quotes {
-        // Backslashes at the end stand before the closing mark.
+        // Backslashes at the end precede the closing mark.
         line.extend(std::iter::repeat_n(BACKSLASH, backslashes));
         line.push(QUOTE);
     }
 }
 
-/// Whether `unit` is a blank to any C runtime's parser; not all agree on the control characters.
+/// Whether any C runtime takes `unit` for a blank; they differ in the control characters.
 fn is_blank(unit: u16) -> bool {
     matches!(u8::try_from(unit), Ok(b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r'))
 }
@@ -72,64 +67,42 @@ mod tests {
         String::from_utf16(&line).unwrap()
     }
 
-    /// Takes a command line apart as the Universal CRT's start-up code does.
-    fn parse(line: &[u16]) -> Vec<Vec<u16>> {
-        let mut words = Vec::new();
+    /// Splits a command line as the start-up code of the Universal CRT does.
+    fn split(line: &[u16]) -> Vec<Vec<u16>> {
+        let is_blank = |unit: u16| unit == SPACE || unit == u16::from(b'\t');
+        let mut words: Vec<Vec<u16>> = Vec::new();
         let mut rest = line;
-        words.push(parse_program(&mut rest));
-        loop {
-            while let Some((&unit, tail)) = rest.split_first()
-                && (unit == SPACE || unit == u16::from(b'\t'))
+        while !rest.is_empty() {
+            let is_program = words.is_empty();
+            let mut word = Vec::new();
+            let mut is_quoted = false;
+            while let Some(&unit) = rest.first()
+                && (is_quoted || !is_blank(unit))
             {
-                rest = tail;
-            }
-            if rest.is_empty() {
-                return words;
-            }
-            words.push(parse_argument(&mut rest));
-        }
-    }
-
-    fn parse_program(rest: &mut &[u16]) -> Vec<u16> {
-        let mut word = Vec::new();
-        let mut quoted = false;
-        while let Some((&unit, tail)) = rest.split_first() {
-            if unit == QUOTE {
-                quoted = !quoted;
-            } else if !quoted && (unit == SPACE || unit == u16::from(b'\t')) {
-                break;
-            } else {
-                word.push(unit);
-            }
-            *rest = tail;
-        }
-        word
-    }
-
-    fn parse_argument(rest: &mut &[u16]) -> Vec<u16> {
-        let mut word = Vec::new();
-        let mut quoted = false;
-        loop {
-            let backslashes = rest.iter().take_while(|&&unit| unit == BACKSLASH).count();
-            *rest = &rest[backslashes..];
-            let at_quote = rest.first() == Some(&QUOTE);
-            let kept = if at_quote { backslashes / 2 } else { backslashes };
-            word.extend(std::iter::repeat_n(BACKSLASH, kept));
-            match rest.first().copied() {
-                None => return word,
-                Some(QUOTE) if backslashes % 2 == 1 => word.push(QUOTE),
-                Some(QUOTE) if quoted && rest.get(1) == Some(&QUOTE) => {
+                let backslashes = rest.iter().take_while(|&&unit| unit == BACKSLASH).count();
+                let escapes = !is_program && rest.get(backslashes) == Some(&QUOTE);
+                let kept = if escapes { backslashes / 2 } else { backslashes };
+                word.extend(std::iter::repeat_n(BACKSLASH, kept));
+                rest = &rest[backslashes..];
+                if escapes && backslashes % 2 == 1 {
                     word.push(QUOTE);
-                    *rest = &rest[1..];
+                    rest = &rest[1..];
+                } else if escapes && is_quoted && rest.get(1) == Some(&QUOTE) {
+                    word.push(QUOTE);
+                    rest = &rest[2..];
+                } else if rest.first() == Some(&QUOTE) {
+                    is_quoted = !is_quoted;
+                    rest = &rest[1..];
+                } else if backslashes == 0 {
+                    word.push(unit);
+                    rest = &rest[1..];
                 }
-                Some(QUOTE) => quoted = !quoted,
-                Some(unit) if !quoted && (unit == SPACE || unit == u16::from(b'\t')) => {
-                    return word;
-                }
-                Some(unit) => word.push(unit),
             }
-            *rest = &rest[1..];
+            words.push(word);
+            let blanks = rest.iter().take_while(|&&unit| is_blank(unit)).count();
+            rest = &rest[blanks..];
         }
+        words
     }
 
     #[test]
@@ -166,7 +139,7 @@ mod tests {
         ) {
             let arguments: Vec<Vec<u16>> = arguments.iter().map(|text| units(text)).collect();
             let line = join(&units(&program), arguments.iter().map(Vec::as_slice));
-            let words = parse(&line);
+            let words = split(&line);
             prop_assert_eq!(&words[0], &units(&program));
             prop_assert_eq!(&words[1..], &arguments[..]);
         }

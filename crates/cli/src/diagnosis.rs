@@ -1,17 +1,38 @@
-//! Reasons that can be read off the files concerned.
+//! Why a program cannot be started, a module cannot be loaded, or a takeover did not help: reasons
+//! in words, from what can be seen in the files and on the status page.
 
-use crate::machine::OWN;
+#[cfg(windows)]
+use crate::error::Error;
+use crate::page_reading::PageReading;
+#[cfg(windows)]
+use crate::windows::{process::Process, start::StartError};
 use allograft_image::crt::{self, Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
+use allograft_inject::State;
 use std::path::Path;
 
-/// Why a file that the system refuses to start is no program that allograft can start, given what
-/// could be read of it.
-pub fn not_executable(summary: Result<ImageSummary>) -> String {
+/// The error for the program at `path`, which the user calls `name` and the system did not start.
+#[cfg(windows)]
+pub fn start_failure(path: &Path, name: &std::ffi::OsStr, error: StartError) -> Error {
+    match error {
+        StartError::NotFound => Error::program_not_found(name),
+        StartError::BadFormat => {
+            Error::not_executable(path, why_not_executable(allograft_image::summary(path)))
+        }
+        StartError::NeedsElevation => Error::not_executable(
+            path,
+            "it needs administrator rights: run allograft as administrator",
+        ),
+        StartError::Other(error) => Error::not_executable(path, error),
+    }
+}
+
+/// Why the system refuses to start a file of which `summary` could be read.
+fn why_not_executable(summary: Result<ImageSummary>) -> String {
     match summary {
         Ok(image) if image.is_dll => "it is a DLL".to_owned(),
         Ok(image) => match image.machine {
-            machine if machine == OWN => "Windows refuses it".to_owned(),
+            machine if machine == Machine::OWN => "Windows refuses it".to_owned(),
             Machine::X86 => "it is a 32-bit program, and this system runs none".to_owned(),
             Machine::X64 => "it is a 64-bit program, and this system runs none".to_owned(),
             other => format!("it is a program for {other}"),
@@ -21,11 +42,8 @@ pub fn not_executable(summary: Result<ImageSummary>) -> String {
     }
 }
 
-/// The machine that a module is made for, given what could be read of its file.
-///
-/// # Errors
-///
-/// What makes it unfit to be a module.
+/// The machine that a module is made for, given what could be read of its file, or what makes the
+/// file unfit to be a module.
 pub fn machine_of_module(summary: Result<ImageSummary>) -> std::result::Result<Machine, String> {
     match summary {
         Ok(image) if image.is_dll => Ok(image.machine),
@@ -34,27 +52,53 @@ pub fn machine_of_module(summary: Result<ImageSummary>) -> std::result::Result<M
     }
 }
 
-/// Why the system did not load the module at `path` into a program.
-pub fn why_not_loaded(path: &Path) -> String {
-    format!(
-        "Windows did not load {} into it (a policy or security software may forbid it), \
-         or that is no module of allograft",
-        path.display()
-    )
+/// Why `program` is on its own heap although `module` was to be loaded into it. None if it is on
+/// mimalloc.
+pub fn why_on_own_heap(
+    reading: &PageReading,
+    module: &Path,
+    program: &RunningProgram,
+) -> Option<String> {
+    match reading.state {
+        Some(State::Active) if reading.is_on_mimalloc() => None,
+        Some(State::Active) => program.why_only_windows_own(),
+        Some(State::NoRuntime) => Some(program.why_no_runtime()),
+        Some(State::Failed) if reading.message.is_empty() => {
+            Some("the module gave no reason".to_owned())
+        }
+        Some(State::Failed) => Some(reading.message.clone()),
+        Some(State::Disabled) => {
+            Some("the module was told to do nothing (MIMALLOC_DISABLE_REDIRECT)".to_owned())
+        }
+        None | Some(State::Empty | State::Attaching) => Some(format!(
+            "Windows did not load {} into it (a policy or security software may forbid it), \
+             or that is no module of allograft",
+            module.display()
+        )),
+    }
 }
 
-/// What can be learned of a running program from outside.
+/// What can be seen of a running program from outside.
 #[derive(Debug, Default)]
-pub struct Program {
-    /// Its file in short, where that could be read.
+pub struct RunningProgram {
+    /// None if its file could not be read.
     pub image: Option<ImageSummary>,
-    /// The names of the DLLs in its process.
+    /// The file names of the DLLs that it has loaded.
     pub loaded: Vec<String>,
 }
 
-impl Program {
+impl RunningProgram {
+    /// Looks at the program of `process`, as far as the process permits it.
+    #[cfg(windows)]
+    pub fn observe(process: &Process) -> RunningProgram {
+        RunningProgram {
+            image: process.image_path().and_then(|path| allograft_image::summary(&path).ok()),
+            loaded: process.loaded_modules(),
+        }
+    }
+
     /// Why the module found no C runtime to take over in it.
-    pub fn why_no_runtime(&self) -> String {
+    fn why_no_runtime(&self) -> String {
         match self.runtime() {
             None => {
                 "it links its C runtime statically, so there is none that allograft could take over"
@@ -70,18 +114,18 @@ impl Program {
         }
     }
 
-    /// Why it does not help the program that `msvcrt.dll` was taken over; nothing if that is a
-    /// runtime of the program's.
-    pub fn why_only_windows_own(&self) -> Option<String> {
+    /// Why the takeover of `msvcrt.dll` alone does not help the program. None if the program has a
+    /// C runtime, whichever it is.
+    fn why_only_windows_own(&self) -> Option<String> {
         self.runtime().is_none().then(|| {
-            "it links its C runtime statically; only msvcrt.dll was taken over, which Windows' own DLLs use".to_owned()
+            "it links its C runtime statically; only msvcrt.dll was taken over, which Windows' own \
+             DLLs use"
+                .to_owned()
         })
     }
 
-    /// The C runtime that the program uses: the one that its file imports, or else one that a DLL
-    /// of its own brought in.
-    ///
-    /// `msvcrt.dll` counts only as an import of the program's: half of Windows' own DLLs use it.
+    /// The C runtime that the program's file imports, or else one that a DLL of its own brought in.
+    /// `msvcrt.dll` counts only as an import of the program: half of Windows' own DLLs use it.
     fn runtime(&self) -> Option<&'static Crt> {
         let imported = self.image.iter().flat_map(|image| &image.crt_imports);
         let loaded = self.loaded.iter().filter_map(|name| crt::of_module(name));
@@ -92,7 +136,9 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allograft_image::{Error, Subsystem, crt};
+    use crate::page_reading::sample::{self, add_runtime};
+    use allograft_image::{Error, Subsystem};
+    use allograft_inject::Page;
 
     fn program(machine: Machine, runtimes: &[&str]) -> ImageSummary {
         ImageSummary {
@@ -112,27 +158,30 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_another_word_size_is_named_as_such() {
-        let (other, words) = match OWN {
+    fn a_program_of_another_bitness_is_named_as_such() {
+        let (other, words) = match Machine::OWN {
             Machine::X86 => (Machine::X64, "it is a 64-bit program"),
             _ => (Machine::X86, "it is a 32-bit program"),
         };
-        let reason = not_executable(Ok(program(other, &[])));
+        let reason = why_not_executable(Ok(program(other, &[])));
         assert!(reason.starts_with(words), "{reason}");
     }
 
     #[test]
     fn a_file_that_is_no_program_is_named_as_such() {
         assert_eq!(
-            not_executable(Err(Error::NotAnImage("it is a text"))),
+            why_not_executable(Err(Error::NotAnImage("it is a text"))),
             "it is not a program for Windows"
         );
-        assert_eq!(not_executable(Ok(module(Machine::X64))), "it is a DLL");
-        assert_eq!(not_executable(Ok(program(Machine::Arm64, &[]))), "it is a program for ARM64");
+        assert_eq!(why_not_executable(Ok(module(Machine::X64))), "it is a DLL");
+        assert_eq!(
+            why_not_executable(Ok(program(Machine::Arm64, &[]))),
+            "it is a program for ARM64"
+        );
     }
 
     #[test]
-    fn a_module_is_a_dll_and_says_its_machine() {
+    fn a_module_is_a_dll_for_one_machine() {
         for machine in [Machine::X86, Machine::X64] {
             assert_eq!(machine_of_module(Ok(module(machine))), Ok(machine));
         }
@@ -142,8 +191,8 @@ mod tests {
         );
     }
 
-    fn running(runtimes: &[&str], loaded: &[&str]) -> Program {
-        Program {
+    fn running(runtimes: &[&str], loaded: &[&str]) -> RunningProgram {
+        RunningProgram {
             image: Some(program(Machine::X64, runtimes)),
             loaded: loaded.iter().map(|&name| name.to_owned()).collect(),
         }
@@ -152,7 +201,7 @@ mod tests {
     #[test]
     fn a_program_without_a_runtime_links_it_statically() {
         let loaded = ["KERNEL32.DLL", "msvcrt.dll"];
-        for program in [running(&[], &loaded), Program::default()] {
+        for program in [running(&[], &loaded), RunningProgram::default()] {
             let reason = program.why_no_runtime();
             assert!(reason.starts_with("it links its C runtime statically"), "{reason}");
         }
@@ -166,7 +215,8 @@ mod tests {
         ] {
             assert_eq!(
                 program.why_no_runtime(),
-                "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), which allograft does not take over"
+                "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
+                 which allograft does not take over"
             );
         }
     }
@@ -188,5 +238,36 @@ mod tests {
             running(&["ucrtbase.dll"], &[]).why_no_runtime(),
             "the module did not find ucrtbase.dll in it"
         );
+    }
+
+    fn why(page: &Page) -> Option<String> {
+        let reading = PageReading::new(page, "game.exe");
+        why_on_own_heap(&reading, Path::new("allograft.dll"), &RunningProgram::default())
+    }
+
+    #[test]
+    fn everything_but_a_takeover_has_a_reason() {
+        let mut taken_over = sample::page(State::Active);
+        add_runtime(&mut taken_over, "msvcrt.dll", [0; 4], 3);
+        assert!(why(&taken_over).unwrap().contains("only msvcrt.dll was taken over"));
+        add_runtime(&mut taken_over, "ucrtbase.dll", [0; 4], 3);
+        *taken_over.status.runtime_count.get_mut() = u32::MAX;
+        assert_eq!(why(&taken_over), None);
+        let mut unknown = sample::page(State::Empty);
+        *unknown.status.state.get_mut() = 77;
+        for page in [unknown, sample::page(State::Empty), sample::page(State::Attaching)] {
+            assert!(why(&page).unwrap().contains("did not load allograft.dll"));
+        }
+        assert!(why(&sample::page(State::NoRuntime)).unwrap().contains("statically"));
+        let disabled = why(&sample::page(State::Disabled)).unwrap();
+        assert!(disabled.contains("MIMALLOC_DISABLE_REDIRECT"), "{disabled}");
+    }
+
+    #[test]
+    fn a_failure_carries_the_modules_reason_on_one_line() {
+        let mut page = sample::page(State::Failed);
+        assert_eq!(why(&page).unwrap(), "the module gave no reason");
+        page.status.message[..16].copy_from_slice(b"no room\r\n\x1b[31m\xff ");
+        assert_eq!(why(&page).unwrap(), "no room   [31m\u{fffd}");
     }
 }

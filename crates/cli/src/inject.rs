@@ -1,22 +1,23 @@
 //! `allograft inject`: the module loaded into a running process.
 
 use crate::args::{InjectArgs, TargetArgs};
+use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
-use crate::machine::{OWN, way_into};
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
-use crate::outcome::Outcome;
+use crate::page_reading::PageReading;
+use crate::page_text::summary;
 use crate::windows::process::Process;
 use crate::windows::process_list;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
-use crate::windows::turn::Turn;
+use allograft_inject::{Ending, InjectionLock, State, Windows};
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{panic, thread};
 
-/// What a system call into a process that is just ending may take, beyond the time that the user
-/// allows for the loading itself: some answer only once the process does.
+/// How long a system call into a process that is just ending may take, beyond the timeout for the
+/// loading itself: some return only once the process has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
@@ -28,18 +29,15 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let pid = find(&args.target)?;
     let timeout = args.timeout;
-    let (tell, told) = mpsc::channel();
-    let work = thread::spawn(move || tell.send(load_into(pid, &request, timeout)));
-    match told.recv_timeout(timeout.saturating_add(GRACE)) {
-        // A process had better not end while one of its threads is just ending.
+    let (sender, receiver) = mpsc::channel();
+    let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
+    match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
+        // The thread is joined, so that this process does not end while it is still ending.
         Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
-        Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
-            process: format!("process {pid}"),
-            seconds: timeout.as_secs_f64(),
-        }),
+        Err(RecvTimeoutError::Timeout) => Err(timed_out(format_args!("process {pid}"), timeout)),
         Err(RecvTimeoutError::Disconnected) => match work.join() {
             Err(panic) => panic::resume_unwind(panic),
-            Ok(_) => unreachable!("the thread has said what became of it"),
+            Ok(_) => unreachable!("the thread has sent its result"),
         },
     }
 }
@@ -47,26 +45,26 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
 fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Error> {
     let process = Process::open(pid)?;
     process.check_reachable()?;
-    let _turn = Turn::take(&process, timeout)?;
-    let unfit = |reason: &str| Error::ProcessUnfit {
-        process: process.to_string(),
-        reason: reason.to_owned(),
-    };
-    let machine = process.machine();
-    let way = way_into(machine, OWN).map_err(|reason| unfit(&reason))?;
-    let module = request.module_for(machine)?;
-    let section = Section::of(&process)?;
-    if let Some(line) = already_attached(&section.outcome()) {
+    let unfit = |reason: &dyn Display| Error::cannot_take_over(&process, reason);
+    let _lock =
+        InjectionLock::acquire(&Windows, (&process).into(), timeout).map_err(|_locked| {
+            unfit(&format_args!(
+                "another launcher has been at work on it for {} s: wait for it, or end it",
+                timeout.as_secs_f64()
+            ))
+        })?;
+    let injection = Injection::new(&process, request, |unreachable| unfit(&unreachable))?;
+    let page = StatusPage::for_target(&process)?;
+    let read = || PageReading::new(&page.copy(), process.name());
+    if let Some(line) = already_attached(&read()) {
         println!("{process}: {line}");
         return Ok(0);
     }
-    section.tell(request);
-    match remote_load::load(&process, way, &module, Some(timeout))? {
-        Ending::Returned => tell(&process, &module, section.outcome()),
-        Ending::ProcessEnded => Err(unfit("it ended meanwhile")),
-        Ending::TimedOut => {
-            Err(Error::TimedOut { process: process.to_string(), seconds: timeout.as_secs_f64() })
-        }
+    page.set_options(request);
+    match injection.load(&process, Some(timeout))? {
+        Ending::Returned => report_outcome(&process, &injection.module, &read()),
+        Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
+        Ending::TimedOut => Err(timed_out(&process, timeout)),
     }
 }
 
@@ -75,27 +73,38 @@ fn find(target: &TargetArgs) -> Result<u32, Error> {
     match (target.pid, &target.name) {
         (Some(pid), _) => Ok(pid),
         (None, Some(name)) => process_list::find(name),
-        (None, None) => Err(Error::Usage("which process?".to_owned())),
+        (None, None) => Err(Error::new("which process?")),
     }
 }
 
-/// What to say of a process that has a working module already.
-fn already_attached(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::TakenOver(takeover) => Some(format!("already attached: {takeover}")),
-        Outcome::NoRuntime => Some(
+/// What to print of a process in which the module is at work already.
+fn already_attached(reading: &PageReading) -> Option<String> {
+    match reading.state {
+        Some(State::Active) => Some(format!("already attached: {}", summary(reading))),
+        Some(State::NoRuntime) => Some(
             "already attached, and waiting for a C runtime that allograft can take over".to_owned(),
         ),
         _ => None,
     }
 }
 
-/// Prints a success, or makes the error that tells why it is none.
-fn tell(process: &Process, module: &Path, outcome: Outcome) -> Result<u32, Error> {
-    let reason = outcome.why_not(module, &process.observe());
-    if let (Outcome::TakenOver(takeover), None) = (&outcome, &reason) {
-        println!("{process}: {takeover}");
-        return Ok(0);
+/// Prints a success, or makes the error that explains why it is none.
+fn report_outcome(process: &Process, module: &Path, reading: &PageReading) -> Result<u32, Error> {
+    match why_on_own_heap(reading, module, &RunningProgram::observe(process)) {
+        None => {
+            println!("{process}: {}", summary(reading));
+            Ok(0)
+        }
+        Some(reason) => Err(Error::new(format!(
+            "{process} was not taken over and keeps running untouched: {reason}"
+        ))),
     }
-    Err(Error::NotTakenOver { process: process.to_string(), reason: reason.unwrap_or_default() })
+}
+
+fn timed_out(process: impl Display, timeout: Duration) -> Error {
+    Error::new(format!(
+        "{process}: no outcome after {} s; one of its threads may be holding the loader lock, and \
+         the takeover may still happen when it lets go (a longer --timeout waits for it)",
+        timeout.as_secs_f64()
+    ))
 }

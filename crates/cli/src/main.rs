@@ -1,34 +1,41 @@
 //! `allograft`: starts Windows programs on mimalloc, and puts it into running ones.
+//!
+//! From the bottom to the top: `error` and `output`; `windows`; `page_reading`, `page_text` and
+//! `diagnosis`; a module for each command; `cli`. No module uses one above it.
 
 mod args;
 mod bench;
 mod check;
+mod cli;
 mod error;
+mod output;
 mod patch;
 mod proxy;
 
-// What only the launcher needs is compiled on other hosts for its tests alone.
+// Windows code uses these; other hosts compile them for their tests alone.
 #[cfg(any(windows, test))]
 mod command_line;
 #[cfg(any(windows, test))]
 mod diagnosis;
 #[cfg(any(windows, test))]
-mod machine;
+mod page_reading;
 #[cfg(any(windows, test))]
-mod outcome;
+mod page_text;
 #[cfg(any(windows, test))]
 mod search_path;
-#[cfg(any(windows, test))]
-mod status;
 
 #[cfg(windows)]
 mod assist;
 #[cfg(windows)]
 mod inject;
 #[cfg(windows)]
+mod injection;
+#[cfg(windows)]
 mod module;
 #[cfg(windows)]
 mod run;
+#[cfg(windows)]
+mod status;
 #[cfg(windows)]
 mod windows;
 
@@ -38,61 +45,54 @@ mod windows;
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod build_image;
 
-use args::{Cli, Command};
+use clap::Parser;
+use cli::{Cli, Command};
 use error::Error;
 
 fn main() {
-    let exit_code = match Cli::read(std::env::args_os()) {
-        Ok(cli) => dispatch(cli),
+    let exit_code = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.command),
         Err(answer) => print_or_refuse(&answer),
     }
     .unwrap_or_else(|error| {
-        say(&error);
+        output::notify(&error);
         error.exit_code().into()
     });
-    // Windows has exit codes of 32 bits, and this function hands all of them on.
+    // Windows has exit codes of 32 bits, and this function passes all of them on.
     std::process::exit(exit_code as i32);
 }
 
-/// Does what the command line asks for. Returns the exit code: that of the program, where one is
-/// run.
-#[cfg(windows)]
-fn dispatch(cli: Cli) -> Result<u32, Error> {
-    match cli.command {
+/// Runs the command. Returns the exit code: that of the program if the command runs one.
+fn dispatch(command: Command) -> Result<u32, Error> {
+    match command {
+        Command::Patch(args) => patch::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
+        #[cfg(windows)]
         Command::Run(args) => run::run(&args),
+        #[cfg(windows)]
         Command::Inject(args) => inject::inject(&args),
+        #[cfg(windows)]
         Command::Status(args) => status::run(&args),
-        Command::Patch(args) => patch::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Proxy(args) => proxy::run(&args),
+        #[cfg(windows)]
         Command::Bench(args) => bench::run(&args),
+        #[cfg(windows)]
         Command::Assist(args) => assist::run(&args),
+        // The other commands need Windows processes. The first argument names the command.
+        #[cfg(not(windows))]
+        _ => Err(Error::new(format!(
+            "`allograft {}` works on Windows processes: use it on Windows or under Wine",
+            std::env::args().nth(1).unwrap_or_default()
+        ))),
     }
 }
 
-/// Does what the command line asks for, as far as it needs no Windows.
-#[cfg(not(windows))]
-fn dispatch(cli: Cli) -> Result<u32, Error> {
-    match cli.command {
-        Command::Run(_) => Err(Error::NeedsWindows { command: "run" }),
-        Command::Inject(_) => Err(Error::NeedsWindows { command: "inject" }),
-        Command::Bench(_) => Err(Error::NeedsWindows { command: "bench" }),
-        Command::Status(_) => Err(Error::NeedsWindows { command: "status" }),
-        Command::Assist(_) => Err(Error::NeedsWindows { command: "assist" }),
-        Command::Patch(args) => patch::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Proxy(args) => proxy::run(&args),
-    }
-}
-
-/// Prints the manual or the version if that is what was asked for; else the command line was wrong.
+/// Prints the manual or the version if the user asked for it; else the command line was wrong.
 fn print_or_refuse(answer: &clap::Error) -> Result<u32, Error> {
     if answer.use_stderr() {
-        return Err(Error::Usage(usage_line(&answer.render().to_string())));
+        return Err(Error::new(usage_line(&answer.render().to_string())));
     }
-    answer
-        .print()
-        .map_err(|source| Error::System { action: "print the manual".to_owned(), source })?;
+    answer.print().map_err(|source| Error::system("print the manual", source))?;
     Ok(0)
 }
 
@@ -103,48 +103,4 @@ fn usage_line(complaint: &str) -> String {
     let line = words.join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     format!("{line} (`allograft --help` is the manual)")
-}
-
-/// Says one line on standard error, which the program run may share.
-fn say(line: &dyn std::fmt::Display) {
-    eprintln!("allograft: {line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn complaint(arguments: &[&str]) -> String {
-        let answer = Cli::read(arguments.iter().map(Into::into)).unwrap_err();
-        print_or_refuse(&answer).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_wrong_command_line_is_refused_in_one_line() {
-        for arguments in [
-            &["allograft"][..],
-            &["allograft", "run"],
-            &["allograft", "inject"],
-            &["allograft", "inject", "--pid", "x"],
-            &["allograft", "inject", "--pid", "1", "--name", "a"],
-            &["allograft", "status"],
-            &["allograft", "status", "--pid", "1", "--all"],
-            &["allograft", "frobnicate"],
-            &["allograft", "run", "--late", "-1", "--", "a"],
-            &["allograft", "run", "--lat", "1", "--", "a"],
-        ] {
-            let line = complaint(arguments);
-            assert!(!line.contains('\n'), "{line}");
-            assert!(line.ends_with("(`allograft --help` is the manual)"), "{line}");
-        }
-    }
-
-    #[test]
-    fn the_complaint_names_what_is_missing() {
-        assert_eq!(
-            complaint(&["allograft", "run"]),
-            "the following required arguments were not provided: <PROGRAM> [ARGS]... \
-             (`allograft --help` is the manual)"
-        );
-    }
 }

@@ -5,7 +5,7 @@ use crate::diagnosis;
 use crate::error::Error;
 use crate::windows::wide;
 use allograft_image::Machine;
-use allograft_status::PATH_UNITS;
+use allograft_inject::{OptionValues, PATH_UNITS};
 use std::path::{Path, PathBuf, absolute};
 
 /// What the user asks for, with paths that exist and mean the same in every process.
@@ -49,6 +49,17 @@ impl Request {
         })
     }
 
+    /// What the module is told.
+    pub fn options(&self) -> OptionValues<'_> {
+        OptionValues {
+            disable: false,
+            count: self.count,
+            follow: self.follow,
+            log: &self.log,
+            report: &self.report,
+        }
+    }
+
     /// The path of the module for a program of `machine`: what the user names, or the one of that
     /// machine beside this program.
     ///
@@ -65,10 +76,10 @@ impl Request {
             }
         };
         if module.machine != machine {
-            return Err(Error::ModuleUnfit {
-                path: module.path.clone(),
-                reason: format!("it is made for {}, and the program for {machine}", module.machine),
-            });
+            return Err(cannot_be_loaded(
+                &module.path,
+                &format!("it is made for {}, and the program for {machine}", module.machine),
+            ));
         }
         Ok(module.path.clone())
     }
@@ -84,21 +95,26 @@ impl Module {
 
     fn at(path: PathBuf) -> Result<Module, Error> {
         if !path.is_file() {
-            return Err(Error::ModuleMissing { path });
+            return Err(Error::new(format!(
+                "no module at {}: put it there, or name another with --module",
+                path.display()
+            )));
         }
         match diagnosis::machine_of_module(allograft_image::summary(&path)) {
             Ok(machine) => Ok(Module { path, machine }),
-            Err(reason) => Err(Error::ModuleUnfit { path, reason }),
+            Err(reason) => Err(cannot_be_loaded(&path, &reason)),
         }
     }
 }
 
+fn cannot_be_loaded(path: &Path, reason: &str) -> Error {
+    Error::new(format!("{} cannot be loaded: {reason}", path.display()))
+}
+
 /// The path of the file `name` in the folder of this program.
 pub fn beside_this_program(name: &str) -> Result<PathBuf, Error> {
-    let program = std::env::current_exe().map_err(|source| Error::System {
-        action: "find the folder of this program".to_owned(),
-        source,
-    })?;
+    let program = std::env::current_exe()
+        .map_err(|source| Error::system("find the folder of this program", source))?;
     Ok(program.with_file_name(name))
 }
 
@@ -110,14 +126,16 @@ fn option(what: &'static str, path: Option<&Path>) -> Result<Vec<u16>, Error> {
     };
     let units = wide(full_path(path)?.as_os_str());
     if units.len() > PATH_UNITS {
-        return Err(Error::PathTooLong { what, path: path.to_path_buf() });
+        return Err(Error::new(format!(
+            "{what}: {} is longer than Windows allows",
+            path.display()
+        )));
     }
     Ok(units)
 }
 
 fn full_path(path: &Path) -> Result<PathBuf, Error> {
-    absolute(path).map_err(|source| Error::System {
-        action: format!("make sense of the path {}", path.display()),
-        source,
+    absolute(path).map_err(|source| {
+        Error::system(format_args!("make sense of the path {}", path.display()), source)
     })
 }

@@ -84,9 +84,7 @@ type Refusal = String;
 /// others go on.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
     if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
-        return Err(Error::Usage(
-            "--output must name a folder where there is more than one image".to_owned(),
-        ));
+        return Err(Error::new("--output must name a folder where there is more than one image"));
     }
     let outcomes: Vec<Outcome> = args.images.iter().map(|path| outcome_of(path, args)).collect();
     let has_failed = outcomes.iter().any(|outcome| outcome.action == Action::Refused);

@@ -102,7 +102,7 @@ fn exports_of(args: &ProxyArgs) -> Result<Vec<Export>, Error> {
     let Some(from) = &args.from else {
         return known_exports(&args.name).ok_or_else(|| {
             let known: Vec<&str> = known_names().collect();
-            Error::Usage(format!(
+            Error::new(format!(
                 "what {} exports is known for {} only: name the DLL itself with --from FILE",
                 args.name,
                 known.join(", ")
@@ -182,8 +182,8 @@ fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn refused(path: &Path, reason: impl ToString) -> Error {
-    Error::Refused { path: path.to_path_buf(), reason: reason.to_string() }
+fn refused(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::file(path, reason)
 }
 
 fn cannot(what: &str, error: &io::Error) -> String {

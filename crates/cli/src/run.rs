@@ -1,21 +1,18 @@
 //! `allograft run`: a program started with the module in it.
 
 use crate::args::RunArgs;
-use crate::diagnosis::Program;
+use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
-use crate::machine::{OWN, Way, way_into};
+use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
-use crate::outcome::Outcome;
-use crate::say;
-use crate::search_path::{self, Found};
-use crate::windows::early_load::EarlyLoad;
+use crate::output::notify;
+use crate::page_reading::PageReading;
+use crate::search_path::locate;
 use crate::windows::process::Process;
-use crate::windows::remote_load::{self, Ending};
-use crate::windows::section::Section;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use allograft_inject::{Ending, State};
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs the program and returns its exit code.
@@ -29,143 +26,100 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let (name, arguments) = args.program.name_and_arguments();
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
-    let program = Suspended::start(&path, name, arguments, &Streams::default())?;
-    let graft = Graft::of(&program, &path, &request)?;
+    let program = Suspended::start(&path, name, arguments, &Streams::default())
+        .map_err(|error| diagnosis::start_failure(&path, name, error))?;
+    let injection = injection_into(&program, &path, &request)?;
     match args.late {
-        None => run_early(program, &graft),
-        Some(delay) => run_late(program, &graft, delay),
+        None => run_early(program, &injection),
+        Some(delay) => run_late(program, &injection, &request, delay),
     }
 }
 
-/// What a program gets, and how.
-pub struct Graft<'a> {
-    /// The module.
-    pub module: PathBuf,
-    request: &'a Request,
-    way: Way,
-}
-
-impl<'a> Graft<'a> {
-    /// What `program`, whose file is at `path`, gets by `request`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no module for it.
-    pub fn of(program: &Suspended, path: &Path, request: &'a Request) -> Result<Graft<'a>, Error> {
-        let machine = program.process().machine();
-        Ok(Graft {
-            way: way_into(machine, OWN)
-                .map_err(|reason| Error::ProgramUnfit { path: path.to_path_buf(), reason })?,
-            module: request.module_for(machine)?,
-            request,
-        })
-    }
-
-    /// Has the module loaded when the program is resumed, before its own code runs.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses what that takes; it then begins without.
-    pub fn queue(&self, program: &Suspended) -> Result<(Section, EarlyLoad), Error> {
-        let section = Section::of(program.process())?;
-        section.tell(self.request);
-        let load = EarlyLoad::queue(program, self.way, &self.module)?;
-        Ok((section, load))
-    }
-}
-
-/// Finds the program that the user means by `name`.
+/// What `program`, whose file is at `path`, gets by `request`.
 ///
 /// # Errors
 ///
-/// If there is none, or it is a batch file.
-pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
-    let current = std::env::current_dir()
-        .map_err(|source| Error::System { action: "find the current folder".to_owned(), source })?;
-    let variable = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
-    match search_path::find(name, &current, &folders, is_file) {
-        Found::Program(path) => Ok(tidy(path)),
-        Found::Batch(path) => Err(Error::ProgramUnfit {
-            path: tidy(path),
-            reason: "it is a batch file; name the program that it starts".to_owned(),
-        }),
-        Found::Nothing => Err(Error::ProgramNotFound { name: name.to_string_lossy().into_owned() }),
-    }
-}
-
-/// The same path without `.` and `..` where that can be had.
-fn tidy(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// Whether there is something at `path` to be started. The programs of the Microsoft Store are
-/// links that only the system can follow, so that links count unseen.
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
+/// If there is no route into it, or no module for it.
+pub fn injection_into<'a>(
+    program: &Suspended,
+    path: &Path,
+    request: &'a Request,
+) -> Result<Injection<'a>, Error> {
+    Injection::new(program.process(), request, |unreachable| {
+        Error::not_executable(path, unreachable)
+    })
 }
 
 /// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, graft: &Graft<'_>) -> Result<u32, Error> {
-    let attempt = graft.queue(&program);
+fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error> {
+    let queued = injection.queue(&program);
     let process = program.resume()?;
-    match attempt {
-        Ok((section, load)) => {
-            if load.wait(&process)? == Ending::Returned {
-                return finish(&process, &graft.module, &section);
+    match queued {
+        Ok(load) => {
+            if let (page, Ending::Returned) = load.wait(&process)? {
+                return finish(&process, &injection.module, &page);
             }
         }
-        Err(error) => say(&error),
+        Err(error) => notify(error),
     }
     process.wait()
 }
 
 /// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, graft: &Graft<'_>, delay: Duration) -> Result<u32, Error> {
+fn run_late(
+    program: Suspended,
+    injection: &Injection<'_>,
+    request: &Request,
+    delay: Duration,
+) -> Result<u32, Error> {
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
-        say(&format_args!(
+        notify(format_args!(
             "{} ended before the {ms} ms after which it was to be taken over",
             process.name()
         ));
         return process.exit_code();
     }
-    let attempt = Section::of(&process).and_then(|section| {
-        section.tell(graft.request);
-        let ending = remote_load::load(&process, graft.way, &graft.module, None)?;
-        Ok((section, ending))
+    let attempt = StatusPage::for_target(&process).and_then(|page| {
+        page.set_options(request);
+        let ending = injection.load(&process, None)?;
+        Ok((page, ending))
     });
     match attempt {
-        Ok((section, Ending::Returned)) => return finish(&process, &graft.module, &section),
+        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
         Ok(_) => {}
-        Err(error) => say(&error),
+        Err(error) => notify(error),
     }
     process.wait()
 }
 
-/// Says what became of the takeover unless all is well, waits for the program, and returns its exit
-/// code.
-fn finish(process: &Process, module: &Path, section: &Section) -> Result<u32, Error> {
-    match section.outcome() {
-        Outcome::TakenOver(takeover) if !takeover.is_of_windows_own() => process.wait(),
-        Outcome::NoRuntime | Outcome::TakenOver(_) => {
-            // Not the last word: the program may load a C runtime yet, and the module waits for it.
-            // But the process can be looked into only now.
-            let program = process.observe();
-            let exit_code = process.wait()?;
-            say_unless_well(process, module, &section.outcome(), &program);
-            Ok(exit_code)
-        }
-        outcome => {
-            say_unless_well(process, module, &outcome, &process.observe());
-            process.wait()
-        }
+/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
+fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
+    let read = || PageReading::new(&page.copy(), process.name());
+    let reading = read();
+    if reading.is_on_mimalloc() {
+        return process.wait();
     }
+    // A process that has ended shows nothing of this.
+    let program = RunningProgram::observe(process);
+    if matches!(reading.state, Some(State::NoRuntime | State::Active)) {
+        // The program may still load a C runtime, which the module takes over then.
+        let exit_code = process.wait()?;
+        notify_unless_on_mimalloc(process, module, &read(), &program);
+        return Ok(exit_code);
+    }
+    notify_unless_on_mimalloc(process, module, &reading, &program);
+    process.wait()
 }
 
-fn say_unless_well(process: &Process, module: &Path, outcome: &Outcome, program: &Program) {
-    if let Some(reason) = outcome.why_not(module, program) {
-        say(&format_args!("{} runs on its own heap: {reason}", process.name()));
+fn notify_unless_on_mimalloc(
+    process: &Process,
+    module: &Path,
+    reading: &PageReading,
+    program: &RunningProgram,
+) {
+    if let Some(reason) = diagnosis::why_on_own_heap(reading, module, program) {
+        notify(format_args!("{} runs on its own heap: {reason}", process.name()));
     }
 }

@@ -1,51 +1,59 @@
-//! Where the program that a user names is to be found.
+//! The search for the program that a user names.
 //!
-//! The system's own search would look beside `allograft.exe` first and does not tell what it found;
-//! a user expects what a command prompt does: the path as given, or else the current folder, then
-//! the folders of `PATH`.
+//! The system's own search looks beside `allograft.exe` first and does not return what it found. A
+//! user expects what a command prompt does: the path as given, or else the current folder, then the
+//! folders of `PATH`.
 
+use crate::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Path, PathBuf, absolute};
 
-/// What the search found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A file to be started as a program.
-    Program(PathBuf),
-    /// A batch file, which no module can be loaded into: its interpreter would run, not a program
-    /// of its own.
-    Batch(PathBuf),
-    /// Nothing of that name.
-    Nothing,
+/// Finds the file of the program `name`. `.exe` may be left off.
+///
+/// # Errors
+///
+/// If there is none, or it is a batch file: the process would be the interpreter's.
+pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
+    let failed = |source: io::Error| Error::system("find the current folder", source);
+    let current = std::env::current_dir().map_err(failed)?;
+    let variable = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
+    let path =
+        find(name, &current, &folders, is_file).ok_or_else(|| Error::program_not_found(name))?;
+    let path = absolute(&path).unwrap_or(path);
+    if is_batch(&path) {
+        let reason = "it is a batch file; name the program that it starts";
+        return Err(Error::not_executable(&path, reason));
+    }
+    Ok(path)
 }
 
-/// Looks for the program `name`, relative to the folder `current` and then in the `folders` of the
-/// search path.
-///
-/// A name with a folder in it is looked for there alone. `.exe` may be left off. `is_file` says
-/// whether there is a file at a path.
-pub fn find(
+/// Looks for `name` in the folder `current`, then in `folders` unless the name has a folder in it.
+fn find(
     name: &OsStr,
     current: &Path,
     folders: &[PathBuf],
     is_file: impl Fn(&Path) -> bool,
-) -> Found {
+) -> Option<PathBuf> {
     let mut places = vec![current];
     if !names_a_folder(name) {
         places.extend(folders.iter().map(PathBuf::as_path));
     }
-    for place in &places {
-        for candidate in candidates(name) {
-            let path = place.join(candidate);
-            if is_file(&path) {
-                return if is_batch(&path) { Found::Batch(path) } else { Found::Program(path) };
-            }
-        }
-    }
-    Found::Nothing
+    let names = candidates(name);
+    places
+        .iter()
+        .flat_map(|place| names.iter().map(|name| place.join(name)))
+        .find(|path| is_file(path))
 }
 
-/// The file names that `name` can mean, the likeliest first.
+/// Whether there is a file at `path`. Programs of the Microsoft Store are links that only the
+/// system can follow, so every link counts as a file.
+fn is_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
+}
+
+/// The file names that `name` can mean, in the order in which they are looked for.
 fn candidates(name: &OsStr) -> Vec<OsString> {
     let with = |extension: &str| {
         let mut longer = name.to_os_string();
@@ -62,7 +70,7 @@ fn candidates(name: &OsStr) -> Vec<OsString> {
     names
 }
 
-/// Whether `name` says where to look, be it with a folder or only with a drive.
+/// Whether `name` has a folder or a drive in it.
 fn names_a_folder(name: &OsStr) -> bool {
     name.as_encoded_bytes().iter().any(|byte| matches!(byte, b'/' | b'\\' | b':'))
 }
@@ -79,15 +87,15 @@ mod tests {
 
     /// Searches for `name` from the folder `here`, with `bin` and `tools` in the search path, on a
     /// disk that holds `files`.
-    fn search(name: &str, files: &[&str]) -> Found {
+    fn search(name: &str, files: &[&str]) -> Option<PathBuf> {
         let folders = ["bin".into(), "tools".into()];
         find(OsStr::new(name), Path::new("here"), &folders, |path| {
             files.iter().any(|file| Path::new(file) == path)
         })
     }
 
-    fn program(path: &str) -> Found {
-        Found::Program(path.into())
+    fn program(path: &str) -> Option<PathBuf> {
+        Some(path.into())
     }
 
     #[test]
@@ -112,18 +120,25 @@ mod tests {
 
     #[test]
     fn a_name_with_a_folder_is_not_looked_for_in_the_search_path() {
-        assert_eq!(search("sub/z3", &["bin/sub/z3.exe"]), Found::Nothing);
+        assert_eq!(search("sub/z3", &["bin/sub/z3.exe"]), None);
         assert_eq!(search("sub/z3", &["here/sub/z3.exe"]), program("here/sub/z3.exe"));
     }
 
     #[test]
-    fn a_batch_file_is_told_from_a_program() {
-        assert_eq!(search("npm", &["bin/npm.cmd"]), Found::Batch("bin/npm.cmd".into()));
-        assert_eq!(search("Build.BAT", &["here/Build.BAT"]), Found::Batch("here/Build.BAT".into()));
+    fn a_batch_file_is_found_and_refused() {
+        assert_eq!(search("npm", &["bin/npm.cmd"]), program("bin/npm.cmd"));
+        assert!(is_batch(Path::new("bin/npm.cmd")) && is_batch(Path::new("here/Build.BAT")));
+        assert!(!is_batch(Path::new("here/bat.exe")));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("Build.BAT");
+        std::fs::write(&path, "echo").unwrap();
+        let error = locate(path.as_os_str()).unwrap_err();
+        assert_eq!(error.exit_code(), 126);
+        assert!(error.to_string().contains("batch file"), "{error}");
     }
 
     #[test]
     fn a_name_that_is_nowhere_is_not_found() {
-        assert_eq!(search("nothing", &["bin/something.exe"]), Found::Nothing);
+        assert_eq!(search("nothing", &["bin/something.exe"]), None);
     }
 }

@@ -1,84 +1,103 @@
-//! `allograft status`: what the module does in running processes.
+//! `allograft status`: prints what the module does in running processes.
 
-mod figures;
-mod text;
-
-#[cfg(windows)]
-mod watch;
-
-#[cfg(windows)]
 use crate::args::StatusArgs;
-#[cfg(windows)]
 use crate::error::Error;
-#[cfg(windows)]
-use crate::windows::{process::Process, process_list, section};
-#[cfg(windows)]
-use figures::Figures;
-#[cfg(windows)]
-use text::Text;
+use crate::injection::StatusPage;
+use crate::output::notify;
+use crate::page_reading::PageReading;
+use crate::page_text::details;
+use crate::windows::{console, process::Process, process_list, wait};
+use std::io::Write;
+use std::time::Duration;
+
+/// How often `--watch` looks.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints the state of one process, or of all that have the module. Returns the exit code.
 ///
 /// # Errors
 ///
 /// If the process has no module, or its page cannot be trusted.
-#[cfg(windows)]
 pub fn run(args: &StatusArgs) -> Result<u32, Error> {
-    if args.watch {
-        return watch::run(args);
+    let redraws = args.watch && !args.json && console::enable_cursor_movements();
+    let mut screen = Screen { redraws, lines: 0 };
+    let Some(pid) = args.pid else {
+        loop {
+            screen.show(&text(&read_all(), args));
+            if !args.watch {
+                return Ok(0);
+            }
+            std::thread::sleep(INTERVAL);
+        }
+    };
+    let process = Process::observed(pid)?;
+    loop {
+        screen.show(&text(&[read(&process)?], args));
+        if !args.watch {
+            return Ok(0);
+        }
+        if wait::first_of(&[process.handle()], Some(INTERVAL))?.is_some() {
+            notify(format_args!("{process} has ended"));
+            return Ok(0);
+        }
     }
-    print!("{}", shown(&look(args)?, args));
-    Ok(0)
 }
 
-/// The state of the processes that the user means.
-#[cfg(windows)]
-fn look(args: &StatusArgs) -> Result<Vec<Figures>, Error> {
-    match args.pid {
-        Some(pid) => Ok(vec![look_at(&Process::observed(pid)?)?]),
-        None => Ok(all()),
-    }
-}
-
-#[cfg(windows)]
-fn look_at(process: &Process) -> Result<Figures, Error> {
-    let page = section::read(process)?.ok_or_else(|| Error::NoStatus {
-        process: process.to_string(),
-        reason: "the module is not in it (`allograft inject` puts it there)".to_owned(),
+fn read(process: &Process) -> Result<PageReading, Error> {
+    let page = StatusPage::read(process)?.ok_or_else(|| {
+        Error::new(format!(
+            "no status of {process}: the module is not in it (`allograft inject` puts it there)"
+        ))
     })?;
-    Ok(Figures::of(&page, process.pid(), process.name()))
+    Ok(PageReading::new(&page, process.name()))
 }
 
-/// The state of all processes that have the module. Those that this user may not look at, or that
-/// have ended meanwhile, have none as far as the user is concerned; a page that cannot be trusted
-/// is complained of.
-#[cfg(windows)]
-fn all() -> Vec<Figures> {
+/// Reads the pages of all processes that have one. Processes that this user may not open, or that
+/// have just ended, are left out; a page that cannot be trusted is reported.
+fn read_all() -> Vec<PageReading> {
     let pids = process_list::pids().unwrap_or_default();
     let mut found = Vec::new();
     for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
-        match section::read(&process) {
-            Ok(Some(page)) => found.push(Figures::of(&page, process.pid(), process.name())),
+        match StatusPage::read(&process) {
+            Ok(Some(page)) => found.push(PageReading::new(&page, process.name())),
             Ok(None) => {}
-            Err(error) => crate::say(&error),
+            Err(error) => notify(error),
         }
     }
     found
 }
 
-/// The states as `args` wants them: JSON is one value on one line, an array for all processes and
-/// an object for one.
-#[cfg(windows)]
-fn shown(found: &[Figures], args: &StatusArgs) -> String {
+/// The answer: lines for a person, or one line of JSON, which is an object for one process and an
+/// array for all.
+fn text(found: &[PageReading], args: &StatusArgs) -> String {
     if args.json {
-        let value = match found {
-            [figures] if !args.all => serde_json::to_string(figures),
+        let json = match found {
+            [reading] if !args.all => serde_json::to_string(reading),
             _ => serde_json::to_string(found),
         };
-        return value.expect("numbers and text can be written as JSON") + "\n";
+        return json.expect("numbers and text can be written as JSON") + "\n";
     }
     if found.is_empty() {
         return "no process of this session has the module\n".to_owned();
     }
-    found.iter().map(|figures| Text(figures).to_string()).collect()
+    found.iter().map(details).collect()
+}
+
+/// Standard output: a terminal on which each answer overwrites the one before, or a stream.
+struct Screen {
+    redraws: bool,
+    lines: usize,
+}
+
+impl Screen {
+    fn show(&mut self, text: &str) {
+        if self.redraws && self.lines > 0 {
+            // Moves to the beginning of the line so many lines up, and clears everything below.
+            print!("\x1b[{}F\x1b[J", self.lines);
+        }
+        print!("{text}");
+        // If the reader is gone the next `print!` ends this program.
+        let _ = std::io::stdout().flush();
+        self.lines = text.lines().count();
+    }
 }

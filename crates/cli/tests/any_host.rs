@@ -1,4 +1,4 @@
-//! What the command does on every host.
+//! The command line of `allograft`, by the program itself and on every host.
 
 use std::process::{Command, Output};
 
@@ -37,11 +37,31 @@ fn the_manual_goes_to_standard_output() {
 
 #[test]
 fn a_wrong_command_line_exits_with_125_and_one_line() {
-    for arguments in [&[][..], &["run"], &["inject", "--pid", "x"], &["dance"]] {
+    for arguments in [
+        &[][..],
+        &["run"],
+        &["inject"],
+        &["inject", "--pid", "x"],
+        &["inject", "--pid", "1", "--name", "a"],
+        &["status"],
+        &["status", "--pid", "1", "--all"],
+        &["frobnicate"],
+        &["run", "--late", "-1", "--", "a"],
+        &["run", "--lat", "1", "--", "a"],
+    ] {
         let output = allograft(arguments);
         assert_eq!(output.status.code(), Some(125));
         assert!(complaint(&output).ends_with("(`allograft --help` is the manual)"));
     }
+}
+
+#[test]
+fn the_complaint_names_what_is_missing() {
+    assert_eq!(
+        complaint(&allograft(&["run"])),
+        "the following required arguments were not provided: <PROGRAM> [ARGS]... \
+         (`allograft --help` is the manual)"
+    );
 }
 
 #[cfg(not(windows))]

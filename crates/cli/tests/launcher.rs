@@ -1,5 +1,5 @@
-//! What the launcher does to processes, as far as no module is needed for it: the programs' own
-//! ways, and the failures. A DLL of the system's stands in for a module that is none.
+//! `run` and `inject` without a working module: the program behaves as if it were started directly,
+//! and failures are reported. A system DLL takes the module's place.
 
 #![cfg(windows)]
 
@@ -11,11 +11,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// Set for a process of this test binary that is to be the program rather than the tests.
+/// Makes a process of this test binary act as the program; its value says what the program does.
 const ACT: &str = "ALLOGRAFT_TEST_ACT";
 
-/// Not a test: the program that the launcher runs. It goes through this function because that is
-/// where a test binary can be led to by its arguments.
+/// Not a test: the program that the launcher runs. The arguments of a test binary can name a test
+/// but no other function.
 #[test]
 fn the_program() {
     match env::var(ACT).as_deref() {
@@ -46,17 +46,17 @@ fn no_module() -> PathBuf {
     PathBuf::from(env::var_os("SystemRoot").expect("a system")).join(r"system32\version.dll")
 }
 
-fn allograft() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_allograft"))
+/// `allograft COMMAND --module MODULE`
+fn allograft(command: &str, module: impl AsRef<OsStr>) -> Command {
+    let mut launcher = Command::new(env!("CARGO_BIN_EXE_allograft"));
+    launcher.args([command, "--module"]).arg(module);
+    launcher
 }
 
 /// The launcher about to run this binary as the program that does `act`.
 fn run(act: &str, options: &[&str]) -> Command {
-    let mut command = allograft();
+    let mut command = allograft("run", no_module());
     command
-        .arg("run")
-        .arg("--module")
-        .arg(no_module())
         .args(options)
         .arg("--")
         .arg(env::current_exe().expect("this binary"))
@@ -65,22 +65,17 @@ fn run(act: &str, options: &[&str]) -> Command {
     command
 }
 
-fn inject(arguments: &[&OsStr]) -> Output {
-    allograft()
-        .arg("inject")
-        .arg("--module")
-        .arg(no_module())
-        .args(arguments)
-        .output()
-        .expect("the launcher starts")
+fn inject(option: &str, value: impl AsRef<OsStr>) -> Output {
+    let mut launcher = allograft("inject", no_module());
+    launcher.arg(option).arg(value).output().expect("the launcher starts")
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\r', "")
 }
 
-/// The one line that the launcher said.
-fn said(output: &Output) -> String {
+/// The one line on standard error, without the launcher's name.
+fn line_of(output: &Output) -> String {
     let text = text(&output.stderr);
     let line = text.strip_suffix('\n').expect("a line");
     assert!(!line.contains('\n'), "more than one line: {text}");
@@ -89,11 +84,11 @@ fn said(output: &Output) -> String {
 
 fn assert_fails(output: &Output, code: i32, words: &str) {
     assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
-    let line = said(output);
+    let line = line_of(output);
     assert!(line.contains(words), "{line}");
 }
 
-/// A running process of this binary that does nothing, ended with this value.
+/// A running process of this binary that does nothing. Dropped, it ends.
 struct Sleeper(Child);
 
 impl Sleeper {
@@ -167,7 +162,7 @@ fn the_current_folder_is_the_programs() {
 }
 
 #[test]
-fn a_module_that_says_nothing_is_reported_and_the_program_runs() {
+fn a_module_that_writes_no_status_is_reported_and_the_program_runs() {
     let output = run("copy", &[]).stdin(Stdio::null()).output().expect("the launcher starts");
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("<>"));
@@ -178,18 +173,13 @@ fn a_module_that_says_nothing_is_reported_and_the_program_runs() {
 fn a_program_that_ends_before_the_late_loading_is_reported() {
     let output = run("exit", &["--late", "60000"]).output().expect("the launcher starts");
     assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
-    assert!(said(&output).contains("ended before the 60000 ms"));
+    assert!(line_of(&output).contains("ended before the 60000 ms"));
 }
 
 #[test]
 fn a_program_that_is_not_there_exits_with_127() {
-    let output = allograft()
-        .arg("run")
-        .arg("--module")
-        .arg(no_module())
-        .args(["--", "no-such-program"])
-        .output()
-        .expect("the launcher starts");
+    let mut launcher = allograft("run", no_module());
+    let output = launcher.args(["--", "no-such-program"]).output().expect("the launcher starts");
     assert_fails(&output, 127, "no-such-program: not found");
 }
 
@@ -199,13 +189,8 @@ fn a_file_that_is_no_program_exits_with_126() {
     for (name, words) in [("notes.txt", "not a program for Windows"), ("build.cmd", "batch file")] {
         let path = folder.path().join(name);
         std::fs::write(&path, "echo hello").expect("it is written");
-        let output = allograft()
-            .arg("run")
-            .arg("--module")
-            .arg(no_module())
-            .arg(&path)
-            .output()
-            .expect("the launcher starts");
+        let mut launcher = allograft("run", no_module());
+        let output = launcher.arg(&path).output().expect("the launcher starts");
         assert_fails(&output, 126, words);
     }
 }
@@ -216,30 +201,24 @@ fn a_module_that_is_not_there_or_no_dll_exits_with_125() {
     for (module, words) in
         [(OsStr::new("no-such.dll"), "no module at"), (this.as_os_str(), "it is not a DLL")]
     {
-        let output = allograft()
-            .arg("run")
-            .arg("--module")
-            .arg(module)
-            .args(["--", "anything"])
-            .output()
-            .expect("the launcher starts");
+        let mut launcher = allograft("run", module);
+        let output = launcher.args(["--", "anything"]).output().expect("the launcher starts");
         assert_fails(&output, 125, words);
     }
 }
 
 #[test]
 fn a_process_that_is_not_there_exits_with_125() {
-    let output = inject(&[OsStr::new("--name"), OsStr::new("no-such-program")]);
+    let output = inject("--name", "no-such-program");
     assert_fails(&output, 125, "no process runs no-such-program");
-    let output = inject(&[OsStr::new("--pid"), OsStr::new("4294967292")]);
+    let output = inject("--pid", "4294967292");
     assert_fails(&output, 125, "no process has the id 4294967292");
 }
 
 #[test]
 fn a_process_that_does_not_take_the_module_runs_on() {
     let mut sleeper = Sleeper::start();
-    let pid = sleeper.0.id().to_string();
-    let output = inject(&[OsStr::new("--pid"), OsStr::new(&pid)]);
+    let output = inject("--pid", sleeper.0.id().to_string());
     assert_fails(&output, 125, "was not taken over and keeps running untouched");
     assert!(sleeper.0.try_wait().expect("it can be asked").is_none());
 }
@@ -248,9 +227,9 @@ fn a_process_that_does_not_take_the_module_runs_on() {
 fn several_processes_of_one_name_are_listed() {
     let sleepers = [Sleeper::start(), Sleeper::start()];
     let this = env::current_exe().expect("this binary");
-    let output = inject(&[OsStr::new("--name"), this.file_name().expect("a name")]);
+    let output = inject("--name", this.file_name().expect("a name"));
     assert_fails(&output, 125, "choose one with --pid");
-    let line = said(&output);
+    let line = line_of(&output);
     for sleeper in &sleepers {
         assert!(line.contains(&sleeper.0.id().to_string()), "{line}");
     }

@@ -7,7 +7,7 @@ use allograft_engine::{
     Module, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over, loaded_modules,
     loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
-use allograft_status::State;
+use allograft_inject::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -49,7 +49,7 @@ pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
 fn forward_to_first_copy(module: HINSTANCE) -> AttachOutcome {
     first_copy::find(module as usize);
     ini::find(module);
-    log::open(&Config::read(page::no_options(), &ini::look_up));
+    log::open(&Config::read(None, &ini::look_up));
     log::line(format_args!("another copy of the module is in this process already: nothing to do"));
     STAYS_IDLE
 }

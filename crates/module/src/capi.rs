@@ -4,7 +4,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::Ordering;
 
-use allograft_status::State;
+use allograft_inject::State;
 
 use crate::{first_copy, page};
 

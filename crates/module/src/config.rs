@@ -13,9 +13,8 @@
 //! Nothing here calls the system: where settings are looked up is passed in.
 
 use core::ffi::CStr;
-use core::sync::atomic::Ordering;
 
-use allograft_status::Options;
+use allograft_inject::OptionValues;
 
 use crate::text::{copy_wide, until_nul};
 
@@ -79,24 +78,23 @@ impl Config {
         }
     }
 
-    /// The configuration by the launcher's `options` and the settings.
-    pub(crate) fn read(options: &Options, look_up: LookUp<'_>) -> Config {
-        let launched = options.present.load(Ordering::Acquire) == 1;
+    /// The configuration by a launcher's `options`, if there are any, and the settings.
+    pub(crate) fn read(options: Option<OptionValues<'_>>, look_up: LookUp<'_>) -> Config {
+        let options = options.unwrap_or_default();
         let switch = |default, setting| is_on(default, setting, look_up);
         let mut config = Config {
-            disabled: launched && options.disable != 0 || switch(false, &DISABLE),
+            disabled: options.disable || switch(false, &DISABLE),
             verbose: switch(false, &VERBOSE),
-            count: launched && options.count != 0 || switch(false, &COUNT),
-            follow: launched && options.follow != 0 || switch(false, &FOLLOW),
+            count: options.count || switch(false, &COUNT),
+            follow: options.follow || switch(false, &FOLLOW),
             imports: switch(true, &IMPORTS),
             ..Config::nothing()
         };
         let paths =
-            [(&options.log, &LOG, &mut config.log), (&options.report, &REPORT, &mut config.report)];
+            [(options.log, &LOG, &mut config.log), (options.report, &REPORT, &mut config.report)];
         for (option, setting, path) in paths {
-            if launched && option[0] != 0 {
-                copy_wide(until_nul(option), path);
-            } else {
+            copy_wide(option, path);
+            if path[0] == 0 {
                 look_up(setting, path);
             }
         }
@@ -157,8 +155,6 @@ pub(crate) fn mimalloc_key(name: &CStr) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use core::sync::atomic::AtomicU32;
-
     use super::*;
 
     fn wide(text: &str) -> Vec<u16> {
@@ -170,7 +166,7 @@ mod tests {
     }
 
     /// The configuration by `options`, with some settings given by their variables.
-    fn read(options: &Options, settings: &[(&str, &str)]) -> Config {
+    fn read(options: Option<OptionValues<'_>>, settings: &[(&str, &str)]) -> Config {
         Config::read(options, &|setting, value| {
             let set = settings.iter().find(|(variable, _)| *variable == setting.variable);
             copy_wide(&wide(set.map_or("", |(_, value)| value)), value);
@@ -178,16 +174,9 @@ mod tests {
         })
     }
 
-    fn options(present: u32) -> Box<Options> {
-        // SAFETY: zeroes are a value of every field.
-        let mut options: Box<Options> = unsafe { Box::new_zeroed().assume_init() };
-        options.present = AtomicU32::new(present);
-        options
-    }
-
     #[test]
     fn without_settings_import_tables_are_written_and_nothing_else_is_asked_for() {
-        let config = read(&options(0), &[]);
+        let config = read(None, &[]);
         assert!(config.imports);
         assert!(!config.disabled && !config.verbose && !config.count && !config.follow);
         assert!(config.log().is_none() && config.report().is_none());
@@ -196,37 +185,34 @@ mod tests {
     #[test]
     fn a_switch_is_on_unless_it_says_no() {
         for (value, on) in [("1", true), ("yes", true), ("on", true), ("2", true), ("", false)] {
-            assert_eq!(read(&options(0), &[("ALLOGRAFT_COUNT", value)]).count, on, "{value}");
+            assert_eq!(read(None, &[("ALLOGRAFT_COUNT", value)]).count, on, "{value}");
         }
         for value in ["0", "no", "Off", "FALSE"] {
-            assert!(!read(&options(0), &[("MIMALLOC_VERBOSE", value)]).verbose, "{value}");
-            assert!(!read(&options(0), &[("ALLOGRAFT_IMPORTS", value)]).imports, "{value}");
+            assert!(!read(None, &[("MIMALLOC_VERBOSE", value)]).verbose, "{value}");
+            assert!(!read(None, &[("ALLOGRAFT_IMPORTS", value)]).imports, "{value}");
         }
-        assert!(read(&options(0), &[("MIMALLOC_DISABLE_REDIRECT", "1")]).disabled);
-        assert!(read(&options(0), &[("ALLOGRAFT_FOLLOW_CHILDREN", "true")]).follow);
+        assert!(read(None, &[("MIMALLOC_DISABLE_REDIRECT", "1")]).disabled);
+        assert!(read(None, &[("ALLOGRAFT_FOLLOW_CHILDREN", "true")]).follow);
     }
 
     #[test]
     fn a_launchers_paths_go_before_the_settings_and_switches_add_up() {
-        let mut launched = options(1);
-        copy_wide(&wide("launcher.log"), &mut launched.log);
-        launched.count = 1;
+        let log = wide("launcher.log");
+        let launched = OptionValues { count: true, log: &log, ..OptionValues::default() };
         let settings = [("ALLOGRAFT_LOG", "mine.log"), ("ALLOGRAFT_REPORT", "mine.json")];
-        let config = read(&launched, &settings);
+        let config = read(Some(launched), &settings);
         assert_eq!(text(config.log()).as_deref(), Some("launcher.log\0"));
         assert_eq!(text(config.report()).as_deref(), Some("mine.json\0"));
         assert!(config.count && !config.disabled);
-        launched.present = AtomicU32::new(0);
-        let config = read(&launched, &settings);
+        let config = read(None, &settings);
         assert_eq!(text(config.log()).as_deref(), Some("mine.log\0"), "no launcher wrote the page");
         assert!(!config.count);
     }
 
     #[test]
     fn a_path_that_is_too_long_is_cut_and_still_ends() {
-        let mut launched = options(1);
-        launched.log.fill(u16::from(b'x'));
-        let config = read(&launched, &[]);
+        let log = [u16::from(b'x'); PATH_UNITS];
+        let config = read(Some(OptionValues { log: &log, ..OptionValues::default() }), &[]);
         let log = config.log().unwrap();
         assert_eq!((log.len(), log.last()), (PATH_UNITS, Some(&0)));
     }

@@ -12,7 +12,7 @@ use windows_sys::core::BOOL;
 
 use crate::{attach, page, report};
 #[cfg(feature = "public-api")]
-use {crate::log, allograft_status::State};
+use {crate::log, allograft_inject::State};
 
 allograft_heap::c_symbol!("module_entry", module_entry);
 

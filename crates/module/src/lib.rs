@@ -38,8 +38,6 @@ mod report;
 mod report_text;
 mod text;
 #[cfg(windows)]
-mod trust;
-#[cfg(windows)]
 mod watch;
 
 #[cfg(windows)]

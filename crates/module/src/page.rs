@@ -1,36 +1,27 @@
-//! The status page: what launchers and `allograft status` read.
+//! The status page of this process, as the module fills it in for launchers and `allograft status`.
+//!
+//! Launchers only read the status, and only once its state is more than `Attaching`. What is not
+//! atomic in it is written with the loader's lock held, before the state that announces it.
 
 use core::ffi::c_void;
 use core::fmt::Write;
-use core::mem::size_of;
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use allograft_engine::{Census, Counters, Module, Takeover};
-use allograft_status::{
-    MAGIC, Options, PATH_UNITS, Page, Runtime, State, Status, VERSION, section_name,
-};
-use windows_sys::Win32::Foundation::{
-    ERROR_ALREADY_EXISTS, FILETIME, GetLastError, HANDLE, INVALID_HANDLE_VALUE,
-};
-use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_ALL_ACCESS, MEM_COMMIT, MEM_RESERVE, MapViewOfFile,
-    PAGE_READWRITE, VirtualAlloc,
-};
+use allograft_inject::{OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows};
+use windows_sys::Win32::Foundation::FILETIME;
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc};
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
-use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentProcessId, GetProcessTimes,
-};
 
 use crate::text::{Buffer, copy_wide, until_nul};
-use crate::trust;
 
-/// The page, once it is open.
+/// The page, once it is open. It stays mapped as long as the process lives.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
 
 /// What became of opening the page.
 pub(crate) enum Opened {
-    /// It is ours to fill in.
+    /// It is this module's to fill in.
     Ours,
     /// Another copy of the module in this process has filled it in.
     Taken,
@@ -38,17 +29,15 @@ pub(crate) enum Opened {
     NoMemory,
 }
 
-/// Opens the page of this process, which a launcher may have made.
+/// Opens the page of this process, which a launcher may have made. If that is not possible, or must
+/// not be trusted, the module works with a page that nobody else sees.
 pub(crate) fn open() -> Opened {
-    let (page, shared) = match shared_page() {
-        Some(page) => (page, true),
-        None => (private_page(), false),
-    };
+    let shared = StatusPage::for_own_process(&Windows).ok().map(StatusPage::leak);
+    let page = shared.map_or_else(private_page, |page| page.as_ptr());
     if page.is_null() {
         return Opened::NoMemory;
     }
-    // SAFETY: the page is mapped for good, readable and writable, and all zeroes or a page that was
-    // checked.
+    // SAFETY: the page is mapped for good and writable, and any bytes are valid in it.
     let status = unsafe { &(*page).status };
     let claimed = status.state.compare_exchange(
         State::Empty as u32,
@@ -56,107 +45,31 @@ pub(crate) fn open() -> Opened {
         Ordering::AcqRel,
         Ordering::Acquire,
     );
-    if claimed.is_err() && shared {
+    if claimed.is_err() && shared.is_some() {
         return Opened::Taken;
     }
     PAGE.store(page, Ordering::Release);
-    // SAFETY: launchers only read these fields, and only once the state says more than Attaching.
-    unsafe {
-        let status = &raw mut (*page).status;
-        (*status).module_version = module_version();
-    }
+    // SAFETY: the state is `Attaching`, so nobody reads the field yet.
+    unsafe { (&raw mut (*page).status.module_version).write(module_version()) };
     tell_mimalloc_version();
     Opened::Ours
 }
 
-/// Says which mimalloc it is; one that the process brings is known once it has started only. The
-/// caller holds the loader's lock.
+/// Writes which mimalloc it is; of one that the process brings, that is known only once it has
+/// started. The caller holds the loader's lock.
 pub(crate) fn tell_mimalloc_version() {
     let page = PAGE.load(Ordering::Acquire);
     if !page.is_null() {
-        // SAFETY: the page is open; launchers only read the field, and only once the state says
-        // more than Attaching.
+        // SAFETY: an open page stays mapped, and nobody reads the field yet.
         unsafe { (*page).status.mimalloc_version = allograft_heap::version() };
     }
 }
 
-/// The section that others find by name. None if it cannot be had, or is not one of ours: left
-/// over, or planted.
-fn shared_page() -> Option<*mut Page> {
-    let size = size_of::<Page>();
-    // SAFETY: the name is NUL-terminated; the view is as long as the section, or the mapping fails.
-    let (section, page, existed) = unsafe {
-        let (name, _) = section_name(GetCurrentProcessId());
-        let section = CreateFileMappingW(
-            INVALID_HANDLE_VALUE,
-            null(),
-            PAGE_READWRITE,
-            0,
-            size as u32,
-            name.as_ptr(),
-        );
-        let existed = GetLastError() == ERROR_ALREADY_EXISTS;
-        if section.is_null() {
-            return None;
-        }
-        (
-            section,
-            MapViewOfFile(section, FILE_MAP_ALL_ACCESS, 0, 0, size).Value.cast::<Page>(),
-            existed,
-        )
-    };
-    if page.is_null() {
-        return None;
-    }
-    if !existed {
-        // SAFETY: a fresh section is all zeroes, and ours.
-        unsafe { fill_header(page, GetCurrentProcess(), GetCurrentProcessId()) };
-        return Some(page);
-    }
-    // SAFETY: the view is as long as a page, and all its fields are plain data.
-    let checked = unsafe { (*page).check(GetCurrentProcessId(), created(GetCurrentProcess())) };
-    (checked.is_ok() && trust::made_by_the_trusted(section)).then_some(page)
-}
-
-/// A page that nobody else sees.
+/// A page that nobody else sees; null if there is no memory.
 fn private_page() -> *mut Page {
-    // SAFETY: asks for fresh memory, which is zero.
-    unsafe {
-        let memory =
-            VirtualAlloc(null(), size_of::<Page>(), MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
-        if !memory.is_null() {
-            fill_header(memory.cast(), GetCurrentProcess(), GetCurrentProcessId());
-        }
-        memory.cast()
-    }
-}
-
-/// Makes `page` that of the open process with the id `pid`.
-///
-/// # Safety
-/// `page` can be written, and nobody else uses it yet.
-pub(crate) unsafe fn fill_header(page: *mut Page, process: HANDLE, pid: u32) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*page).magic = MAGIC;
-        (*page).version = VERSION;
-        (*page).size = size_of::<Page>() as u32;
-        (*page).pid = pid;
-        (*page).process_created = created(process);
-    }
-}
-
-/// When the process was created, as a `FILETIME`; 0 if the system does not tell.
-fn created(process: HANDLE) -> u64 {
-    let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
-    let (mut created, mut exited, mut kernel, mut user) = (zero, zero, zero, zero);
-    // SAFETY: all four can be written.
-    unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
-    as_u64(created)
-}
-
-fn as_u64(time: FILETIME) -> u64 {
-    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
+    // SAFETY: new memory overlaps nothing; it is zero, which is an empty page.
+    unsafe { VirtualAlloc(null(), size_of::<Page>(), MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) }
+        .cast()
 }
 
 fn module_version() -> [u16; 4] {
@@ -167,30 +80,16 @@ fn module_version() -> [u16; 4] {
     version
 }
 
-/// What a launcher asks for.
-pub(crate) fn options() -> &'static Options {
-    // SAFETY: the page is open for as long as the process lives; a launcher has written the options
-    // before it loads us.
-    unsafe { &(*PAGE.load(Ordering::Acquire)).options }
-}
-
-/// The options of nobody: for a second copy of the module, which has no page.
-pub(crate) fn no_options() -> &'static Options {
-    static NOBODY: Options = Options {
-        present: AtomicU32::new(0),
-        disable: 0,
-        count: 0,
-        follow: 0,
-        log: [0; PATH_UNITS],
-        report: [0; PATH_UNITS],
-    };
-    &NOBODY
+/// What a launcher asks for, if one does.
+pub(crate) fn options() -> Option<OptionValues<'static>> {
+    // SAFETY: an open page stays mapped, and a launcher writes the options before it loads the
+    // module.
+    unsafe { PAGE.load(Ordering::Acquire).as_ref() }?.options.values()
 }
 
 /// What others read. None before the page is open.
 pub fn status() -> Option<&'static Status> {
-    // SAFETY: as above. What is not atomic is written under the loader's lock, before what says
-    // that it is there.
+    // SAFETY: an open page stays mapped.
     unsafe { PAGE.load(Ordering::Acquire).as_ref().map(|page| &page.status) }
 }
 
@@ -212,14 +111,14 @@ pub(crate) fn state() -> State {
     State::from_u32(number).unwrap_or(State::Empty)
 }
 
-/// Says what the module is doing, and with it that everything else in the page is true.
+/// Sets what the module is doing, after everything else in the page that belongs to it.
 pub(crate) fn set_state(state: State) {
     if let Some(status) = status() {
         status.state.store(state as u32, Ordering::Release);
     }
 }
 
-/// Says why nothing was taken over.
+/// Sets why nothing was taken over.
 pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
     let page = PAGE.load(Ordering::Acquire);
     if page.is_null() {
@@ -228,8 +127,7 @@ pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
     let mut message = Buffer::<1023>::new();
     let _ = message.write_fmt(text);
     let bytes = message.as_bytes();
-    // SAFETY: the page is open, the message is shorter than its place, and written under the
-    // loader's lock.
+    // SAFETY: an open page stays mapped, and the message with its NUL is shorter than the field.
     unsafe {
         let place = (&raw mut (*page).status.message).cast::<u8>();
         place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
@@ -237,19 +135,18 @@ pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
     }
 }
 
-/// How many runtimes the page tells of. Others can write to the page: it is not taken at its word.
+/// How many runtimes are in the page. Others can write to the page, so the number is checked.
 pub(crate) fn runtime_count(status: &Status) -> usize {
     (status.runtime_count.load(Ordering::Acquire) as usize).min(status.runtimes.len())
 }
 
-/// Adds a runtime that was taken over. Returns the index of its entry, none if there is no room for
-/// it.
+/// Adds a runtime that was taken over, and returns the index of its entry; none if there is no room.
 pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize> {
     let page = PAGE.load(Ordering::Acquire);
     let status = status()?;
     let count = runtime_count(status);
     // A runtime that was unloaded and loaded again keeps its entry.
-    let same = |runtime: &Runtime| {
+    let same = |runtime: &RuntimeRecord| {
         let known = until_nul(&runtime.path);
         !known.is_empty() && module.path().starts_with(known)
     };
@@ -258,8 +155,8 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     let (mut name, mut path) = (runtime.name, runtime.path);
     copy_wide(module.name(), &mut name);
     copy_wide(module.path(), &mut path);
-    // SAFETY: the entry is only written under the loader's lock, and nobody in this process reads
-    // its text while it is.
+    // SAFETY: the entry is in the page; with the loader's lock held nobody else in this process uses
+    // its text.
     unsafe {
         let entry = &raw mut (*page).status.runtimes[index];
         (&raw mut (*entry).name).write(name);
@@ -275,7 +172,7 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     Some(index)
 }
 
-/// Adds words of import tables that were pointed at the replacements.
+/// Adds to the number of import table entries that lead straight to mimalloc.
 pub(crate) fn add_imports(count: usize) {
     if let Some(status) = status() {
         status.imports.fetch_add(count as u32, Ordering::Relaxed);
@@ -303,9 +200,9 @@ pub(crate) fn update_figures() {
 
 fn now() -> u64 {
     let mut time = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
-    // SAFETY: the structure can be written.
+    // SAFETY: `time` can be written.
     unsafe { GetSystemTimeAsFileTime(&mut time) };
-    as_u64(time)
+    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
 /// The message of a failure, without its NUL.

@@ -8,7 +8,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use allograft_engine::{Skipped, Takeover};
-use allograft_status::State;
+use allograft_inject::State;
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 
 use allograft_engine::Skipped;
 use allograft_heap::Figures;
-use allograft_status::{Runtime, State, Status};
+use allograft_inject::{RuntimeRecord, State, Status};
 
 use crate::text::{Wide, until_nul};
 
@@ -19,7 +19,7 @@ pub(crate) struct ReportText<'a> {
     pub(crate) state: State,
     pub(crate) message: &'a str,
     pub(crate) status: &'a Status,
-    pub(crate) runtimes: &'a [Runtime],
+    pub(crate) runtimes: &'a [RuntimeRecord],
     /// The names that were left alone, with the index of their runtime.
     pub(crate) skipped: &'a [Option<(usize, Skipped)>],
     pub(crate) figures: Figures,
@@ -110,7 +110,7 @@ impl RuntimeList<'_> {
         &self,
         f: &mut fmt::Formatter<'_>,
         index: usize,
-        runtime: &Runtime,
+        runtime: &RuntimeRecord,
     ) -> fmt::Result {
         let [major, minor, build, revision] = runtime.version;
         write!(

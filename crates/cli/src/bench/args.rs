@@ -71,7 +71,7 @@ Exit codes:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::cli::{Cli, Command};
     use clap::Parser;
 
     fn parsed(arguments: &[&str]) -> Result<BenchArgs, clap::Error> {

@@ -7,7 +7,7 @@ use super::{BenchArgs, document, findings, page, text};
 use crate::args::ModuleArgs;
 use crate::error::Error;
 use crate::module::Request;
-use crate::run::locate;
+use crate::search_path::locate;
 use crate::windows::console;
 use std::path::Path;
 
@@ -41,5 +41,5 @@ fn subject(args: &BenchArgs) -> Result<Subject, Error> {
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text)
-        .map_err(|source| Error::System { action: format!("write {}", path.display()), source })
+        .map_err(|source| Error::system(format_args!("write {}", path.display()), source))
 }

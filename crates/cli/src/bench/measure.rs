@@ -1,6 +1,6 @@
 //! What is measured of a run.
 
-use crate::outcome::size;
+use crate::output::size;
 use serde::Serialize;
 
 /// What one run took. What the system did not tell is not there.

@@ -91,11 +91,11 @@ impl<'a> Session<'a> {
     }
 
     fn not_compared(&self, reason: String) -> Error {
-        Error::NotCompared { program: self.trial.subject.file_name(), reason }
+        Error::new(format!("no comparison of {}: {reason}", self.trial.subject.file_name()))
     }
 }
 
 fn open(path: &Path, writes: bool) -> Result<File, Error> {
     let file = OpenOptions::new().read(!writes).write(writes).open(path);
-    file.map_err(|source| Error::System { action: format!("open {}", path.display()), source })
+    file.map_err(|source| Error::system(format_args!("open {}", path.display()), source))
 }

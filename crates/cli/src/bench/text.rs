@@ -4,7 +4,7 @@ use super::findings::Finding;
 use super::measure::Measure;
 use super::order::Side;
 use super::verdict::verdict;
-use crate::outcome::counted;
+use crate::output::counted;
 use allograft_measure::table::{Column, Table};
 use std::fmt::Write;
 

@@ -3,17 +3,17 @@
 use super::measure::Measurement;
 use super::order::Side;
 use super::subject::Subject;
-use crate::diagnosis::Program;
+use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::module::Request;
-use crate::outcome::Outcome;
-use crate::run::Graft;
+use crate::page_reading::PageReading;
+use crate::run::injection_into;
 use crate::windows::job::Job;
 use crate::windows::process::Process;
-use crate::windows::remote_load::Ending;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::usage::{self, PeakMemory};
 use crate::windows::wait;
+use allograft_inject::Ending;
 use std::os::windows::io::BorrowedHandle;
 use std::time::{Duration, Instant};
 
@@ -58,9 +58,10 @@ impl Trial<'_> {
     /// If it cannot be started, or the module cannot be loaded into it.
     pub fn run(&self, side: Side, streams: &Streams<'_>) -> Result<Option<Ended>, Error> {
         let Subject { path, name, arguments } = self.subject;
-        let program = Suspended::start(path, name, arguments, streams)?;
-        let job = Job::ending_with_us()?;
-        job.take(program.process())?;
+        let program = Suspended::start(path, name, arguments, streams)
+            .map_err(|error| diagnosis::start_failure(path, name, error))?;
+        let job = Job::new()?;
+        job.assign(program.process())?;
         match side {
             Side::Without => self.run_without(program, job),
             Side::With => self.run_with(program, job),
@@ -72,23 +73,21 @@ impl Trial<'_> {
     }
 
     fn run_with(&self, program: Suspended, job: Job) -> Result<Option<Ended>, Error> {
-        let graft = Graft::of(&program, &self.subject.path, self.request)?;
-        let (section, load) = graft.queue(&program)?;
+        let injection = injection_into(&program, &self.subject.path, self.request)?;
+        let load = injection.queue(&program)?;
         let running = Running::begin(program, job)?;
-        let loaded = load.wait(&running.process)? == Ending::Returned;
-        let is_well = matches!(
-            section.outcome(),
-            Outcome::TakenOver(takeover) if !takeover.is_of_windows_own()
-        );
+        let (page, ending) = load.wait(&running.process)?;
+        let read = || PageReading::new(&page.copy(), &self.subject.file_name());
+        let is_well = read().is_on_mimalloc();
         // For the diagnosis, which cannot be had of a process that has ended.
-        let program = match loaded && !is_well {
-            true => running.process.observe(),
-            false => Program::default(),
+        let program = match ending == Ending::Returned && !is_well {
+            true => RunningProgram::observe(&running.process),
+            false => RunningProgram::default(),
         };
         let Some(mut ended) = running.finish(self.interruption)? else {
             return Ok(None);
         };
-        ended.not_on_mimalloc = section.outcome().why_not(&graft.module, &program);
+        ended.not_on_mimalloc = diagnosis::why_on_own_heap(&read(), &injection.module, &program);
         Ok(Some(ended))
     }
 }

@@ -1,10 +1,10 @@
-//! A report as text for a person.
+//! The report of `check` as text.
 
 use allograft_image::Subsystem;
 use allograft_image::check::{CrtUse, Dotnet, Report};
 use std::fmt::Write as _;
 
-/// Most users of a C runtime that are named.
+/// How many of the modules that use a C runtime are named.
 const MAX_NAMES: usize = 4;
 
 /// Appends `report` to `text`.

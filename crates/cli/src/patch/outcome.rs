@@ -4,11 +4,11 @@ use super::Refusal;
 use super::destination::Written;
 use super::listing::Import;
 use crate::error::Error;
+use crate::output;
 use allograft_image::check::AntiCheat;
 use allograft_image::{Machine, Note};
 use serde::Serialize;
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What was done with an image.
@@ -175,26 +175,14 @@ impl Outcome {
 ///
 /// If standard output cannot be written to.
 pub fn print(outcomes: &[Outcome], as_json: bool) -> Result<(), Error> {
-    let mut text = String::new();
-    if as_json {
-        let json =
-            serde_json::to_string_pretty(outcomes).map_err(|error| unprintable(error.into()))?;
-        text.push_str(&json);
-        text.push('\n');
-    } else {
-        for outcome in outcomes {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{outcome}");
-        }
-    }
+    let text = match as_json {
+        true => output::pretty_json(outcomes)?,
+        false => outcomes.iter().map(Outcome::to_string).collect(),
+    };
     for outcome in outcomes {
         if let Some(error) = &outcome.error {
-            crate::say(&format_args!("{}: {error}", outcome.image.display()));
+            output::notify(format_args!("{}: {error}", outcome.image.display()));
         }
     }
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
-}
-
-fn unprintable(source: std::io::Error) -> Error {
-    Error::System { action: "print the answer".to_owned(), source }
+    output::print(&text)
 }

@@ -2,8 +2,8 @@
 
 use super::outcome::{Action, Outcome};
 use super::{PatchArgs, outcome_of, run};
-use crate::args::{Cli, Command};
 use crate::build_image::ImageSpec;
+use crate::cli::{Cli, Command};
 use clap::Parser;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The console that the launcher shares with the program.
 
-use super::{last_error, wait};
+use super::{check, wait};
 use crate::error::Error;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::sync::OnceLock;
@@ -12,37 +12,25 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Threading::SetEvent;
 use windows_sys::core::BOOL;
 
-/// From now on Ctrl+C and Ctrl+Break do nothing to this process. They reach every process of the
-/// console, so the program decides for itself, and the launcher lives on to hand its exit code
-/// over.
+/// Makes this process ignore Ctrl+C and Ctrl+Break. They reach every process of the console: the
+/// program decides for itself, and the launcher lives on to return its exit code.
 ///
-/// A handler is used rather than the system's switch to ignore Ctrl+C, because that would be
-/// inherited.
+/// This uses a handler instead of the system's switch to ignore Ctrl+C: the program would inherit
+/// the switch.
 pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
-    unsafe extern "system" fn swallow(event: u32) -> BOOL {
-        match event {
-            CTRL_C_EVENT | CTRL_BREAK_EVENT => TRUE,
-            _ => FALSE,
-        }
+    unsafe extern "system" fn ignore(event: u32) -> BOOL {
+        matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT).into()
     }
-    // SAFETY: the handler touches nothing but its argument.
-    match unsafe { SetConsoleCtrlHandler(Some(swallow), TRUE) } {
-        FALSE => Err(last_error("leave Ctrl+C to the program")),
-        _ => Ok(()),
-    }
+    // SAFETY: the handler uses nothing but its argument, so it may run on any thread at any time.
+    check(unsafe { SetConsoleCtrlHandler(Some(ignore), TRUE) }, "leave Ctrl+C to the program")
 }
 
-/// From now on Ctrl+C and Ctrl+Break signal the event that is returned, and do nothing else to this
-/// process.
-///
-/// # Errors
-///
-/// If the system does not give the event, or does not hand these keys to us.
+/// Makes Ctrl+C and Ctrl+Break signal the returned event instead of ending this process.
 pub fn interruption() -> Result<BorrowedHandle<'static>, Error> {
     static EVENT: OnceLock<OwnedHandle> = OnceLock::new();
     unsafe extern "system" fn signal(event: u32) -> BOOL {
         match (event, EVENT.get()) {
-            // SAFETY: the handle is open as long as this program runs.
+            // SAFETY: a static is never dropped, so the handle stays open.
             (CTRL_C_EVENT | CTRL_BREAK_EVENT, Some(interruption)) => unsafe {
                 SetEvent(interruption.as_raw_handle())
             },
@@ -51,17 +39,17 @@ pub fn interruption() -> Result<BorrowedHandle<'static>, Error> {
     }
     let event = wait::new_event()?;
     let event = EVENT.get_or_init(|| event);
-    // SAFETY: the handler touches nothing but its argument and the event, which stays.
-    match unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) } {
-        FALSE => Err(last_error("be told of Ctrl+C")),
-        _ => Ok(event.as_handle()),
-    }
+    // SAFETY: the handler uses nothing but its argument and the static, so it may run on any
+    // thread at any time.
+    check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "receive Ctrl+C")?;
+    Ok(event.as_handle())
 }
 
-/// Whether standard output is a terminal that moves its cursor by escape sequences; asks it to.
-pub fn understands_cursor_movements() -> bool {
+/// Asks the terminal to obey escape sequences that move the cursor. False if standard output is no
+/// terminal, or one that does not.
+pub fn enable_cursor_movements() -> bool {
     let mut mode = 0;
-    // SAFETY: both take any handle, and refuse those that are no console's.
+    // SAFETY: both calls accept any handle, and fail for one that is not a console's.
     unsafe {
         let output = GetStdHandle(STD_OUTPUT_HANDLE);
         GetConsoleMode(output, &mut mode) != FALSE

@@ -1,24 +1,22 @@
-//! Everything that calls Windows.
+//! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`
+//! and `command_line` only, and leaves it to its callers to explain a refusal.
 
-mod assistant;
 pub mod console;
-pub mod early_load;
 pub mod job;
 pub mod process;
 pub mod process_list;
-pub mod remote_load;
-mod remote_path;
-pub mod section;
-mod security;
 pub mod start;
-pub mod turn;
 pub mod usage;
 pub mod wait;
 
 use crate::error::Error;
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
+use windows_sys::Win32::Foundation::{FALSE, HANDLE};
+use windows_sys::core::BOOL;
 
 /// `text` as Windows takes it: UTF-16 units with a NUL behind them.
 pub fn wide(text: &OsStr) -> Vec<u16> {
@@ -26,6 +24,24 @@ pub fn wide(text: &OsStr) -> Vec<u16> {
 }
 
 /// The error of the system call that just failed while doing `action` (an infinitive).
-fn last_error(action: impl Into<String>) -> Error {
-    Error::System { action: action.into(), source: io::Error::last_os_error() }
+fn last_error(action: impl Display) -> Error {
+    Error::system(action, io::Error::last_os_error())
+}
+
+/// Checks the result of a system call that did `action`.
+fn check(result: BOOL, action: impl Display) -> Result<(), Error> {
+    if result == FALSE { Err(last_error(action)) } else { Ok(()) }
+}
+
+/// Takes ownership of the handle that a system call has returned for `action`.
+///
+/// # Safety
+///
+/// `handle` is null, which means that the call failed, or open and owned by nobody else.
+unsafe fn own(handle: HANDLE, action: impl Display) -> Result<OwnedHandle, Error> {
+    if handle.is_null() {
+        return Err(last_error(action));
+    }
+    // SAFETY: the caller vouches for the handle.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }

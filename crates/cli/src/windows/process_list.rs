@@ -1,4 +1,4 @@
-//! Finding a process by the name of its program.
+//! The list of all processes.
 
 use super::last_error;
 use crate::error::Error;
@@ -15,25 +15,29 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 ///
 /// If there is none, or more than one.
 pub fn find(name: &str) -> Result<u32, Error> {
-    let mut pids: Vec<u32> =
+    let pids: Vec<u32> =
         all()?.into_iter().filter(|(_, file)| is_called(file, name)).map(|(pid, _)| pid).collect();
-    pids.sort_unstable();
-    match pids[..] {
-        [] => Err(Error::NoSuchName { name: name.to_owned() }),
-        [pid] => Ok(pid),
-        _ => Err(Error::Ambiguous { name: name.to_owned(), pids }),
-    }
+    the_only(&pids, name)
 }
 
-/// The ids of all processes there are now, in order.
-///
-/// # Errors
-///
-/// If the system does not list them.
+/// The ids of all processes, in order.
 pub fn pids() -> Result<Vec<u32>, Error> {
-    let mut pids: Vec<u32> = all()?.into_iter().map(|(pid, _)| pid).collect();
-    pids.sort_unstable();
-    Ok(pids)
+    Ok(all()?.into_iter().map(|(pid, _)| pid).collect())
+}
+
+fn the_only(pids: &[u32], name: &str) -> Result<u32, Error> {
+    match pids {
+        [] => Err(Error::new(format!("no process runs {name}"))),
+        [pid] => Ok(*pid),
+        _ => {
+            let listed: Vec<String> = pids.iter().map(u32::to_string).collect();
+            Err(Error::new(format!(
+                "{} processes run {name}: choose one with --pid ({})",
+                pids.len(),
+                listed.join(", ")
+            )))
+        }
+    }
 }
 
 fn is_called(file: &str, name: &str) -> bool {
@@ -42,31 +46,28 @@ fn is_called(file: &str, name: &str) -> bool {
     file == name || file.strip_suffix(".exe") == Some(&name)
 }
 
-/// Ids and file names of all processes there are now.
+/// Ids and file names of all processes, in the order of the ids.
 fn all() -> Result<Vec<(u32, String)>, Error> {
-    // SAFETY: no memory is handed over.
+    // SAFETY: the call takes no pointers.
     let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
     if snapshot == INVALID_HANDLE_VALUE {
         return Err(last_error("list the processes"));
     }
-    // SAFETY: the handle was just opened, and nobody else has it.
+    // SAFETY: the call above opened the handle for this function alone.
     let snapshot = unsafe { OwnedHandle::from_raw_handle(snapshot) };
     let mut entry =
         PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..Default::default() };
     let mut processes = Vec::new();
-    // SAFETY: the handle is open, and the entry says its own size; so below.
+    // SAFETY: the handle is a snapshot of processes, and `dwSize` is the size of the entry.
     let mut more = unsafe { Process32FirstW(snapshot.as_raw_handle(), &mut entry) };
     while more != FALSE {
-        processes.push((entry.th32ProcessID, file_name(&entry)));
-        // SAFETY: as above.
+        let name = entry.szExeFile.split(|&unit| unit == 0).next().unwrap_or_default();
+        processes.push((entry.th32ProcessID, String::from_utf16_lossy(name)));
+        // SAFETY: the system leaves `dwSize` as it is.
         more = unsafe { Process32NextW(snapshot.as_raw_handle(), &mut entry) };
     }
+    processes.sort_unstable();
     Ok(processes)
-}
-
-fn file_name(entry: &PROCESSENTRY32W) -> String {
-    let used = entry.szExeFile.iter().take_while(|&&unit| unit != 0).count();
-    String::from_utf16_lossy(&entry.szExeFile[..used])
 }
 
 #[cfg(test)]
@@ -92,5 +93,11 @@ mod tests {
     fn a_name_that_nobody_has_is_not_found() {
         let error = find("no-such-program").unwrap_err();
         assert_eq!(error.to_string(), "no process runs no-such-program");
+    }
+
+    #[test]
+    fn several_processes_of_one_name_are_listed() {
+        let error = the_only(&[12, 345], "game.exe").unwrap_err();
+        assert_eq!(error.to_string(), "2 processes run game.exe: choose one with --pid (12, 345)");
     }
 }

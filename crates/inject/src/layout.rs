@@ -1,20 +1,20 @@
-//! The page of shared memory through which the outside of a process and the module inside it talk.
+//! The status page: the shared memory through which a launcher and the module in a process talk.
 //!
 //! The page is a named section, `Local\allograft.<pid>`, of [`Page`]'s size. Whoever needs it first
-//! creates it: a launcher, which writes [`Options`] before it loads the module, or the module,
-//! which writes [`Status`]. A launcher that holds the section open can read the outcome even when
-//! the module refused to stay loaded.
+//! creates it: a launcher, which writes [`Options`] before it loads the module, or the module, which
+//! writes [`Status`]. A launcher that holds the section open can read the result even if the module
+//! refused to stay loaded.
 //!
 //! All fields are plain data in a fixed layout, the same for 32-bit and 64-bit processes. A reader
-//! trusts nothing in the page: [`Page::check`] says whether it is one of ours, of this version, and
-//! of the process that it claims to be of.
-
-#![no_std]
-
-pub mod trust;
+//! trusts nothing in the page: [`Header::check`] says whether it is a page of this version and of
+//! the process that it claims to be of.
 
 use core::fmt;
+use core::ptr;
+use core::sync::atomic::Ordering::{Acquire, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::text::until_nul;
 
 /// First eight bytes of every page.
 pub const MAGIC: [u8; 8] = *b"allogrft";
@@ -23,7 +23,7 @@ pub const MAGIC: [u8; 8] = *b"allogrft";
 pub const VERSION: u32 = 2;
 
 /// The release of mimalloc that allograft is built from. A test of the launcher compares it with
-/// mimalloc's own word.
+/// what mimalloc itself reports.
 pub const MIMALLOC_VERSION: &str = "3.3.2";
 
 /// Longest path, in UTF-16 units, that [`Options`] can carry (the system's own limit).
@@ -31,40 +31,6 @@ pub const PATH_UNITS: usize = 32768;
 
 /// Most C runtimes that one process can have taken over at once.
 pub const MAX_RUNTIMES: usize = 8;
-
-/// The name of the section of the process `pid`, without its terminating NUL, as UTF-16 units in a
-/// fixed buffer.
-///
-/// Returns the buffer and the count of units in use; the unit after them is NUL.
-///
-/// ```
-/// let (name, used) = allograft_status::section_name(42);
-/// assert_eq!(String::from_utf16(&name[..used]).unwrap(), r"Local\allograft.42");
-/// ```
-pub fn section_name(pid: u32) -> ([u16; 32], usize) {
-    let mut name = [0u16; 32];
-    let mut used = 0;
-    for byte in br"Local\allograft." {
-        name[used] = u16::from(*byte);
-        used += 1;
-    }
-    let mut digits = [0u8; 10];
-    let mut rest = pid;
-    let mut count = 0;
-    loop {
-        digits[count] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        count += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    for digit in digits[..count].iter().rev() {
-        name[used] = u16::from(*digit);
-        used += 1;
-    }
-    (name, used)
-}
 
 /// What the module is doing in its process; the values of [`Status::state`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,11 +65,11 @@ impl State {
     }
 }
 
-/// What a launcher tells the module before it loads it. It goes before the environment and
-/// `allograft.ini`.
+/// What a launcher tells the module before it loads it, or a parent the module of its child. These
+/// options take precedence over the environment and `allograft.ini`.
 #[repr(C)]
 pub struct Options {
-    /// 1 if a launcher filled this in.
+    /// 1 once the other fields are filled in.
     pub present: AtomicU32,
     /// 1 asks for nothing but loading: no takeover.
     pub disable: u32,
@@ -117,9 +83,62 @@ pub struct Options {
     pub report: [u16; PATH_UNITS],
 }
 
+/// The values of [`Options`], as they are written and read.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct OptionValues<'a> {
+    /// Load, and take nothing over.
+    pub disable: bool,
+    /// Count the blocks of the old heap.
+    pub count: bool,
+    /// Give the module to the programs that the program starts.
+    pub follow: bool,
+    /// Path of the log file; empty for none.
+    pub log: &'a [u16],
+    /// Path of the report file; empty for none.
+    pub report: &'a [u16],
+}
+
+impl Options {
+    /// Writes `values`, and then that they are there. A path without room for its NUL is cut.
+    ///
+    /// # Safety
+    /// `options` can be written, and nobody else uses it before it says that they are there.
+    pub(crate) unsafe fn write(options: *mut Options, values: &OptionValues<'_>) {
+        let copy_path = |path: &[u16], to: *mut u16| {
+            let path = until_nul(path);
+            let length = path.len().min(PATH_UNITS - 1);
+            // SAFETY: both paths have room for `PATH_UNITS`, by their type.
+            unsafe {
+                ptr::copy_nonoverlapping(path.as_ptr(), to, length);
+                to.add(length).write(0);
+            }
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            copy_path(values.log, (&raw mut (*options).log).cast());
+            copy_path(values.report, (&raw mut (*options).report).cast());
+            (&raw mut (*options).disable).write(values.disable.into());
+            (&raw mut (*options).count).write(values.count.into());
+            (&raw mut (*options).follow).write(values.follow.into());
+            (*options).present.store(1, Release);
+        }
+    }
+
+    /// What was asked for; none if nobody wrote any options.
+    pub fn values(&self) -> Option<OptionValues<'_>> {
+        (self.present.load(Acquire) == 1).then(|| OptionValues {
+            disable: self.disable != 0,
+            count: self.count != 0,
+            follow: self.follow != 0,
+            log: until_nul(&self.log),
+            report: until_nul(&self.report),
+        })
+    }
+}
+
 /// One C runtime of the process, as the module found it.
 #[repr(C)]
-pub struct Runtime {
+pub struct RuntimeRecord {
     /// File name without its folder (`ucrtbase.dll`), NUL-terminated.
     pub name: [u16; 32],
     /// Full path, NUL-terminated, cut where it is longer.
@@ -176,12 +195,13 @@ pub struct Status {
     /// The failure in words (UTF-8, NUL-terminated), empty if there is none.
     pub message: [u8; 1024],
     /// The C runtimes that were found.
-    pub runtimes: [Runtime; MAX_RUNTIMES],
+    pub runtimes: [RuntimeRecord; MAX_RUNTIMES],
 }
 
-/// The whole page.
+/// What identifies a page.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Page {
+pub struct Header {
     /// [`MAGIC`].
     pub magic: [u8; 8],
     /// [`VERSION`].
@@ -192,27 +212,34 @@ pub struct Page {
     pub pid: u32,
     /// Reserved, zero.
     pub reserved: u32,
-    /// When that process was created, as a `FILETIME`: tells a reused process id from the process
-    /// meant.
+    /// When that process was created, as a `FILETIME`: tells it from an earlier process that had the
+    /// same id.
     pub process_created: u64,
+}
+
+/// The whole page.
+#[repr(C)]
+pub struct Page {
+    /// What identifies it.
+    pub header: Header,
     /// What the launcher asks for.
     pub options: Options,
-    /// What the module says.
+    /// What the module reports.
     pub status: Status,
 }
 
-// Every field has one size everywhere; so they lie in the same places for programs of every word
-// size if they are aligned alike.
+// Every field has the same size everywhere, and so the same offset in programs of either bitness if
+// the alignments agree.
 const _: () = assert!(align_of::<u64>() == 8 && align_of::<AtomicU64>() == 8);
 
-/// Why a page cannot be trusted.
+/// Why a page is not used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejected {
     /// It does not begin with [`MAGIC`], or its size is not that of [`Page`].
     NotAPage,
     /// It is of another version of allograft, whose number this is.
     OtherVersion(u32),
-    /// It speaks of another process: stale, or planted.
+    /// It belongs to another process: stale, or planted.
     OtherProcess,
 }
 
@@ -231,9 +258,13 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl Page {
-    /// Says whether this page is one of ours and speaks of the process `pid`, created at
+impl Header {
+    /// Checks that this heads a page of this version for the process `pid`, created at
     /// `process_created`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not, with the reason.
     pub fn check(&self, pid: u32, process_created: u64) -> Result<(), Rejected> {
         if self.magic != MAGIC {
             return Err(Rejected::NotAPage);
@@ -255,50 +286,34 @@ impl Page {
 mod tests {
     extern crate std;
     use super::*;
-    use std::boxed::Box;
-    use std::string::{String, ToString};
+    use std::string::ToString;
 
-    fn page() -> Box<Page> {
-        // SAFETY: every field is plain data for which all zeroes is a value.
-        let mut page: Box<Page> = unsafe { Box::new_zeroed().assume_init() };
-        page.magic = MAGIC;
-        page.version = VERSION;
-        page.size = size_of::<Page>() as u32;
-        page.pid = 7;
-        page.process_created = 99;
-        page
+    fn header() -> Header {
+        Header {
+            magic: MAGIC,
+            version: VERSION,
+            size: size_of::<Page>() as u32,
+            pid: 7,
+            reserved: 0,
+            process_created: 99,
+        }
     }
 
     #[test]
     fn a_page_of_this_version_and_process_is_accepted() {
-        assert_eq!(page().check(7, 99), Ok(()));
+        assert_eq!(header().check(7, 99), Ok(()));
     }
 
     #[test]
     fn a_foreign_stale_or_newer_page_is_rejected_with_its_reason() {
-        let mut other = page();
-        other.magic[0] = 0;
+        let other = Header { magic: [0; 8], ..header() };
         assert_eq!(other.check(7, 99), Err(Rejected::NotAPage));
-        let mut newer = page();
-        newer.version = 9;
+        let newer = Header { version: 9, ..header() };
         assert_eq!(newer.check(7, 99), Err(Rejected::OtherVersion(9)));
         assert!(Rejected::OtherVersion(9).to_string().contains("version 9"));
-        let mut cut = page();
-        cut.size -= 1;
+        let cut = Header { size: header().size - 1, ..header() };
         assert_eq!(cut.check(7, 99), Err(Rejected::NotAPage));
-        assert_eq!(page().check(7, 98), Err(Rejected::OtherProcess));
-        assert_eq!(page().check(8, 99), Err(Rejected::OtherProcess));
-    }
-
-    #[test]
-    fn the_section_is_named_after_the_process() {
-        for pid in [0, 4, 10, 4294967295] {
-            let (name, used) = section_name(pid);
-            assert_eq!(
-                String::from_utf16(&name[..used]).unwrap(),
-                std::format!(r"Local\allograft.{pid}")
-            );
-            assert_eq!(name[used], 0);
-        }
+        assert_eq!(header().check(7, 98), Err(Rejected::OtherProcess));
+        assert_eq!(header().check(8, 99), Err(Rejected::OtherProcess));
     }
 }

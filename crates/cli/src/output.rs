@@ -1,0 +1,89 @@
+//! Printing on standard output and standard error, and how counts and sizes are written.
+//! Everything in this crate but `error` may use it; of this crate it uses `error` only.
+
+use crate::error::Error;
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Prints one line on standard error, which the program that is run may share.
+pub fn notify(line: impl Display) {
+    eprintln!("allograft: {line}");
+}
+
+/// Prints `text` on standard output.
+pub fn print(text: &str) -> Result<(), Error> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
+}
+
+/// `value` as indented JSON with a line break behind it.
+pub fn pretty_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| unprintable(error.into()))?;
+    Ok(json + "\n")
+}
+
+fn unprintable(source: io::Error) -> Error {
+    Error::system("print the answer", source)
+}
+
+/// `text` on one line and without control characters, which could steer a terminal.
+#[cfg(any(windows, test))]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `1 block`, `1,234 blocks`.
+#[cfg(any(windows, test))]
+pub fn counted(count: u64, noun: &str) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{text} {noun}{plural}")
+}
+
+/// A number of bytes in the largest unit of which there is at least one.
+#[cfg(any(windows, test))]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let Some((shift, unit)) = UNITS.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
+        return counted(bytes, "byte");
+    };
+    let value = bytes as f64 / (1u64 << shift) as f64;
+    if shift == 10 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_printed_in_the_unit_that_fits() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1,023 bytes"),
+            (1024, "1 KiB"),
+            (580_608, "567 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn digits_are_grouped_by_thousands() {
+        for (count, text) in
+            [(0, "0 as"), (999, "999 as"), (1000, "1,000 as"), (1234567, "1,234,567 as")]
+        {
+            assert_eq!(counted(count, "a"), text);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The contents of a status page, for the lines that `run`, `inject`, `bench` and `status` print,
+//! and for `status --json`.
+//!
+//! The page belongs to another program: nothing in it is trusted to be well-formed, and no text
+//! from it reaches a terminal before `printable`.
+
+use crate::output::printable;
+use allograft_image::FileVersion;
+use allograft_inject::{MAX_RUNTIMES, Page, RuntimeRecord, State};
+use serde::{Serialize, Serializer};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The state of one process. Fields that the module's report has too bear the same names.
+#[derive(Debug, Serialize)]
+pub struct PageReading {
+    pub pid: u32,
+    /// The file name of its program.
+    pub name: String,
+    /// None if the page holds a number that is no state.
+    #[serde(serialize_with = "serialize_state")]
+    pub state: Option<State>,
+    /// Why the takeover failed; empty if it did not.
+    pub message: String,
+    /// `1.2.3`
+    pub module_version: String,
+    /// Version of the mimalloc inside the module: `3.3.2`.
+    pub mimalloc_version: String,
+    /// When the last takeover was complete, in seconds since 1970.
+    pub attached_at: Option<u64>,
+    /// How long the takeovers took.
+    pub attach_microseconds: f64,
+    /// The most threads that were suspended for one takeover.
+    pub threads_stopped: u32,
+    /// The C runtimes that the module found.
+    pub runtimes: Vec<RuntimeReading>,
+    /// What the old heap held at the takeover, if it was counted.
+    pub old_heap: Option<HeapBlocks>,
+    /// Blocks of the old heap that a reallocation moved to mimalloc.
+    pub migrated: HeapBlocks,
+    /// Blocks of the old heap that the program freed.
+    pub freed: HeapBlocks,
+    /// What is left of `old_heap`.
+    pub outstanding: Option<HeapBlocks>,
+    /// Bytes that mimalloc had committed when the module last asked it.
+    pub committed_bytes: u64,
+    /// The peak of `committed_bytes`.
+    pub peak_committed_bytes: u64,
+    /// The part of `committed_bytes` that holds blocks or mimalloc's own tables.
+    pub used_bytes: u64,
+}
+
+/// A number of blocks and the bytes in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HeapBlocks {
+    /// How many.
+    pub blocks: u64,
+    /// Their sizes, added up.
+    pub bytes: u64,
+}
+
+/// One C runtime of the process.
+#[derive(Debug, Serialize)]
+pub struct RuntimeReading {
+    /// File name.
+    pub name: String,
+    /// File version; all zero if the file has none.
+    pub version: FileVersion,
+    /// Functions that were redirected.
+    pub functions: u32,
+}
+
+impl PageReading {
+    /// Reads `page`, whose process runs the file `program`.
+    pub fn new(page: &Page, program: &str) -> PageReading {
+        let status = &page.status;
+        let blocks = |blocks: &AtomicU64, bytes: &AtomicU64| HeapBlocks {
+            blocks: blocks.load(Relaxed),
+            bytes: bytes.load(Relaxed),
+        };
+        let old_heap = (status.old_known.load(Relaxed) == 1)
+            .then(|| blocks(&status.old_blocks, &status.old_bytes));
+        let migrated = blocks(&status.migrated_blocks, &status.migrated_bytes);
+        let freed = blocks(&status.freed_blocks, &status.freed_bytes);
+        let runtime_count = (status.runtime_count.load(Relaxed) as usize).min(MAX_RUNTIMES);
+        let message = status.message.split(|&byte| byte == 0).next().unwrap_or_default();
+        let [major, minor, patch, _] = status.module_version;
+        let mimalloc = status.mimalloc_version;
+        PageReading {
+            pid: page.header.pid,
+            name: printable(program),
+            state: State::from_u32(status.state.load(Relaxed)),
+            message: printable(String::from_utf8_lossy(message).trim()),
+            module_version: format!("{major}.{minor}.{patch}"),
+            mimalloc_version: format!(
+                "{}.{}.{}",
+                mimalloc / 10_000,
+                mimalloc / 100 % 100,
+                mimalloc % 100
+            ),
+            attached_at: seconds_since_1970(status.attached_at.load(Relaxed)),
+            attach_microseconds: status.attach_nanoseconds.load(Relaxed) as f64 / 1e3,
+            threads_stopped: status.threads_stopped.load(Relaxed),
+            runtimes: status.runtimes[..runtime_count].iter().map(RuntimeReading::new).collect(),
+            old_heap,
+            migrated,
+            freed,
+            outstanding: old_heap.map(|old| old.minus(migrated).minus(freed)),
+            committed_bytes: status.mimalloc_committed.load(Relaxed),
+            peak_committed_bytes: status.mimalloc_committed_peak.load(Relaxed),
+            used_bytes: status.mimalloc_used.load(Relaxed),
+        }
+    }
+
+    /// Whether the program is on mimalloc. The takeover of `msvcrt.dll` alone proves nothing:
+    /// Windows' own DLLs bring it into nearly every process.
+    pub fn is_on_mimalloc(&self) -> bool {
+        self.state == Some(State::Active)
+            && self.runtimes.iter().any(|runtime| {
+                runtime.functions > 0 && !runtime.name.eq_ignore_ascii_case("msvcrt.dll")
+            })
+    }
+}
+
+impl HeapBlocks {
+    /// What is left after `gone`; nothing if more went than was counted, since the program may
+    /// have got blocks after the count.
+    fn minus(self, gone: HeapBlocks) -> HeapBlocks {
+        HeapBlocks {
+            blocks: self.blocks.saturating_sub(gone.blocks),
+            bytes: self.bytes.saturating_sub(gone.bytes),
+        }
+    }
+}
+
+impl RuntimeReading {
+    fn new(runtime: &RuntimeRecord) -> RuntimeReading {
+        let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
+        RuntimeReading {
+            name: printable(&String::from_utf16_lossy(name)),
+            version: FileVersion(runtime.version),
+            functions: runtime.functions.load(Relaxed),
+        }
+    }
+}
+
+fn serialize_state<S: Serializer>(state: &Option<State>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(match state {
+        Some(State::Empty | State::Attaching) => "attaching",
+        Some(State::Active) => "active",
+        Some(State::NoRuntime) => "no-runtime",
+        Some(State::Failed) => "failed",
+        Some(State::Disabled) => "disabled",
+        None => "unknown",
+    })
+}
+
+/// A `FILETIME` (100 ns since 1601) in whole seconds since 1970. None for 0, which means never.
+fn seconds_since_1970(filetime: u64) -> Option<u64> {
+    const SECONDS_FROM_1601_TO_1970: u64 = 11_644_473_600;
+    (filetime != 0).then(|| (filetime / 10_000_000).saturating_sub(SECONDS_FROM_1601_TO_1970))
+}
+
+/// Status pages for tests.
+#[cfg(test)]
+pub mod sample {
+    use super::*;
+
+    /// A page of the process 42 in this state, zero otherwise.
+    pub fn page(state: State) -> Box<Page> {
+        // SAFETY: every field is an integer or an array of integers, which may be zero.
+        let mut page: Box<Page> = unsafe { Box::new_zeroed().assume_init() };
+        *page.status.state.get_mut() = state as u32;
+        page.header.pid = 42;
+        page
+    }
+
+    /// Adds a C runtime to `page`.
+    pub fn add_runtime(page: &mut Page, name: &str, version: [u16; 4], functions: u32) {
+        let count = page.status.runtime_count.get_mut();
+        let runtime = &mut page.status.runtimes[*count as usize];
+        *count += 1;
+        for (to, from) in runtime.name.iter_mut().zip(name.encode_utf16()) {
+            *to = from;
+        }
+        runtime.version = version;
+        *runtime.functions.get_mut() = functions;
+    }
+
+    /// Sets what the old heap held at the takeover.
+    pub fn count_old_heap(page: &mut Page, blocks: u64, bytes: u64) {
+        *page.status.old_known.get_mut() = 1;
+        *page.status.old_blocks.get_mut() = blocks;
+        *page.status.old_bytes.get_mut() = bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{add_runtime, count_old_heap, page};
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_the_count_less_what_went() {
+        let mut page = page(State::Active);
+        count_old_heap(&mut page, 10, 1000);
+        let status = &mut page.status;
+        (*status.migrated_blocks.get_mut(), *status.migrated_bytes.get_mut()) = (3, 300);
+        (*status.freed_blocks.get_mut(), *status.freed_bytes.get_mut()) = (2, 100);
+        let left = PageReading::new(&page, "a").outstanding;
+        assert_eq!(left, Some(HeapBlocks { blocks: 5, bytes: 600 }));
+        *page.status.freed_blocks.get_mut() = u64::MAX;
+        let left = PageReading::new(&page, "a").outstanding;
+        assert_eq!(left, Some(HeapBlocks { blocks: 0, bytes: 600 }));
+    }
+
+    #[test]
+    fn what_was_not_counted_is_unknown() {
+        let reading = PageReading::new(&page(State::Empty), "a");
+        assert_eq!((reading.old_heap, reading.outstanding), (None, None));
+        assert_eq!(reading.attached_at, None);
+        assert_eq!(serde_json::to_value(&reading).unwrap()["state"], "attaching");
+    }
+
+    #[test]
+    fn a_page_full_of_nonsense_does_no_harm() {
+        let mut page = page(State::Empty);
+        let status = &mut page.status;
+        *status.state.get_mut() = 99;
+        *status.runtime_count.get_mut() = u32::MAX;
+        *status.attached_at.get_mut() = u64::MAX;
+        status.message = [0x1B; 1024];
+        status.runtimes[0].name = [0xD800; 32];
+        let reading = PageReading::new(&page, "a\x1b[2J");
+        assert_eq!(reading.state, None);
+        assert_eq!(reading.runtimes.len(), MAX_RUNTIMES);
+        let text = format!("{reading:?}");
+        assert!(!text.contains('\x1b'), "{text}");
+        assert_eq!(serde_json::to_value(&reading).unwrap()["state"], "unknown");
+    }
+
+    #[test]
+    fn a_program_is_on_mimalloc_if_a_runtime_of_its_own_was_taken_over() {
+        let mut page = page(State::Active);
+        add_runtime(&mut page, "MSVCRT.dll", [7, 0, 1, 2], 40);
+        add_runtime(&mut page, "ucrtbase.dll", [10, 0, 1, 2], 0);
+        assert!(!PageReading::new(&page, "a").is_on_mimalloc());
+        add_runtime(&mut page, "ucrtbased.dll", [10, 0, 1, 2], 41);
+        assert!(PageReading::new(&page, "a").is_on_mimalloc());
+        *page.status.state.get_mut() = State::Failed as u32;
+        assert!(!PageReading::new(&page, "a").is_on_mimalloc());
+    }
+
+    #[test]
+    fn file_times_become_seconds_since_1970() {
+        assert_eq!(seconds_since_1970(116_444_736_000_000_000), Some(0));
+        assert_eq!(seconds_since_1970(133_000_000_000_000_000), Some(1_655_526_400));
+        assert_eq!(seconds_since_1970(1), Some(0));
+    }
+}

@@ -1,0 +1,243 @@
+//! A status page in words: one line for `run` and `inject`, several for `status`.
+
+use crate::output::{counted, size};
+use crate::page_reading::{HeapBlocks, PageReading, RuntimeReading};
+use allograft_inject::State;
+use std::fmt::Write;
+
+/// Width of the bar, in characters.
+const BAR_WIDTH: u64 = 40;
+
+/// What was taken over, in one line.
+pub fn summary(reading: &PageReading) -> String {
+    let taken_over: Vec<String> =
+        reading.runtimes.iter().filter(|runtime| runtime.functions > 0).map(functions_of).collect();
+    let old_heap = match reading.old_heap {
+        Some(HeapBlocks { blocks: 0, .. }) => "; the old heap was empty".to_owned(),
+        Some(HeapBlocks { blocks, bytes }) => format!(
+            "; the old heap held {}, {}, which move as the program reallocates them",
+            counted(blocks, "block"),
+            size(bytes),
+        ),
+        None => String::new(),
+    };
+    format!("took over {} in {}{old_heap}", taken_over.join(" and "), effort(reading))
+}
+
+/// All that is known, in several lines, the first of which names the process.
+pub fn details(reading: &PageReading) -> String {
+    let mut text = format!("{} (process {}): {}\n", reading.name, reading.pid, state(reading));
+    let mut line = |label: &str, what: String| {
+        writeln!(text, "  {label:<11} {what}").expect("writing to a string does not fail");
+    };
+    for runtime in &reading.runtimes {
+        line("took over", functions_of(runtime));
+    }
+    if let Some(seconds) = reading.attached_at {
+        line("attached", format!("{}, in {}", date_and_time(seconds), effort(reading)));
+    }
+    if !reading.runtimes.is_empty() {
+        if let (Some(old), Some(left)) = (reading.old_heap, reading.outstanding) {
+            line("old heap", format!("{} when it was taken over", blocks(old)));
+            let bar = format!("[{}]", bar(left.bytes, old.bytes));
+            line(&bar, format!("{} left", blocks(left)));
+        } else {
+            line("old heap", "not counted (--count counts it at the takeover)".to_owned());
+        }
+        let (migrated, freed) = (blocks(reading.migrated), blocks(reading.freed));
+        line("since then", format!("{migrated} moved to mimalloc, {freed} freed"));
+    }
+    if reading.committed_bytes > 0 {
+        line(
+            "mimalloc",
+            format!(
+                "{} in use of {} committed, {} at most (version {})",
+                size(reading.used_bytes),
+                size(reading.committed_bytes),
+                size(reading.peak_committed_bytes),
+                reading.mimalloc_version
+            ),
+        );
+    }
+    text
+}
+
+/// `41 functions of ucrtbase.dll 10.0.26100.1742`
+fn functions_of(runtime: &RuntimeReading) -> String {
+    let functions = counted(runtime.functions.into(), "function");
+    match runtime.version.0 {
+        [0, 0, 0, 0] => format!("{functions} of {}", runtime.name),
+        _ => format!("{functions} of {} {}", runtime.name, runtime.version),
+    }
+}
+
+/// `0.8 ms (5 threads stopped)`
+fn effort(reading: &PageReading) -> String {
+    let threads = counted(reading.threads_stopped.into(), "thread");
+    format!("{:.1} ms ({threads} stopped)", reading.attach_microseconds / 1e3)
+}
+
+fn state(reading: &PageReading) -> String {
+    match reading.state {
+        Some(State::Empty | State::Attaching) => "being taken over".to_owned(),
+        Some(State::Active) => "on mimalloc".to_owned(),
+        Some(State::NoRuntime) => "no C runtime that can be taken over, so far".to_owned(),
+        Some(State::Failed) => format!("on its own heap: {}", reading.message),
+        Some(State::Disabled) => "on its own heap: the module was told to do nothing".to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// What is left of the old heap, as a bar that gets shorter.
+fn bar(left: u64, total: u64) -> String {
+    let filled =
+        (u128::from(left.min(total)) * u128::from(BAR_WIDTH)).div_ceil(u128::from(total.max(1)));
+    let filled = filled as usize;
+    "#".repeat(filled) + &".".repeat(BAR_WIDTH as usize - filled)
+}
+
+fn blocks(HeapBlocks { blocks, bytes }: HeapBlocks) -> String {
+    format!("{} ({})", counted(blocks, "block"), size(bytes))
+}
+
+/// A time in seconds since 1970 as `2022-06-18 04:26:40 UTC`.
+fn date_and_time(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// Year, month and day in the Gregorian calendar, of a day counted from 1970-01-01. The years of
+/// the calculation begin in March, so that the leap day is the last of its year.
+fn date(days: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_YEAR_0: u64 = 719_468;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let days = days + DAYS_FROM_YEAR_0;
+    let (era, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day_of_month = day - (153 * month + 2) / 5 + 1;
+    let january_or_february = month >= 10;
+    let month = if january_or_february { month - 9 } else { month + 3 };
+    (era * 400 + year + u64::from(january_or_february), month, day_of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page_reading::sample::{self, add_runtime, count_old_heap};
+    use allograft_inject::Page;
+
+    fn page() -> Box<Page> {
+        let mut page = sample::page(State::Active);
+        add_runtime(&mut page, "ucrtbase.dll", [10, 0, 26100, 1742], 46);
+        let status = &mut page.status;
+        *status.attached_at.get_mut() = 133_000_000_000_000_000;
+        *status.attach_nanoseconds.get_mut() = 1_512_345;
+        *status.migrated_blocks.get_mut() = 1;
+        *status.migrated_bytes.get_mut() = 512;
+        *status.mimalloc_used.get_mut() = 2 << 20;
+        *status.mimalloc_committed.get_mut() = 3 << 20;
+        *status.mimalloc_committed_peak.get_mut() = 4 << 20;
+        status.mimalloc_version = 30302;
+        page
+    }
+
+    fn summary_of(page: &Page) -> String {
+        summary(&PageReading::new(page, "game.exe"))
+    }
+
+    fn details_of(page: &Page) -> String {
+        details(&PageReading::new(page, "game.exe"))
+    }
+
+    #[test]
+    fn a_takeover_is_summed_up_in_one_line() {
+        let mut page = page();
+        *page.status.threads_stopped.get_mut() = 5;
+        count_old_heap(&mut page, 1234, 567 << 10);
+        assert_eq!(
+            summary_of(&page),
+            "took over 46 functions of ucrtbase.dll 10.0.26100.1742 in 1.5 ms (5 threads stopped); \
+             the old heap held 1,234 blocks, 567 KiB, which move as the program reallocates them"
+        );
+    }
+
+    #[test]
+    fn the_summary_leaves_out_what_is_not_known() {
+        let mut page = sample::page(State::Active);
+        add_runtime(&mut page, "ucrtbase.dll", [0; 4], 1);
+        *page.status.threads_stopped.get_mut() = 1;
+        assert_eq!(
+            summary_of(&page),
+            "took over 1 function of ucrtbase.dll in 0.0 ms (1 thread stopped)"
+        );
+    }
+
+    #[test]
+    fn the_summary_names_every_runtime_that_was_taken_over_and_no_other() {
+        let mut page = page();
+        add_runtime(&mut page, "skipped.dll", [0; 4], 0);
+        add_runtime(&mut page, "ucrtbased.dll", [10, 0, 3, 4], 40);
+        assert!(summary_of(&page).starts_with(
+            "took over 46 functions of ucrtbase.dll 10.0.26100.1742 \
+             and 40 functions of ucrtbased.dll 10.0.3.4 in"
+        ));
+    }
+
+    #[test]
+    fn an_empty_old_heap_is_called_empty() {
+        let mut page = page();
+        count_old_heap(&mut page, 0, 0);
+        assert!(summary_of(&page).ends_with("; the old heap was empty"));
+    }
+
+    #[test]
+    fn the_details_have_the_time_and_the_numbers() {
+        assert_eq!(
+            details_of(&page()),
+            "game.exe (process 42): on mimalloc\n\
+             \x20 took over   46 functions of ucrtbase.dll 10.0.26100.1742\n\
+             \x20 attached    2022-06-18 04:26:40 UTC, in 1.5 ms (0 threads stopped)\n\
+             \x20 old heap    not counted (--count counts it at the takeover)\n\
+             \x20 since then  1 block (512 bytes) moved to mimalloc, 0 blocks (0 bytes) freed\n\
+             \x20 mimalloc    2.0 MiB in use of 3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
+        );
+    }
+
+    #[test]
+    fn a_counted_heap_has_a_bar() {
+        let mut page = page();
+        count_old_heap(&mut page, 4, 1024);
+        let text = details_of(&page);
+        let expected =
+            format!("  [{}{}] 3 blocks (512 bytes) left\n", "#".repeat(20), ".".repeat(20));
+        assert!(text.contains(&expected), "{text}");
+    }
+
+    #[test]
+    fn the_bar_is_empty_only_when_nothing_is_left() {
+        assert_eq!(bar(0, 0), ".".repeat(40));
+        assert_eq!(bar(0, u64::MAX), ".".repeat(40));
+        assert_eq!(bar(1, u64::MAX), "#".to_owned() + &".".repeat(39));
+        assert_eq!(bar(u64::MAX, 5), "#".repeat(40));
+    }
+
+    #[test]
+    fn a_failure_is_described_with_its_reason() {
+        let mut page = sample::page(State::Failed);
+        page.status.message[..7].copy_from_slice(b"no room");
+        assert_eq!(details_of(&page), "game.exe (process 42): on its own heap: no room\n");
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(11_017), (2000, 3, 1));
+        assert_eq!(date(20_777), (2026, 11, 20));
+        assert_eq!(date(47_540), (2100, 2, 28));
+        assert_eq!(date(47_541), (2100, 3, 1));
+    }
+}

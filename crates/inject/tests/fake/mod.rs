@@ -1,0 +1,433 @@
+//! A system of two processes, this one and a child, that counts what it has given out and refuses
+//! what it is told to refuse.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use allograft_inject::{
+    Descriptor, Function, Handle, Header, MAGIC, Page, Sid, State, System, SystemError, TokenSid,
+    VERSION,
+};
+
+pub const CHILD: Handle = Handle(1);
+pub const CHILD_ID: u32 = 42;
+/// The first thread of the child.
+pub const THREAD: Handle = Handle(2);
+pub const OWN_ID: u32 = 7;
+/// When both processes were created.
+pub const CREATED: u64 = 99;
+
+/// The error of a call that was told to fail.
+pub const REFUSED: SystemError = SystemError(1000);
+
+const USER: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 100, 0, 0, 0];
+pub const OTHER_USER: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 101, 0, 0, 0];
+const MEDIUM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0];
+
+/// How waiting ends.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    Signals(usize),
+    TimesOut,
+}
+
+pub struct Fake {
+    /// How many calls succeed before one is refused.
+    calls_left: Cell<usize>,
+    next_handle: Cell<isize>,
+    open: RefCell<Vec<Handle>>,
+    open_in_child: RefCell<Vec<Handle>>,
+    allocated: RefCell<Vec<usize>>,
+    views: RefCell<Vec<NonNull<Page>>>,
+    sections: RefCell<HashMap<Vec<u16>, Box<Page>>>,
+    section_of: RefCell<HashMap<Handle, Vec<u16>>>,
+    last_section: RefCell<Vec<u16>>,
+    owner: Cell<[u8; 12]>,
+    created: Cell<u64>,
+    written: RefCell<Vec<u16>>,
+    queued: RefCell<Vec<Function>>,
+    inheritable: RefCell<Vec<Handle>>,
+    inherited: RefCell<Vec<Handle>>,
+    command_line: RefCell<String>,
+    program_error: Cell<Option<SystemError>>,
+    wait: Cell<Wait>,
+    exit_code: Cell<u32>,
+    terminated: Cell<bool>,
+    mutexes_released: Cell<usize>,
+}
+
+impl Fake {
+    pub fn new() -> Fake {
+        Fake {
+            calls_left: Cell::new(usize::MAX),
+            next_handle: Cell::new(100),
+            open: RefCell::default(),
+            open_in_child: RefCell::default(),
+            allocated: RefCell::default(),
+            views: RefCell::default(),
+            sections: RefCell::default(),
+            section_of: RefCell::default(),
+            last_section: RefCell::default(),
+            owner: Cell::new(USER),
+            created: Cell::new(CREATED),
+            written: RefCell::default(),
+            queued: RefCell::default(),
+            inheritable: RefCell::default(),
+            inherited: RefCell::default(),
+            command_line: RefCell::default(),
+            program_error: Cell::new(None),
+            wait: Cell::new(Wait::Signals(0)),
+            exit_code: Cell::new(0),
+            terminated: Cell::new(false),
+            mutexes_released: Cell::new(0),
+        }
+    }
+
+    /// Refuses one call after `calls` that succeed.
+    pub fn refuse_after(&self, calls: usize) {
+        self.calls_left.set(calls);
+    }
+
+    pub fn refuse_programs(&self, error: SystemError) {
+        self.program_error.set(Some(error));
+    }
+
+    pub fn set_wait(&self, wait: Wait) {
+        self.wait.set(wait);
+    }
+
+    pub fn set_exit_code(&self, code: u32) {
+        self.exit_code.set(code);
+    }
+
+    pub fn set_section_owner(&self, owner: [u8; 12]) {
+        self.owner.set(owner);
+    }
+
+    pub fn set_creation_time(&self, created: u64) {
+        self.created.set(created);
+    }
+
+    /// Has the page of `process` exist already.
+    pub fn plant_page(&self, process: Handle, state: State) {
+        let pid = self.process_id(process);
+        let mut page = empty_page();
+        page.header = Header {
+            magic: MAGIC,
+            version: VERSION,
+            size: size_of::<Page>() as u32,
+            pid,
+            reserved: 0,
+            process_created: CREATED,
+        };
+        *page.status.state.get_mut() = state as u32;
+        let name: Vec<u16> = format!("Local\\allograft.{pid}\0").encode_utf16().collect();
+        self.sections.borrow_mut().insert(name, page);
+    }
+
+    pub fn plant_page_for_own_process(&self) {
+        self.plant_page(Handle::OWN_PROCESS, State::Empty);
+    }
+
+    /// What was given out and not given back.
+    pub fn left(&self) -> Vec<&'static str> {
+        let mut left = Vec::new();
+        left.extend(self.open.borrow().iter().map(|_| "handle"));
+        left.extend(self.open_in_child.borrow().iter().map(|_| "handle of the child"));
+        left.extend(self.allocated.borrow().iter().map(|_| "memory of the child"));
+        left.extend(self.views.borrow().iter().map(|_| "view"));
+        left
+    }
+
+    #[track_caller]
+    pub fn assert_nothing_left(&self, when: &str) {
+        assert!(self.left().is_empty(), "{when} these are left: {:?}", self.left());
+    }
+
+    pub fn queued(&self) -> Vec<Function> {
+        self.queued.borrow().clone()
+    }
+
+    pub fn written(&self) -> Vec<u16> {
+        self.written.borrow().clone()
+    }
+
+    /// The inheritable handles that were made, in order.
+    pub fn inheritable(&self) -> Vec<Handle> {
+        self.inheritable.borrow().clone()
+    }
+
+    pub fn inherited(&self) -> Vec<Handle> {
+        self.inherited.borrow().clone()
+    }
+
+    pub fn command_line(&self) -> String {
+        self.command_line.borrow().clone()
+    }
+
+    pub fn has_terminated(&self) -> bool {
+        self.terminated.get()
+    }
+
+    pub fn mutexes_released(&self) -> usize {
+        self.mutexes_released.get()
+    }
+
+    /// The name of the section that was created last.
+    pub fn section_name(&self) -> Vec<u16> {
+        self.last_section.borrow().clone()
+    }
+
+    /// A call that may be refused.
+    fn call(&self) -> Result<(), SystemError> {
+        match self.calls_left.get() {
+            0 => {
+                // What comes after the refusal succeeds: only clean-up should.
+                self.calls_left.set(usize::MAX);
+                Err(REFUSED)
+            }
+            left => {
+                self.calls_left.set(left - 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn new_handle(&self, open: &RefCell<Vec<Handle>>) -> Handle {
+        let handle = Handle(self.next_handle.get());
+        self.next_handle.set(handle.0 + 1);
+        open.borrow_mut().push(handle);
+        handle
+    }
+
+    fn new_section(&self, name: &[u16]) -> Handle {
+        let handle = self.new_handle(&self.open);
+        self.section_of.borrow_mut().insert(handle, name.to_vec());
+        handle
+    }
+}
+
+fn empty_page() -> Box<Page> {
+    // SAFETY: every field is plain data for which all zeroes is a value.
+    unsafe { Box::new_zeroed().assume_init() }
+}
+
+fn until_nul(units: &[u16]) -> &[u16] {
+    let nul = units.iter().position(|&unit| unit == 0).expect("a NUL");
+    &units[..=nul]
+}
+
+fn remove<T: PartialEq + std::fmt::Debug>(list: &RefCell<Vec<T>>, item: T) {
+    let mut list = list.borrow_mut();
+    let index = list.iter().position(|known| *known == item);
+    list.remove(index.unwrap_or_else(|| panic!("{item:?} is not there to be given back")));
+}
+
+impl System for Fake {
+    fn close(&self, handle: Handle) {
+        remove(&self.open, handle);
+    }
+
+    fn duplicate(
+        &self,
+        _handle: Handle,
+        to: Handle,
+        inheritable: bool,
+    ) -> Result<Handle, SystemError> {
+        self.call()?;
+        let copy = match to {
+            CHILD => self.new_handle(&self.open_in_child),
+            _ => self.new_handle(&self.open),
+        };
+        if inheritable {
+            self.inheritable.borrow_mut().push(copy);
+        }
+        Ok(copy)
+    }
+
+    fn close_in(&self, process: Handle, handle: Handle) {
+        assert_eq!(process, CHILD);
+        remove(&self.open_in_child, handle);
+    }
+
+    fn create_section(
+        &self,
+        name: &[u16],
+        _descriptor: Option<&Descriptor>,
+    ) -> Result<(Handle, bool), SystemError> {
+        self.call()?;
+        let name = until_nul(name);
+        let existed = self.sections.borrow().contains_key(name);
+        self.sections.borrow_mut().entry(name.to_vec()).or_insert_with(empty_page);
+        *self.last_section.borrow_mut() = name.to_vec();
+        Ok((self.new_section(name), existed))
+    }
+
+    fn open_section(&self, name: &[u16]) -> Result<Option<Handle>, SystemError> {
+        self.call()?;
+        let name = until_nul(name);
+        let exists = self.sections.borrow().contains_key(name);
+        Ok(exists.then(|| self.new_section(name)))
+    }
+
+    fn map(&self, section: Handle, _writable: bool) -> Result<NonNull<Page>, SystemError> {
+        self.call()?;
+        let name = self.section_of.borrow()[&section].clone();
+        let mut sections = self.sections.borrow_mut();
+        let page = NonNull::from(&mut **sections.get_mut(&name).expect("it was created"));
+        self.views.borrow_mut().push(page);
+        Ok(page)
+    }
+
+    fn unmap(&self, page: NonNull<Page>) {
+        remove(&self.views, page);
+    }
+
+    fn section_security(&self, _section: Handle, descriptor: &mut [u8]) -> Result<(), SystemError> {
+        const HEADER: usize = 20;
+        self.call()?;
+        descriptor[..HEADER].fill(0);
+        descriptor[4] = HEADER as u8;
+        descriptor[HEADER..HEADER + 12].copy_from_slice(&self.owner.get());
+        Ok(())
+    }
+
+    fn process_id(&self, process: Handle) -> u32 {
+        match process {
+            Handle::OWN_PROCESS => OWN_ID,
+            _ => CHILD_ID,
+        }
+    }
+
+    fn creation_time(&self, _process: Handle) -> Result<u64, SystemError> {
+        self.call()?;
+        Ok(self.created.get())
+    }
+
+    fn token_sid(&self, _process: Handle, which: TokenSid) -> Result<Sid, SystemError> {
+        self.call()?;
+        let bytes = match which {
+            TokenSid::User | TokenSid::Owner => USER,
+            TokenSid::Integrity => MEDIUM,
+        };
+        Ok(Sid::read(&bytes, 0).expect("a whole identifier"))
+    }
+
+    fn is_wow64(&self, process: Handle) -> bool {
+        process == CHILD
+    }
+
+    fn allocate(&self, _process: Handle, size: usize) -> Result<usize, SystemError> {
+        self.call()?;
+        assert!(size > 0);
+        let address = 0x1000 * (1 + self.allocated.borrow().len());
+        self.allocated.borrow_mut().push(address);
+        Ok(address)
+    }
+
+    fn free(&self, process: Handle, address: usize) {
+        assert_eq!(process, CHILD);
+        remove(&self.allocated, address);
+    }
+
+    fn write(&self, _process: Handle, address: usize, units: &[u16]) -> Result<(), SystemError> {
+        self.call()?;
+        assert!(self.allocated.borrow().contains(&address));
+        *self.written.borrow_mut() = units.to_vec();
+        Ok(())
+    }
+
+    fn queue_call(
+        &self,
+        thread: Handle,
+        function: Function,
+        argument: usize,
+    ) -> Result<(), SystemError> {
+        self.call()?;
+        assert_eq!(thread, THREAD);
+        match function {
+            Function::LoadLibrary => assert!(self.allocated.borrow().contains(&argument)),
+            Function::SetEvent => {
+                let event = Handle(argument as isize);
+                assert!(self.open_in_child.borrow().contains(&event));
+            }
+        }
+        self.queued.borrow_mut().push(function);
+        Ok(())
+    }
+
+    fn start_thread(
+        &self,
+        _process: Handle,
+        function: Function,
+        argument: usize,
+    ) -> Result<Handle, SystemError> {
+        self.call()?;
+        assert_eq!(function, Function::LoadLibrary);
+        assert!(self.allocated.borrow().contains(&argument));
+        Ok(self.new_handle(&self.open))
+    }
+
+    fn create_event(&self) -> Result<Handle, SystemError> {
+        self.call()?;
+        Ok(self.new_handle(&self.open))
+    }
+
+    fn create_mutex(&self, name: &[u16], _descriptor: &Descriptor) -> Result<Handle, SystemError> {
+        self.call()?;
+        let name = String::from_utf16(until_nul(name)).expect("a plain name");
+        assert_eq!(name, "Local\\allograft.42.launcher\0");
+        Ok(self.new_handle(&self.open))
+    }
+
+    fn release_mutex(&self, mutex: Handle) {
+        assert!(self.open.borrow().contains(&mutex), "released after it was closed");
+        self.mutexes_released.set(self.mutexes_released.get() + 1);
+    }
+
+    fn wait(
+        &self,
+        objects: &[Handle],
+        _timeout: Option<Duration>,
+    ) -> Result<Option<usize>, SystemError> {
+        self.call()?;
+        match self.wait.get() {
+            Wait::Signals(index) => {
+                assert!(index < objects.len());
+                Ok(Some(index))
+            }
+            Wait::TimesOut => Ok(None),
+        }
+    }
+
+    fn start_program(
+        &self,
+        path: &[u16],
+        command_line: &mut [u16],
+        inherited: &[Handle],
+        error_stream: Option<Handle>,
+    ) -> Result<Handle, SystemError> {
+        self.call()?;
+        if let Some(error) = self.program_error.get() {
+            return Err(error);
+        }
+        assert_eq!(path.last(), Some(&0));
+        let line = String::from_utf16(until_nul(command_line)).expect("text");
+        *self.command_line.borrow_mut() = line.trim_end_matches('\0').to_owned();
+        assert!(error_stream.is_none_or(|stream| inherited.contains(&stream)));
+        assert!(inherited.iter().all(|handle| self.open.borrow().contains(handle)));
+        *self.inherited.borrow_mut() = inherited.to_vec();
+        Ok(self.new_handle(&self.open))
+    }
+
+    fn exit_code(&self, _process: Handle) -> Result<u32, SystemError> {
+        self.call()?;
+        Ok(self.exit_code.get())
+    }
+
+    fn terminate(&self, _process: Handle) {
+        self.terminated.set(true);
+    }
+}
