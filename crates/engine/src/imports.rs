@@ -45,7 +45,7 @@ pub(crate) fn visit(module: &Module, region: RegionOf<'_>, visit: &mut dyn FnMut
 }
 
 /// A function that a module imports.
-struct ImportedFunction {
+struct BoundImport {
     /// Its entry in the import lookup table; 0 in an image without one.
     lookup: usize,
     /// The address of its slot in the import address table.
@@ -74,7 +74,7 @@ impl<'a> LoadedImage<'a> {
     }
 
     /// All imports, until the tables end or cannot be read.
-    fn imports(&self) -> impl Iterator<Item = ImportedFunction> {
+    fn imports(&self) -> impl Iterator<Item = BoundImport> {
         const DESCRIPTOR_SIZE: usize = 20;
         const ADDRESS_TABLE: usize = 16;
 
@@ -100,11 +100,7 @@ impl<'a> LoadedImage<'a> {
 
     /// The imports of one descriptor. Some old linkers make no lookup table: then the address table
     /// ends with a zero of its own.
-    fn imports_in(
-        &self,
-        lookups: usize,
-        addresses: usize,
-    ) -> impl Iterator<Item = ImportedFunction> {
+    fn imports_in(&self, lookups: usize, addresses: usize) -> impl Iterator<Item = BoundImport> {
         (0..).map_while(move |index: usize| {
             let slot = addresses + index * size_of::<usize>();
             let address = self.read::<usize>(slot)?;
@@ -114,12 +110,12 @@ impl<'a> LoadedImage<'a> {
             };
             let is_last = if lookups == 0 { address == 0 } else { lookup == 0 };
             let slot = self.base + slot;
-            (!is_last).then_some(ImportedFunction { lookup, slot, address })
+            (!is_last).then_some(BoundImport { lookup, slot, address })
         })
     }
 
     /// The name of the function; none if it is imported by ordinal, or there is no lookup table.
-    fn name_of(&self, import: &ImportedFunction) -> Option<&'static CStr> {
+    fn name_of(&self, import: &BoundImport) -> Option<&'static CStr> {
         const HINT_SIZE: usize = 2;
         const LONGEST: usize = 64;
 

@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use crate::interface::{ColdPaths, Entries, Figures};
+use crate::interface::{ColdPaths, Entries, HeapFigures};
 use crate::native;
 
 /// Starts mimalloc. Call it once, from any thread, before any other function of this crate; a later
@@ -136,8 +136,8 @@ pub fn version() -> u32 {
 }
 
 /// The memory that mimalloc holds now, and has held at most.
-pub fn figures() -> Figures {
-    let mut figures = Figures::default();
+pub fn figures() -> HeapFigures {
+    let mut figures = HeapFigures::default();
     // SAFETY: the structure is written during the call only.
     unsafe { native::allograft_heap_figures(&mut figures) };
     figures

@@ -16,7 +16,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::core::w;
 
-use crate::interface::{ColdPaths, Entries, Figures, RUNTIMES};
+use crate::interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
 type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
 type AllocateAligned = unsafe extern "C" fn(usize, usize, usize) -> *mut c_void;
@@ -167,7 +167,7 @@ pub unsafe fn allograft_heap_free_aligned(block: *mut c_void) {
 pub unsafe fn allograft_heap_print_statistics() {}
 
 /// Does nothing: mimalloc's public interface gives its figures as text only.
-pub unsafe fn allograft_heap_figures(_figures: *mut Figures) {}
+pub unsafe fn allograft_heap_figures(_figures: *mut HeapFigures) {}
 
 pub unsafe fn mi_malloc(size: usize) -> *mut c_void {
     // SAFETY: mimalloc accepts any size.

@@ -62,7 +62,7 @@ impl Entries {
 /// mimalloc's memory, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Figures {
+pub struct HeapFigures {
     /// Memory that mimalloc has committed.
     pub committed: usize,
     /// The peak of it.

@@ -26,7 +26,7 @@ mod native;
 mod native;
 mod platform;
 
-pub use interface::{ColdPaths, Entries, Figures, RUNTIMES};
+pub use interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
 #[cfg(windows)]
 pub use {

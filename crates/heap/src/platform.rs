@@ -124,12 +124,12 @@ mod windows {
             crate::c_symbol!($symbol, $name);
 
             unsafe extern "C" fn $name($($argument: $type),*) -> BOOL {
-                type Function = unsafe extern "system" fn($($type),*) -> BOOL;
+                type Export = unsafe extern "system" fn($($type),*) -> BOOL;
                 let Some(function) = advapi32($export) else {
                     return 0;
                 };
                 // SAFETY: the export has this type, and mimalloc passes what it expects.
-                unsafe { transmute::<Procedure, Function>(function)($($argument),*) }
+                unsafe { transmute::<Procedure, Export>(function)($($argument),*) }
             }
         };
     }
