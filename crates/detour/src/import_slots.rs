@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::system::{PAGE_SIZE, Protection, System, SystemCode};
 
-/// Writes slots one after another. A page stays writable until a slot in another page is written, or
-/// the writer is dropped: then its protection is restored.
+/// Writes slots one after another. A page stays writable until a slot in another page is written,
+/// or the writer is dropped: then its protection is restored.
 pub struct SlotWriter<'s, S: System> {
     system: &'s S,
     open: Option<OpenPage>,

@@ -1,7 +1,7 @@
 //! Suspending all other threads of the process.
 //!
-//! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the list
-//! of threads is in pages from the system, got before the first one is suspended.
+//! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the
+//! list of threads is in pages from the system, got before the first one is suspended.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE};

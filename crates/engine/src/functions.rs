@@ -1,5 +1,5 @@
-//! The table of what is taken over: each heap function, the names that C runtimes export it under, and
-//! what it does with a foreign block. Code and documentation take all names from here.
+//! The table of what is taken over: each heap function, the names that C runtimes export it under,
+//! and what it does with a foreign block. Code and documentation take all names from here.
 
 use core::ffi::CStr;
 

@@ -1,8 +1,8 @@
 //! Reading the import tables of a loaded module from its headers in memory.
 //!
 //! The loader has accepted the image. Even so, all offsets are checked against its size, and pages
-//! before they are read: packers rewrite and hide headers after loading. Nothing here allocates, for
-//! it also runs while threads are suspended.
+//! before they are read: packers rewrite and hide headers after loading. Nothing here allocates,
+//! for it also runs while threads are suspended.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -15,8 +15,8 @@ use crate::module::Module;
 /// How to ask the system for the pages around an address.
 pub(crate) type RegionOf<'a> = &'a dyn Fn(usize) -> Option<Region>;
 
-/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds. API sets
-/// and forwarders are resolved in that address.
+/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds. API
+/// sets and forwarders are resolved in that address.
 pub(crate) fn imports_any(
     module: &Module,
     region: RegionOf<'_>,

@@ -57,7 +57,8 @@ impl DetourPlan {
     /// Plans for every function that `module` exports.
     ///
     /// # Errors
-    /// [`TakeoverError::Missing`], [`TakeoverError::AlreadyHooked`], or more functions than a transaction takes.
+    /// [`TakeoverError::Missing`], [`TakeoverError::AlreadyHooked`], or more functions than a
+    /// transaction takes.
     pub(crate) fn new(module: &Module, source: &impl Source) -> Result<DetourPlan, TakeoverError> {
         let mut plan = DetourPlan {
             detours: [Detour::new(0, 0); MAX_DETOURS],

@@ -19,8 +19,8 @@ pub(crate) const RUNTIMES: &[&str] = &[
     "msvcr120.dll",
 ];
 
-/// The runtimes that are left alone: a debug runtime keeps a list of its blocks and checks the bytes
-/// around them.
+/// The runtimes that are left alone: a debug runtime keeps a list of its blocks and checks the
+/// bytes around them.
 pub(crate) const DEBUG_RUNTIMES: &[&str] = &[
     "ucrtbased.dll",
     "msvcrtd.dll",

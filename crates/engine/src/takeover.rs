@@ -70,12 +70,13 @@ pub fn module_loaded(module: &Module) -> usize {
 /// Forgets the runtime at `base`. False if it was not taken over.
 ///
 /// # Safety
-/// The caller holds the loader's lock, and the module at `base` is being unloaded: no thread is in a
-/// call of one of its functions. A program whose threads still were would return to unmapped code.
+/// The caller holds the loader's lock, and the module at `base` is being unloaded: no thread is in
+/// a call of one of its functions. A program whose threads still were would return to unmapped
+/// code.
 pub unsafe fn module_unloaded(base: usize) -> bool {
     let taken = slots::is_taken(base);
-    // SAFETY: the caller's promise. A replacement is entered through the runtime's own functions, or
-    // through an import slot of a module that keeps the runtime loaded.
+    // SAFETY: the caller's promise. A replacement is entered through the runtime's own functions,
+    // or through an import slot of a module that keeps the runtime loaded.
     unsafe { slots::vacate(base, |relays| relays.free(&Windows)) };
     taken
 }
@@ -104,8 +105,8 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
             is_meant.then(|| relays.replacement_for(function)).flatten()
         });
     };
-    // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as it
-    // is resumed, before `install` returns.
+    // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as
+    // it is resumed, before `install` returns.
     let before = allograft_heap::exchange_unmarked_interior_pointers(true);
     let installed = install(&Windows, detours, redirect_imports).map_err(|error| {
         relays.free(&Windows);

@@ -1,5 +1,5 @@
-//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface that
-//! are called from Rust.
+//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface
+//! that are called from Rust.
 
 use core::ffi::{c_int, c_void};
 

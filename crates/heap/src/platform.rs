@@ -1,15 +1,15 @@
 //! What mimalloc gets from the system beside memory, as `native/platform.h` directs it here: its
 //! options, the privilege for large pages, and whether the process ends.
 //!
-//! The module imports kernel32 and ntdll only. advapi32 would load before the program's own DLLs; it
-//! is loaded when an option asks for large pages, and not before.
+//! The module imports kernel32 and ntdll only. advapi32 would load before the program's own DLLs;
+//! it is loaded when an option asks for large pages, and not before.
 
 use core::ffi::{c_char, c_int, c_long};
 
 crate::c_symbol!("allograft_parse_long", allograft_parse_long);
 
-/// `strtol` without the `errno`, for bases from 2 to 36 (mimalloc uses 10). Values that do not fit are
-/// clamped.
+/// `strtol` without the `errno`, for bases from 2 to 36 (mimalloc uses 10). Values that do not fit
+/// are clamped.
 ///
 /// # Safety
 /// `text` is NUL-terminated; `end` is NULL or can be written.

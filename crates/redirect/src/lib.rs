@@ -2,10 +2,10 @@
 //! `mimalloc.dll`, which imports it. The program's calls to the heap functions of its C runtimes
 //! are sent to that `mimalloc.dll`.
 //!
-//! The takeover happens when mimalloc, once it is ready, calls `mi_allocator_init` from its own entry
-//! point. The C runtime need not be initialised by then. Log, report and settings are those of
-//! `allograft.dll`. `MIMALLOC_FORCE_REDIRECT` has no effect, since the order of the modules does not
-//! matter here.
+//! The takeover happens when mimalloc, once it is ready, calls `mi_allocator_init` from its own
+//! entry point. The C runtime need not be initialised by then. Log, report and settings are those
+//! of `allograft.dll`. `MIMALLOC_FORCE_REDIRECT` has no effect, since the order of the modules does
+//! not matter here.
 
 #![no_std]
 #![cfg(windows)]
@@ -87,15 +87,16 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_allocator_done() {}
 
-/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is active.
+/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is
+/// active.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_enable() -> bool {
     allograft_heap::serve(true);
     is_redirected()
 }
 
-/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; mimalloc's can still be freed.
-/// Returns whether the takeover is active.
+/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; mimalloc's can still be
+/// freed. Returns whether the takeover is active.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_disable() -> bool {
     allograft_heap::serve(false);
