@@ -18,8 +18,8 @@
 //! ```
 //!
 //! [`install`] works on Windows (x86-64, for Rust's `-gnu` targets). Elsewhere it returns
-//! [`Error::NotSupported`], and [`Mimalloc`] works there too. After a failure the process runs on as
-//! before.
+//! [`Error::NotSupported`], and [`Mimalloc`] works there too. After a failure the process runs on
+//! as before.
 //!
 //! The settings are those of the module: `ALLOGRAFT_LOG`, `ALLOGRAFT_REPORT`, `MIMALLOC_*`, or an
 //! `allograft.ini` beside the program.

@@ -73,8 +73,8 @@ const NO_MEMORY: u8 = 3;
 
 static HEAP: AtomicU8 = AtomicU8::new(NOT_STARTED);
 
-/// Whether mimalloc has started. The first caller starts it: Rust's runtime allocates before any code
-/// of the program runs.
+/// Whether mimalloc has started. The first caller starts it: Rust's runtime allocates before any
+/// code of the program runs.
 #[inline]
 fn is_started() -> bool {
     HEAP.load(Ordering::Acquire) == STARTED || start()
@@ -157,8 +157,8 @@ fn own_image() -> HMODULE {
     image
 }
 
-/// The loader calls the functions in this table of the image whenever a thread or the process ends, as
-/// late as the entry point of a DLL.
+/// The loader calls the functions in this table of the image whenever a thread or the process ends,
+/// as late as the entry point of a DLL.
 #[used]
 #[unsafe(link_section = ".CRT$XLY")]
 static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::system::Code;
+use crate::system::SystemCode;
 
 /// Why nothing was installed. The process is as it was before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,19 +19,19 @@ pub enum Error {
     /// No free memory for the relays within reach of the functions around this address.
     NoMemoryNear(usize),
     /// The protection of the relays at this address could not be changed.
-    RelayProtection(usize, Code),
+    RelayProtection(usize, SystemCode),
     /// The protection of the functions' code at this address could not be changed.
-    CodeProtection(usize, Code),
+    CodeProtection(usize, SystemCode),
     /// The system did not list the threads of the process.
-    ThreadList(Code),
+    ThreadList(SystemCode),
     /// No memory for the list of threads.
     NoMemory,
     /// More threads than can be suspended at once, which is this many.
     TooManyThreads(usize),
     /// The thread with this id could not be suspended.
-    Suspend(u32, Code),
+    Suspend(u32, SystemCode),
     /// The registers of the thread with this id could not be read.
-    Registers(u32, Code),
+    Registers(u32, SystemCode),
     /// The thread with this id did not leave the first bytes of the function at this address.
     Busy(u32, usize),
 }

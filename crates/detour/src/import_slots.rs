@@ -3,10 +3,10 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::system::{Code, PAGE_SIZE, Protection, System};
+use crate::system::{PAGE_SIZE, Protection, System, SystemCode};
 
-/// Writes slots one after another. A page stays writable until a slot in another page is written, or
-/// the writer is dropped: then its protection is restored.
+/// Writes slots one after another. A page stays writable until a slot in another page is written,
+/// or the writer is dropped: then its protection is restored.
 pub struct SlotWriter<'s, S: System> {
     system: &'s S,
     open: Option<OpenPage>,
@@ -33,14 +33,14 @@ impl<'s, S: System> SlotWriter<'s, S> {
     /// # Safety
     /// The slot is aligned and lies in committed memory of a module that stays loaded during the
     /// call, and the module works with `value` in it.
-    pub unsafe fn write(&mut self, address: usize, value: usize) -> Result<(), Code> {
+    pub unsafe fn write(&mut self, address: usize, value: usize) -> Result<(), SystemCode> {
         self.open(address & !(PAGE_SIZE - 1))?;
         // SAFETY: by the contract the slot is there and aligned, and its page is writable now.
         unsafe { AtomicUsize::from_ptr(address as *mut usize) }.store(value, Ordering::Release);
         Ok(())
     }
 
-    fn open(&mut self, page: usize) -> Result<(), Code> {
+    fn open(&mut self, page: usize) -> Result<(), SystemCode> {
         if self.open.is_some_and(|open| open.base == page) {
             return Ok(());
         }

@@ -40,7 +40,7 @@ pub use error::Error;
 pub use import_slots::SlotWriter;
 pub use jump::{Detour, JUMP_SIZE, MAX_DETOURS};
 pub use relay::Relays;
-pub use system::{Code, Protection, Region, System, Thread, ThreadIdentity, ThreadState};
+pub use system::{Protection, Region, System, SystemCode, Thread, ThreadIdentity, ThreadState};
 pub use transaction::{Installed, install};
 #[cfg(windows)]
 pub use windows::Windows;

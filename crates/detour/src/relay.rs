@@ -125,7 +125,8 @@ fn data_size(count: usize) -> usize {
     (count * size_of::<RelayData>()).next_multiple_of(PAGE_SIZE)
 }
 
-/// `jmp [target]`. The operand is relative to the end of the instruction on x86-64, absolute on x86.
+/// `jmp [target]`. The operand is relative to the end of the instruction on x86-64, absolute on
+/// x86.
 fn stub(at: usize, target: usize) -> [u8; STUB_SIZE] {
     let operand = if cfg!(target_arch = "x86_64") { target.wrapping_sub(at + 6) } else { target };
     let mut bytes = [0xCC; STUB_SIZE];

@@ -4,9 +4,9 @@ use core::fmt;
 
 /// An error code of the system, as `GetLastError` gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Code(pub u32);
+pub struct SystemCode(pub u32);
 
-impl fmt::Display for Code {
+impl fmt::Display for SystemCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const ACCESS_DENIED: u32 = 5;
         const DYNAMIC_CODE_BLOCKED: u32 = 1655;
@@ -126,24 +126,24 @@ pub trait System {
         address: usize,
         size: usize,
         protection: Protection,
-    ) -> Result<Protection, Code>;
+    ) -> Result<Protection, SystemCode>;
     /// Makes new code visible to all processors.
     fn flush_code(&self, address: usize, size: usize);
     /// The thread after `previous`, or the first one; none after the last. The caller closes the
     /// handle.
-    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code>;
+    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode>;
     /// Whether the thread has ended.
     fn has_ended(&self, thread: Thread) -> bool;
     /// The thread's id and TEB.
-    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code>;
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode>;
     /// The calling thread's id.
     fn own_thread_id(&self) -> u32;
     /// Requests the suspension of the thread, without waiting for it.
-    fn suspend(&self, thread: Thread) -> Result<(), Code>;
+    fn suspend(&self, thread: Thread) -> Result<(), SystemCode>;
     /// Undoes one [`System::suspend`].
     fn resume(&self, thread: Thread);
     /// Waits until the thread, whose TEB is at `teb`, is suspended, and reads its registers.
-    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code>;
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, SystemCode>;
     /// Closes the handle.
     fn close(&self, thread: Thread);
     /// Gives the processor away for about a millisecond.

@@ -1,11 +1,11 @@
 //! Suspending all other threads of the process.
 //!
-//! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the list
-//! of threads is in pages from the system, got before the first one is suspended.
+//! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the
+//! list of threads is in pages from the system, got before the first one is suspended.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE};
-use crate::system::{Code, System, Thread, ThreadIdentity, ThreadState};
+use crate::system::{System, SystemCode, Thread, ThreadIdentity, ThreadState};
 
 const MOST_THREADS: usize = 65_536;
 
@@ -159,7 +159,11 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
 
     /// The registers of the thread. None if it is being created and has not begun to run: the
     /// suspension takes effect before it does.
-    fn state(&self, handle: Thread, known: ThreadIdentity) -> Result<Option<ThreadState>, Code> {
+    fn state(
+        &self,
+        handle: Thread,
+        known: ThreadIdentity,
+    ) -> Result<Option<ThreadState>, SystemCode> {
         // It may have begun since it was listed. Wine lists a thread before it has created it, and
         // waits, when asked for its registers, until it is suspended: for ever, if the thread that
         // creates it is suspended.

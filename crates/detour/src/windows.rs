@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThreadId, ResumeThread, Sleep, SuspendThread, WaitForSingleObject,
 };
 
-use crate::system::{Code, Protection, Region, System, Thread, ThreadIdentity, ThreadState};
+use crate::system::{Protection, Region, System, SystemCode, Thread, ThreadIdentity, ThreadState};
 
 /// `THREAD_SUSPEND_RESUME`, `THREAD_GET_CONTEXT`, `THREAD_QUERY_INFORMATION` and `SYNCHRONIZE`.
 const THREAD_RIGHTS: u32 = 0x0002 | 0x0008 | 0x0040 | 0x0010_0000;
@@ -79,10 +79,10 @@ impl System for Windows {
         address: usize,
         size: usize,
         protection: Protection,
-    ) -> Result<Protection, Code> {
+    ) -> Result<Protection, SystemCode> {
         let result = set_protection(address, size, protection);
         match protection.without_call_targets() {
-            Some(plain) if result == Err(Code(ERROR_INVALID_PARAMETER)) => {
+            Some(plain) if result == Err(SystemCode(ERROR_INVALID_PARAMETER)) => {
                 set_protection(address, size, plain)
             }
             _ => result,
@@ -94,7 +94,7 @@ impl System for Windows {
         unsafe { FlushInstructionCache(GetCurrentProcess(), address as *const c_void, size) };
     }
 
-    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code> {
+    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
         let previous = previous.map_or(null_mut(), |thread| thread.0 as HANDLE);
         let mut next: HANDLE = null_mut();
         // SAFETY: `previous` is NULL or an open handle of the caller's, and `next` can be written.
@@ -113,7 +113,7 @@ impl System for Windows {
         unsafe { WaitForSingleObject(thread.0 as HANDLE, 0) == WAIT_OBJECT_0 }
     }
 
-    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
         /// No program has memory below this address. For a thread without a TEB, 32-bit Wine
         /// returns the distance between its two kinds of TEB.
         const LOWEST_ADDRESS: usize = 0x1_0000;
@@ -130,7 +130,7 @@ impl System for Windows {
         unsafe { GetCurrentThreadId() }
     }
 
-    fn suspend(&self, thread: Thread) -> Result<(), Code> {
+    fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {
         // SAFETY: the handle is open, and `SuspendedThreads` resumes what it suspends.
         let count = unsafe { SuspendThread(thread.0 as HANDLE) };
         if count == u32::MAX { Err(last_error()) } else { Ok(()) }
@@ -141,7 +141,7 @@ impl System for Windows {
         unsafe { ResumeThread(thread.0 as HANDLE) };
     }
 
-    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, SystemCode> {
         let mut context = AlignedContext(MaybeUninit::zeroed());
         // SAFETY: the structure is aligned as the system requires, zeroes are a value of it, and the
         // handle is open.
@@ -175,7 +175,11 @@ impl System for Windows {
     }
 }
 
-fn set_protection(address: usize, size: usize, protection: Protection) -> Result<Protection, Code> {
+fn set_protection(
+    address: usize,
+    size: usize,
+    protection: Protection,
+) -> Result<Protection, SystemCode> {
     let mut former = 0;
     // SAFETY: the crate changes the protection of its own relays, and makes the pages of code and
     // import tables writable for a time, which takes no right away from anybody.
@@ -183,14 +187,14 @@ fn set_protection(address: usize, size: usize, protection: Protection) -> Result
     if done == 0 { Err(last_error()) } else { Ok(Protection(former)) }
 }
 
-fn last_error() -> Code {
+fn last_error() -> SystemCode {
     // SAFETY: the call only reads the calling thread's TEB.
-    Code(unsafe { GetLastError() })
+    SystemCode(unsafe { GetLastError() })
 }
 
-fn code_of(status: NTSTATUS) -> Code {
+fn code_of(status: NTSTATUS) -> SystemCode {
     // SAFETY: the call looks a number up in a table.
-    Code(unsafe { RtlNtStatusToDosError(status) })
+    SystemCode(unsafe { RtlNtStatusToDosError(status) })
 }
 
 /// The system wants the structure aligned to 16, which windows-sys does not promise on every
@@ -222,7 +226,7 @@ struct ThreadBasicInformation {
     priorities: [i32; 2],
 }
 
-fn basic_information(thread: Thread) -> Result<ThreadBasicInformation, Code> {
+fn basic_information(thread: Thread) -> Result<ThreadBasicInformation, SystemCode> {
     const THREAD_BASIC_INFORMATION: i32 = 0;
 
     let mut information = MaybeUninit::<ThreadBasicInformation>::zeroed();

@@ -9,12 +9,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use allograft_detour::{
-    Code, Detour, Error, Protection, Region, Relays, SlotWriter, System, Thread, ThreadIdentity,
-    ThreadState, install,
+    Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
+    ThreadIdentity, ThreadState, install,
 };
 
 const PAGE: usize = 0x1000;
-const REFUSED: Code = Code(5);
+const REFUSED: SystemCode = SystemCode(5);
 const OWN_THREAD: u32 = 1;
 const REPLACEMENT: usize = 0x7777_0000;
 
@@ -109,7 +109,12 @@ impl System for Simulated {
     fn free(&self, _address: usize) {
         self.freed.set(self.freed.get() + 1);
     }
-    fn protect(&self, base: usize, size: usize, wanted: Protection) -> Result<Protection, Code> {
+    fn protect(
+        &self,
+        base: usize,
+        size: usize,
+        wanted: Protection,
+    ) -> Result<Protection, SystemCode> {
         if self.refuses() {
             return Err(REFUSED);
         }
@@ -120,7 +125,7 @@ impl System for Simulated {
         Ok(former)
     }
     fn flush_code(&self, _address: usize, _size: usize) {}
-    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code> {
+    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
         if self.refuses() {
             return Err(REFUSED);
         }
@@ -135,7 +140,7 @@ impl System for Simulated {
     fn has_ended(&self, _thread: Thread) -> bool {
         false
     }
-    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
         if self.refuses() {
             return Err(REFUSED);
         }
@@ -145,7 +150,7 @@ impl System for Simulated {
     fn own_thread_id(&self) -> u32 {
         OWN_THREAD
     }
-    fn suspend(&self, thread: Thread) -> Result<(), Code> {
+    fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {
         let thread = &mut self.threads.borrow_mut()[thread.0 as usize];
         thread.suspended += 1;
         thread.times_suspended += 1;
@@ -154,7 +159,7 @@ impl System for Simulated {
     fn resume(&self, thread: Thread) {
         self.threads.borrow_mut()[thread.0 as usize].suspended -= 1;
     }
-    fn state(&self, thread: Thread, _teb: usize) -> Result<ThreadState, Code> {
+    fn state(&self, thread: Thread, _teb: usize) -> Result<ThreadState, SystemCode> {
         let thread = &self.threads.borrow()[thread.0 as usize];
         assert!(thread.has_teb, "the registers of a thread that does not run are asked for");
         let at = (thread.times_suspended - 1).min(thread.found_at.len() - 1);
@@ -364,7 +369,7 @@ fn a_slot_is_written_in_any_page_whose_protection_is_restored() {
 
 #[test]
 fn a_refusal_says_what_was_refused_where() {
-    let error = Error::RelayProtection(0x1000, Code(1655)).to_string();
+    let error = Error::RelayProtection(0x1000, SystemCode(1655)).to_string();
     assert!(error.contains("0x1000") && error.contains("the process prohibits dynamic code"));
     let mut close = [Detour::new(0x1004, 0), Detour::new(0x1000, 0)];
     let error = install(&Simulated::default(), &mut close, || ()).unwrap_err();

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allograft_detour::{
-    Code, Detour, Error, Protection, Region, Relays, SlotWriter, System, Thread, ThreadIdentity,
-    ThreadState, Windows, install,
+    Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
+    ThreadIdentity, ThreadState, Windows, install,
 };
 
 /// Two transactions at once would suspend each other's threads. In a process the loader's lock keeps
@@ -106,7 +106,7 @@ impl Failing {
     }
 }
 
-const REFUSED: Code = Code(1655);
+const REFUSED: SystemCode = SystemCode(1655);
 
 impl System for Failing {
     fn region(&self, address: usize) -> Option<Region> {
@@ -126,31 +126,31 @@ impl System for Failing {
         address: usize,
         size: usize,
         protection: Protection,
-    ) -> Result<Protection, Code> {
+    ) -> Result<Protection, SystemCode> {
         if self.fails() { Err(REFUSED) } else { Windows.protect(address, size, protection) }
     }
     fn flush_code(&self, address: usize, size: usize) {
         Windows.flush_code(address, size)
     }
-    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, Code> {
+    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
         if self.fails() { Err(REFUSED) } else { Windows.next_thread(previous) }
     }
     fn has_ended(&self, thread: Thread) -> bool {
         Windows.has_ended(thread)
     }
-    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, Code> {
+    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
         if self.fails() { Err(REFUSED) } else { Windows.identity(thread) }
     }
     fn own_thread_id(&self) -> u32 {
         Windows.own_thread_id()
     }
-    fn suspend(&self, thread: Thread) -> Result<(), Code> {
+    fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {
         if self.suspending_fails() { Err(REFUSED) } else { Windows.suspend(thread) }
     }
     fn resume(&self, thread: Thread) {
         Windows.resume(thread)
     }
-    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, Code> {
+    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, SystemCode> {
         if self.suspending_fails() { Err(REFUSED) } else { Windows.state(thread, teb) }
     }
     fn close(&self, thread: Thread) {

@@ -1,5 +1,5 @@
-//! The first instruction of a function, read only to see whether it is a jump: some runtimes begin a
-//! function with one, and so do the hooks of other tools. No other instruction is decoded.
+//! The first instruction of a function, read only to see whether it is a jump: some runtimes begin
+//! a function with one, and so do the hooks of other tools. No other instruction is decoded.
 
 /// The target of the jump that the function at `entry` begins with; none if it does not begin with
 /// one.

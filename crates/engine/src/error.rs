@@ -5,7 +5,7 @@ use core::fmt;
 
 /// Why a runtime was not taken over. The process is as it was before.
 #[derive(Clone, Copy, Debug)]
-pub enum Failure {
+pub enum TakeoverError {
     /// mimalloc could not start: the system has no memory for it.
     NoHeap,
     /// All slots are in use; the number is how many there are.
@@ -21,21 +21,23 @@ pub enum Failure {
     Detour(allograft_detour::Error),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TakeoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::NoHeap => f.write_str("mimalloc cannot start: no memory for its page map"),
-            Failure::NoSlot(count) => {
+            TakeoverError::NoHeap => {
+                f.write_str("mimalloc cannot start: no memory for its page map")
+            }
+            TakeoverError::NoSlot(count) => {
                 write!(f, "{count} C runtimes are taken over already, which is the limit")
             }
-            Failure::AlreadyTakenOver => f.write_str("it is taken over already"),
-            Failure::Missing(name) => write!(f, "it does not export {}", text(name)),
-            Failure::AlreadyHooked(name, to) => write!(
+            TakeoverError::AlreadyTakenOver => f.write_str("it is taken over already"),
+            TakeoverError::Missing(name) => write!(f, "it does not export {}", text(name)),
+            TakeoverError::AlreadyHooked(name, to) => write!(
                 f,
                 "another tool has already redirected its function {} (to {to:#x})",
                 text(name)
             ),
-            Failure::Detour(error) => error.fmt(f),
+            TakeoverError::Detour(error) => error.fmt(f),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The one table of what is taken over: each heap function, the names that C runtimes export it
-//! under, and what becomes of a foreign block in it.
+//! The table of what is taken over: each heap function, the names that C runtimes export it under,
+//! and what it does with a foreign block. Code and documentation take all names from here.
 
 use core::ffi::CStr;
 
@@ -37,7 +37,7 @@ pub struct TakenFunction {
     /// All names that it is exported under: the public one first, then the `_base` one, then those
     /// of `ucrt.osmode.lib`. A runtime exports some of them; names at one address are one entry.
     pub names: &'static [&'static CStr],
-    /// What happens to a foreign block, in words.
+    /// What it does with a foreign block, for the documentation.
     pub foreign: &'static str,
 }
 

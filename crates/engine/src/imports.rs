@@ -1,8 +1,8 @@
 //! Reading the import tables of a loaded module from its headers in memory.
 //!
 //! The loader has accepted the image. Even so, all offsets are checked against its size, and pages
-//! before they are read: packers rewrite and hide headers after loading. Nothing here allocates, for
-//! it also runs while threads are suspended.
+//! before they are read: packers rewrite and hide headers after loading. Nothing here allocates,
+//! for it also runs while threads are suspended.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -15,8 +15,8 @@ use crate::module::Module;
 /// How to ask the system for the pages around an address.
 pub(crate) type RegionOf<'a> = &'a dyn Fn(usize) -> Option<Region>;
 
-/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds. API sets
-/// and forwarders are resolved in that address.
+/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds. API
+/// sets and forwarders are resolved in that address.
 pub(crate) fn imports_any(
     module: &Module,
     region: RegionOf<'_>,
@@ -45,7 +45,7 @@ pub(crate) fn visit(module: &Module, region: RegionOf<'_>, visit: &mut dyn FnMut
 }
 
 /// A function that a module imports.
-struct ImportedFunction {
+struct BoundImport {
     /// Its entry in the import lookup table; 0 in an image without one.
     lookup: usize,
     /// The address of its slot in the import address table.
@@ -74,7 +74,7 @@ impl<'a> LoadedImage<'a> {
     }
 
     /// All imports, until the tables end or cannot be read.
-    fn imports(&self) -> impl Iterator<Item = ImportedFunction> {
+    fn imports(&self) -> impl Iterator<Item = BoundImport> {
         const DESCRIPTOR_SIZE: usize = 20;
         const ADDRESS_TABLE: usize = 16;
 
@@ -100,11 +100,7 @@ impl<'a> LoadedImage<'a> {
 
     /// The imports of one descriptor. Some old linkers make no lookup table: then the address table
     /// ends with a zero of its own.
-    fn imports_in(
-        &self,
-        lookups: usize,
-        addresses: usize,
-    ) -> impl Iterator<Item = ImportedFunction> {
+    fn imports_in(&self, lookups: usize, addresses: usize) -> impl Iterator<Item = BoundImport> {
         (0..).map_while(move |index: usize| {
             let slot = addresses + index * size_of::<usize>();
             let address = self.read::<usize>(slot)?;
@@ -114,12 +110,12 @@ impl<'a> LoadedImage<'a> {
             };
             let is_last = if lookups == 0 { address == 0 } else { lookup == 0 };
             let slot = self.base + slot;
-            (!is_last).then_some(ImportedFunction { lookup, slot, address })
+            (!is_last).then_some(BoundImport { lookup, slot, address })
         })
     }
 
     /// The name of the function; none if it is imported by ordinal, or there is no lookup table.
-    fn name_of(&self, import: &ImportedFunction) -> Option<&'static CStr> {
+    fn name_of(&self, import: &BoundImport) -> Option<&'static CStr> {
         const HINT_SIZE: usize = 2;
         const LONGEST: usize = 64;
 

@@ -41,7 +41,7 @@ mod takeover;
 mod windows;
 
 pub use counters::Counters;
-pub use error::Failure;
+pub use error::TakeoverError;
 pub use functions::{FUNCTIONS, Function, TakenFunction};
 pub use module::Module;
 pub use plan::{SkipReason, Skipped};
@@ -58,9 +58,9 @@ pub use {
 /// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here.
 ///
 /// # Errors
-/// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+/// [`TakeoverError::NoHeap`] if the system has no memory for mimalloc.
 #[cfg(windows)]
-pub fn start(counters: Counters) -> Result<(), Failure> {
+pub fn start(counters: Counters) -> Result<(), TakeoverError> {
     counters::set(counters);
     start_heap()
 }
@@ -68,10 +68,10 @@ pub fn start(counters: Counters) -> Result<(), Failure> {
 /// Starts mimalloc, for callers of its own functions. [`start`] may come later.
 ///
 /// # Errors
-/// [`Failure::NoHeap`] if the system has no memory for mimalloc.
+/// [`TakeoverError::NoHeap`] if the system has no memory for mimalloc.
 #[cfg(windows)]
-pub fn start_heap() -> Result<(), Failure> {
-    if allograft_heap::start(&contract::COLD_PATHS) { Ok(()) } else { Err(Failure::NoHeap) }
+pub fn start_heap() -> Result<(), TakeoverError> {
+    if allograft_heap::start(&contract::COLD_PATHS) { Ok(()) } else { Err(TakeoverError::NoHeap) }
 }
 
 /// Whether `module` is a C runtime that can be taken over, by its name.

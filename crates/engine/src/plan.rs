@@ -6,10 +6,10 @@ use core::ffi::CStr;
 use allograft_detour::{Detour, Error, MAX_DETOURS};
 
 use crate::entry_code;
-use crate::error::Failure;
+use crate::error::TakeoverError;
 use crate::functions::{ESSENTIAL, FUNCTIONS, Function};
 use crate::module::Module;
-use crate::runtime::State;
+use crate::runtime::CrtState;
 
 /// Why a function of a runtime that was taken over was left as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ pub(crate) trait Source {
     fn export(&self, name: &CStr) -> Option<usize>;
     /// The replacement of `function` as it works on `state`; of its body, for `body`. None if the
     /// runtime lacks what the replacement needs.
-    fn replacement(&self, function: Function, state: State, body: bool) -> Option<usize>;
+    fn replacement(&self, function: Function, state: CrtState, body: bool) -> Option<usize>;
 }
 
 /// The detours of one takeover, and the names that are left alone.
@@ -57,8 +57,9 @@ impl DetourPlan {
     /// Plans for every function that `module` exports.
     ///
     /// # Errors
-    /// [`Failure::Missing`], [`Failure::AlreadyHooked`], or more functions than a transaction takes.
-    pub(crate) fn new(module: &Module, source: &impl Source) -> Result<DetourPlan, Failure> {
+    /// [`TakeoverError::Missing`], [`TakeoverError::AlreadyHooked`], or more functions than a
+    /// transaction takes.
+    pub(crate) fn new(module: &Module, source: &impl Source) -> Result<DetourPlan, TakeoverError> {
         let mut plan = DetourPlan {
             detours: [Detour::new(0, 0); MAX_DETOURS],
             count: 0,
@@ -71,7 +72,7 @@ impl DetourPlan {
                 plan.add(module, source, row.function, name)?;
             }
             if plan.count == before && ESSENTIAL.contains(&row.function) {
-                return Err(Failure::Missing(row.names[0]));
+                return Err(TakeoverError::Missing(row.names[0]));
             }
         }
         Ok(plan)
@@ -87,7 +88,7 @@ impl DetourPlan {
         source: &impl Source,
         function: Function,
         name: &'static CStr,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TakeoverError> {
         let Some(target) = source.export(name) else {
             return Ok(());
         };
@@ -100,13 +101,13 @@ impl DetourPlan {
             self.skipped_count += 1;
             return Ok(());
         }
-        let state = State::from_name(name);
+        let state = CrtState::from_name(name);
         let (mut entry, mut is_body) = (target, false);
         while let Some(replacement) = source.replacement(function, state, is_body) {
             let place = self
                 .detours
                 .get_mut(self.count)
-                .ok_or(Failure::Detour(Error::TooMany(MAX_DETOURS)))?;
+                .ok_or(TakeoverError::Detour(Error::TooMany(MAX_DETOURS)))?;
             *place = Detour::new(entry, replacement);
             self.count += 1;
             // An entry that is only a jump leads to the function's body, which the runtime's own
@@ -115,7 +116,9 @@ impl DetourPlan {
             //
             // SAFETY: the entry of a function in a loaded module can be read.
             match unsafe { entry_code::jump_target(entry) } {
-                Some(to) if !module.contains(to) => return Err(Failure::AlreadyHooked(name, to)),
+                Some(to) if !module.contains(to) => {
+                    return Err(TakeoverError::AlreadyHooked(name, to));
+                }
                 Some(to) if !self.has(to) => (entry, is_body) = (to, true),
                 _ => break,
             }
@@ -158,7 +161,7 @@ mod tests {
             unsafe { Module::new(self.code.as_ptr() as usize, self.code.len(), &[], &[]) }
         }
 
-        fn plan(&self) -> Result<DetourPlan, Failure> {
+        fn plan(&self) -> Result<DetourPlan, TakeoverError> {
             DetourPlan::new(&self.module(), self)
         }
 
@@ -180,9 +183,9 @@ mod tests {
         fn export(&self, name: &CStr) -> Option<usize> {
             self.exports.iter().find(|(known, _)| *known == name).map(|&(_, address)| address)
         }
-        fn replacement(&self, function: Function, state: State, body: bool) -> Option<usize> {
+        fn replacement(&self, function: Function, state: CrtState, body: bool) -> Option<usize> {
             let needs_environment = matches!(function, Function::DupenvS | Function::WdupenvS);
-            let number = function as usize * 4 + (state == State::System) as usize * 2;
+            let number = function as usize * 4 + (state == CrtState::System) as usize * 2;
             (!needs_environment || self.has_environment).then_some(0x1000 + number + body as usize)
         }
     }
@@ -202,7 +205,7 @@ mod tests {
             for name in row.names {
                 let target = runtime.address(name);
                 let detour = plan.detours().iter().find(|detour| detour.target == target).unwrap();
-                let expected = runtime.replacement(row.function, State::from_name(name), false);
+                let expected = runtime.replacement(row.function, CrtState::from_name(name), false);
                 assert_eq!(Some(detour.replacement), expected, "{name:?}");
             }
         }
@@ -221,7 +224,7 @@ mod tests {
             let names: Vec<_> = BASIC.into_iter().filter(|&name| name != missing).collect();
             let result = SimulatedRuntime::new(&names).plan();
             assert!(
-                matches!(result, Err(Failure::Missing(name)) if name == missing),
+                matches!(result, Err(TakeoverError::Missing(name)) if name == missing),
                 "{missing:?}"
             );
         }
@@ -245,7 +248,7 @@ mod tests {
         runtime.jump(c"_recalloc", body);
         let mut plan = runtime.plan().unwrap();
         let detour = plan.detours().iter().find(|detour| detour.target == body).unwrap();
-        let expected = runtime.replacement(Function::Recalloc, State::Public, true);
+        let expected = runtime.replacement(Function::Recalloc, CrtState::Public, true);
         assert_eq!(Some(detour.replacement), expected);
     }
 
@@ -255,7 +258,9 @@ mod tests {
         let hook = runtime.address(c"malloc") + 0x10_0000;
         runtime.jump(c"free", hook);
         let error = runtime.plan().err().expect("a failure");
-        assert!(matches!(error, Failure::AlreadyHooked(name, to) if name == c"free" && to == hook));
+        assert!(
+            matches!(error, TakeoverError::AlreadyHooked(name, to) if name == c"free" && to == hook)
+        );
         assert!(
             error.to_string().contains("another tool has already redirected its function free")
         );

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::Failure;
+use crate::error::TakeoverError;
 
 /// The file names of the C runtimes that can be taken over, in lower case. All keep the same
 /// contract, as far as they have it.
@@ -19,8 +19,8 @@ pub(crate) const RUNTIMES: &[&str] = &[
     "msvcr120.dll",
 ];
 
-/// The runtimes that are left alone: a debug runtime keeps a list of its blocks and checks the bytes
-/// around them.
+/// The runtimes that are left alone: a debug runtime keeps a list of its blocks and checks the
+/// bytes around them.
 pub(crate) const DEBUG_RUNTIMES: &[&str] = &[
     "ucrtbased.dll",
     "msvcrtd.dll",
@@ -48,7 +48,7 @@ type GetenvS = unsafe extern "C" fn(*mut usize, *mut c_void, usize, *const c_voi
 /// One of the states that a Universal CRT keeps side by side: each has an `errno`, handlers, a new
 /// mode and an environment of its own. The heap is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
+pub(crate) enum CrtState {
     /// The state of the public names, which programs use.
     Public,
     /// The state of the names that begin with `_o_`, which parts of Windows use
@@ -56,10 +56,10 @@ pub(crate) enum State {
     System,
 }
 
-impl State {
+impl CrtState {
     /// The state that the exported function `name` works on.
-    pub(crate) fn from_name(name: &CStr) -> State {
-        if name.to_bytes().starts_with(b"_o_") { State::System } else { State::Public }
+    pub(crate) fn from_name(name: &CStr) -> CrtState {
+        if name.to_bytes().starts_with(b"_o_") { CrtState::System } else { CrtState::Public }
     }
 }
 
@@ -73,7 +73,7 @@ enum NewMode {
 }
 
 impl NewMode {
-    fn find(export: &dyn Fn(&CStr) -> Option<usize>, state: State) -> Option<NewMode> {
+    fn find(export: &dyn Fn(&CStr) -> Option<usize>, state: CrtState) -> Option<NewMode> {
         /// The old runtimes export these two as C++ functions.
         const QUERY: [&CStr; 2] = [c"_query_new_mode", c"?_query_new_mode@@YAHXZ"];
         const SET: [&CStr; 2] = [c"_set_new_mode", c"?_set_new_mode@@YAHH@Z"];
@@ -84,8 +84,8 @@ impl NewMode {
             let exchange = |address| NewMode::Exchange(transmute::<usize, SetNewMode>(address));
             let query = |address| NewMode::Query(transmute::<usize, QueryNewMode>(address));
             match state {
-                State::Public => find(&QUERY).map(query).or_else(|| find(&SET).map(exchange)),
-                State::System => find(&[c"_o__set_new_mode"]).map(exchange),
+                CrtState::Public => find(&QUERY).map(query).or_else(|| find(&SET).map(exchange)),
+                CrtState::System => find(&[c"_o__set_new_mode"]).map(exchange),
             }
         }
     }
@@ -108,14 +108,14 @@ impl Runtime {
     /// The functions that work on `state`, found by their names.
     ///
     /// # Errors
-    /// [`Failure::Missing`] with the first necessary one that is not exported.
+    /// [`TakeoverError::Missing`] with the first necessary one that is not exported.
     pub(crate) fn from_exports(
         export: &dyn Fn(&CStr) -> Option<usize>,
-        state: State,
-    ) -> Result<Runtime, Failure> {
+        state: CrtState,
+    ) -> Result<Runtime, TakeoverError> {
         let find = |public: &'static CStr, system: &'static CStr| {
-            let name = if state == State::Public { public } else { system };
-            export(name).ok_or(Failure::Missing(name))
+            let name = if state == CrtState::Public { public } else { system };
+            export(name).ok_or(TakeoverError::Missing(name))
         };
         let errno = find(c"_errno", c"_o__errno")?;
         let heap = find(c"_get_heap_handle", c"_o__get_heap_handle")?;
@@ -255,13 +255,13 @@ pub(crate) mod tests {
         let without =
             |missing: &'static CStr| move |name: &CStr| exports(name).filter(|_| name != missing);
         for (missing, state) in [
-            (c"_errno", State::Public),
-            (c"_get_heap_handle", State::Public),
-            (c"_o__errno", State::System),
+            (c"_errno", CrtState::Public),
+            (c"_get_heap_handle", CrtState::Public),
+            (c"_o__errno", CrtState::System),
         ] {
             let result = Runtime::from_exports(&without(missing), state);
             assert!(
-                matches!(result, Err(Failure::Missing(name)) if name == missing),
+                matches!(result, Err(TakeoverError::Missing(name)) if name == missing),
                 "{missing:?}"
             );
         }
@@ -269,7 +269,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_new_handler_is_called_in_its_mode_only_and_the_mode_stays() {
-        let runtime = Runtime::from_exports(&exports, State::Public).unwrap();
+        let runtime = Runtime::from_exports(&exports, CrtState::Public).unwrap();
         assert!(!runtime.call_new_handler(8));
         assert_eq!((NEW_MODE.get(), HANDLER_CALLS.get()), (0, 0));
         NEW_MODE.set(1);
@@ -279,7 +279,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_invalid_parameter_sets_errno_where_there_is_no_handler() {
-        let runtime = Runtime::from_exports(&exports, State::System).unwrap();
+        let runtime = Runtime::from_exports(&exports, CrtState::System).unwrap();
         runtime.set_errno(0);
         runtime.invalid_parameter();
         assert_eq!(runtime.errno(), EINVAL);
@@ -288,7 +288,7 @@ pub(crate) mod tests {
 
     #[test]
     fn names_with_the_prefix_are_the_systems() {
-        assert_eq!(State::from_name(c"_o_malloc"), State::System);
-        assert_eq!(State::from_name(c"_onexit"), State::Public);
+        assert_eq!(CrtState::from_name(c"_o_malloc"), CrtState::System);
+        assert_eq!(CrtState::from_name(c"_onexit"), CrtState::Public);
     }
 }

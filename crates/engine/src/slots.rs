@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use allograft_detour::Relays;
 use allograft_heap::RUNTIMES;
 
-use crate::error::Failure;
+use crate::error::TakeoverError;
 use crate::module::Module;
 use crate::once::ClearableOnce;
 use crate::runtime::Runtime;
@@ -44,12 +44,12 @@ static SLOTS: [Occupant; RUNTIMES] = [const {
 }; RUNTIMES];
 
 /// Puts `runtime`, a state of `module`, into an empty slot. The caller holds the loader's lock.
-pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, Failure> {
+pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, TakeoverError> {
     let slot = SLOTS
         .iter()
         .position(|occupant| occupant.base.load(Ordering::Acquire) == 0)
         .map(Slot)
-        .ok_or(Failure::NoSlot(RUNTIMES))?;
+        .ok_or(TakeoverError::NoSlot(RUNTIMES))?;
     let occupant = &SLOTS[slot.0];
     occupant.runtime.set(runtime);
     occupant.size.store(module.size(), Ordering::Release);
@@ -139,7 +139,7 @@ pub(crate) fn is_in_module(address: usize, base: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{State, tests::exports};
+    use crate::runtime::{CrtState, tests::exports};
 
     /// The tests share the slots: each has addresses of its own, and this one alone fills them all.
     fn module(base: usize) -> Module {
@@ -147,8 +147,8 @@ mod tests {
         unsafe { Module::new(base, 0x1000, &[], &[]) }
     }
 
-    fn fill(base: usize) -> Result<Slot, Failure> {
-        occupy(&module(base), Runtime::from_exports(&exports, State::Public)?)
+    fn fill(base: usize) -> Result<Slot, TakeoverError> {
+        occupy(&module(base), Runtime::from_exports(&exports, CrtState::Public)?)
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(runtimes_of(0x10_0000).count(), 2);
         assert_eq!(replacement_for(0x10_0000), None, "nothing is redirected yet");
         let filled: Vec<Slot> = (2..RUNTIMES).map(|n| fill(n * 0x100_0000).unwrap()).collect();
-        assert!(matches!(fill(0x900_0000), Err(Failure::NoSlot(RUNTIMES))));
+        assert!(matches!(fill(0x900_0000), Err(TakeoverError::NoSlot(RUNTIMES))));
         assert_eq!(taken_modules().count(), RUNTIMES);
         // SAFETY: no thread uses the slots.
         unsafe { vacate(0x10_0000, |_| ()) };

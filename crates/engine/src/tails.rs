@@ -3,8 +3,8 @@
 //! `_recalloc` zeroes what it adds to a block, counted from the size that the program last asked
 //! for. mimalloc only knows the size of the block, which may be a little more. In a runtime whose
 //! tails are kept clean, the bytes between the two, the *tail*, are zero, so that the difference
-//! cannot be seen. Clean tails cost time in every `malloc`. So each runtime begins to keep them with
-//! the first module that imports one of the functions from it, or with their first call.
+//! cannot be seen. Clean tails cost time in every `malloc`. So each runtime begins to keep them
+//! with the first module that imports one of the functions from it, or with their first call.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};

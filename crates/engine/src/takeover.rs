@@ -4,11 +4,11 @@ use core::ffi::CStr;
 
 use allograft_detour::{MAX_DETOURS, Relays, Windows, install};
 
-use crate::error::Failure;
+use crate::error::TakeoverError;
 use crate::functions::Function;
 use crate::module::Module;
 use crate::plan::{DetourPlan, Skipped, Source};
-use crate::runtime::{Runtime, State};
+use crate::runtime::{CrtState, Runtime};
 use crate::slots::{self, Slot};
 use crate::windows::{loaded_modules, nanoseconds_since, ticks};
 use crate::{contract, import_tables, tails};
@@ -44,11 +44,11 @@ impl Takeover {
 /// lock.
 ///
 /// # Errors
-/// Any [`Failure`]; the process is as it was before then.
-pub fn take_over(module: &Module) -> Result<Takeover, Failure> {
+/// Any [`TakeoverError`]; the process is as it was before then.
+pub fn take_over(module: &Module) -> Result<Takeover, TakeoverError> {
     let begin = ticks();
     if slots::is_taken(module.base()) {
-        return Err(Failure::AlreadyTakenOver);
+        return Err(TakeoverError::AlreadyTakenOver);
     }
     let mut takeover = occupy_and_redirect(module).inspect_err(|_| {
         // SAFETY: the caller holds the loader's lock, and no function was redirected: a failed
@@ -70,22 +70,23 @@ pub fn module_loaded(module: &Module) -> usize {
 /// Forgets the runtime at `base`. False if it was not taken over.
 ///
 /// # Safety
-/// The caller holds the loader's lock, and the module at `base` is being unloaded: no thread is in a
-/// call of one of its functions. A program whose threads still were would return to unmapped code.
+/// The caller holds the loader's lock, and the module at `base` is being unloaded: no thread is in
+/// a call of one of its functions. A program whose threads still were would return to unmapped
+/// code.
 pub unsafe fn module_unloaded(base: usize) -> bool {
     let taken = slots::is_taken(base);
-    // SAFETY: the caller's promise. A replacement is entered through the runtime's own functions, or
-    // through an import slot of a module that keeps the runtime loaded.
+    // SAFETY: the caller's promise. A replacement is entered through the runtime's own functions,
+    // or through an import slot of a module that keeps the runtime loaded.
     unsafe { slots::vacate(base, |relays| relays.free(&Windows)) };
     taken
 }
 
-fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
+fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
     let export = |name: &CStr| module.export(name);
-    let public = slots::occupy(module, Runtime::from_exports(&export, State::Public)?)?;
+    let public = slots::occupy(module, Runtime::from_exports(&export, CrtState::Public)?)?;
     // A runtime without a state for the system exports no names for it, or the same functions under
     // both.
-    let system = match Runtime::from_exports(&export, State::System) {
+    let system = match Runtime::from_exports(&export, CrtState::System) {
         Ok(runtime) => slots::occupy(module, runtime)?,
         Err(_) => public,
     };
@@ -96,7 +97,7 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
     let mut plan = DetourPlan::new(module, &LoadedRuntime { module, public, system, clean_tails })?;
     let skipped = plan.skipped;
     let detours = plan.detours();
-    let relays = Relays::build(&Windows, detours).map_err(Failure::Detour)?;
+    let relays = Relays::build(&Windows, detours).map_err(TakeoverError::Detour)?;
     let mut imports = 0;
     let redirect_imports = || {
         imports = import_tables::redirect(&mut loaded_modules(), &|function| {
@@ -104,12 +105,12 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, Failure> {
             is_meant.then(|| relays.replacement_for(function)).flatten()
         });
     };
-    // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as it
-    // is resumed, before `install` returns.
+    // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as
+    // it is resumed, before `install` returns.
     let before = allograft_heap::exchange_unmarked_interior_pointers(true);
     let installed = install(&Windows, detours, redirect_imports).map_err(|error| {
         relays.free(&Windows);
-        Failure::Detour(error)
+        TakeoverError::Detour(error)
     })?;
     allograft_heap::exchange_unmarked_interior_pointers(before || installed.threads_suspended > 0);
     slots::keep_relays(public, relays);
@@ -137,8 +138,8 @@ impl Source for LoadedRuntime<'_> {
         self.module.export(name)
     }
 
-    fn replacement(&self, function: Function, state: State, body: bool) -> Option<usize> {
-        let slot = if state == State::Public { self.public } else { self.system };
+    fn replacement(&self, function: Function, state: CrtState, body: bool) -> Option<usize> {
+        let slot = if state == CrtState::Public { self.public } else { self.system };
         let needs_environment = matches!(function, Function::DupenvS | Function::WdupenvS);
         let has_environment =
             || slots::runtime(slot.number()).is_some_and(Runtime::has_environment);

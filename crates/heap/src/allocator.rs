@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use crate::interface::{ColdPaths, Entries, Figures};
+use crate::interface::{ColdPaths, Entries, HeapFigures};
 use crate::native;
 
 /// Starts mimalloc. Call it once, from any thread, before any other function of this crate; a later
@@ -59,8 +59,8 @@ pub fn allocate(size: usize) -> *mut c_void {
     unsafe { native::mi_malloc(at_least_aligned(size)) }
 }
 
-/// Allocates `size` zeroed bytes, aligned likewise; the tail behind them is zero too. NULL if there is
-/// no memory.
+/// Allocates `size` zeroed bytes, aligned likewise; the tail behind them is zero too. NULL if there
+/// is no memory.
 pub fn allocate_zeroed(size: usize) -> *mut c_void {
     // SAFETY: the functions accept any size; mimalloc has started.
     unsafe { native::mi_zalloc(at_least_aligned(size)) }
@@ -102,10 +102,10 @@ pub unsafe fn usable_size(block: *const c_void) -> usize {
     unsafe { native::mi_usable_size(block) }
 }
 
-/// Sets whether there may be interior pointers, from an aligned function, in pages that mimalloc has
-/// not marked for them: a thread that was inside a runtime's own aligned function when its `malloc`
-/// was taken over makes such a pointer. Freeing aligned blocks takes longer then. Returns the former
-/// value, at first false.
+/// Sets whether there may be interior pointers, from an aligned function, in pages that mimalloc
+/// has not marked for them: a thread that was inside a runtime's own aligned function when its
+/// `malloc` was taken over makes such a pointer. Freeing aligned blocks takes longer then. Returns
+/// the former value, at first false.
 pub fn exchange_unmarked_interior_pointers(possible: bool) -> bool {
     // SAFETY: the call exchanges a flag; callers hold the loader's lock.
     unsafe { native::allograft_heap_exchange_unmarked_interior_pointers(possible) }
@@ -136,8 +136,8 @@ pub fn version() -> u32 {
 }
 
 /// The memory that mimalloc holds now, and has held at most.
-pub fn figures() -> Figures {
-    let mut figures = Figures::default();
+pub fn figures() -> HeapFigures {
+    let mut figures = HeapFigures::default();
     // SAFETY: the structure is written during the call only.
     unsafe { native::allograft_heap_figures(&mut figures) };
     figures

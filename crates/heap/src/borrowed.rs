@@ -16,7 +16,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::core::w;
 
-use crate::interface::{ColdPaths, Entries, Figures, RUNTIMES};
+use crate::interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
 type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
 type AllocateAligned = unsafe extern "C" fn(usize, usize, usize) -> *mut c_void;
@@ -36,8 +36,8 @@ struct MimallocDll {
     usable_size: UsableSize,
     is_in_heap_region: Owns,
     version: Version,
-    /// mimalloc's own handler of the redirection and of threads that end; the argument is the reason
-    /// that a DLL's entry point gets.
+    /// mimalloc's own handler of the redirection and of threads that end; the argument is the
+    /// reason that a DLL's entry point gets.
     redirect_entry: RedirectEntry,
     cold: ColdPaths,
 }
@@ -60,8 +60,8 @@ fn mimalloc() -> &'static MimallocDll {
     unsafe { (*DLL.0.get()).as_ref().unwrap_unchecked() }
 }
 
-/// Sets whether new blocks come from mimalloc, or from the runtimes' own heaps. Blocks of both can be
-/// freed at any time.
+/// Sets whether new blocks come from mimalloc, or from the runtimes' own heaps. Blocks of both can
+/// be freed at any time.
 pub fn serve(serving: bool) {
     SERVING.store(serving, Ordering::Relaxed);
 }
@@ -127,8 +127,8 @@ pub unsafe fn allograft_heap_thread_done() {
     unsafe { (mimalloc().redirect_entry)(THREAD_DETACH) }
 }
 
-/// mimalloc itself takes care of threads that end. While it does not serve, new blocks come from the
-/// runtime's old heap, as they do at the end of the process.
+/// mimalloc itself takes care of threads that end. While it does not serve, new blocks come from
+/// the runtime's old heap, as they do at the end of the process.
 pub unsafe fn allograft_heap_is_too_late() -> bool {
     !is_serving() || crate::process_ends()
 }
@@ -167,7 +167,7 @@ pub unsafe fn allograft_heap_free_aligned(block: *mut c_void) {
 pub unsafe fn allograft_heap_print_statistics() {}
 
 /// Does nothing: mimalloc's public interface gives its figures as text only.
-pub unsafe fn allograft_heap_figures(_figures: *mut Figures) {}
+pub unsafe fn allograft_heap_figures(_figures: *mut HeapFigures) {}
 
 pub unsafe fn mi_malloc(size: usize) -> *mut c_void {
     // SAFETY: mimalloc accepts any size.

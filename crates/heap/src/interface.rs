@@ -5,8 +5,8 @@ use core::ffi::{c_uint, c_void};
 /// How many C runtimes can be taken over at once: `ALLOGRAFT_RUNTIMES`.
 pub const RUNTIMES: usize = 8;
 
-/// The functions that the hot entries call for uncommon cases. The last argument of each is the slot
-/// of the C runtime that was called.
+/// The functions that the hot entries call for uncommon cases. The last argument of each is the
+/// slot of the C runtime that was called.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ColdPaths {
@@ -62,7 +62,7 @@ impl Entries {
 /// mimalloc's memory, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Figures {
+pub struct HeapFigures {
     /// Memory that mimalloc has committed.
     pub committed: usize,
     /// The peak of it.

@@ -1,12 +1,12 @@
 //! mimalloc, with the entry points that take the place of a C runtime's heap functions.
 //!
 //! The hot entries are C (`native/entry.c`), because they continue mimalloc's inlined paths;
-//! [`entries`] returns them. What they leave to the engine (foreign blocks, bad arguments, no memory)
-//! they call through [`ColdPaths`], which [`start`] takes. The rest of this crate is mimalloc for the
-//! code on those cold paths.
+//! [`entries`] returns them. What they leave to the engine (foreign blocks, bad arguments, no
+//! memory) they call through [`ColdPaths`], which [`start`] takes. The rest of this crate is
+//! mimalloc for the code on those cold paths.
 //!
-//! Nothing works before [`start`] has returned true. The heap itself is for Windows; other hosts only
-//! compile and test the parts that make no system calls.
+//! Nothing works before [`start`] has returned true. The heap itself is for Windows; other hosts
+//! only compile and test the parts that make no system calls.
 
 #![cfg_attr(not(test), no_std)]
 // On other hosts, not all that is documented is there.
@@ -26,7 +26,7 @@ mod native;
 mod native;
 mod platform;
 
-pub use interface::{ColdPaths, Entries, Figures, RUNTIMES};
+pub use interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
 #[cfg(windows)]
 pub use {

@@ -1,9 +1,9 @@
-//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface that
-//! are called from Rust.
+//! The C side, as `native/entry.h` declares it, and the functions of mimalloc's public interface
+//! that are called from Rust.
 
 use core::ffi::{c_int, c_void};
 
-use crate::interface::{ColdPaths, Entries, Figures, RUNTIMES};
+use crate::interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
 unsafe extern "C" {
     pub static allograft_entries: [Entries; RUNTIMES];
@@ -21,7 +21,7 @@ unsafe extern "C" {
     pub fn allograft_heap_exchange_unmarked_interior_pointers(possible: bool) -> bool;
     pub fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize;
     pub fn allograft_heap_free_aligned(block: *mut c_void);
-    pub fn allograft_heap_figures(figures: *mut Figures);
+    pub fn allograft_heap_figures(figures: *mut HeapFigures);
     pub fn allograft_heap_print_statistics();
     #[cfg(feature = "public-api")]
     pub fn allograft_heap_set_is_redirected(is_redirected: extern "C" fn() -> bool);

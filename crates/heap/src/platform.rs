@@ -1,15 +1,15 @@
 //! What mimalloc gets from the system beside memory, as `native/platform.h` directs it here: its
 //! options, the privilege for large pages, and whether the process ends.
 //!
-//! The module imports kernel32 and ntdll only. advapi32 would load before the program's own DLLs; it
-//! is loaded when an option asks for large pages, and not before.
+//! The module imports kernel32 and ntdll only. advapi32 would load before the program's own DLLs;
+//! it is loaded when an option asks for large pages, and not before.
 
 use core::ffi::{c_char, c_int, c_long};
 
 crate::c_symbol!("allograft_parse_long", allograft_parse_long);
 
-/// `strtol` without the `errno`, for bases from 2 to 36 (mimalloc uses 10). Values that do not fit are
-/// clamped.
+/// `strtol` without the `errno`, for bases from 2 to 36 (mimalloc uses 10). Values that do not fit
+/// are clamped.
 ///
 /// # Safety
 /// `text` is NUL-terminated; `end` is NULL or can be written.
@@ -124,12 +124,12 @@ mod windows {
             crate::c_symbol!($symbol, $name);
 
             unsafe extern "C" fn $name($($argument: $type),*) -> BOOL {
-                type Function = unsafe extern "system" fn($($type),*) -> BOOL;
+                type Export = unsafe extern "system" fn($($type),*) -> BOOL;
                 let Some(function) = advapi32($export) else {
                     return 0;
                 };
                 // SAFETY: the export has this type, and mimalloc passes what it expects.
-                unsafe { transmute::<Procedure, Function>(function)($($argument),*) }
+                unsafe { transmute::<Procedure, Export>(function)($($argument),*) }
             }
         };
     }

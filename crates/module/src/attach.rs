@@ -1,5 +1,6 @@
-//! Attaching to the process, in order: status page, configuration, mimalloc, runtimes, notifications.
-//! All of it runs with the loader's lock held, and whatever fails, the process runs on as before.
+//! Attaching to the process, in order: status page, configuration, mimalloc, runtimes,
+//! notifications. All of it runs with the loader's lock held, and whatever fails, the process runs
+//! on as before.
 
 use core::ptr::null_mut;
 
@@ -44,8 +45,8 @@ pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
     outcome
 }
 
-/// For a second copy of the module in the process: two would take each other's jumps for the runtime's
-/// code, so this one does nothing but forward its C interface.
+/// For a second copy of the module in the process: two would take each other's jumps for the
+/// runtime's code, so this one does nothing but forward its C interface.
 fn forward_to_first_copy(module: HINSTANCE) -> AttachOutcome {
     first_copy::find(module as usize);
     ini::find(module);

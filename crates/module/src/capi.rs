@@ -1,5 +1,5 @@
-//! The C interface, as `include/allograft.h` declares it. It may be called on any thread at any time:
-//! nothing here takes the loader's lock.
+//! The C interface, as `include/allograft.h` declares it. It may be called on any thread at any
+//! time: nothing here takes the loader's lock.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::Ordering;

@@ -1,5 +1,5 @@
-//! The module's entry point, in place of a C runtime's `DllMain`, and the functions for those who link
-//! the module statically.
+//! The module's entry point, in place of a C runtime's `DllMain`, and the functions for those who
+//! link the module statically.
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -56,8 +56,8 @@ pub fn start_heap() -> bool {
     started
 }
 
-/// Starts mimalloc in a module that exports its public interface, whatever the takeover came to: the
-/// program calls its functions by name.
+/// Starts mimalloc in a module that exports its public interface, whatever the takeover came to:
+/// the program calls its functions by name.
 #[cfg(feature = "public-api")]
 fn start_for_public_api(outcome: attach::AttachOutcome) -> attach::AttachOutcome {
     /// `mi_is_redirected`
@@ -84,8 +84,8 @@ pub fn end_of_thread() {
     }
 }
 
-/// To be called when the process ends, with the loader's lock held. Nothing is cleaned up, and no lock
-/// is waited for: the other threads are gone, and may have held any.
+/// To be called when the process ends, with the loader's lock held. Nothing is cleaned up, and no
+/// lock is waited for: the other threads are gone, and may have held any.
 pub fn end_of_process() {
     if STARTED.load(Ordering::Acquire) {
         report::at_exit();
@@ -95,8 +95,9 @@ pub fn end_of_process() {
 
 /// GCC's unwinder, absent. On x86, rustc links an object into every module that would register the
 /// module's frames with that unwinder, which would bring `msvcrt.dll` along. The object's code is
-/// for a C runtime to call; without one it never runs, and these only satisfy the linker. The frames
-/// are not needed: on x86 the system unwinds by what frames register on the stack, and panics abort.
+/// for a C runtime to call; without one it never runs, and these only satisfy the linker. The
+/// frames are not needed: on x86 the system unwinds by what frames register on the stack, and
+/// panics abort.
 #[cfg(all(target_arch = "x86", feature = "freestanding"))]
 mod unwinder {
     allograft_heap::c_symbol!("__register_frame_info", nothing);

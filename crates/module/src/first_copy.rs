@@ -1,5 +1,5 @@
-//! The copy of the module that has attached to this process before this one, under whatever file name.
-//! The C interface of this copy forwards its calls to that one.
+//! The copy of the module that has attached to this process before this one, under whatever file
+//! name. The C interface of this copy forwards its calls to that one.
 
 use core::ffi::CStr;
 use core::mem::transmute_copy;
@@ -30,8 +30,8 @@ impl ForwardedCall {
     }
 }
 
-/// Forwards calls to the first copy from now on. The caller holds the loader's lock; `own` is the base
-/// of this copy.
+/// Forwards calls to the first copy from now on. The caller holds the loader's lock; `own` is the
+/// base of this copy.
 pub(crate) fn find(own: usize) {
     let functions = [&ACTIVE, &OWNS, &ERROR, &COUNTERS];
     let exports_all =

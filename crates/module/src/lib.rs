@@ -1,10 +1,10 @@
-//! What `allograft.dll` and `mimalloc.dll` have in common. Loaded into a process at any moment, they
-//! take over the heaps of the process's C runtimes.
+//! What `allograft.dll` and `mimalloc.dll` have in common. Loaded into a process at any moment,
+//! they take over the heaps of the process's C runtimes.
 //!
 //! This crate is the outer side of the module: its entry point, its configuration, what it writes
-//! (log, report, status page), and its C interface. The takeover itself is the engine's. There is no
-//! C runtime in here, and memory comes from the system's page functions alone, so that everything
-//! works at any moment of a process's life.
+//! (log, report, status page), and its C interface. The takeover itself is the engine's. There is
+//! no C runtime in here, and memory comes from the system's page functions alone, so that
+//! everything works at any moment of a process's life.
 //!
 //! The configuration and all text compile and are tested on any host.
 

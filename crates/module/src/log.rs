@@ -1,5 +1,6 @@
-//! The log: one line for each event, in the file that `ALLOGRAFT_LOG` names, and on standard error for
-//! `MIMALLOC_VERBOSE`. Lines are built on the stack: nothing here allocates or waits for a lock.
+//! The log: one line for each event, in the file that `ALLOGRAFT_LOG` names, and on standard error
+//! for `MIMALLOC_VERBOSE`. Lines are built on the stack: nothing here allocates or waits for a
+//! lock.
 
 use core::fmt::{Arguments, Write};
 use core::mem::MaybeUninit;

@@ -1,6 +1,6 @@
-//! Writing the report: when the module attaches, when a runtime is loaded later, and when the process
-//! ends. Nothing can be allocated then, hence the fixed buffers. All functions here are called with
-//! the loader's lock held.
+//! Writing the report: when the module attaches, when a runtime is loaded later, and when the
+//! process ends. Nothing can be allocated then, hence the fixed buffers. All functions here are
+//! called with the loader's lock held.
 
 use core::cell::UnsafeCell;
 use core::fmt::Write;

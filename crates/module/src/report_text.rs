@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
 use allograft_engine::Skipped;
-use allograft_heap::Figures;
+use allograft_heap::HeapFigures;
 use allograft_inject::{RuntimeRecord, State, Status};
 
 use crate::text::{Wide, until_nul};
@@ -22,7 +22,7 @@ pub(crate) struct ReportText<'a> {
     pub(crate) runtimes: &'a [RuntimeRecord],
     /// The names that were left alone, with the index of their runtime.
     pub(crate) skipped: &'a [Option<(usize, Skipped)>],
-    pub(crate) figures: Figures,
+    pub(crate) figures: HeapFigures,
 }
 
 impl fmt::Display for ReportText<'_> {
@@ -202,7 +202,7 @@ mod tests {
             status,
             runtimes: &status.runtimes[..runtimes],
             skipped,
-            figures: Figures { committed: 1, used: 2, threads: 5, ..Figures::default() },
+            figures: HeapFigures { committed: 1, used: 2, threads: 5, ..HeapFigures::default() },
         };
         let text = text.to_string();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -2,10 +2,10 @@
 //! `mimalloc.dll`, which imports it. The program's calls to the heap functions of its C runtimes
 //! are sent to that `mimalloc.dll`.
 //!
-//! mimalloc calls `mi_allocator_init` from its own entry point, when it is ready; that is when the
-//! takeover happens, whether the C runtime has been initialised by then or not. What the module
-//! logs and reports, and which settings it has, is as in `allograft.dll`; `MIMALLOC_FORCE_REDIRECT`
-//! changes nothing here, since the order of the modules never keeps it from working.
+//! The takeover happens when mimalloc, once it is ready, calls `mi_allocator_init` from its own
+//! entry point. The C runtime need not be initialised by then. Log, report and settings are those
+//! of `allograft.dll`. `MIMALLOC_FORCE_REDIRECT` has no effect, since the order of the modules does
+//! not matter here.
 
 #![no_std]
 #![cfg(windows)]
@@ -29,10 +29,10 @@ fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
     allograft_module::stop(information)
 }
 
-/// This module, for its folder.
+/// This module, whose folder holds the configuration file.
 static SELF: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-/// Whether the takeover was tried.
+/// Whether the takeover has been tried.
 static TRIED: AtomicBool = AtomicBool::new(false);
 
 /// Called by the loader, with its lock held: before the entry point of `mimalloc.dll` when modules
@@ -40,7 +40,7 @@ static TRIED: AtomicBool = AtomicBool::new(false);
 extern "system" fn redirect_entry(module: HINSTANCE, reason: u32, reserved: *mut c_void) -> BOOL {
     match reason {
         DLL_PROCESS_ATTACH => SELF.store(module, Ordering::Release),
-        // A mimalloc that is not redirected tells itself that a thread ends.
+        // A mimalloc that is not redirected handles the end of a thread itself.
         DLL_THREAD_DETACH if is_redirected() => allograft_module::end_of_thread(),
         DLL_PROCESS_DETACH if !reserved.is_null() => allograft_module::end_of_process(),
         _ => {}
@@ -77,26 +77,26 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
         _ => c"mimalloc-redirect (allograft): nothing was redirected; MIMALLOC_VERBOSE=1 or ALLOGRAFT_LOG=FILE tells why.\n",
     };
     if !message.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: by the contract it can be written, and the text is static.
         unsafe { *message = text.as_ptr() };
     }
     is_redirected()
 }
 
-/// `mi_allocator_done`: does nothing, since blocks are still freed after mimalloc's own end.
+/// `mi_allocator_done`: does nothing, since blocks are freed even after mimalloc has ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_allocator_done() {}
 
-/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is there
-/// to be switched.
+/// `mi_redirect_enable`: new blocks come from mimalloc again. Returns whether the takeover is
+/// active.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_enable() -> bool {
     allograft_heap::serve(true);
     is_redirected()
 }
 
-/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; those of mimalloc are
-/// still taken back. Returns as above.
+/// `mi_redirect_disable`: new blocks come from the C runtime's own heap; mimalloc's can still be
+/// freed. Returns whether the takeover is active.
 #[unsafe(no_mangle)]
 pub extern "C" fn mi_redirect_disable() -> bool {
     allograft_heap::serve(false);

@@ -1,5 +1,5 @@
-//! The aligned functions. Their new blocks are mimalloc's, aligned by mimalloc; foreign ones have the
-//! runtime's layout (see [`crate::aligned_layout`]).
+//! The aligned functions. Their new blocks are mimalloc's, aligned by mimalloc; foreign ones have
+//! the runtime's layout (see [`crate::aligned_layout`]).
 
 use core::ffi::{c_uint, c_void};
 use core::ptr::null_mut;

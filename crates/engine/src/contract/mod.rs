@@ -1,9 +1,10 @@
-//! The replacements of the runtimes' functions, as far as the hot entries do not do it all: they keep
-//! the contract of the C runtime for mimalloc's blocks and for foreign ones.
+//! The replacements of the runtimes' functions, as far as the hot entries do not do it all: they
+//! keep the contract of the C runtime for mimalloc's blocks and for foreign ones.
 //!
-//! The functions here are cold. They are generic over the slot of the runtime that was called, since
-//! a jump carries no argument that would tell it; [`entry`] picks the right instance. They run on
-//! any thread of the program, with any lock held, and may not call a function that is replaced.
+//! The functions here are cold. They are generic over the slot of the runtime that was called,
+//! since a jump carries no argument that would tell it; [`entry`] picks the right instance. They
+//! run on any thread of the program, with any lock held, and may not call a function that is
+//! replaced.
 
 mod aligned;
 mod common;
@@ -42,8 +43,8 @@ macro_rules! instances {
     }};
 }
 
-/// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of the
-/// one that keeps the tails of blocks zero.
+/// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of
+/// the one that keeps the tails of blocks zero.
 pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize {
     let hot = allograft_heap::entries(slot, clean_tails);
     match function {
