@@ -12,39 +12,33 @@
 //! first call and not when the proxy is loaded, because loading a DLL while the loader is loading
 //! another is asking for trouble.
 
-mod code;
-mod data;
-mod exports;
-mod file;
-mod image;
-mod import_table;
 mod known;
-mod relocations;
-mod sections;
-mod target;
-mod unwind;
+mod link;
+mod machine;
 
 pub use known::{known_exports, known_names};
 
 use crate::{Error, Export, Machine, Result};
-use target::Target;
+use machine::ProxyMachine;
 
-/// What stands behind the DOS header of every proxy, for people who look into the file, and for
+/// What follows the DOS header of every proxy, for people who look into the file and for
 /// [`is_proxy`].
 const MARKER: &[u8] =
     b"A proxy made by allograft: it loads a module of allograft and passes every call on to the system's DLL.\r\n\0";
 
-/// Where [`MARKER`] stands.
-const MARKER_OFFSET: usize = 0x40;
+/// Longest name of a DLL, in characters.
+const MAX_NAME: usize = 255;
 
 /// Whether the file with these bytes is a proxy that [`build_proxy`] has made.
 pub fn is_proxy(bytes: &[u8]) -> bool {
     bytes.starts_with(b"MZ")
-        && bytes.get(MARKER_OFFSET..).is_some_and(|rest| rest.starts_with(MARKER))
+        && bytes
+            .get(size_of::<object::pe::ImageDosHeader>()..)
+            .is_some_and(|rest| rest.starts_with(MARKER))
 }
 
 /// Makes a proxy for programs of `machine`: a DLL that loads `module` from its own folder and
-/// passes `exports` on to the DLL called `name` of the system's.
+/// passes `exports` on to the system's DLL called `name`.
 ///
 /// The same arguments make the same bytes.
 ///
@@ -59,10 +53,10 @@ pub fn build_proxy(
     module: &str,
     exports: &[Export],
 ) -> Result<Vec<u8>> {
-    let target = Target::of(machine)?;
+    let machine = ProxyMachine::new(machine)?;
     for file in [name, module] {
         let is_name = !file.is_empty()
-            && file.len() <= 255
+            && file.len() <= MAX_NAME
             && file.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
             && !file.contains(['\\', '/', ':']);
         if !is_name {
@@ -73,14 +67,8 @@ pub fn build_proxy(
         return Err(Error::NoExports);
     }
     if let Some(variable) = exports.iter().find(|export| !export.is_code) {
-        return Err(Error::Variable(label(variable)));
+        let ordinal = || format!("ordinal {}", variable.ordinal);
+        return Err(Error::Variable(variable.name.clone().unwrap_or_else(ordinal)));
     }
-    image::build(target, name, module, exports)
-}
-
-fn label(export: &Export) -> String {
-    match &export.name {
-        Some(name) => name.clone(),
-        None => format!("ordinal {}", export.ordinal),
-    }
+    link::link(machine, name, module, exports)
 }
