@@ -6,7 +6,7 @@ mod tests;
 mod text;
 
 use crate::error::Error;
-use allograft_image::check::{Report, UNSEEN, check};
+use allograft_image::check::{CheckReport, UNSEEN, check};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -41,7 +41,7 @@ Exit codes:
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Report(Box<Report>),
+    Report(Box<CheckReport>),
     Refused { path: PathBuf, error: String },
 }
 

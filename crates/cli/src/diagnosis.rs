@@ -1,7 +1,7 @@
 //! Reasons that can be read off the files concerned.
 
 use crate::machine::OWN;
-use allograft_image::crt::{self, Crt, CrtKind};
+use allograft_image::crt::{Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use std::path::Path;
 
@@ -84,7 +84,7 @@ impl Program {
     /// `msvcrt.dll` counts only as an import of the program's: half of Windows' own DLLs use it.
     fn runtime(&self) -> Option<&'static Crt> {
         let imported = self.image.iter().flat_map(|image| &image.crt_imports);
-        let loaded = self.loaded.iter().filter_map(|name| crt::of_module(name));
+        let loaded = self.loaded.iter().filter_map(|name| Crt::from_module(name));
         imported.copied().chain(loaded.filter(|crt| crt.kind != CrtKind::System)).next()
     }
 }
@@ -92,7 +92,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use allograft_image::{Error, Subsystem, crt};
+    use allograft_image::{Error, Subsystem};
 
     fn program(machine: Machine, runtimes: &[&str]) -> ImageSummary {
         ImageSummary {
@@ -102,7 +102,7 @@ mod tests {
             is_dotnet: false,
             crt_imports: runtimes
                 .iter()
-                .map(|name| crt::of_module(name).expect("a C runtime"))
+                .map(|name| Crt::from_module(name).expect("a C runtime"))
                 .collect(),
         }
     }

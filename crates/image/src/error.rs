@@ -90,6 +90,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn truncated(what: &str, end: u64, len: usize) -> Error {
+        Error::Truncated { what: what.to_owned(), end, len: len as u64 }
+    }
+
     pub(crate) fn contradictory(message: impl Into<String>) -> Error {
         Error::Contradictory(message.into())
     }

@@ -13,6 +13,15 @@ const MAX_STRING: usize = 4096;
 /// Most entries of the debug directory that are looked at.
 const MAX_DEBUG_ENTRIES: usize = 64;
 
+/// The flags of an image's .NET header that matter to a rewrite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct DotnetFlags {
+    /// The image holds .NET code and nothing else; the loader does not read its import table.
+    pub is_pure: bool,
+    /// The image carries a strong name, a signature over its contents.
+    pub is_strong_named: bool,
+}
+
 /// A PE image whose headers have been read.
 ///
 /// Nothing in an image is trusted: what lies outside the file or the image is `None` or an error,
@@ -109,6 +118,24 @@ impl<'data> Image<'data> {
     /// Whether the image holds .NET code.
     pub fn is_dotnet(&self) -> bool {
         self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR).is_some()
+    }
+
+    /// The flags of the .NET header; all false if there is none.
+    pub(crate) fn dotnet_flags(&self) -> DotnetFlags {
+        // Offset of `Flags` in IMAGE_COR20_HEADER, and two of its bits.
+        const FLAGS: u32 = 16;
+        const IL_ONLY: u32 = 1;
+        const STRONG_NAME_SIGNED: u32 = 8;
+
+        let flags = self
+            .directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)
+            .and_then(|directory| directory.address.checked_add(FLAGS))
+            .and_then(|address| self.record_at::<object::U32<LE>>(address))
+            .map_or(0, |flags| flags.get(LE));
+        DotnetFlags {
+            is_pure: flags & IL_ONLY != 0,
+            is_strong_named: flags & STRONG_NAME_SIGNED != 0,
+        }
     }
 
     /// Whether the image holds code for ARM64 and x86-64 at once (ARM64EC, ARM64X).

@@ -1,7 +1,6 @@
 //! What an image imports: the ordinary import table and the delay-load table.
 
-use crate::crt::{self, Crt};
-use crate::layout;
+use crate::crt::Crt;
 use crate::{Error, Image, Result};
 use object::LittleEndian as LE;
 use object::pe;
@@ -42,7 +41,7 @@ pub struct ImportedModule {
 impl ImportedModule {
     /// The C runtime that this import leads to, if it leads to one.
     pub fn crt(&self) -> Option<&'static Crt> {
-        crt::of_module(&self.name)
+        Crt::from_module(&self.name)
     }
 }
 
@@ -148,7 +147,9 @@ impl<'data> Image<'data> {
     /// The error for a table that is not where it should be: what is wrong with the sections, if
     /// that is why.
     fn outside(&self, what: &str) -> Error {
-        layout::fault_of_sections(self)
+        self.headers()
+            .check_sections(self.data().len())
+            .err()
             .unwrap_or_else(|| Error::contradictory(format!("{what} lies outside the image")))
     }
 

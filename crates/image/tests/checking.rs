@@ -3,10 +3,13 @@
 mod support;
 
 use allograft_image::Machine;
-use allograft_image::check::{Dotnet, Report, Route, StaticRuntime, check, nothing_to_take_over};
-use allograft_image::{FileVersion, Image, patch};
+use allograft_image::check::{
+    CheckReport, Dotnet, Route, StaticRuntime, check, nothing_to_take_over,
+};
+use allograft_image::{FileVersion, Image};
 use std::fs;
 use support::build_image::ImageSpec;
+use support::{MODULE, patch_bytes};
 use tempfile::TempDir;
 
 type Imports = Vec<(&'static str, Vec<&'static str>)>;
@@ -30,7 +33,7 @@ fn folder(files: &[(&str, ImageSpec)]) -> TempDir {
     folder
 }
 
-fn report(folder: &TempDir) -> Report {
+fn report(folder: &TempDir) -> CheckReport {
     check(&folder.path().join("game.exe")).unwrap()
 }
 
@@ -195,11 +198,8 @@ fn what_forbids_patching_is_said_and_control_flow_guard_does_not() {
 fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
     let folder = folder(&[("game.exe", ImageSpec::default())]);
     let path = folder.path().join("game.exe");
-    fs::write(
-        &path,
-        patch(&fs::read(&path).unwrap(), "allograft.dll", false).unwrap().to_vec().unwrap(),
-    )
-    .unwrap();
+    let (patched, _) = patch_bytes(&fs::read(&path).unwrap(), MODULE, false).unwrap();
+    fs::write(&path, patched).unwrap();
     let report = report(&folder);
     assert_eq!(report.patched_with.as_deref(), Some("allograft.dll"));
     assert!(report.verdict.works && report.verdict.command.is_empty());

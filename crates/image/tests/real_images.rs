@@ -5,12 +5,12 @@
 
 mod support;
 
-use allograft_image::{Image, ImageFile, ImportKind, checksum, patch, undo};
+use allograft_image::{Image, ImageFile, ImportKind, checksum};
 use object::read::coff::CoffFile;
 use object::{Object, ObjectSection};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::imports;
+use support::{MODULE, imports, patch_bytes, undo_bytes};
 
 /// The variable that lists the folders, and the one that names another objdump than MinGW's.
 const FOLDERS: &str = "ALLOGRAFT_IMAGES";
@@ -87,12 +87,11 @@ fn imports_are_those_that_objdump_lists() {
 fn real_images_are_patched_and_undone_byte_for_byte() {
     for path in real_images() {
         let file = ImageFile::open(&path).unwrap();
-        let patched = patch(file.data(), "allograft.dll", false)
-            .and_then(|patched| patched.to_vec())
+        let (patched, _) = patch_bytes(file.data(), MODULE, false)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let ((old, _), (new, _)) = (imports(file.data()), imports(&patched));
-        assert_eq!((new[0].as_str(), &new[1..]), ("allograft.dll", &old[..]), "{}", path.display());
-        assert!(undo(&patched, false).unwrap().equals(file.data()), "{}", path.display());
+        assert_eq!((new[0].as_str(), &new[1..]), (MODULE, &old[..]), "{}", path.display());
+        assert!(undo_bytes(&patched, false).unwrap().equals(file.data()), "{}", path.display());
     }
 }
 

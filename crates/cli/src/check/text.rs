@@ -1,14 +1,14 @@
 //! A report as text for a person.
 
 use allograft_image::Subsystem;
-use allograft_image::check::{CrtUse, Dotnet, Report};
+use allograft_image::check::{CheckReport, CrtUse, Dotnet};
 use std::fmt::Write as _;
 
 /// Most users of a C runtime that are named.
 const MAX_NAMES: usize = 4;
 
 /// Appends `report` to `text`.
-pub fn write(text: &mut String, report: &Report) {
+pub fn write(text: &mut String, report: &CheckReport) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", report.path);
     let mut line = |label: &str, what: &str| {
@@ -38,7 +38,7 @@ pub fn write(text: &mut String, report: &Report) {
     }
 }
 
-fn nature(report: &Report) -> String {
+fn nature(report: &CheckReport) -> String {
     let kind = match (report.is_dll, report.subsystem) {
         (true, _) => "DLL",
         (false, Subsystem::Console) => "console program",

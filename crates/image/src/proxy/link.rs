@@ -11,7 +11,6 @@
 //! tables of exports, imports and unwind data, and none for the checksum: these are made here.
 
 use super::machine::{ProxyMachine, SLOT_IN_STUB, STUB_LEN, SharedCode, UNBOUND};
-use super::{MARKER, MAX_NAME};
 use crate::headers::PAGE;
 use crate::{Directory, Error, Export, Result, checksum};
 use object::pe;
@@ -20,6 +19,14 @@ use object::write::pe::{NtHeaders, Writer};
 use object::{LittleEndian as LE, U16, U32};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
+
+/// What follows the DOS header of every proxy, for people who look into the file and for
+/// [`is_proxy`].
+const MARKER: &[u8] =
+    b"A proxy made by allograft: it loads a module of allograft and passes every call on to the system's DLL.\r\n\0";
+
+/// Longest name of a DLL, in characters.
+pub const MAX_NAME: usize = 255;
 
 const FILE_ALIGNMENT: u32 = 0x200;
 const INT3: u8 = 0xCC;
@@ -49,6 +56,12 @@ const MODULE_NAME_LEN: usize = MAX_NAME + 1;
 /// Room for the path of the proxy itself, as long as Windows has them, and the module's name.
 const OWN_PATH_SIZE: u32 = 2 * (0x8000 + MODULE_NAME_LEN as u32);
 
+/// Whether the file with these bytes is a proxy that [`build_proxy`](crate::build_proxy) has made.
+pub fn is_proxy(bytes: &[u8]) -> bool {
+    let behind_dos_header = bytes.get(size_of::<pe::ImageDosHeader>()..).unwrap_or_default();
+    bytes.starts_with(b"MZ") && behind_dos_header.starts_with(MARKER)
+}
+
 /// Makes the file. The names are known to be file names, and there is at least one export.
 pub fn link(
     machine: &ProxyMachine,
@@ -57,7 +70,7 @@ pub fn link(
     exports: &[Export],
 ) -> Result<Vec<u8>> {
     let layout = ProxyLayout::new(machine, exports.len() as u32);
-    let tables = Tables::new(&layout, name, exports);
+    let tables = ProxyTables::new(&layout, name, exports);
     let data = layout.data(&tables, name, module);
     let mut file = write(&layout, &tables, exports, &data).map_err(|_| Error::TooLarge)?;
     let checksum_offset = NT_OFFSET as usize
@@ -130,7 +143,7 @@ impl ProxyLayout<'_> {
         text
     }
 
-    fn data(&self, tables: &Tables, name: &str, module: &str) -> Vec<u8> {
+    fn data(&self, tables: &ProxyTables, name: &str, module: &str) -> Vec<u8> {
         let machine = self.machine;
         let mut data = tables.lookups.clone();
         data.extend(machine.pointer(machine.absolute(self.data_at + self.data_size())));
@@ -151,7 +164,7 @@ impl ProxyLayout<'_> {
     }
 
     /// The places of all pointers, which change when the loader moves the image, in order.
-    fn relocations(&self, tables: &Tables, exports: &[Export]) -> Vec<u32> {
+    fn relocations(&self, tables: &ProxyTables, exports: &[Export]) -> Vec<u32> {
         let (numbers, len) = (0..self.export_count, self.machine.pointer_len());
         let slot_is_absolute = !self.machine.is_64;
         let stubs =
@@ -164,7 +177,7 @@ impl ProxyLayout<'_> {
 }
 
 /// The contents of `.rdata`.
-struct Tables {
+struct ProxyTables {
     bytes: Vec<u8>,
     address: u32,
     exports: Directory,
@@ -176,9 +189,9 @@ struct Tables {
     lookups: Vec<u8>,
 }
 
-impl Tables {
-    fn new(layout: &ProxyLayout<'_>, name: &str, exports: &[Export]) -> Tables {
-        let mut tables = Tables {
+impl ProxyTables {
+    fn new(layout: &ProxyLayout<'_>, name: &str, exports: &[Export]) -> ProxyTables {
+        let mut tables = ProxyTables {
             bytes: Vec::new(),
             address: layout.tables(),
             exports: Directory::default(),
@@ -302,7 +315,7 @@ impl Tables {
 /// Writes the file, its checksum still zero.
 fn write(
     layout: &ProxyLayout<'_>,
-    tables: &Tables,
+    tables: &ProxyTables,
     exports: &[Export],
     data: &[u8],
 ) -> object::write::Result<Vec<u8>> {

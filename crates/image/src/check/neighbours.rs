@@ -1,5 +1,5 @@
-//! The DLLs beside a program: which it imports, directly or through one another, and which it may
-//! load by itself.
+//! The DLLs beside a program: those that it imports, directly or through one another, and those that
+//! it may load while it runs.
 
 use crate::crt::{self, Crt};
 use crate::{FileVersion, Image, ImageFile, ImportKind, Machine, Result};
@@ -49,7 +49,7 @@ impl Neighbours {
     /// # Errors
     ///
     /// If the program's own imports cannot be read.
-    pub fn of(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
+    pub fn find(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
         let mut files = Files::beside(path, image.headers().machine);
         let mut queue: Vec<String> =
             image.imports()?.into_iter().map(|module| module.name).collect();
@@ -116,8 +116,10 @@ impl Files {
     /// runtime stand for the runtime's own file.
     fn take(&mut self, name: &str) -> Option<(Neighbour, Vec<String>)> {
         let name = name.to_ascii_lowercase();
-        let path =
-            self.paths.remove(&name).or_else(|| self.paths.remove(crt::of_module(&name)?.file))?;
+        let path = self
+            .paths
+            .remove(&name)
+            .or_else(|| self.paths.remove(Crt::from_module(&name)?.file))?;
         self.look_at(&path)
     }
 
