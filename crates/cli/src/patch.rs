@@ -74,8 +74,8 @@ Exit codes:
 ///
 /// # Errors
 ///
-/// If the answer cannot be printed. What is wrong with an image is said on standard error, and the
-/// others go on.
+/// If the answer cannot be printed. An image that is refused is reported on standard error and does
+/// not stop the others.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
     if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
         return Err(Error::Usage(

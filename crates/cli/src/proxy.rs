@@ -1,5 +1,5 @@
-//! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the
-//! system's, on any host.
+//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on any
+//! host.
 
 use crate::error::Error;
 use allograft_image::{
@@ -101,7 +101,7 @@ fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
 
 /// The file name of the module that a proxy for `machine` loads.
 fn module_name(machine: Machine) -> &'static str {
-    // A machine without a module has no proxies either, which their making tells better.
+    // A machine without a module has no proxies either: building one fails with the reason.
     machine.module_name().unwrap_or("allograft.dll")
 }
 
@@ -130,7 +130,7 @@ fn machine_for(args: &ProxyArgs) -> Result<Machine, Error> {
         [first, ..] if machines.iter().all(|&machine| machine == first) => Ok(first),
         _ => Err(refused(
             &args.into,
-            "the programs in it are not all of one word size: say with --machine which ones the proxy is for",
+            "the programs in it are not all of one bitness: say with --machine which ones the proxy is for",
         )),
     }
 }
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_both_word_sizes_take_a_choice() {
+    fn programs_of_both_bitnesses_take_a_choice() {
         let folder = folder_with_module();
         add_program(folder.path(), "a.exe", Machine::X86);
         add_program(folder.path(), "b.exe", Machine::X64);

@@ -7,7 +7,7 @@ mod properties;
 pub use anticheat::{AntiCheat, anti_cheats_near};
 pub use properties::{Mitigation, StaticRuntime};
 
-use crate::crt::{Crt, CrtKind, is_runtime_file};
+use crate::crt::{Crt, is_runtime_file};
 use crate::file::{distinct_crts, subsystem_of};
 use crate::{
     FileVersion, Image, ImageFile, ImportedModule, Machine, PatchState, Result, Subsystem,
@@ -18,7 +18,7 @@ use properties::{mitigations, static_runtime};
 use serde::Serialize;
 use std::path::Path;
 
-/// What no file tells, said with every report.
+/// What the files cannot show; part of every report.
 pub const UNSEEN: &str = "Policies that are set from outside (signed modules only, no dynamic code) and anti-cheat \
      systems that leave no file beside the program cannot be seen in its files.";
 
@@ -26,23 +26,18 @@ pub const UNSEEN: &str = "Policies that are set from outside (signed modules onl
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dotnet {
-    /// Nothing else: the loader does not read its import table.
+    /// Only .NET code: the loader does not read its import table.
     Pure,
-    /// Beside code for the machine.
+    /// .NET code and machine code.
     Mixed,
 }
 
 /// One C runtime that a program and the DLLs beside it use.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct CrtUse {
-    /// Its file.
-    pub file: &'static str,
-    /// Its family.
-    pub kind: CrtKind,
-    /// The compiler that programs with this runtime come from, in words.
-    pub origin: &'static str,
-    /// Whether allograft takes it over today.
-    pub taken_over: bool,
+    /// The runtime.
+    #[serde(flatten)]
+    pub crt: &'static Crt,
     /// The version of the copy beside the program; `None` if there is none, and the system's is
     /// used.
     pub version_beside: Option<FileVersion>,
@@ -52,7 +47,7 @@ pub struct CrtUse {
     pub maybe_used_by: Vec<String>,
 }
 
-/// All that a look at a program's files tells.
+/// What a program's files show.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct CheckReport {
     /// The path as it was given.
@@ -61,7 +56,7 @@ pub struct CheckReport {
     pub machine: Machine,
     /// Whether it is a DLL.
     pub is_dll: bool,
-    /// What it needs of the system to run.
+    /// The subsystem that it runs in.
     pub subsystem: Subsystem,
     /// Its file version, if it states one.
     pub version: Option<FileVersion>,
@@ -71,11 +66,11 @@ pub struct CheckReport {
     pub packer: Option<&'static str>,
     /// Whether it carries an Authenticode signature.
     pub is_signed: bool,
-    /// The module that is first in its import table because of `allograft patch`.
+    /// The module that `allograft patch` has put first in its import table.
     pub patched_with: Option<String>,
     /// The C runtimes that it and the DLLs beside it import.
     pub crts: Vec<CrtUse>,
-    /// What it seems to have in it instead of a C runtime of its own to import.
+    /// The runtime that is probably linked into it; only set if it imports no C runtime.
     pub static_runtime: Option<StaticRuntime>,
     /// Other allocators that it imports, which may replace the heap themselves.
     pub allocators: Vec<String>,
@@ -103,7 +98,7 @@ pub enum Route {
 /// Whether allograft works on a program, why, and the one command.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct CheckVerdict {
-    /// Whether it will work as far as the files tell.
+    /// Whether it will work, judging by the files.
     pub works: bool,
     /// The recommended route.
     pub route: Route,
@@ -213,7 +208,7 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
             continue;
         }
         for crt in &dll.crt_imports {
-            let index = uses.iter().position(|entry| entry.file == crt.file).unwrap_or_else(|| {
+            let index = uses.iter().position(|entry| entry.crt == *crt).unwrap_or_else(|| {
                 uses.push(crt_use(crt, neighbours));
                 uses.len() - 1
             });
@@ -230,10 +225,7 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
 
 fn crt_use(crt: &'static Crt, neighbours: &Neighbours) -> CrtUse {
     CrtUse {
-        file: crt.file,
-        kind: crt.kind,
-        origin: crt.origin,
-        taken_over: crt.taken_over,
+        crt,
         version_beside: neighbours.dll(crt.file).and_then(|dll| dll.version),
         used_by: Vec::new(),
         maybe_used_by: Vec::new(),
@@ -294,7 +286,7 @@ fn why_nothing_to_take_over(
     if let Some(packer) = packer {
         return format!("it is packed with {packer}, which hides what it imports: unpack it first");
     }
-    if let Some(crt) = crts.iter().find(|crt| !crt.used_by.is_empty()) {
+    if let Some(CrtUse { crt, .. }) = crts.iter().find(|usage| !usage.used_by.is_empty()) {
         return format!(
             "its C runtime is {} ({}), which allograft does not take over yet",
             crt.file, crt.origin
@@ -310,8 +302,9 @@ fn why_nothing_to_take_over(
 }
 
 fn reason(report: &CheckReport, reach: Reach<'_>) -> String {
-    let runtime = report.crts.iter().find(|crt| crt.taken_over && !crt.used_by.is_empty());
-    let runtime = runtime.map_or("a C runtime", |crt| crt.file);
+    let runtime =
+        report.crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
+    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
     match reach {
         Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
         Reach::Imported(dll) => format!("it imports {}, which uses {runtime}", dll.name),

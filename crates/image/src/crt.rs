@@ -19,7 +19,7 @@ pub enum CrtKind {
 }
 
 /// One C runtime.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Crt {
     /// The file that holds its heap functions, in lower case.
     pub file: &'static str,

@@ -19,7 +19,7 @@ const MAX_DIRECTORIES: usize = 16;
 /// machines.
 pub(crate) const PAGE: u32 = 0x1000;
 
-/// A data directory: where a table of the image lies and how long it is.
+/// A data directory: the place of a table and its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Directory {
     /// Relative virtual address (for the certificate table alone: the file offset).
@@ -98,7 +98,7 @@ impl Section {
     }
 }
 
-/// Everything the headers of an image say, with the places of what a rewrite changes.
+/// The fields of the headers, and the file offsets of those that a rewrite changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Headers {
     /// File offset of the PE signature.

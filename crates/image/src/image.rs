@@ -42,7 +42,7 @@ impl<'data> Image<'data> {
         Ok(Image { data, headers: Headers::parse(data)? })
     }
 
-    /// The same image, in which nothing is mapped where the headers are.
+    /// The same image, in which the headers are not mapped.
     pub(crate) fn without_headers(&self) -> Image<'data> {
         let mut image = self.clone();
         image.headers.size_of_headers = 0;
@@ -155,8 +155,7 @@ impl<'data> Image<'data> {
             .is_some_and(|pointer| pointer.get(LE) != 0)
     }
 
-    /// The Authenticode certificates (or what stands in their place), as a range of the file that
-    /// lies within it.
+    /// The certificate table (the Authenticode signature): a range that lies within the file.
     pub fn certificates(&self) -> Option<Range<usize>> {
         let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY)?;
         let start = directory.address as usize;
@@ -164,7 +163,7 @@ impl<'data> Image<'data> {
         (end <= self.data.len()).then_some(start..end)
     }
 
-    /// The entries of the debug directory, of a hostile one no more than the first few.
+    /// The first entries of the debug directory.
     pub(crate) fn debug_entries(&self) -> impl Iterator<Item = pe::ImageDebugDirectory> {
         let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG).unwrap_or_default();
         let entry_len = size_of::<pe::ImageDebugDirectory>();

@@ -1,4 +1,4 @@
-//! What a check says of programs and of what lies beside them.
+//! What the check reports about programs and the files beside them.
 
 mod support;
 
@@ -97,7 +97,7 @@ fn a_dll_for_another_machine_proves_nothing() {
 }
 
 #[test]
-fn the_version_of_a_c_runtime_beside_the_program_is_told() {
+fn the_version_of_a_c_runtime_beside_the_program_is_reported() {
     let crt = ImageSpec { resources: Some(([10, 0, 26100, 1742], "")), ..dll(&[NO_CRT.0]) };
     let folder = folder(&[("game.exe", ImageSpec::default()), ("ucrtbase.dll", crt)]);
     assert_eq!(report(&folder).crts[0].version_beside, Some(FileVersion([10, 0, 26100, 1742])));
@@ -138,7 +138,7 @@ fn anti_cheat_software_overrules_everything_and_the_danger_is_named() {
 }
 
 #[test]
-fn programs_of_both_word_sizes_work_and_those_of_other_machines_are_told_that_they_do_not() {
+fn programs_of_both_bitnesses_work_and_those_of_other_machines_do_not() {
     for (machine, works) in [(Machine::X86, true), (Machine::X64, true), (Machine::Arm64, false)] {
         let folder = folder(&[("game.exe", ImageSpec { machine, ..ImageSpec::default() })]);
         let verdict = report(&folder).verdict;

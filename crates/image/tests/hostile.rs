@@ -1,5 +1,4 @@
-//! Mutated images: whatever they say, nothing panics, nothing grows without bound, and what is
-//! written can be read.
+//! Mutated images: nothing panics, nothing grows without bound, and what is written can be read.
 //!
 //! A few thousand cases by default. The long run, in under a minute: `CARGO_PROFILE_DEV_OPT_LEVEL=2
 //! ALLOGRAFT_FUZZ_CASES=1000000 cargo test -p allograft-image --test hostile`.

@@ -1,4 +1,4 @@
-//! What the reader says of images.
+//! Reading images: imports, functions, resources, and what is wrong with broken ones.
 
 mod support;
 

@@ -65,12 +65,12 @@ fn nature(report: &CheckReport) -> String {
 }
 
 fn crt_use(crt: &CrtUse) -> String {
-    let fate = if crt.taken_over { "taken over" } else { "not taken over yet" };
+    let fate = if crt.crt.taken_over { "taken over" } else { "not taken over yet" };
     let copy = match crt.version_beside {
         Some(version) => format!("version {version} beside it"),
         None => "the system's".to_owned(),
     };
-    let mut line = format!("{} ({}; {copy}), {fate}", crt.file, crt.origin);
+    let mut line = format!("{} ({}; {copy}), {fate}", crt.crt.file, crt.crt.origin);
     if !crt.used_by.is_empty() {
         let _ = write!(line, "; used by {}", listed(&crt.used_by));
     }

@@ -125,7 +125,7 @@ pub enum StaticRuntime {
 }
 
 impl StaticRuntime {
-    /// The guess in words, of which those for a C runtime go into brackets.
+    /// The guess in words. For a C runtime it goes in brackets.
     pub fn words(self) -> &'static str {
         match self {
             StaticRuntime::Go => "it looks like a Go program: Go brings its own memory manager",
@@ -144,7 +144,7 @@ impl StaticRuntime {
     }
 }
 
-/// Strings that give a runtime away, the more telling ones first.
+/// Strings that runtimes leave; the more specific ones come first.
 const MARKS: [(&[u8], StaticRuntime); 6] = [
     (b"\xff Go buildinf:", StaticRuntime::Go),
     (b"Go build ID: \"", StaticRuntime::Go),

@@ -12,13 +12,12 @@
 
 use super::machine::{ProxyMachine, SLOT_IN_STUB, STUB_LEN, SharedCode, UNBOUND};
 use crate::headers::PAGE;
-use crate::{Directory, Error, Export, Result, checksum};
+use crate::{Directory, Error, Export, Headers, Result, checksum};
 use object::pe;
 use object::pod::{bytes_of, bytes_of_slice};
 use object::write::pe::{NtHeaders, Writer};
 use object::{LittleEndian as LE, U16, U32};
 use std::collections::BTreeMap;
-use std::mem::offset_of;
 
 /// What follows the DOS header of every proxy, for people who look into the file and for
 /// [`is_proxy`].
@@ -73,17 +72,11 @@ pub fn link(
     let tables = ProxyTables::new(&layout, name, exports);
     let data = layout.data(&tables, name, module);
     let mut file = write(&layout, &tables, exports, &data).map_err(|_| Error::TooLarge)?;
-    let checksum_offset = NT_OFFSET as usize
-        + offset_of!(pe::ImageNtHeaders64, optional_header)
-        + offset_of!(pe::ImageOptionalHeader64, check_sum);
+    let checksum_offset = Headers::parse(&file)?.checksum_offset();
     let sum = checksum(&file).to_le_bytes();
     file[checksum_offset..checksum_offset + 4].copy_from_slice(&sum);
     Ok(file)
 }
-
-/// Offset of the PE header, which follows the marker.
-const NT_OFFSET: u32 =
-    ((size_of::<pe::ImageDosHeader>() + MARKER.len()) as u32).next_multiple_of(8);
 
 /// Where everything is, in relative virtual addresses.
 struct ProxyLayout<'a> {
@@ -177,6 +170,7 @@ impl ProxyLayout<'_> {
 }
 
 /// The contents of `.rdata`.
+#[derive(Default)]
 struct ProxyTables {
     bytes: Vec<u8>,
     address: u32,
@@ -191,15 +185,7 @@ struct ProxyTables {
 
 impl ProxyTables {
     fn new(layout: &ProxyLayout<'_>, name: &str, exports: &[Export]) -> ProxyTables {
-        let mut tables = ProxyTables {
-            bytes: Vec::new(),
-            address: layout.tables(),
-            exports: Directory::default(),
-            imports: Directory::default(),
-            functions: Directory::default(),
-            wanted: 0,
-            lookups: Vec::new(),
-        };
+        let mut tables = ProxyTables { address: layout.tables(), ..ProxyTables::default() };
         let names = tables.put_exports(layout, name, exports);
         let wanted: Vec<u8> = exports
             .iter()
@@ -378,4 +364,32 @@ fn write(
     writer.write_section(constants.file_offset, &tables.bytes);
     writer.write_reloc_section();
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Machine;
+
+    #[test]
+    fn the_listings_expect_the_fields_where_they_are() {
+        for (machine, base) in [(Machine::X64, "end + "), (Machine::X86, "")] {
+            let layout = ProxyLayout::new(ProxyMachine::new(machine).unwrap(), 1);
+            let names = NAMES * layout.machine.pointer_len();
+            let imports = (0..).zip(IMPORTS);
+            let fields = [("own_path", OWN_PATH), ("wanted", WANTED), ("count", COUNT)];
+            let pointers = imports.chain(fields.map(|(name, index)| (index, name)));
+            let offsets =
+                pointers.map(|(index, name)| (name, index * layout.machine.pointer_len()));
+            for (name, offset) in offsets.chain([
+                ("system_name", names),
+                ("module_name", names + 2 * SYSTEM_NAME_LEN as u32),
+                ("slots", layout.slots),
+            ]) {
+                let value = format!("{base}{offset}").replace("end + 0", "end");
+                let line = format!(".set {name}, {value}");
+                assert!(layout.machine.listing.lines().any(|l| l.trim() == line), "{line}");
+            }
+        }
+    }
 }

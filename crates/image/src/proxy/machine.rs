@@ -12,7 +12,7 @@ use object::pe;
 const HEX_COLUMNS: usize = 24;
 
 /// Bytes of the code of one export: a jump through its slot, and what the slot leads to first, which
-/// hands the export's number to `bind`.
+/// passes the export's number to `bind`.
 pub const STUB_LEN: u32 = 16;
 /// Offset of the second part of a stub.
 pub const UNBOUND: u32 = 6;
@@ -28,9 +28,9 @@ pub struct ProxyMachine {
     pub dll_flags: pe::DllFlags,
     /// The relocation of a whole pointer.
     pub relocation: pe::BaseRelocationType,
-    /// The first byte of the instruction that hands a 32-bit number to `bind`.
-    hand_over: u8,
-    listing: &'static str,
+    /// The first byte of the instruction that passes a 32-bit number to `bind`.
+    pass_number: u8,
+    pub listing: &'static str,
 }
 
 const X64: ProxyMachine = ProxyMachine {
@@ -40,7 +40,7 @@ const X64: ProxyMachine = ProxyMachine {
     file_flags: pe::IMAGE_FILE_LARGE_ADDRESS_AWARE,
     dll_flags: pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA,
     relocation: pe::IMAGE_REL_BASED_DIR64,
-    hand_over: 0xB8, // mov eax, number
+    pass_number: 0xB8, // mov eax, number
     listing: include_str!("x64.lst"),
 };
 
@@ -52,7 +52,7 @@ const X86: ProxyMachine = ProxyMachine {
     // The code handles no exceptions; without this the system would search it for handlers.
     dll_flags: pe::IMAGE_DLLCHARACTERISTICS_NO_SEH,
     relocation: pe::IMAGE_REL_BASED_HIGHLOW,
-    hand_over: 0x68, // push number
+    pass_number: 0x68, // push number
     listing: include_str!("x86.lst"),
 };
 
@@ -80,8 +80,8 @@ impl ProxyMachine {
         self.image_base + u64::from(address)
     }
 
-    /// The code of the export `number`. All places are relative virtual addresses: that of the code
-    /// itself, of the export's slot, and of `bind`.
+    /// The code of the export `number`. The arguments are relative virtual addresses: of this code,
+    /// of the export's slot, and of `bind`.
     pub fn stub(&self, at: u32, number: u32, slot: u32, bind: u32) -> [u8; STUB_LEN as usize] {
         let slot = if self.is_64 {
             slot.wrapping_sub(at + UNBOUND)
@@ -89,7 +89,7 @@ impl ProxyMachine {
             self.image_base as u32 + slot
         };
         let bind = bind.wrapping_sub(at + STUB_LEN);
-        let mut stub = [0xFF, 0x25, 0, 0, 0, 0, self.hand_over, 0, 0, 0, 0, 0xE9, 0, 0, 0, 0];
+        let mut stub = [0xFF, 0x25, 0, 0, 0, 0, self.pass_number, 0, 0, 0, 0, 0xE9, 0, 0, 0, 0];
         stub[2..6].copy_from_slice(&slot.to_le_bytes()); // jmp [slot]
         stub[7..11].copy_from_slice(&number.to_le_bytes());
         stub[12..].copy_from_slice(&bind.to_le_bytes()); // jmp bind

@@ -31,8 +31,8 @@ pub struct FileLayout {
     /// The certificates at the end of the file; empty if there are none, or if something follows
     /// them.
     pub certificates: Range<usize>,
-    /// What nothing in the headers accounts for, at the end of the file: the data that installers
-    /// and bundlers append.
+    /// The end of the file that the headers do not account for: data that installers and bundlers
+    /// append.
     pub trailing: Range<usize>,
     /// The first address behind all sections.
     pub next_address: u32,
@@ -162,12 +162,12 @@ fn trailing(image: &Image<'_>, range: Range<usize>) -> Range<usize> {
 /// How the new table gets into the image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
-    /// A section of its own. Its entry stands behind the others, and the headers get this long.
+    /// A section of its own. Its entry follows the others; the headers get this length.
     NewSection { size_of_headers: u32 },
     /// The same, once the PE header has been moved down over the DOS stub, to this file offset.
     NewSectionOverStub { nt_offset: usize },
-    /// The last section, copied to the end of the file and extended there: nothing else has to
-    /// move, whatever the headers look like.
+    /// The last section, copied to the end of the file and extended there. This needs no room in
+    /// the headers.
     ExtendLast,
 }
 

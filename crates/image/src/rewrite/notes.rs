@@ -1,6 +1,7 @@
-//! What a rewrite changed besides the import table, for the user to know.
+//! What the user should know about a rewrite, besides the import table.
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Something that a rewrite had to do, or that the user should know about its result.
@@ -32,77 +33,87 @@ pub enum Note {
 }
 
 impl Note {
-    /// The kind of note, for programs.
-    pub fn code(&self) -> &'static str {
+    /// Its code, whether it is a warning, and its text.
+    fn parts(&self) -> (&'static str, bool, Cow<'static, str>) {
         match self {
-            Note::SignatureDropped => "signature-dropped",
-            Note::LaterSignatureDropped => "later-signature-dropped",
-            Note::ForceIntegrityCleared => "force-integrity-cleared",
-            Note::StrongNameBroken => "strong-name-broken",
-            Note::DotnetOnly => "dotnet-only",
-            Note::BoundImportsDropped => "bound-imports-dropped",
-            Note::AddressTableStated => "address-table-stated",
-            Note::HeadersMoved => "headers-moved",
-            Note::SectionExtended(_) => "section-extended",
-            Note::TrailingDataRepeated(_) => "trailing-data-repeated",
+            Note::SignatureDropped => (
+                "signature-dropped",
+                true,
+                "its Authenticode signature was taken out, because it no longer matches: Windows shows the publisher as unknown, and \
+                 policies that admit signed programs only will refuse it; --undo puts the signature back"
+                    .into(),
+            ),
+            Note::LaterSignatureDropped => (
+                "later-signature-dropped",
+                true,
+                "the signature that it was given after patching was taken out, because it no longer matches".into(),
+            ),
+            Note::ForceIntegrityCleared => (
+                "force-integrity-cleared",
+                true,
+                "the flag that lets Windows load it with a valid signature only was cleared, since it would not start otherwise".into(),
+            ),
+            Note::StrongNameBroken => (
+                "strong-name-broken",
+                true,
+                "its .NET strong name no longer matches: programs that verify strong names will refuse it".into(),
+            ),
+            Note::DotnetOnly => (
+                "dotnet-only",
+                true,
+                "it holds .NET code only: Windows does not read the import table of such a program, and the module will not be loaded".into(),
+            ),
+            Note::BoundImportsDropped => (
+                "bound-imports-dropped",
+                false,
+                "addresses that were bound in advance were dropped; the loader looks them up as usual".into(),
+            ),
+            Note::AddressTableStated => (
+                "address-table-stated",
+                false,
+                "the extent of its import addresses, which it left to be guessed, is stated now".into(),
+            ),
+            Note::HeadersMoved => (
+                "headers-moved",
+                false,
+                "the DOS stub was shortened to make room for another section".into(),
+            ),
+            Note::SectionExtended(name) => (
+                "section-extended",
+                false,
+                format!("there was no room for another section: section {name} was extended instead").into(),
+            ),
+            Note::TrailingDataRepeated(len) => (
+                "trailing-data-repeated",
+                false,
+                format!(
+                    "the {len} bytes behind its sections stay where they were and follow again at the end, so that the program finds \
+                     them whichever way it looks"
+                )
+                .into(),
+            ),
         }
     }
 
-    /// Whether the program may behave differently because of it, so that the user must be told.
+    /// Whether the program may behave differently because of it.
     pub fn is_warning(&self) -> bool {
-        matches!(
-            self,
-            Note::SignatureDropped
-                | Note::LaterSignatureDropped
-                | Note::ForceIntegrityCleared
-                | Note::StrongNameBroken
-                | Note::DotnetOnly
-        )
+        self.parts().1
     }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::SignatureDropped => f.write_str(
-                "its Authenticode signature was taken out, because it no longer matches: Windows shows the publisher as unknown, and \
-                 policies that admit signed programs only will refuse it; --undo puts the signature back",
-            ),
-            Note::LaterSignatureDropped => {
-                f.write_str("the signature that it was given after patching was taken out, because it no longer matches")
-            }
-            Note::ForceIntegrityCleared => f.write_str(
-                "the flag that lets Windows load it with a valid signature only was cleared, since it would not start otherwise",
-            ),
-            Note::StrongNameBroken => f.write_str(
-                "its .NET strong name no longer matches: programs that verify strong names will refuse it",
-            ),
-            Note::DotnetOnly => f.write_str(
-                "it holds .NET code only: Windows does not read the import table of such a program, and the module will not be loaded",
-            ),
-            Note::BoundImportsDropped => {
-                f.write_str("addresses that were bound in advance were dropped; the loader looks them up as usual")
-            }
-            Note::AddressTableStated => f.write_str("the extent of its import addresses, which it left to be guessed, is stated now"),
-            Note::HeadersMoved => f.write_str("the DOS stub was shortened to make room for another section"),
-            Note::SectionExtended(name) => {
-                write!(f, "there was no room for another section: section {name} was extended instead")
-            }
-            Note::TrailingDataRepeated(len) => write!(
-                f,
-                "the {len} bytes behind its sections stay where they were and follow again at the end, so that the program finds them \
-                 whichever way it looks"
-            ),
-        }
+        f.write_str(&self.parts().2)
     }
 }
 
 impl Serialize for Note {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (code, warning, text) = self.parts();
         let mut note = serializer.serialize_struct("Note", 3)?;
-        note.serialize_field("code", self.code())?;
-        note.serialize_field("warning", &self.is_warning())?;
-        note.serialize_field("text", &self.to_string())?;
+        note.serialize_field("code", code)?;
+        note.serialize_field("warning", &warning)?;
+        note.serialize_field("text", &text)?;
         note.end()
     }
 }

@@ -46,9 +46,9 @@ pub struct Rewrite<'a, 'data> {
     record: UndoRecord<'data>,
     /// The section that holds the table: a new one, or the last one, extended.
     section: Section,
-    /// Where in that section our part begins.
+    /// Where in that section the added data begin.
     start: u32,
-    /// Bytes of our part.
+    /// Their length in bytes.
     len: u32,
 }
 
@@ -203,7 +203,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     }
 }
 
-/// The section for `len` bytes of ours, and where in it they begin.
+/// The section for `len` bytes of added data, and where in it they begin.
 fn place(headers: &Headers, layout: &FileLayout, room: Room, len: u32) -> Result<(Section, u32)> {
     let mut raw_offset = align(
         u32::try_from(layout.kept_len).map_err(|_| Error::TooLarge)?,
@@ -211,7 +211,7 @@ fn place(headers: &Headers, layout: &FileLayout, room: Room, len: u32) -> Result
     )?;
     let (name, address, start, characteristics) = match (room, headers.sections.last()) {
         (Room::ExtendLast, Some(last)) => {
-            // Our part begins on a fresh page: the loader maps whole ones, also behind the stated
+            // The added data begin on a new page: the loader maps whole pages, even past the stated
             // end of the section.
             let start = align(last.memory_size(), headers.section_alignment)?;
             let kept = last.characteristics
@@ -236,9 +236,9 @@ fn place(headers: &Headers, layout: &FileLayout, room: Room, len: u32) -> Result
 /// The extent of the import addresses, where the image does not state it and the loader's guess is
 /// about to change.
 ///
-/// A loader makes writable, while it fills addresses in, what the directory says; without one, the
-/// section that holds the import table. That is ours from now on, so the old section has to be
-/// named unless it can be written to anyway.
+/// While it fills in addresses, the loader makes writable what the directory states; without a
+/// directory, the section that holds the import table. That is the new section from now on, so the
+/// old one must be stated, unless it is writable anyway.
 fn unstated_address_table(image: &Image<'_>) -> Option<Directory> {
     let headers = image.headers();
     if headers.directories.len() <= pe::IMAGE_DIRECTORY_ENTRY_IAT
