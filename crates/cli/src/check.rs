@@ -5,7 +5,7 @@ mod text;
 
 use crate::error::Error;
 use crate::output;
-use allograft_image::check::{Report, UNSEEN, check};
+use allograft_image::check::{CheckReport, UNSEEN, check};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ Exit codes:
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Report(Box<Report>),
+    Report(Box<CheckReport>),
     Refused { path: PathBuf, error: String },
 }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::page_reading::PageReading;
 #[cfg(windows)]
 use crate::windows::{process::Process, start::StartError};
-use allograft_image::crt::{self, Crt, CrtKind};
+use allograft_image::crt::{Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use allograft_inject::State;
 use std::path::Path;
@@ -128,7 +128,7 @@ impl RunningProgram {
     /// `msvcrt.dll` counts only as an import of the program: half of Windows' own DLLs use it.
     fn runtime(&self) -> Option<&'static Crt> {
         let imported = self.image.iter().flat_map(|image| &image.crt_imports);
-        let loaded = self.loaded.iter().filter_map(|name| crt::of_module(name));
+        let loaded = self.loaded.iter().filter_map(|name| Crt::from_module(name));
         imported.copied().chain(loaded.filter(|crt| crt.kind != CrtKind::System)).next()
     }
 }
@@ -148,7 +148,7 @@ mod tests {
             is_dotnet: false,
             crt_imports: runtimes
                 .iter()
-                .map(|name| crt::of_module(name).expect("a C runtime"))
+                .map(|name| Crt::from_module(name).expect("a C runtime"))
                 .collect(),
         }
     }

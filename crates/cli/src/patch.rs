@@ -1,9 +1,7 @@
 //! `allograft patch`: puts the module first in the import table of programs and DLLs, on any host.
 
-mod destination;
-mod listing;
 mod outcome;
-mod replace;
+mod output;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +10,8 @@ use allograft_image::{
     Image, ImageFile, Machine, Note, PatchState, check, patch, patch_state, undo,
 };
 use clap::Args;
-use destination::{Destination, Pending};
-use outcome::{Action, Outcome};
-use std::borrow::Cow;
+use outcome::{Action, ListedImport, PatchOutcome};
+use output::{Destination, Pending, Refusal};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `allograft patch`.
@@ -73,67 +70,80 @@ Exit codes:
   0    done; or it was done already, which is said
   125  at least one image was refused; one line on standard error for each says why";
 
-/// Why one image was not patched: one line.
-type Refusal = String;
-
 /// Patches, lists or restores every image of `args`. Returns the exit code.
 ///
 /// # Errors
 ///
-/// If the answer cannot be printed. What is wrong with an image is said on standard error, and the
-/// others go on.
+/// If the answer cannot be printed. An image that is refused is reported on standard error and does
+/// not stop the others.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
     if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
         return Err(Error::new("--output must name a folder where there is more than one image"));
     }
-    let outcomes: Vec<Outcome> = args.images.iter().map(|path| outcome_of(path, args)).collect();
+    let outcomes: Vec<PatchOutcome> =
+        args.images.iter().map(|path| outcome_of(path, args)).collect();
     let has_failed = outcomes.iter().any(|outcome| outcome.action == Action::Refused);
     outcome::print(&outcomes, args.json)?;
     Ok(if has_failed { 125 } else { 0 })
 }
 
-fn outcome_of(path: &Path, args: &PatchArgs) -> Outcome {
+fn outcome_of(path: &Path, args: &PatchArgs) -> PatchOutcome {
     let result = if args.list {
-        listing::of(path)
+        listed(path)
     } else if args.undo {
         undone(path, args)
     } else {
         patched(path, args)
     };
-    result.unwrap_or_else(|refusal| Outcome::refused(path, refusal))
+    result.unwrap_or_else(|refusal| PatchOutcome::refused(path, refusal))
+}
+
+/// Lists what the image at `path` imports.
+fn listed(path: &Path) -> Result<PatchOutcome, Refusal> {
+    let file = ImageFile::open(path).map_err(line)?;
+    let image = Image::parse(file.data()).map_err(line)?;
+    let modules = image.imports().map_err(line)?.into_iter();
+    let imports: allograft_image::Result<_> =
+        modules.map(|module| ListedImport::new(&image, module)).collect();
+    Ok(PatchOutcome {
+        machine: Some(image.headers().machine),
+        imports: Some(imports.map_err(line)?),
+        ..PatchOutcome::new(path, Action::Listed)
+    })
 }
 
 /// Takes the module out of the image at `path`.
-fn undone(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
+fn undone(path: &Path, args: &PatchArgs) -> Result<PatchOutcome, Refusal> {
     // The image is no longer mapped when this returns: a mapped file cannot be replaced.
     let (pending, notes) = prepare_original(path, args)?;
-    Ok(Outcome { notes, ..Outcome::written(path, Action::Undone, pending.finish()?) })
+    Ok(PatchOutcome { notes, ..PatchOutcome::written(path, Action::Undone, pending.finish()?) })
 }
 
 fn prepare_original(path: &Path, args: &PatchArgs) -> Result<(Pending, Vec<Note>), Refusal> {
-    let file = open(path)?;
-    let restored = undo(file.data(), args.force).map_err(line)?;
+    let file = ImageFile::open(path).map_err(line)?;
+    let image = Image::parse(file.data()).map_err(line)?;
+    let restored = undo(&image, args.force).map_err(line)?;
     let destination = match &args.output {
         Some(output) => Destination::file(path, output, args.force)?,
-        None => Destination::in_place_without_backup(path),
+        None => Destination::in_place(path, false),
     };
     let pending = destination.prepare(&restored.pieces(), args.dry_run, |_| Ok(()))?;
     Ok((pending, restored.notes))
 }
 
 /// Puts the module first in the image at `path`.
-fn patched(path: &Path, args: &PatchArgs) -> Result<Outcome, Refusal> {
+fn patched(path: &Path, args: &PatchArgs) -> Result<PatchOutcome, Refusal> {
     // The image is no longer mapped when this returns: a mapped file cannot be replaced.
     let Prepared { machine, module, patched } = prepare_patched(path, args)?;
     let outcome = match patched {
-        Some((pending, notes)) => Outcome {
+        Some((pending, notes)) => PatchOutcome {
             notes,
             anti_cheats: check::anti_cheats_near(path),
-            ..Outcome::written(path, Action::Patched, pending.finish()?)
+            ..PatchOutcome::written(path, Action::Patched, pending.finish()?)
         },
-        None => Outcome::new(path, Action::AlreadyPatched),
+        None => PatchOutcome::new(path, Action::AlreadyPatched),
     };
-    Ok(Outcome { machine: Some(machine), module: Some(module), ..outcome })
+    Ok(PatchOutcome { machine: Some(machine), module: Some(module), ..outcome })
 }
 
 /// The new image, written and read back.
@@ -145,26 +155,26 @@ struct Prepared {
 }
 
 fn prepare_patched(path: &Path, args: &PatchArgs) -> Result<Prepared, Refusal> {
-    let file = open(path)?;
+    let file = ImageFile::open(path).map_err(line)?;
     let image = Image::parse(file.data()).map_err(line)?;
     let machine = image.headers().machine;
-    let module = module_name(machine, args.module.as_deref())?;
-    let original = match patch_state(&image, module).map_err(line)? {
+    let module = args.module.as_deref().or(machine.module_name()).ok_or_else(|| {
+        format!("made for {machine}, for which there is no module: name one with --module")
+    })?;
+    let patched = match patch_state(&image, module).map_err(line)? {
         PatchState::Patched { module: old } if !old.eq_ignore_ascii_case(module) => {
-            Some(Cow::Owned(undo(file.data(), args.force).map_err(line)?.to_vec()))
+            let original = undo(&image, args.force).map_err(line)?.to_vec();
+            let original = Image::parse(&original).map_err(line)?;
+            Some(prepare_from(&original, path, module, args)?)
         }
         PatchState::Patched { .. } | PatchState::ImportsFirst => None,
-        PatchState::Unpatched => Some(Cow::Borrowed(file.data())),
-    };
-    let patched = match original {
-        Some(original) => Some(prepare_from(&original, path, module, args)?),
-        None => None,
+        PatchState::Unpatched => Some(prepare_from(&image, path, module, args)?),
     };
     Ok(Prepared { machine, module: module.to_owned(), patched })
 }
 
 fn prepare_from(
-    original: &[u8],
+    original: &Image<'_>,
     path: &Path,
     module: &str,
     args: &PatchArgs,
@@ -173,42 +183,28 @@ fn prepare_from(
         refuse_if_useless(path, original)?;
     }
     let patched = patch(original, module, args.force).map_err(line)?;
-    let check = |written: &[u8]| patched.check(written).map_err(line);
     let pieces = patched.pieces();
-    let pending = destination_of(path, args, &pieces)?.prepare(&pieces, args.dry_run, check)?;
-    Ok((pending, patched.notes))
+    let destination = match &args.output {
+        _ if args.in_place => Destination::in_place(path, true),
+        Some(output) => Destination::file(path, output, args.force)?,
+        None => Destination::beside(path, &pieces, args.force)?,
+    };
+    let check = |written: &[u8]| patched.check(written).map_err(line);
+    let pending = destination.prepare(&pieces, args.dry_run, check)?;
+    Ok((pending, patched.notes.clone()))
 }
 
-fn destination_of(path: &Path, args: &PatchArgs, pieces: &[&[u8]]) -> Result<Destination, Refusal> {
-    match &args.output {
-        _ if args.in_place => Ok(Destination::in_place(path)),
-        Some(output) => Destination::file(path, output, args.force),
-        None => Destination::beside(path, pieces, args.force),
-    }
-}
-
-fn refuse_if_useless(path: &Path, data: &[u8]) -> Result<(), Refusal> {
-    let image = Image::parse(data).map_err(line)?;
+fn refuse_if_useless(path: &Path, image: &Image<'_>) -> Result<(), Refusal> {
     // A packed image is refused as such, with what to do about it.
     if allograft_image::packer_of(image.headers()).is_some() {
         return Ok(());
     }
-    match check::nothing_to_take_over(path, &image).map_err(line)? {
+    match check::nothing_to_take_over(path, image).map_err(line)? {
         Some(reason) => {
             Err(format!("{reason}; patching would do nothing (--force patches it all the same)"))
         }
         None => Ok(()),
     }
-}
-
-fn module_name(machine: Machine, given: Option<&str>) -> Result<&str, Refusal> {
-    given.or(machine.module_name()).ok_or_else(|| {
-        format!("made for {machine}, for which there is no module: name one with --module")
-    })
-}
-
-fn open(path: &Path) -> Result<ImageFile, Refusal> {
-    ImageFile::open(path).map_err(line)
 }
 
 fn line(error: allograft_image::Error) -> Refusal {

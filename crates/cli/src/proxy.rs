@@ -1,13 +1,11 @@
-//! `allograft proxy`: writes a DLL that a program loads by itself in the place of one of the
-//! system's, on any host.
-
-mod machine;
+//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on any
+//! host.
 
 use crate::error::Error;
 use allograft_image::{
-    Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names,
+    Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names, summary,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,10 +25,20 @@ pub struct ProxyArgs {
     pub from: Option<PathBuf>,
     /// The programs it is for [default: those in FOLDER, or those that FILE is for]
     #[arg(long, value_enum, conflicts_with_all = ["remove", "from"])]
-    pub machine: Option<machine::Choice>,
+    pub machine: Option<ProxyFor>,
     /// Remove the proxy again
     #[arg(long)]
     pub remove: bool,
+}
+
+/// The machines that a user can choose from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ProxyFor {
+    /// 32-bit programs
+    X86,
+    /// 64-bit programs
+    #[value(name = "x86-64")]
+    X64,
 }
 
 /// What `allograft proxy --help` says behind the options.
@@ -73,7 +81,7 @@ pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
 
 fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
     let exports = exports_of(args)?;
-    let machine = machine::of(args)?;
+    let machine = machine_for(args)?;
     let module = module_name(machine);
     let bytes = build_proxy(machine, &args.name, module, &exports)
         .map_err(|error| refused(args.from.as_deref().unwrap_or(path), error))?;
@@ -93,8 +101,51 @@ fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
 
 /// The file name of the module that a proxy for `machine` loads.
 fn module_name(machine: Machine) -> &'static str {
-    // A machine without a module has no proxies either, which their making tells better.
+    // A machine without a module has no proxies either: building one fails with the reason.
     machine.module_name().unwrap_or("allograft.dll")
+}
+
+/// The machine that the user chooses, or else the one of the DLL to read, or else that of the
+/// programs in the folder, or else x86-64.
+///
+/// # Errors
+///
+/// If the programs in the folder are not all of one machine, or the DLL to read is no image.
+fn machine_for(args: &ProxyArgs) -> Result<Machine, Error> {
+    if let Some(choice) = args.machine {
+        return Ok(match choice {
+            ProxyFor::X86 => Machine::X86,
+            ProxyFor::X64 => Machine::X64,
+        });
+    }
+    if let Some(from) = &args.from {
+        return match summary(from) {
+            Ok(image) => Ok(image.machine),
+            Err(error) => Err(refused(from, error)),
+        };
+    }
+    let machines = machines_in(&args.into);
+    match machines[..] {
+        [] => Ok(Machine::X64),
+        [first, ..] if machines.iter().all(|&machine| machine == first) => Ok(first),
+        _ => Err(refused(
+            &args.into,
+            "the programs in it are not all of one bitness: say with --machine which ones the proxy is for",
+        )),
+    }
+}
+
+/// The machines of the programs in `folder` that proxies can be made for.
+fn machines_in(folder: &Path) -> Vec<Machine> {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| summary(&entry.path()).ok())
+        .filter(|image| !image.is_dll)
+        .map(|image| image.machine)
+        .filter(|machine| matches!(machine, Machine::X86 | Machine::X64))
+        .collect()
 }
 
 /// What the DLL to stand in for exports.
@@ -272,14 +323,14 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_both_word_sizes_take_a_choice() {
+    fn programs_of_both_bitnesses_take_a_choice() {
         let folder = folder_with_module();
         add_program(folder.path(), "a.exe", Machine::X86);
         add_program(folder.path(), "b.exe", Machine::X64);
         let mut args = args(folder.path(), "version.dll");
         let line = run(&args).unwrap_err().to_string();
         assert!(line.contains("--machine"), "{line}");
-        args.machine = Some(machine::Choice::X86);
+        args.machine = Some(ProxyFor::X86);
         run(&args).unwrap();
         assert_eq!(machine_of(&folder.path().join("version.dll")), Machine::X86);
     }

@@ -1,25 +1,24 @@
-//! Says before anyone patches or injects whether allograft will work on a program.
+//! Predicts from a program's files whether allograft will work on it. Starts and changes nothing.
 
 mod anticheat;
-mod mitigations;
-mod static_runtime;
-mod verdict;
+mod neighbours;
+mod properties;
 
 pub use anticheat::{AntiCheat, anti_cheats_near};
-pub use mitigations::Mitigation;
-pub use static_runtime::StaticRuntime;
-pub use verdict::{Route, Verdict};
+pub use properties::{Mitigation, StaticRuntime};
 
-use crate::crt::{Crt, CrtKind};
+use crate::crt::{Crt, is_runtime_file};
 use crate::file::{distinct_crts, subsystem_of};
 use crate::{
-    FileVersion, Image, ImageFile, ImportedModule, Machine, Neighbours, PatchState, Reach, Result,
-    Subsystem, packer_of, patch_state,
+    FileVersion, Image, ImageFile, ImportedModule, Machine, PatchState, Result, Subsystem,
+    packer_of, patch_state,
 };
+use neighbours::{Neighbours, Reach};
+use properties::{mitigations, static_runtime};
 use serde::Serialize;
 use std::path::Path;
 
-/// What no file tells, said with every report.
+/// What the files cannot show; part of every report.
 pub const UNSEEN: &str = "Policies that are set from outside (signed modules only, no dynamic code) and anti-cheat \
      systems that leave no file beside the program cannot be seen in its files.";
 
@@ -27,23 +26,18 @@ pub const UNSEEN: &str = "Policies that are set from outside (signed modules onl
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dotnet {
-    /// Nothing else: the loader does not read its import table.
+    /// Only .NET code: the loader does not read its import table.
     Pure,
-    /// Beside code for the machine.
+    /// .NET code and machine code.
     Mixed,
 }
 
 /// One C runtime that a program and the DLLs beside it use.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct CrtUse {
-    /// Its file.
-    pub file: &'static str,
-    /// Its family.
-    pub kind: CrtKind,
-    /// The compiler that programs with this runtime come from, in words.
-    pub origin: &'static str,
-    /// Whether allograft takes it over today.
-    pub taken_over: bool,
+    /// The runtime.
+    #[serde(flatten)]
+    pub crt: &'static Crt,
     /// The version of the copy beside the program; `None` if there is none, and the system's is
     /// used.
     pub version_beside: Option<FileVersion>,
@@ -53,16 +47,16 @@ pub struct CrtUse {
     pub maybe_used_by: Vec<String>,
 }
 
-/// All that a look at a program's files tells.
+/// What a program's files show.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Report {
+pub struct CheckReport {
     /// The path as it was given.
     pub path: String,
     /// The processor it is made for.
     pub machine: Machine,
     /// Whether it is a DLL.
     pub is_dll: bool,
-    /// What it needs of the system to run.
+    /// The subsystem that it runs in.
     pub subsystem: Subsystem,
     /// Its file version, if it states one.
     pub version: Option<FileVersion>,
@@ -72,11 +66,11 @@ pub struct Report {
     pub packer: Option<&'static str>,
     /// Whether it carries an Authenticode signature.
     pub is_signed: bool,
-    /// The module that is first in its import table because of `allograft patch`.
+    /// The module that `allograft patch` has put first in its import table.
     pub patched_with: Option<String>,
     /// The C runtimes that it and the DLLs beside it import.
     pub crts: Vec<CrtUse>,
-    /// What it seems to have in it instead of a C runtime of its own to import.
+    /// The runtime that is probably linked into it; only set if it imports no C runtime.
     pub static_runtime: Option<StaticRuntime>,
     /// Other allocators that it imports, which may replace the heap themselves.
     pub allocators: Vec<String>,
@@ -85,7 +79,33 @@ pub struct Report {
     /// Properties that matter to patching or injecting.
     pub mitigations: Vec<Mitigation>,
     /// Whether it will work, and how.
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
+}
+
+/// How to get the module into a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// Start the program with the module in it.
+    Run,
+    /// Put the module into its import table.
+    Patch,
+    /// None: leave it alone.
+    #[default]
+    None,
+}
+
+/// Whether allograft works on a program, why, and the one command.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct CheckVerdict {
+    /// Whether it will work, judging by the files.
+    pub works: bool,
+    /// The recommended route.
+    pub route: Route,
+    /// The one command; empty if there is none.
+    pub command: String,
+    /// The reason, in one sentence.
+    pub reason: String,
 }
 
 /// DLLs that replace the heap, or bring one of their own.
@@ -106,13 +126,13 @@ const ALLOCATORS: [&str; 9] = [
 /// # Errors
 ///
 /// If it cannot be read, is no PE image, or its tables lie outside it.
-pub fn check(path: &Path) -> Result<Report> {
+pub fn check(path: &Path) -> Result<CheckReport> {
     let file = ImageFile::open(path)?;
     let image = Image::parse(file.data())?;
     let imports = image.imports()?;
     let own = distinct_crts(&imports);
-    let neighbours = Neighbours::of(path, &image)?;
-    let mut report = Report {
+    let neighbours = Neighbours::find(path, &image)?;
+    let mut report = CheckReport {
         path: path.display().to_string(),
         machine: image.headers().machine,
         is_dll: image.headers().is_dll(),
@@ -123,13 +143,13 @@ pub fn check(path: &Path) -> Result<Report> {
         is_signed: image.certificates().is_some(),
         patched_with: patched_with(&image)?,
         crts: crt_uses(path, &own, &neighbours),
-        static_runtime: if own.is_empty() { static_runtime::find(&image)? } else { None },
+        static_runtime: if own.is_empty() { static_runtime(&image)? } else { None },
         allocators: allocators(&imports),
         anti_cheats: anti_cheats_near(path),
-        mitigations: mitigations::of(&image)?,
-        verdict: Verdict::default(),
+        mitigations: mitigations(&image)?,
+        verdict: CheckVerdict::default(),
     };
-    report.verdict = verdict::of(&report, neighbours.reach(&own));
+    report.verdict = verdict(&report, neighbours.reach(&own));
     Ok(report)
 }
 
@@ -144,20 +164,20 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     if own.iter().any(|crt| crt.taken_over) {
         return Ok(None);
     }
-    let neighbours = Neighbours::of(path, image)?;
+    let neighbours = Neighbours::find(path, image)?;
     if neighbours.reach(&own) != Reach::Nowhere {
         return Ok(None);
     }
-    let static_runtime = if own.is_empty() { static_runtime::find(image)? } else { None };
+    let static_runtime = if own.is_empty() { static_runtime(image)? } else { None };
     let crts = crt_uses(path, &own, &neighbours);
     let packer = packer_of(image.headers());
-    Ok(Some(verdict::why_nothing_to_take_over(dotnet(image), packer, &crts, static_runtime)))
+    Ok(Some(why_nothing_to_take_over(dotnet(image), packer, &crts, static_runtime)))
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {
     image
         .is_dotnet()
-        .then(|| if crate::dotnet::flags(image).is_pure { Dotnet::Pure } else { Dotnet::Mixed })
+        .then(|| if image.dotnet_flags().is_pure { Dotnet::Pure } else { Dotnet::Mixed })
 }
 
 fn patched_with(image: &Image<'_>) -> Result<Option<String>> {
@@ -184,11 +204,11 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
     }
     for dll in &neighbours.dlls {
         // A runtime's own parts import one another; that says nothing about the program.
-        if crate::crt::is_runtime_file(&dll.name) {
+        if is_runtime_file(&dll.name) {
             continue;
         }
         for crt in &dll.crt_imports {
-            let index = uses.iter().position(|entry| entry.file == crt.file).unwrap_or_else(|| {
+            let index = uses.iter().position(|entry| entry.crt == *crt).unwrap_or_else(|| {
                 uses.push(crt_use(crt, neighbours));
                 uses.len() - 1
             });
@@ -205,12 +225,106 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
 
 fn crt_use(crt: &'static Crt, neighbours: &Neighbours) -> CrtUse {
     CrtUse {
-        file: crt.file,
-        kind: crt.kind,
-        origin: crt.origin,
-        taken_over: crt.taken_over,
+        crt,
         version_beside: neighbours.dll(crt.file).and_then(|dll| dll.version),
         used_by: Vec::new(),
         maybe_used_by: Vec::new(),
     }
+}
+
+/// The verdict on the program of `report`, which uses a C runtime through `reach`.
+fn verdict(report: &CheckReport, reach: Reach<'_>) -> CheckVerdict {
+    if let Some(reason) = obstacle(report, reach) {
+        return CheckVerdict { works: false, route: Route::None, command: String::new(), reason };
+    }
+    if let Some(module) = &report.patched_with {
+        let reason = format!("it is patched already: {module} is first in its import table");
+        return CheckVerdict { works: true, reason, ..CheckVerdict::default() };
+    }
+    let (route, command) = route_to(report);
+    CheckVerdict { works: true, route, command, reason: reason(report, reach) }
+}
+
+/// Why not, if there is a reason.
+fn obstacle(report: &CheckReport, reach: Reach<'_>) -> Option<String> {
+    if let Some(guard) = report.anti_cheats.first() {
+        return Some(format!("{} guards this program: {}", guard.name, guard.why));
+    }
+    if !report.machine.is_taken_over() {
+        return Some(format!(
+            "it is made for {}, and the takeover works in x86 and x86-64 programs only so far",
+            report.machine
+        ));
+    }
+    if let Some(allocator) = report.allocators.first() {
+        return Some(format!(
+            "it imports {allocator}, which brings an allocator of its own: two replacements do not go together"
+        ));
+    }
+    if reach != Reach::Nowhere {
+        return None;
+    }
+    Some(why_nothing_to_take_over(
+        report.dotnet,
+        report.packer,
+        &report.crts,
+        report.static_runtime,
+    ))
+}
+
+/// Why there is nothing to take over in a program that comes to no C runtime which allograft takes
+/// over.
+fn why_nothing_to_take_over(
+    dotnet: Option<Dotnet>,
+    packer: Option<&str>,
+    crts: &[CrtUse],
+    static_runtime: Option<StaticRuntime>,
+) -> String {
+    if dotnet == Some(Dotnet::Pure) {
+        return "it holds .NET code only, whose memory .NET manages itself".to_owned();
+    }
+    if let Some(packer) = packer {
+        return format!("it is packed with {packer}, which hides what it imports: unpack it first");
+    }
+    if let Some(CrtUse { crt, .. }) = crts.iter().find(|usage| !usage.used_by.is_empty()) {
+        return format!(
+            "its C runtime is {} ({}), which allograft does not take over yet",
+            crt.file, crt.origin
+        );
+    }
+    match static_runtime {
+        Some(guess @ (StaticRuntime::VisualC | StaticRuntime::Unknown)) => {
+            format!("it links its C runtime statically ({})", guess.words())
+        }
+        Some(guess) => format!("neither it nor a DLL beside it imports a C runtime: {}", guess.words()),
+        None => "it links its C runtime statically, or has none: neither it nor a DLL beside it imports one".to_owned(),
+    }
+}
+
+fn reason(report: &CheckReport, reach: Reach<'_>) -> String {
+    let runtime =
+        report.crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
+    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
+    match reach {
+        Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
+        Reach::Imported(dll) => format!("it imports {}, which uses {runtime}", dll.name),
+        Reach::Beside(dll) => format!(
+            "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
+            dll.name
+        ),
+        Reach::Nowhere => String::new(),
+    }
+}
+
+fn route_to(report: &CheckReport) -> (Route, String) {
+    let path = quoted(&report.path);
+    if report.is_dll {
+        (Route::Patch, format!("allograft patch {path}"))
+    } else {
+        (Route::Run, format!("allograft run -- {path}"))
+    }
+}
+
+fn quoted(path: &str) -> String {
+    if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path.to_owned() }
 }

@@ -1,6 +1,6 @@
 //! The checksum in an image's optional header.
 
-/// The checksum of the image `bytes`, as the loader and `CheckSumMappedFile` reckon it: the sum of
+/// The checksum of the image `bytes`, as the loader and `CheckSumMappedFile` compute it: the sum of
 /// all 16-bit words with the carries added back in, plus the length of the file.
 ///
 /// The checksum's own field must be zero in `bytes`.

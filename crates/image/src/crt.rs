@@ -19,7 +19,7 @@ pub enum CrtKind {
 }
 
 /// One C runtime.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Crt {
     /// The file that holds its heap functions, in lower case.
     pub file: &'static str,
@@ -31,7 +31,7 @@ pub struct Crt {
     pub taken_over: bool,
 }
 
-/// API sets whose names begin so are forwarded to the Universal CRT by the loader.
+/// The loader forwards API sets whose names begin like this to the Universal CRT.
 const UNIVERSAL_API_SETS: &str = "api-ms-win-crt-";
 
 /// A runtime that the engine takes over, unless it is a debug build.
@@ -44,13 +44,13 @@ const fn crt(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
     }
 }
 
-/// A runtime that nothing made in this century but Store programs uses: the engine has no table for
-/// it.
+/// A runtime that only programs of the last century and Store programs use: the engine has no table
+/// for it.
 const fn left_alone(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
     Crt { file, kind, origin, taken_over: false }
 }
 
-/// Every C runtime that is told apart. The first is the one that API sets lead to.
+/// Every known C runtime. The first is the one that API sets lead to.
 pub const RUNTIMES: [Crt; 19] = [
     crt("ucrtbase.dll", CrtKind::Universal, "Visual C++ 2015 and later"),
     crt("ucrtbased.dll", CrtKind::UniversalDebug, "Visual C++ 2015 and later, debug build"),
@@ -73,20 +73,22 @@ pub const RUNTIMES: [Crt; 19] = [
     left_alone("crtdll.dll", CrtKind::System, "the first versions of Windows NT"),
 ];
 
-/// The C runtime that an import of the module `name` leads to, if it leads to one. Case does not
-/// matter.
-///
-/// ```
-/// use allograft_image::crt;
-/// assert_eq!(crt::of_module("API-MS-WIN-CRT-HEAP-L1-1-0.dll").unwrap().file, "ucrtbase.dll");
-/// assert!(crt::of_module("kernel32.dll").is_none());
-/// ```
-pub fn of_module(name: &str) -> Option<&'static Crt> {
-    let name = name.to_ascii_lowercase();
-    if name.starts_with(UNIVERSAL_API_SETS) {
-        return Some(&RUNTIMES[0]);
+impl Crt {
+    /// The C runtime that an import of the module `name` leads to, if it leads to one. Case does not
+    /// matter.
+    ///
+    /// ```
+    /// use allograft_image::crt::Crt;
+    /// assert_eq!(Crt::from_module("API-MS-WIN-CRT-HEAP-L1-1-0.dll").unwrap().file, "ucrtbase.dll");
+    /// assert!(Crt::from_module("kernel32.dll").is_none());
+    /// ```
+    pub fn from_module(name: &str) -> Option<&'static Crt> {
+        let name = name.to_ascii_lowercase();
+        if name.starts_with(UNIVERSAL_API_SETS) {
+            return Some(&RUNTIMES[0]);
+        }
+        RUNTIMES.iter().find(|crt| crt.file == name)
     }
-    RUNTIMES.iter().find(|crt| crt.file == name)
 }
 
 /// Whether the file `name` belongs to a compiler's runtime (the C runtime itself, the C++ library,
@@ -94,7 +96,7 @@ pub fn of_module(name: &str) -> Option<&'static Crt> {
 pub fn is_runtime_file(name: &str) -> bool {
     const SUPPORT: [&str; 6] = ["vcruntime", "msvcp", "concrt", "vcomp", "vccorlib", "api-ms-win-"];
     let name = name.to_ascii_lowercase();
-    of_module(&name).is_some() || SUPPORT.iter().any(|prefix| name.starts_with(prefix))
+    Crt::from_module(&name).is_some() || SUPPORT.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -104,15 +106,15 @@ mod tests {
     #[test]
     fn every_api_set_of_the_universal_crt_leads_to_ucrtbase() {
         for name in ["api-ms-win-crt-runtime-l1-1-0.dll", "Api-Ms-Win-Crt-Math-L1-1-0.DLL"] {
-            let crt = of_module(name).unwrap();
+            let crt = Crt::from_module(name).unwrap();
             assert_eq!((crt.file, crt.taken_over), ("ucrtbase.dll", true));
         }
-        assert!(of_module("api-ms-win-core-heap-l1-1-0.dll").is_none());
+        assert!(Crt::from_module("api-ms-win-core-heap-l1-1-0.dll").is_none());
     }
 
     #[test]
     fn the_debug_runtime_is_recognised_and_not_taken_over() {
-        let crt = of_module("UCRTBASED.dll").unwrap();
+        let crt = Crt::from_module("UCRTBASED.dll").unwrap();
         assert_eq!((crt.kind, crt.taken_over), (CrtKind::UniversalDebug, false));
     }
 

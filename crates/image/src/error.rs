@@ -5,8 +5,7 @@ use std::io;
 
 /// Why an image cannot be read or rewritten.
 ///
-/// Every message is one line without the name of the file, which the caller knows and puts in
-/// front.
+/// Every message is one line without the name of the file, which the caller adds.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -67,7 +66,7 @@ pub enum Error {
     #[error("too large to patch: it would end beyond 4 GiB")]
     TooLarge,
 
-    /// The image holds no change of ours to undo.
+    /// [`patch`](crate::patch) did not patch the image.
     #[error("not patched by allograft: there is nothing to undo")]
     NotPatched,
 
@@ -77,8 +76,8 @@ pub enum Error {
     )]
     ChangedSince(&'static str),
 
-    /// What we made is not what we meant to make: a defect of this program, caught before anything
-    /// is written.
+    /// The result is not what it should be: a defect of this program, found before anything takes
+    /// its place.
     #[error(
         "the patched image failed its own check ({0}); nothing was written: please report this image"
     )]
@@ -90,6 +89,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn truncated(what: &str, end: u64, len: usize) -> Error {
+        Error::Truncated { what: what.to_owned(), end, len: len as u64 }
+    }
+
     pub(crate) fn contradictory(message: impl Into<String>) -> Error {
         Error::Contradictory(message.into())
     }

@@ -1,23 +1,19 @@
-//! The functions that an image exports.
+//! The functions and variables that an image exports.
 
 use crate::{Error, Image, Result};
-use object::LittleEndian as LE;
 use object::pe;
-use object::{U16, U32};
-
-/// Most entries that an export table is read with: ordinals have 16 bits.
-const MAX_EXPORTS: u32 = 0x1_0000;
+use object::read::pe::ExportTable;
 
 /// Something that an image exports.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Export {
     /// The number under which it can be imported.
     pub ordinal: u16,
-    /// Its name; none if it can be had by its ordinal only. A thing with two names is two exports
-    /// with one ordinal.
+    /// Its name; `None` if it can be imported by its ordinal only. A function with two names is two
+    /// exports with one ordinal.
     pub name: Option<String>,
-    /// Whether it lies where code is, or is passed on to another module, which is taken for code.
-    /// Else it is a variable.
+    /// Whether it is a function: it lies in code, or is forwarded to another module. Otherwise it is
+    /// a variable.
     pub is_code: bool,
 }
 
@@ -26,80 +22,38 @@ impl Image<'_> {
     ///
     /// # Errors
     ///
-    /// If the table, or a name in it, lies outside the image or is no text.
+    /// If the table, or a name in it, lies outside the image or is not UTF-8.
     pub fn exports(&self) -> Result<Vec<Export>> {
         let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT) else {
             return Ok(Vec::new());
         };
-        let table: pe::ImageExportDirectory =
-            self.record_at(directory.address).ok_or_else(outside)?;
-        let (functions, names) = (table.number_of_functions.get(LE), table.number_of_names.get(LE));
-        if functions > MAX_EXPORTS || names > MAX_EXPORTS {
-            return Err(Error::contradictory(format!(
-                "the export table has more than {MAX_EXPORTS} entries"
-            )));
-        }
-        let names = self.names_by_index(&table, names)?;
-        let mut names = names.into_iter().peekable();
-        let mut exports = Vec::new();
-        for index in 0..functions {
-            let address: U32<LE> =
-                self.entry_at(table.address_of_functions.get(LE), index, size_of::<u32>())?;
-            let address = address.get(LE);
-            let mut add = |name| -> Result<()> {
-                if address != 0 {
-                    exports.push(Export {
-                        ordinal: ordinal(table.base.get(LE), index)?,
-                        name,
-                        is_code: directory.holds(address) || self.is_code(address),
-                    });
-                }
-                Ok(())
-            };
-            let mut is_named = false;
-            while let Some((_, name)) = names.next_if(|(of, _)| u32::from(*of) == index) {
-                is_named = true;
-                add(Some(name))?;
-            }
-            if !is_named {
-                add(None)?;
-            }
-        }
-        Ok(exports)
-    }
-
-    /// The names with the indices of what they name, in the order of these.
-    fn names_by_index(
-        &self,
-        table: &pe::ImageExportDirectory,
-        count: u32,
-    ) -> Result<Vec<(u16, String)>> {
+        let invalid = |error| Error::contradictory(format!("the export table: {error}"));
+        let data = self.bytes_at(directory.address).unwrap_or_default();
+        let table = ExportTable::parse(data, directory.address).map_err(invalid)?;
         let mut names = Vec::new();
-        for place in 0..count {
-            let name: U32<LE> =
-                self.entry_at(table.address_of_names.get(LE), place, size_of::<u32>())?;
-            let index: U16<LE> =
-                self.entry_at(table.address_of_name_ordinals.get(LE), place, size_of::<u16>())?;
-            let name = self.string_at(name.get(LE)).ok_or_else(outside)?;
+        for (pointer, index) in table.name_iter() {
+            let name = table.name_from_pointer(pointer).map_err(invalid)?;
             let name = str::from_utf8(name)
-                .map_err(|_| Error::contradictory("the name of an export is no text"))?;
-            names.push((index.get(LE), name.to_owned()));
+                .map_err(|_| Error::contradictory("the name of an export is not UTF-8"))?;
+            names.push((index.0, Some(name.to_owned())));
         }
         names.sort();
-        Ok(names)
-    }
-
-    fn entry_at<T: object::pod::Pod + Copy>(
-        &self,
-        table: u32,
-        index: u32,
-        size: usize,
-    ) -> Result<T> {
-        (size as u32)
-            .checked_mul(index)
-            .and_then(|offset| table.checked_add(offset))
-            .and_then(|address| self.record_at(address))
-            .ok_or_else(outside)
+        let mut exports = Vec::new();
+        for (index, ordinal, address) in table.address_iter().filter(|entry| entry.2 != 0) {
+            // The address of a forwarded export is that of a string in the table.
+            let is_forwarded = address.wrapping_sub(directory.address) < directory.size;
+            let is_code = is_forwarded || self.is_code(address);
+            let first = names.partition_point(|(of, _)| *of < index.0);
+            let own = names[first..].iter().take_while(|(of, _)| *of == index.0);
+            let own: Vec<_> = own.map(|(_, name)| name.clone()).collect();
+            let own = if own.is_empty() { vec![None] } else { own };
+            exports.extend(own.into_iter().map(|name| Export {
+                ordinal: ordinal.0,
+                name,
+                is_code,
+            }));
+        }
+        Ok(exports)
     }
 
     fn is_code(&self, address: u32) -> bool {
@@ -107,22 +61,4 @@ impl Image<'_> {
             section.characteristics & (pe::IMAGE_SCN_MEM_EXECUTE.0 | pe::IMAGE_SCN_CNT_CODE.0) != 0
         })
     }
-}
-
-impl crate::Directory {
-    /// Whether `address` lies in the table: an export whose address does is passed on to another
-    /// module.
-    fn holds(self, address: u32) -> bool {
-        address.checked_sub(self.address).is_some_and(|within| within < self.size)
-    }
-}
-
-fn ordinal(base: u32, index: u32) -> Result<u16> {
-    base.checked_add(index)
-        .and_then(|ordinal| u16::try_from(ordinal).ok())
-        .ok_or_else(|| Error::contradictory("an export has an ordinal of more than 16 bits"))
-}
-
-fn outside() -> Error {
-    Error::contradictory("the export table lies outside the image")
 }

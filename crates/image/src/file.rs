@@ -1,4 +1,4 @@
-//! Images in files: mapped, so that a large one costs what is looked at.
+//! Images in files, which are mapped: only the pages that are looked at are read.
 
 use crate::crt::Crt;
 use crate::{Error, Headers, Image, ImportedModule, Machine, Result};
@@ -70,7 +70,7 @@ pub enum Subsystem {
     Other,
 }
 
-/// What there is to know about an image at a glance.
+/// The essentials of an image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImageSummary {
     /// The processor it is made for.
@@ -85,31 +85,33 @@ pub struct ImageSummary {
     pub crt_imports: Vec<&'static Crt>,
 }
 
-/// Reads what there is to know at a glance about the image at `path`. Only its headers and import
-/// tables are read from the disk.
+/// Reads the essentials of the image at `path`. Only its headers and import tables are read from the
+/// disk.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, is no PE image, or its tables lie outside it.
 pub fn summary(path: &Path) -> Result<ImageSummary> {
     let file = ImageFile::open(path)?;
-    summary_of(&Image::parse(file.data())?)
+    ImageSummary::new(&Image::parse(file.data())?)
 }
 
-/// The same of an image in memory.
-///
-/// # Errors
-///
-/// If its import tables lie outside it.
-pub fn summary_of(image: &Image<'_>) -> Result<ImageSummary> {
-    let headers = image.headers();
-    Ok(ImageSummary {
-        machine: headers.machine,
-        is_dll: headers.is_dll(),
-        subsystem: subsystem_of(headers),
-        is_dotnet: image.is_dotnet(),
-        crt_imports: distinct_crts(&image.imports()?),
-    })
+impl ImageSummary {
+    /// The essentials of an image in memory.
+    ///
+    /// # Errors
+    ///
+    /// If its import tables lie outside it.
+    pub fn new(image: &Image<'_>) -> Result<ImageSummary> {
+        let headers = image.headers();
+        Ok(ImageSummary {
+            machine: headers.machine,
+            is_dll: headers.is_dll(),
+            subsystem: subsystem_of(headers),
+            is_dotnet: image.is_dotnet(),
+            crt_imports: distinct_crts(&image.imports()?),
+        })
+    }
 }
 
 /// The subsystem that `headers` name.

@@ -1,9 +1,13 @@
-//! The headers of an image: where they lie in the file and what they say.
+//! The headers of an image: where they lie in the file, what they say, and whether they agree.
+//!
+//! `object` reads the same records and stops there. The rules by which the loader compares them are
+//! checked here, because an image that breaks one must not be rewritten.
 
 use crate::{Error, Machine, Result};
 use object::LittleEndian as LE;
 use object::pe;
 use object::pod::{self, Pod};
+use std::mem::offset_of;
 
 /// Bytes of one entry of the section table.
 pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>();
@@ -15,7 +19,7 @@ const MAX_DIRECTORIES: usize = 16;
 /// machines.
 pub(crate) const PAGE: u32 = 0x1000;
 
-/// A data directory: where a table of the image lies and how long it is.
+/// A data directory: the place of a table and its length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Directory {
     /// Relative virtual address (for the certificate table alone: the file offset).
@@ -66,7 +70,23 @@ impl Section {
         self.characteristics & pe::IMAGE_SCN_MEM_WRITE.0 != 0
     }
 
-    fn of(header: &pe::ImageSectionHeader) -> Section {
+    /// The entry of the section table that says this.
+    pub(crate) fn to_header(&self) -> pe::ImageSectionHeader {
+        pe::ImageSectionHeader {
+            name: self.name,
+            virtual_size: self.virtual_size.into(),
+            virtual_address: self.address.into(),
+            size_of_raw_data: self.raw_size.into(),
+            pointer_to_raw_data: self.raw_offset.into(),
+            pointer_to_relocations: 0.into(),
+            pointer_to_linenumbers: 0.into(),
+            number_of_relocations: 0.into(),
+            number_of_linenumbers: 0.into(),
+            characteristics: pe::SectionFlags(self.characteristics).into(),
+        }
+    }
+
+    fn from_header(header: &pe::ImageSectionHeader) -> Section {
         Section {
             name: header.name,
             virtual_size: header.virtual_size.get(LE),
@@ -78,7 +98,7 @@ impl Section {
     }
 }
 
-/// Everything the headers of an image say, with the places of what a rewrite changes.
+/// The fields of the headers, and the file offsets of those that a rewrite changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Headers {
     /// File offset of the PE signature.
@@ -193,18 +213,39 @@ impl Headers {
             size_of_initialized_data: optional.size_of_initialized_data(),
             checksum: optional.check_sum(),
             symbols: (file.pointer_to_symbol_table.get(LE), file.number_of_symbols.get(LE)),
-            directories: directories(data, directories_offset, count)?,
-            sections: sections(
+            directories: table(data, "the data directories", directories_offset, count)?
+                .iter()
+                .map(|entry: &pe::ImageDataDirectory| Directory {
+                    address: entry.virtual_address.get(LE),
+                    size: entry.size.get(LE),
+                })
+                .collect(),
+            sections: table(
                 data,
+                "the section table",
                 section_table_offset,
-                usize::from(file.number_of_sections.get(LE)),
-            )?,
+                file.number_of_sections.get(LE).into(),
+            )?
+            .iter()
+            .map(Section::from_header)
+            .collect(),
         })
     }
 
     /// The data directory number `index`, if the image has it and it is not empty.
     pub fn directory(&self, index: usize) -> Option<Directory> {
         self.directories.get(index).copied().filter(|directory| directory.address != 0)
+    }
+
+    /// The file offset of the data directory number `index`, if the image has it.
+    pub(crate) fn directory_offset(&self, index: usize) -> Option<usize> {
+        (index < self.directories.len())
+            .then(|| self.directories_offset + index * size_of::<pe::ImageDataDirectory>())
+    }
+
+    /// The file offset of the checksum.
+    pub(crate) fn checksum_offset(&self) -> usize {
+        self.optional_offset + offset_of!(pe::ImageOptionalHeader64, check_sum)
     }
 
     /// File offset just behind the section table.
@@ -237,25 +278,96 @@ impl Headers {
                 .is_some_and(|offset| u64::from(offset) < self.mapped_size(section))
         })
     }
+
+    /// Checks that the section table is sound and lies within a file of `len` bytes, as the loader
+    /// does. Returns the first address behind all sections.
+    pub(crate) fn check_sections(&self, len: usize) -> Result<u32> {
+        self.check_alignments()?;
+        if self.sections.is_empty() {
+            return Err(Error::contradictory("the image has no sections"));
+        }
+        let mut next = align(self.size_of_headers, self.section_alignment)?;
+        for section in &self.sections {
+            self.check_section(section, len)?;
+            if section.address < next {
+                return Err(Error::contradictory(format!(
+                    "section {} overlaps what lies before it",
+                    section.name()
+                )));
+            }
+            let end = section.address.checked_add(section.memory_size()).ok_or_else(too_long)?;
+            next = align(end, self.section_alignment)?;
+        }
+        if align(self.size_of_image, self.section_alignment)? != next {
+            return Err(Error::contradictory(format!(
+                "the image is to be {:#x} bytes long in memory, and its sections end at {next:#x}",
+                self.size_of_image
+            )));
+        }
+        Ok(next)
+    }
+
+    /// The kernel's rule: multiples of a disk sector, or a flat image with two equal alignments.
+    fn check_alignments(&self) -> Result<()> {
+        let (in_memory, in_file) = (self.section_alignment, self.file_alignment);
+        let is_sound = in_memory.is_power_of_two()
+            && in_file.is_power_of_two()
+            && in_file <= in_memory
+            && if self.is_flat() { in_file == in_memory } else { in_file >= 512 };
+        if is_sound {
+            return Ok(());
+        }
+        Err(Error::contradictory(format!(
+            "sections are to be aligned to {in_memory:#x} in memory and {in_file:#x} in the file, which no loader accepts"
+        )))
+    }
+
+    fn check_section(&self, section: &Section, len: usize) -> Result<()> {
+        let fault =
+            |fault: &str| Err(Error::contradictory(format!("section {} {fault}", section.name())));
+        if !section.address.is_multiple_of(self.section_alignment) {
+            return fault("is not aligned in memory");
+        }
+        if section.raw_size == 0 {
+            return Ok(());
+        }
+        let end = section.raw_end().ok_or_else(too_long)? as usize;
+        if end > len {
+            return Err(Error::truncated(&format!("section {}", section.name()), end as u64, len));
+        }
+        // The loader would round the offset down and map other bytes than the ones meant.
+        if self.is_flat() && section.raw_offset != section.address
+            || !self.is_flat() && !section.raw_offset.is_multiple_of(512)
+        {
+            return fault("is not aligned in the file");
+        }
+        if (section.raw_offset as usize) < self.section_table_end() {
+            return fault("overlaps the headers in the file");
+        }
+        Ok(())
+    }
 }
 
-fn directories(data: &[u8], offset: usize, count: usize) -> Result<Vec<Directory>> {
-    let end = offset + count * size_of::<pe::ImageDataDirectory>();
-    let bytes = data.get(offset..end).ok_or_else(|| cut(data, "the data directories", end))?;
-    let (entries, _) = pod::slice_from_bytes::<pe::ImageDataDirectory>(bytes, count)
-        .map_err(|()| cut(data, "the data directories", end))?;
-    Ok(entries
-        .iter()
-        .map(|entry| Directory { address: entry.virtual_address.get(LE), size: entry.size.get(LE) })
-        .collect())
+/// Rounds `value` up to a multiple of `alignment`.
+pub(crate) fn align(value: u32, alignment: u32) -> Result<u32> {
+    value.checked_next_multiple_of(alignment.max(1)).ok_or_else(too_long)
 }
 
-fn sections(data: &[u8], offset: usize, count: usize) -> Result<Vec<Section>> {
-    let end = offset + count * SECTION_HEADER_LEN;
-    let bytes = data.get(offset..end).ok_or_else(|| cut(data, "the section table", end))?;
-    let (entries, _) = pod::slice_from_bytes::<pe::ImageSectionHeader>(bytes, count)
-        .map_err(|()| cut(data, "the section table", end))?;
-    Ok(entries.iter().map(Section::of).collect())
+fn too_long() -> Error {
+    Error::contradictory("its sections end beyond 4 GiB")
+}
+
+/// The `count` records of `what` at `offset`.
+fn table<'data, T: Pod>(
+    data: &'data [u8],
+    what: &str,
+    offset: usize,
+    count: usize,
+) -> Result<&'data [T]> {
+    data.get(offset..)
+        .and_then(|bytes| pod::slice_from_bytes(bytes, count).ok())
+        .map(|(records, _)| records)
+        .ok_or_else(|| cut(data, what, offset + count * size_of::<T>()))
 }
 
 /// The plain record at `offset`, if the data reach that far.
@@ -264,5 +376,5 @@ pub(crate) fn record<T: Pod>(data: &[u8], offset: usize) -> Option<&T> {
 }
 
 fn cut(data: &[u8], what: &str, end: usize) -> Error {
-    Error::Truncated { what: what.to_owned(), end: end as u64, len: data.len() as u64 }
+    Error::truncated(what, end as u64, data.len())
 }

@@ -13,6 +13,15 @@ const MAX_STRING: usize = 4096;
 /// Most entries of the debug directory that are looked at.
 const MAX_DEBUG_ENTRIES: usize = 64;
 
+/// The flags of an image's .NET header that matter to a rewrite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct DotnetFlags {
+    /// The image holds .NET code and nothing else; the loader does not read its import table.
+    pub is_pure: bool,
+    /// The image carries a strong name, a signature over its contents.
+    pub is_strong_named: bool,
+}
+
 /// A PE image whose headers have been read.
 ///
 /// Nothing in an image is trusted: what lies outside the file or the image is `None` or an error,
@@ -33,7 +42,7 @@ impl<'data> Image<'data> {
         Ok(Image { data, headers: Headers::parse(data)? })
     }
 
-    /// The same image, in which nothing is mapped where the headers are.
+    /// The same image, in which the headers are not mapped.
     pub(crate) fn without_headers(&self) -> Image<'data> {
         let mut image = self.clone();
         image.headers.size_of_headers = 0;
@@ -111,6 +120,24 @@ impl<'data> Image<'data> {
         self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR).is_some()
     }
 
+    /// The flags of the .NET header; all false if there is none.
+    pub(crate) fn dotnet_flags(&self) -> DotnetFlags {
+        // Offset of `Flags` in IMAGE_COR20_HEADER, and two of its bits.
+        const FLAGS: u32 = 16;
+        const IL_ONLY: u32 = 1;
+        const STRONG_NAME_SIGNED: u32 = 8;
+
+        let flags = self
+            .directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)
+            .and_then(|directory| directory.address.checked_add(FLAGS))
+            .and_then(|address| self.record_at::<object::U32<LE>>(address))
+            .map_or(0, |flags| flags.get(LE));
+        DotnetFlags {
+            is_pure: flags & IL_ONLY != 0,
+            is_strong_named: flags & STRONG_NAME_SIGNED != 0,
+        }
+    }
+
     /// Whether the image holds code for ARM64 and x86-64 at once (ARM64EC, ARM64X).
     pub fn is_hybrid(&self) -> bool {
         if !self.headers.is_64 {
@@ -128,8 +155,7 @@ impl<'data> Image<'data> {
             .is_some_and(|pointer| pointer.get(LE) != 0)
     }
 
-    /// The Authenticode certificates (or what stands in their place), as a range of the file that
-    /// lies within it.
+    /// The certificate table (the Authenticode signature): a range that lies within the file.
     pub fn certificates(&self) -> Option<Range<usize>> {
         let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY)?;
         let start = directory.address as usize;
@@ -137,7 +163,7 @@ impl<'data> Image<'data> {
         (end <= self.data.len()).then_some(start..end)
     }
 
-    /// The entries of the debug directory, of a hostile one no more than the first few.
+    /// The first entries of the debug directory.
     pub(crate) fn debug_entries(&self) -> impl Iterator<Item = pe::ImageDebugDirectory> {
         let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG).unwrap_or_default();
         let entry_len = size_of::<pe::ImageDebugDirectory>();

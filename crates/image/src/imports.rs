@@ -1,10 +1,10 @@
-//! What an image imports: the ordinary import table and the delay-load table.
+//! What an image imports: the import table and the delay-load table, as the loader reads them.
 
-use crate::crt::{self, Crt};
-use crate::layout;
-use crate::{Error, Image, Result};
+use crate::crt::Crt;
+use crate::{Directory, Error, Image, Result};
 use object::LittleEndian as LE;
 use object::pe;
+use object::pod::Pod;
 
 /// Most imported modules, and most functions of one module, that are read. Real images stay far
 /// below; hostile ones do not.
@@ -27,22 +27,23 @@ pub enum ImportKind {
 /// One imported module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportedModule {
-    /// The name as it stands in the image, with bytes that are not ASCII replaced.
+    /// The name in the image, with bytes that are not UTF-8 replaced.
     pub name: String,
     /// When it is loaded.
     pub kind: ImportKind,
     /// Whether its functions' addresses were written into the image in advance (bound).
     pub bound: bool,
-    /// Address of the table of functions to look up, and whether what it holds are virtual
-    /// addresses instead of relative ones, as in delay-load tables of the last century.
+    /// Address of the table of functions to look up.
     lookup: u32,
+    /// What to subtract from the addresses in that table: the image base for the old delay-load
+    /// tables that hold virtual addresses, else zero.
     base: u32,
 }
 
 impl ImportedModule {
     /// The C runtime that this import leads to, if it leads to one.
     pub fn crt(&self) -> Option<&'static Crt> {
-        crt::of_module(&self.name)
+        Crt::from_module(&self.name)
     }
 }
 
@@ -68,87 +69,83 @@ impl<'data> Image<'data> {
         Ok(modules)
     }
 
-    /// The entries of the import table as they stand there, without the one that ends it.
+    /// The entries of the import table, without the one that ends it.
     pub(crate) fn import_descriptors(&self) -> Result<Vec<pe::ImageImportDescriptor>> {
+        // The loader stops at the first entry without a name or without a place for addresses.
+        let is_end = |descriptor: &pe::ImageImportDescriptor| {
+            descriptor.name.get(LE) == 0 || descriptor.first_thunk.get(LE) == 0
+        };
+        self.descriptors(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, "the import table", is_end)
+    }
+
+    /// The entries of the table that data directory number `index` points to, up to the end.
+    fn descriptors<T: Pod + Copy>(
+        &self,
+        index: usize,
+        what: &str,
+        is_end: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>> {
         let mut descriptors = Vec::new();
-        let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT) else {
+        let Some(Directory { mut address, .. }) = self.directory(index) else {
             return Ok(descriptors);
         };
-        let mut address = directory.address;
         loop {
-            let descriptor: pe::ImageImportDescriptor =
-                self.record_at(address).ok_or_else(|| self.outside("the import table"))?;
-            // The loader stops at the first entry without a name or without a place for addresses.
-            if descriptor.name.get(LE) == 0 || descriptor.first_thunk.get(LE) == 0 {
+            let descriptor: T = self.record_at(address).ok_or_else(|| self.outside(what))?;
+            if is_end(&descriptor) {
                 return Ok(descriptors);
             }
             if descriptors.len() == MAX_MODULES {
                 return Err(Error::contradictory(format!(
-                    "the import table has more than {MAX_MODULES} entries"
+                    "{what} has more than {MAX_MODULES} entries"
                 )));
             }
             descriptors.push(descriptor);
-            address = address
-                .checked_add(DESCRIPTOR_LEN)
-                .ok_or_else(|| self.outside("the import table"))?;
+            address =
+                address.checked_add(size_of::<T>() as u32).ok_or_else(|| self.outside(what))?;
         }
     }
 
     fn ordinary_imports(&self) -> Result<Vec<ImportedModule>> {
-        self.import_descriptors()?
-            .iter()
-            .map(|descriptor| {
-                let names = descriptor.original_first_thunk.get(LE);
-                Ok(ImportedModule {
-                    name: self.module_name(descriptor.name.get(LE))?,
-                    kind: ImportKind::Ordinary,
-                    bound: descriptor.time_date_stamp.get(LE) != 0,
-                    lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
-                    base: 0,
-                })
+        let module = |descriptor: &pe::ImageImportDescriptor| {
+            let names = descriptor.original_first_thunk.get(LE);
+            Ok(ImportedModule {
+                name: self.module_name(descriptor.name.get(LE))?,
+                kind: ImportKind::Ordinary,
+                bound: descriptor.time_date_stamp.get(LE) != 0,
+                lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
+                base: 0,
             })
-            .collect()
+        };
+        self.import_descriptors()?.iter().map(module).collect()
     }
 
     fn delayed_imports(&self) -> Result<Vec<ImportedModule>> {
-        let outside = || self.outside("the delay-load table");
-        let mut modules = Vec::new();
-        let Some(directory) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT) else {
-            return Ok(modules);
-        };
-        let mut address = directory.address;
-        loop {
-            let descriptor: pe::ImageDelayloadDescriptor =
-                self.record_at(address).ok_or_else(outside)?;
-            if descriptor.dll_name_rva.get(LE) == 0 {
-                return Ok(modules);
-            }
-            if modules.len() == MAX_MODULES {
-                return Err(Error::contradictory(format!(
-                    "the delay-load table has more than {MAX_MODULES} entries"
-                )));
-            }
-            // Bit 0 says "relative addresses"; without it, 32-bit images hold virtual ones.
+        let module = |descriptor: &pe::ImageDelayloadDescriptor| {
+            // Bit 0 means relative addresses; without it, 32-bit images hold virtual ones.
             let base =
                 if descriptor.attributes.get(LE) & 1 == 0 { self.image_base_32() } else { 0 };
-            let relative = |value: u32| value.wrapping_sub(base);
-            modules.push(ImportedModule {
-                name: self.module_name(relative(descriptor.dll_name_rva.get(LE)))?,
+            Ok(ImportedModule {
+                name: self.module_name(descriptor.dll_name_rva.get(LE).wrapping_sub(base))?,
                 kind: ImportKind::Delayed,
                 bound: descriptor.time_date_stamp.get(LE) != 0,
-                lookup: relative(descriptor.import_name_table_rva.get(LE)),
+                lookup: descriptor.import_name_table_rva.get(LE).wrapping_sub(base),
                 base,
-            });
-            address = address
-                .checked_add(size_of::<pe::ImageDelayloadDescriptor>() as u32)
-                .ok_or_else(outside)?;
-        }
+            })
+        };
+        let is_end =
+            |descriptor: &pe::ImageDelayloadDescriptor| descriptor.dll_name_rva.get(LE) == 0;
+        self.descriptors(pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT, "the delay-load table", is_end)?
+            .iter()
+            .map(module)
+            .collect()
     }
 
-    /// The error for a table that is not where it should be: what is wrong with the sections, if
-    /// that is why.
+    /// The error for something that lies outside the image. If its sections are at fault, it names
+    /// that fault.
     fn outside(&self, what: &str) -> Error {
-        layout::fault_of_sections(self)
+        self.headers()
+            .check_sections(self.data().len())
+            .err()
             .unwrap_or_else(|| Error::contradictory(format!("{what} lies outside the image")))
     }
 

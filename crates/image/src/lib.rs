@@ -1,20 +1,28 @@
 //! Reads Windows PE images and rewrites their import tables, on any host.
 //!
-//! - [`summary`] says what there is to know of an image at a glance, [`Image`] reads the rest.
+//! - [`summary`] reads the essentials of an image, [`Image`] everything else.
 //! - [`patch`] puts a module first in an import table, so that the loader loads it before
-//!   everything else; [`undo`] gives the original back, byte for byte, from what the patched image
-//!   itself remembers.
+//!   everything else; [`undo`] restores the original byte for byte, from the patched image alone.
 //! - [`build_proxy`] makes a DLL that stands in for one of the system's and loads the module.
-//! - [`check::check`] says whether allograft will work on a program, from its files alone.
+//! - [`check::check`] predicts whether allograft will work on a program, from its files alone.
 //!
-//! Images are not trusted: every offset and every count is checked and bounded, and what a patch
-//! makes has been read back before anyone gets it.
+//! Images are not trusted: every offset and every count is checked and bounded, nothing panics, and
+//! every patched image is read back and checked before it takes its place.
+//!
+//! Records, the tables of exports and resources, and the writing of proxies are `object`'s. Three
+//! things are read here, since `object` reads them as a linker or debugger does and not as the loader:
+//! - headers and section table: a rewrite needs the file offset of every field that it changes, and
+//!   must refuse what the loader would refuse;
+//! - the layout in memory: whole pages, zeroes behind the bytes of the file, flat images;
+//! - import tables: bounded, with the loader's rule for their end, bound and delayed ones, and
+//!   delayed ones by virtual address.
 //!
 //! ```no_run
-//! use allograft_image::{ImageFile, patch};
+//! use allograft_image::{Image, ImageFile, patch};
 //!
 //! let file = ImageFile::open("game.exe".as_ref())?;
-//! let patched = patch(file.data(), "allograft.dll", false)?;
+//! let image = Image::parse(file.data())?;
+//! let patched = patch(&image, "allograft.dll", false)?;
 //! for note in &patched.notes {
 //!     println!("{note}");
 //! }
@@ -23,16 +31,12 @@
 //! ```
 
 mod checksum;
-mod dotnet;
 mod error;
 mod exports;
 mod file;
 mod headers;
 mod image;
 mod imports;
-mod layout;
-mod neighbours;
-mod notes;
 mod packers;
 mod proxy;
 mod resources;
@@ -45,15 +49,13 @@ pub use allograft_machine::Machine;
 pub use checksum::checksum;
 pub use error::{Error, Result};
 pub use exports::Export;
-pub use file::{ImageFile, ImageSummary, Subsystem, summary, summary_of};
+pub use file::{ImageFile, ImageSummary, Subsystem, summary};
 pub use headers::{Directory, Headers, Section};
 pub use image::Image;
 pub use imports::{ImportKind, ImportedFunction, ImportedModule};
-pub use neighbours::{Neighbour, Neighbours, Reach};
-pub use notes::Note;
 pub use packers::packer_of;
 pub use proxy::{build_proxy, is_proxy, known_exports, known_names};
 pub use resources::FileVersion;
 pub use rewrite::{
-    IMPORTED_FUNCTION, PatchState, Patched, Restored, SECTION_NAME, patch, patch_state, undo,
+    IMPORTED_FUNCTION, Note, PatchState, Patched, Restored, SECTION_NAME, patch, patch_state, undo,
 };

@@ -1,9 +1,9 @@
-//! Programs that were compressed or encrypted after linking, known by the names of their sections.
+//! Recognises programs that were compressed or encrypted after linking by the names of their
+//! sections.
 
 use crate::Headers;
 
-/// Section names and the packers that leave them. A name that ends in `*` stands for all that begin
-/// so.
+/// Section names and the packers that leave them. `*` at the end matches any text.
 const MARKS: [(&str, &str); 24] = [
     ("UPX*", "UPX"),
     (".UPX*", "UPX"),
@@ -31,7 +31,7 @@ const MARKS: [(&str, &str); 24] = [
     (".yP", "Y0da Protector"),
 ];
 
-/// The packer that an image with these headers went through, as far as its section names tell.
+/// The packer that an image went through, judging by its section names.
 pub fn packer_of(headers: &Headers) -> Option<&'static str> {
     headers.sections.iter().find_map(|section| {
         let name = section.name();

@@ -1,50 +1,29 @@
-//! Making DLLs that stand in for one of the system's: they load a module, and pass every call on.
+//! Makes proxies: DLLs that stand in for one of the system's, load a module, and forward every call.
 //!
-//! A program that imports `version.dll` is given the one in its own folder, if there is one there.
-//! A proxy is such a file: when it is loaded it loads allograft's module from its own folder, and
-//! each of its exports leads to the export of that name (or ordinal, for those that have no name)
-//! of the DLL of the proxy's own name in the system's folder.
+//! A program that imports `version.dll` gets the one in its own folder, if there is one. A proxy is
+//! such a file. When it is loaded, it loads allograft's module from its own folder. Each of its
+//! exports jumps to the export of the same name (or ordinal, if it has no name) of the DLL with the
+//! proxy's name in the system's folder.
 //!
-//! An export table can pass names on by itself, but only to a module by its name, which here would
-//! be the proxy again. So each export is a jump through a slot. The slots lead to code that loads
-//! the system's DLL, fills them all, and goes on to where the call was meant to go; it leaves the
-//! registers of the call as they were, so a function may have any signature. This happens at the
-//! first call and not when the proxy is loaded, because loading a DLL while the loader is loading
-//! another is asking for trouble.
+//! An export table can forward names, but only to a module by its name, which would be the proxy
+//! again. So each export is a jump through a slot. At first the slots lead to code that loads the
+//! system's DLL, fills all slots and continues with the function that was called. It preserves the
+//! registers, so a function may have any signature. This happens at the first call and not when the
+//! proxy is loaded: then the loader holds its lock, and should load no more than it must.
 
-mod code;
-mod data;
-mod exports;
-mod file;
-mod image;
-mod import_table;
 mod known;
-mod relocations;
-mod sections;
-mod target;
-mod unwind;
+mod link;
+mod machine;
 
 pub use known::{known_exports, known_names};
+pub use link::is_proxy;
 
 use crate::{Error, Export, Machine, Result};
-use target::Target;
-
-/// What stands behind the DOS header of every proxy, for people who look into the file, and for
-/// [`is_proxy`].
-const MARKER: &[u8] =
-    b"A proxy made by allograft: it loads a module of allograft and passes every call on to the system's DLL.\r\n\0";
-
-/// Where [`MARKER`] stands.
-const MARKER_OFFSET: usize = 0x40;
-
-/// Whether the file with these bytes is a proxy that [`build_proxy`] has made.
-pub fn is_proxy(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"MZ")
-        && bytes.get(MARKER_OFFSET..).is_some_and(|rest| rest.starts_with(MARKER))
-}
+use link::MAX_NAME;
+use machine::ProxyMachine;
 
 /// Makes a proxy for programs of `machine`: a DLL that loads `module` from its own folder and
-/// passes `exports` on to the DLL called `name` of the system's.
+/// passes `exports` on to the system's DLL called `name`.
 ///
 /// The same arguments make the same bytes.
 ///
@@ -59,10 +38,10 @@ pub fn build_proxy(
     module: &str,
     exports: &[Export],
 ) -> Result<Vec<u8>> {
-    let target = Target::of(machine)?;
+    let machine = ProxyMachine::new(machine)?;
     for file in [name, module] {
         let is_name = !file.is_empty()
-            && file.len() <= 255
+            && file.len() <= MAX_NAME
             && file.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
             && !file.contains(['\\', '/', ':']);
         if !is_name {
@@ -73,14 +52,8 @@ pub fn build_proxy(
         return Err(Error::NoExports);
     }
     if let Some(variable) = exports.iter().find(|export| !export.is_code) {
-        return Err(Error::Variable(label(variable)));
+        let ordinal = || format!("ordinal {}", variable.ordinal);
+        return Err(Error::Variable(variable.name.clone().unwrap_or_else(ordinal)));
     }
-    image::build(target, name, module, exports)
-}
-
-fn label(export: &Export) -> String {
-    match &export.name {
-        Some(name) => name.clone(),
-        None => format!("ordinal {}", export.ordinal),
-    }
+    link::link(machine, name, module, exports)
 }

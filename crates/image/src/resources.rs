@@ -1,4 +1,4 @@
-//! The two resources that tell something about a program: its version and its manifest.
+//! Reads the two resources that describe a program: its version and its manifest.
 
 use crate::Image;
 use object::LittleEndian as LE;

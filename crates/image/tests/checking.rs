@@ -1,12 +1,15 @@
-//! What a check says of programs and of what lies beside them.
+//! What the check reports about programs and the files beside them.
 
 mod support;
 
 use allograft_image::Machine;
-use allograft_image::check::{Dotnet, Report, Route, StaticRuntime, check, nothing_to_take_over};
-use allograft_image::{FileVersion, Image, patch};
+use allograft_image::check::{
+    CheckReport, Dotnet, Route, StaticRuntime, check, nothing_to_take_over,
+};
+use allograft_image::{FileVersion, Image};
 use std::fs;
 use support::build_image::ImageSpec;
+use support::{MODULE, patch_bytes};
 use tempfile::TempDir;
 
 type Imports = Vec<(&'static str, Vec<&'static str>)>;
@@ -30,7 +33,7 @@ fn folder(files: &[(&str, ImageSpec)]) -> TempDir {
     folder
 }
 
-fn report(folder: &TempDir) -> Report {
+fn report(folder: &TempDir) -> CheckReport {
     check(&folder.path().join("game.exe")).unwrap()
 }
 
@@ -94,7 +97,7 @@ fn a_dll_for_another_machine_proves_nothing() {
 }
 
 #[test]
-fn the_version_of_a_c_runtime_beside_the_program_is_told() {
+fn the_version_of_a_c_runtime_beside_the_program_is_reported() {
     let crt = ImageSpec { resources: Some(([10, 0, 26100, 1742], "")), ..dll(&[NO_CRT.0]) };
     let folder = folder(&[("game.exe", ImageSpec::default()), ("ucrtbase.dll", crt)]);
     assert_eq!(report(&folder).crts[0].version_beside, Some(FileVersion([10, 0, 26100, 1742])));
@@ -135,7 +138,7 @@ fn anti_cheat_software_overrules_everything_and_the_danger_is_named() {
 }
 
 #[test]
-fn programs_of_both_word_sizes_work_and_those_of_other_machines_are_told_that_they_do_not() {
+fn programs_of_both_bitnesses_work_and_those_of_other_machines_do_not() {
     for (machine, works) in [(Machine::X86, true), (Machine::X64, true), (Machine::Arm64, false)] {
         let folder = folder(&[("game.exe", ImageSpec { machine, ..ImageSpec::default() })]);
         let verdict = report(&folder).verdict;
@@ -195,11 +198,8 @@ fn what_forbids_patching_is_said_and_control_flow_guard_does_not() {
 fn a_patched_program_is_said_to_be_that_and_needs_no_command() {
     let folder = folder(&[("game.exe", ImageSpec::default())]);
     let path = folder.path().join("game.exe");
-    fs::write(
-        &path,
-        patch(&fs::read(&path).unwrap(), "allograft.dll", false).unwrap().to_vec().unwrap(),
-    )
-    .unwrap();
+    let (patched, _) = patch_bytes(&fs::read(&path).unwrap(), MODULE, false).unwrap();
+    fs::write(&path, patched).unwrap();
     let report = report(&folder);
     assert_eq!(report.patched_with.as_deref(), Some("allograft.dll"));
     assert!(report.verdict.works && report.verdict.command.is_empty());

@@ -1,16 +1,16 @@
-//! Mutated images: whatever they say, nothing panics, nothing grows without bound, and what is
-//! written can be read.
+//! Mutated images: nothing panics, nothing grows without bound, and what is written can be read.
 //!
 //! A few thousand cases by default. The long run, in under a minute: `CARGO_PROFILE_DEV_OPT_LEVEL=2
 //! ALLOGRAFT_FUZZ_CASES=1000000 cargo test -p allograft-image --test hostile`.
 
 mod support;
 
-use allograft_image::{Error, Image, Machine, packer_of, patch, patch_state, summary_of, undo};
+use allograft_image::{Error, Image, ImageSummary, packer_of, patch_state};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::Config;
 use support::build_image::{Headroom, ImageSpec};
+use support::{MACHINES, MODULE, patch_bytes, undo_bytes};
 
 /// Bytes at the start of an image in which most headers lie.
 const HEADERS: usize = 0x400;
@@ -108,7 +108,7 @@ fn spec() -> impl Strategy<Value = ImageSpec> {
     let headroom =
         [Headroom::BehindTheTable, Headroom::InThePadding, Headroom::OverTheStub, Headroom::None];
     (
-        select(vec![Machine::X86, Machine::X64, Machine::Arm64]),
+        select(MACHINES.to_vec()),
         select(headroom.to_vec()),
         any::<[bool; 7]>(),
         prop::option::of(0u32..16),
@@ -147,7 +147,7 @@ fn read_all(data: &[u8]) {
     };
     let _ =
         (image.file_version(), image.manifest(), image.certificates(), packer_of(image.headers()));
-    let _ = (summary_of(&image), patch_state(&image, "allograft.dll"));
+    let _ = (ImageSummary::new(&image), patch_state(&image, MODULE), image.exports());
     for module in image.imports().into_iter().flatten().take(16) {
         let _ = (module.crt(), image.functions(&module));
     }
@@ -155,11 +155,11 @@ fn read_all(data: &[u8]) {
 
 fn survives(data: &[u8]) -> Result<(), TestCaseError> {
     read_all(data);
-    match patch(data, "allograft.dll", true).and_then(|patched| patched.to_vec()) {
-        Ok(patched) => {
+    match patch_bytes(data, MODULE, true) {
+        Ok((patched, _)) => {
             prop_assert!(patched.len() <= 2 * data.len() + MAX_GROWTH);
             read_all(&patched);
-            prop_assert!(undo(&patched, false)?.equals(data));
+            prop_assert!(undo_bytes(&patched, false)?.equals(data));
         }
         Err(Error::SelfCheck(what)) => {
             return Err(TestCaseError::fail(format!("the self-check failed: {what}")));
@@ -167,7 +167,7 @@ fn survives(data: &[u8]) -> Result<(), TestCaseError> {
         Err(error) => prop_assert!(!error.to_string().contains('\n')),
     }
     for regardless in [false, true] {
-        if let Ok(restored) = undo(data, regardless) {
+        if let Ok(restored) = undo_bytes(data, regardless) {
             prop_assert!(restored.to_vec().len() <= 2 * data.len());
         }
     }
@@ -188,8 +188,8 @@ proptest! {
         mutations in prop::collection::vec(mutation(), 0..6),
     ) {
         let mut data = spec.build();
-        if patched_before && let Ok(patched) = patch(&data, "allograft.dll", true) {
-            data = patched.to_vec()?;
+        if patched_before && let Ok((patched, _)) = patch_bytes(&data, MODULE, true) {
+            data = patched;
         }
         for mutation in &mutations {
             mutation.apply(&mut data);

@@ -3,19 +3,14 @@
 mod support;
 
 use allograft_image::{
-    Error, IMPORTED_FUNCTION, Image, ImportedFunction, Machine, Note, PatchState, checksum, patch,
-    patch_state, undo,
+    Error, IMPORTED_FUNCTION, Image, ImportedFunction, Note, PatchState, checksum, patch_state,
 };
 use support::build_image::{Headroom, ImageSpec};
-use support::imports;
-
-const MODULE: &str = "allograft.dll";
-const MACHINES: [Machine; 3] = [Machine::X86, Machine::X64, Machine::Arm64];
+use support::{MACHINES, MODULE, imports, patch_bytes, undo_bytes};
 
 fn patched(spec: &ImageSpec) -> (Vec<u8>, Vec<u8>, Vec<Note>) {
     let data = spec.build();
-    let result = patch(&data, MODULE, false).unwrap();
-    let (bytes, notes) = (result.to_vec().unwrap(), result.notes);
+    let (bytes, notes) = patch_bytes(&data, MODULE, false).unwrap();
     (data, bytes, notes)
 }
 
@@ -53,7 +48,7 @@ fn every_kind_of_headroom_will_do_and_undoing_gives_the_original() {
             let (data, result, notes) =
                 patched(&ImageSpec { machine, headroom, ..ImageSpec::default() });
             assert_eq!(imports(&result).0[0], MODULE);
-            assert_eq!(undo(&result, false).unwrap().to_vec(), data, "{headroom:?}");
+            assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data, "{headroom:?}");
             let expected = match headroom {
                 Headroom::OverTheStub => vec![Note::HeadersMoved],
                 Headroom::None => vec![Note::SectionExtended(".data".to_owned())],
@@ -115,7 +110,7 @@ fn a_flat_image_keeps_addresses_and_offsets_the_same() {
         patched(&ImageSpec { is_flat: true, overlay: b"behind".to_vec(), ..ImageSpec::default() });
     let image = Image::parse(&result).unwrap();
     assert!(image.headers().sections.iter().all(|section| section.address == section.raw_offset));
-    assert_eq!(undo(&result, false).unwrap().to_vec(), data);
+    assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data);
 }
 
 #[test]
@@ -134,7 +129,7 @@ fn bound_imports_are_dropped_so_that_the_loader_looks_them_up_again() {
     assert!(image.imports().unwrap().iter().all(|module| !module.bound));
     assert_eq!(image.directory(11), None);
     assert_eq!(notes, [Note::BoundImportsDropped]);
-    assert_eq!(undo(&result, false).unwrap().to_vec(), data);
+    assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data);
 }
 
 #[test]
@@ -153,7 +148,7 @@ fn appended_data_stay_where_they_were_and_end_the_file_too() {
     assert_eq!(result[at..data.len()], overlay);
     assert!(result.ends_with(&overlay));
     assert_eq!(notes, [Note::TrailingDataRepeated(overlay.len() as u64)]);
-    assert_eq!(undo(&result, false).unwrap().to_vec(), data);
+    assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data);
 }
 
 #[test]
@@ -168,7 +163,7 @@ fn a_signature_is_dropped_with_a_warning_and_undoing_brings_it_back() {
     assert!(notes.contains(&Note::SignatureDropped));
     assert!(Note::SignatureDropped.is_warning());
     assert!(result.ends_with(b"installer\0\0\0\0\0\0\0"));
-    assert_eq!(undo(&result, false).unwrap().to_vec(), data);
+    assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data);
 }
 
 #[test]
@@ -221,13 +216,13 @@ fn a_module_that_was_linked_first_is_seen_whatever_its_case() {
     let data = spec.build();
     let image = Image::parse(&data).unwrap();
     assert_eq!(patch_state(&image, MODULE).unwrap(), PatchState::ImportsFirst);
-    assert!(matches!(undo(&data, true), Err(Error::NotPatched)));
+    assert!(matches!(undo_bytes(&data, true), Err(Error::NotPatched)));
 }
 
 #[test]
 fn hybrid_images_are_refused_and_an_ordinary_load_configuration_is_kept() {
     let spec = |is_hybrid| ImageSpec { is_hybrid: Some(is_hybrid), ..ImageSpec::default() };
-    let error = patch(&spec(true).build(), MODULE, true).unwrap_err();
+    let error = patch_bytes(&spec(true).build(), MODULE, true).unwrap_err();
     assert!(matches!(error, Error::Hybrid), "{error}");
     let (data, result, _) = patched(&spec(false));
     let (old, new) = (Image::parse(&data).unwrap(), Image::parse(&result).unwrap());
@@ -240,9 +235,9 @@ fn a_last_section_without_bytes_in_the_file_is_extended_whatever_offset_it_state
     let last = 0x40 + 24 + 240 + 2 * 40;
     data[last + 16..last + 20].copy_from_slice(&0u32.to_le_bytes());
     data[last + 20..last + 24].copy_from_slice(&0x5555_5555u32.to_le_bytes());
-    let result = patch(&data, MODULE, false).unwrap().to_vec().unwrap();
+    let (result, _) = patch_bytes(&data, MODULE, false).unwrap();
     let section = Image::parse(&result).unwrap().headers().sections[2].clone();
     let mapped = &result[section.raw_offset as usize..][..0x1000];
     assert!(mapped.iter().all(|&byte| byte == 0));
-    assert_eq!(undo(&result, false).unwrap().to_vec(), data);
+    assert_eq!(undo_bytes(&result, false).unwrap().to_vec(), data);
 }

@@ -1,4 +1,4 @@
-//! Proxies: what is made is an image of the kind that the loader and its own reader expect.
+//! Proxies: they are valid images, and export what they should.
 
 use allograft_image::{
     Error, Export, Image, Machine, build_proxy, checksum, is_proxy, known_exports, known_names,

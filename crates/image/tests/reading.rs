@@ -1,14 +1,12 @@
-//! What the reader says of images.
+//! Reading images: imports, functions, resources, and what is wrong with broken ones.
 
 mod support;
 
 use allograft_image::{
-    Error, FileVersion, Image, ImportedFunction, Machine, Subsystem, summary_of,
+    Error, FileVersion, Image, ImageSummary, ImportedFunction, Machine, Subsystem,
 };
 use support::build_image::ImageSpec;
-use support::imports;
-
-const MACHINES: [Machine; 3] = [Machine::X86, Machine::X64, Machine::Arm64];
+use support::{MACHINES, imports};
 
 #[test]
 fn imports_are_read_in_order_on_every_machine_the_delayed_ones_last() {
@@ -87,7 +85,7 @@ fn a_summary_names_each_c_runtime_once() {
         ..ImageSpec::default()
     };
     let data = spec.build();
-    let summary = summary_of(&Image::parse(&data).unwrap()).unwrap();
+    let summary = ImageSummary::new(&Image::parse(&data).unwrap()).unwrap();
     let files: Vec<_> = summary.crt_imports.iter().map(|crt| crt.file).collect();
     assert_eq!(files, ["ucrtbase.dll", "msvcr100.dll"]);
     assert_eq!(

@@ -1,13 +1,16 @@
-//! Real images, in the folders that `ALLOGRAFT_IMAGES` lists (as `PATH` lists its own) and in those
-//! inside them. `cargo xtask test` runs this on all it has downloaded; by hand:
+//! Comparisons with other tools: real images, in the folders that `ALLOGRAFT_IMAGES` lists (as `PATH`
+//! lists its own) and in those inside them; and the code of proxies, with MinGW's assemblers.
+//! `cargo xtask test` runs this on all it has downloaded; by hand:
 //! `ALLOGRAFT_IMAGES=FOLDER cargo test -p allograft-image --test real_images -- --ignored`.
 
 mod support;
 
-use allograft_image::{Image, ImageFile, ImportKind, checksum, patch, undo};
+use allograft_image::{Image, ImageFile, ImportKind, checksum};
+use object::read::coff::CoffFile;
+use object::{Object, ObjectSection};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::imports;
+use support::{MODULE, imports, patch_bytes, undo_bytes};
 
 /// The variable that lists the folders, and the one that names another objdump than MinGW's.
 const FOLDERS: &str = "ALLOGRAFT_IMAGES";
@@ -84,12 +87,11 @@ fn imports_are_those_that_objdump_lists() {
 fn real_images_are_patched_and_undone_byte_for_byte() {
     for path in real_images() {
         let file = ImageFile::open(&path).unwrap();
-        let patched = patch(file.data(), "allograft.dll", false)
-            .and_then(|patched| patched.to_vec())
+        let (patched, _) = patch_bytes(file.data(), MODULE, false)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let ((old, _), (new, _)) = (imports(file.data()), imports(&patched));
-        assert_eq!((new[0].as_str(), &new[1..]), ("allograft.dll", &old[..]), "{}", path.display());
-        assert!(undo(&patched, false).unwrap().equals(file.data()), "{}", path.display());
+        assert_eq!((new[0].as_str(), &new[1..]), (MODULE, &old[..]), "{}", path.display());
+        assert!(undo_bytes(&patched, false).unwrap().equals(file.data()), "{}", path.display());
     }
 }
 
@@ -104,5 +106,33 @@ fn the_checksums_that_real_linkers_and_signers_state_are_ours() {
             data[headers.optional_offset + 64..][..4].fill(0);
             assert_eq!(checksum(&data), headers.checksum, "{}", path.display());
         }
+    }
+}
+
+/// The listings of the code of proxies, and their assemblers.
+const LISTINGS: [(&str, &str); 2] = [
+    (include_str!("../src/proxy/x64.lst"), "x86_64-w64-mingw32-as"),
+    (include_str!("../src/proxy/x86.lst"), "i686-w64-mingw32-as"),
+];
+
+#[test]
+#[ignore = "needs MinGW's assemblers"]
+fn the_code_of_proxies_is_what_its_source_assembles_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source_path, object_path) = (folder.path().join("code.s"), folder.path().join("code.o"));
+    for (listing, assembler) in LISTINGS {
+        let (hex, source): (Vec<&str>, Vec<&str>) =
+            listing.lines().map(|line| line.split_at(line.len().min(24))).unzip();
+        std::fs::write(&source_path, source.join("\n") + "\n").unwrap();
+        let paths = [source_path.as_os_str(), "-o".as_ref(), object_path.as_os_str()];
+        let status = Command::new(assembler).args(paths).status();
+        assert!(status.unwrap_or_else(|error| panic!("{assembler}: {error}")).success());
+        let bytes = std::fs::read(&object_path).unwrap();
+        let object = CoffFile::<_>::parse(&*bytes).unwrap();
+        let code = object.section_by_name(".text").unwrap().data().unwrap();
+        let assembled: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        let listed: String = hex.iter().map(|bytes| bytes.trim()).collect();
+        let padding = assembled.strip_prefix(&listed).expect("other bytes than those listed");
+        assert_eq!(padding.replace("90", ""), "", "more than listed");
     }
 }

@@ -2,10 +2,9 @@
 
 mod support;
 
-use allograft_image::{Error, Image, patch};
+use allograft_image::{Error, Image};
 use support::build_image::{Headroom, ImageSpec};
-
-const MODULE: &str = "allograft.dll";
+use support::{MODULE, patch_bytes};
 
 /// Where the file header, the optional header and the section table of an [`ImageSpec`] for x86-64
 /// begin.
@@ -19,31 +18,31 @@ fn refusal_with(values: &[(usize, &[u8])]) -> String {
     for (at, value) in values {
         data[*at..at + value.len()].copy_from_slice(value);
     }
-    patch(&data, MODULE, false).unwrap_err().to_string()
+    patch_bytes(&data, MODULE, false).unwrap_err().to_string()
 }
 
 #[test]
 fn packed_images_are_refused_unless_the_user_insists() {
     let data =
         ImageSpec { section_names: ["UPX0", "UPX1", "UPX2"], ..ImageSpec::default() }.build();
-    let error = patch(&data, MODULE, false).unwrap_err();
+    let error = patch_bytes(&data, MODULE, false).unwrap_err();
     assert!(matches!(error, Error::Packed("UPX")), "{error}");
-    assert!(patch(&data, MODULE, true).is_ok());
+    assert!(patch_bytes(&data, MODULE, true).is_ok());
 }
 
 #[test]
 fn a_module_is_a_file_name_and_nothing_else() {
     let data = ImageSpec::default().build();
     for name in ["", "a\\b.dll", "../a.dll", "C:a.dll", "a\0.dll", "a\n.dll", "ä.dll"] {
-        assert!(matches!(patch(&data, name, false), Err(Error::ModuleName(_))), "{name:?}");
+        assert!(matches!(patch_bytes(&data, name, false), Err(Error::ModuleName(_))), "{name:?}");
     }
-    assert!(patch(&data, "my module-2.dll", false).is_ok());
+    assert!(patch_bytes(&data, "my module-2.dll", false).is_ok());
 }
 
 #[test]
 fn an_image_cut_short_is_refused_with_what_is_missing() {
     let data = ImageSpec::default().build();
-    let error = patch(&data[..data.len() - 1], MODULE, false).unwrap_err();
+    let error = patch_bytes(&data[..data.len() - 1], MODULE, false).unwrap_err();
     let len = data.len();
     assert_eq!(
         error.to_string(),
@@ -67,7 +66,7 @@ fn contradictory_headers_are_refused_with_the_contradiction() {
     for (at, value, expected) in cases {
         let mut data = ImageSpec::default().build();
         data[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        let error = patch(&data, MODULE, false).unwrap_err().to_string();
+        let error = patch_bytes(&data, MODULE, false).unwrap_err().to_string();
         assert!(
             error.starts_with("contradictory headers: ") && error.contains(expected),
             "{error}"
@@ -79,7 +78,7 @@ fn contradictory_headers_are_refused_with_the_contradiction() {
 fn a_flat_image_without_room_is_refused() {
     let data =
         ImageSpec { is_flat: true, headroom: Headroom::None, ..ImageSpec::default() }.build();
-    let error = patch(&data, MODULE, false).unwrap_err();
+    let error = patch_bytes(&data, MODULE, false).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no room for another section in its headers, and none can be extended in an image that is mapped in one piece"
@@ -90,7 +89,7 @@ fn a_flat_image_without_room_is_refused() {
 fn an_image_cut_short_anywhere_is_called_that_and_not_contradictory() {
     let data = ImageSpec::default().build();
     for len in 0..data.len() {
-        let error = patch(&data[..len], MODULE, false).unwrap_err();
+        let error = patch_bytes(&data[..len], MODULE, false).unwrap_err();
         let is_named = matches!(error, Error::NotAnImage(_) | Error::Truncated { .. });
         assert!(is_named, "cut after {len} bytes: {error}");
         if let Ok(image) = Image::parse(&data[..len]) {
@@ -124,7 +123,7 @@ fn more_data_directories_than_any_loader_reads_do_no_harm() {
     let mut data = ImageSpec::default().build();
     let count = OPTIONAL_HEADER + 108;
     data[count..count + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-    let patched = patch(&data, MODULE, false).unwrap().to_vec().unwrap();
+    let (patched, _) = patch_bytes(&data, MODULE, false).unwrap();
     assert_eq!(patched[count..count + 4], data[count..count + 4]);
 }
 

@@ -1,14 +1,14 @@
 //! The report of `check` as text.
 
 use allograft_image::Subsystem;
-use allograft_image::check::{CrtUse, Dotnet, Report};
+use allograft_image::check::{CheckReport, CrtUse, Dotnet};
 use std::fmt::Write as _;
 
 /// How many of the modules that use a C runtime are named.
 const MAX_NAMES: usize = 4;
 
 /// Appends `report` to `text`.
-pub fn write(text: &mut String, report: &Report) {
+pub fn write(text: &mut String, report: &CheckReport) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", report.path);
     let mut line = |label: &str, what: &str| {
@@ -38,7 +38,7 @@ pub fn write(text: &mut String, report: &Report) {
     }
 }
 
-fn nature(report: &Report) -> String {
+fn nature(report: &CheckReport) -> String {
     let kind = match (report.is_dll, report.subsystem) {
         (true, _) => "DLL",
         (false, Subsystem::Console) => "console program",
@@ -65,12 +65,12 @@ fn nature(report: &Report) -> String {
 }
 
 fn crt_use(crt: &CrtUse) -> String {
-    let fate = if crt.taken_over { "taken over" } else { "not taken over yet" };
+    let fate = if crt.crt.taken_over { "taken over" } else { "not taken over yet" };
     let copy = match crt.version_beside {
         Some(version) => format!("version {version} beside it"),
         None => "the system's".to_owned(),
     };
-    let mut line = format!("{} ({}; {copy}), {fate}", crt.file, crt.origin);
+    let mut line = format!("{} ({}; {copy}), {fate}", crt.crt.file, crt.crt.origin);
     if !crt.used_by.is_empty() {
         let _ = write!(line, "; used by {}", listed(&crt.used_by));
     }

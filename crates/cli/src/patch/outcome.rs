@@ -1,59 +1,48 @@
-//! What became of each image, for a person or for a program.
+//! The outcome for each image, as text or as JSON.
 
-use super::Refusal;
-use super::destination::Written;
-use super::listing::Import;
+use super::output::{Refusal, Written};
 use crate::error::Error;
 use crate::output;
 use allograft_image::check::AntiCheat;
-use allograft_image::{Machine, Note};
+use allograft_image::crt::CrtKind;
+use allograft_image::{Image, ImportKind, ImportedModule, Machine, Note};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What was done with an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Its imports were listed.
     Listed,
-    /// The module was put first.
     Patched,
-    /// The module is first already.
     AlreadyPatched,
-    /// The module was taken out.
     Undone,
-    /// Nothing, for a reason.
+    #[default]
     Refused,
 }
 
-/// What became of one image.
-#[derive(Debug, Serialize)]
-pub struct Outcome {
+/// The outcome for one image; the fields of its JSON.
+#[derive(Debug, Serialize, Default)]
+pub struct PatchOutcome {
     /// The path as it was given.
     pub image: PathBuf,
-    /// What was done.
     pub action: Action,
-    /// Whether it was only said, not done.
+    /// Whether nothing was written because the user asked for that.
     pub dry_run: bool,
-    /// The processor that the image is made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    /// The module's name.
+    /// The module's file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
-    /// The result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
-    /// The original, where it was kept beside.
+    /// The copy of the original, if one is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<PathBuf>,
-    /// What the image imports.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub imports: Option<Vec<Import>>,
-    /// What the user should know.
+    pub imports: Option<Vec<ListedImport>>,
     pub notes: Vec<Note>,
-    /// Anti-cheat systems near the image, which may take offence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anti_cheats: Vec<AntiCheat>,
     /// Why nothing was done.
@@ -61,77 +50,54 @@ pub struct Outcome {
     pub error: Option<Refusal>,
 }
 
-impl Outcome {
-    /// An outcome of which nothing more is known.
-    pub fn new(image: &Path, action: Action) -> Outcome {
-        Outcome {
-            image: image.to_owned(),
-            action,
-            dry_run: false,
-            machine: None,
-            module: None,
-            output: None,
-            backup: None,
-            imports: None,
-            notes: Vec::new(),
-            anti_cheats: Vec::new(),
-            error: None,
-        }
+impl PatchOutcome {
+    pub fn new(image: &Path, action: Action) -> PatchOutcome {
+        PatchOutcome { image: image.to_owned(), action, ..PatchOutcome::default() }
     }
 
-    /// A result that was written.
-    pub fn written(image: &Path, action: Action, written: Written) -> Outcome {
+    pub fn written(image: &Path, action: Action, written: Written) -> PatchOutcome {
         let action = if written.is_there_already { Action::AlreadyPatched } else { action };
-        Outcome {
+        PatchOutcome {
             dry_run: written.dry_run,
             output: Some(written.output),
             backup: written.backup,
-            ..Outcome::new(image, action)
+            ..PatchOutcome::new(image, action)
         }
     }
 
-    /// An image with which nothing was done.
-    pub fn refused(image: &Path, refusal: Refusal) -> Outcome {
-        Outcome { error: Some(refusal), ..Outcome::new(image, Action::Refused) }
+    pub fn refused(image: &Path, refusal: Refusal) -> PatchOutcome {
+        PatchOutcome { error: Some(refusal), ..PatchOutcome::new(image, Action::Refused) }
     }
 
-    /// Whether the module lies where the patched program will look for it first.
+    /// Whether the module is where the patched program will look for it first.
     fn module_is_beside(&self) -> bool {
         let result = self.output.as_deref().unwrap_or(&self.image);
         self.module.as_deref().is_none_or(|module| result.with_file_name(module).is_file())
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for PatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let image = self.image.display();
         let result = self.output.as_deref().unwrap_or(&self.image);
         let module = self.module.as_deref().unwrap_or_default();
-        match (self.action, self.dry_run) {
+        let result = result.display();
+        let text = match (self.action, self.dry_run) {
             (Action::Listed, _) => return self.list(f),
             (Action::Refused, _) => return Ok(()),
-            (Action::AlreadyPatched, _) => writeln!(
-                f,
-                "{image}: already patched: {} imports {module} first",
-                result.display()
-            )?,
-            (Action::Patched, false) => {
-                writeln!(f, "{image}: patched: {} loads {module} first", result.display())?
+            (Action::AlreadyPatched, _) => {
+                format!("already patched: {result} imports {module} first")
             }
-            (Action::Patched, true) => writeln!(
-                f,
-                "{image}: would be patched: {} would load {module} first",
-                result.display()
-            )?,
-            (Action::Undone, false) => {
-                writeln!(f, "{image}: undone: {} is the original again", result.display())?
+            (Action::Patched, false) => format!("patched: {result} loads {module} first"),
+            (Action::Patched, true) => {
+                format!("would be patched: {result} would load {module} first")
             }
-            (Action::Undone, true) => writeln!(
-                f,
-                "{image}: would be undone: {} would be the original again",
-                result.display()
-            )?,
-        }
+            (Action::Undone, false) => format!("undone: {result} is the original again"),
+            (Action::Undone, true) => {
+                format!("would be undone: {result} would be the original again")
+            }
+        };
+        writeln!(f, "{image}: {text}")?;
         if let Some(backup) = &self.backup {
             let verb = if self.dry_run { "would be kept" } else { "is kept" };
             writeln!(f, "  the original {verb} as {}", backup.display())?;
@@ -146,15 +112,14 @@ impl fmt::Display for Outcome {
         if self.action != Action::Undone && !self.module_is_beside() {
             writeln!(
                 f,
-                "  next: put {module} beside {}; without it the program does not start",
-                result.display()
+                "  next: put {module} beside {result}; without it the program does not start"
             )?;
         }
         Ok(())
     }
 }
 
-impl Outcome {
+impl PatchOutcome {
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
         writeln!(f, "{}{machine}", self.image.display())?;
@@ -169,15 +134,65 @@ impl Outcome {
     }
 }
 
-/// Prints what became of the images on standard output, and refusals on standard error.
+/// One imported module.
+#[derive(Debug, Serialize)]
+pub struct ListedImport {
+    pub module: String,
+    pub kind: ImportKind,
+    /// Whether its addresses were written into the image in advance.
+    pub bound: bool,
+    /// How many functions are imported from it.
+    pub functions: usize,
+    /// The file of the C runtime that it is, or that it is forwarded to.
+    pub crt: Option<&'static str>,
+    pub crt_kind: Option<CrtKind>,
+    /// Whether allograft takes that runtime over.
+    pub taken_over: bool,
+}
+
+impl ListedImport {
+    pub fn new(image: &Image<'_>, module: ImportedModule) -> allograft_image::Result<ListedImport> {
+        let functions = image.functions(&module)?.len();
+        let crt = module.crt();
+        Ok(ListedImport {
+            kind: module.kind,
+            bound: module.bound,
+            functions,
+            crt: crt.map(|crt| crt.file),
+            crt_kind: crt.map(|crt| crt.kind),
+            taken_over: crt.is_some_and(|crt| crt.taken_over),
+            module: module.name,
+        })
+    }
+}
+
+impl fmt::Display for ListedImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.functions == 1 { "function" } else { "functions" };
+        write!(f, "{:<44} {:>5} {noun}", self.module, self.functions)?;
+        if self.kind == ImportKind::Delayed {
+            f.write_str(", delayed")?;
+        }
+        if self.bound {
+            f.write_str(", bound")?;
+        }
+        if let Some(crt) = self.crt {
+            let fate = if self.taken_over { "taken over" } else { "not taken over yet" };
+            write!(f, "  <- C runtime {crt}, {fate}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints the outcomes on standard output, and refusals on standard error.
 ///
 /// # Errors
 ///
 /// If standard output cannot be written to.
-pub fn print(outcomes: &[Outcome], as_json: bool) -> Result<(), Error> {
+pub fn print(outcomes: &[PatchOutcome], as_json: bool) -> Result<(), Error> {
     let text = match as_json {
         true => output::pretty_json(outcomes)?,
-        false => outcomes.iter().map(Outcome::to_string).collect(),
+        false => outcomes.iter().map(PatchOutcome::to_string).collect(),
     };
     for outcome in outcomes {
         if let Some(error) = &outcome.error {

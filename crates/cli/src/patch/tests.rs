@@ -1,6 +1,6 @@
 //! `allograft patch` from the command line to the files on the disk.
 
-use super::outcome::{Action, Outcome};
+use super::outcome::{Action, PatchOutcome};
 use super::{PatchArgs, outcome_of, run};
 use crate::build_image::ImageSpec;
 use crate::cli::{Cli, Command};
@@ -39,7 +39,7 @@ impl Folder {
         names
     }
 
-    fn patch(&self, options: &[&str]) -> Outcome {
+    fn patch(&self, options: &[&str]) -> PatchOutcome {
         let game = self.path("game.exe");
         outcome_of(&game, &parse(&game, options))
     }

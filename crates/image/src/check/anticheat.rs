@@ -1,4 +1,4 @@
-//! Anti-cheat systems, known by the files that they leave beside the games they guard.
+//! Finds anti-cheat systems by the files that they leave beside the games they guard.
 
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,15 @@ pub struct AntiCheat {
 
 const WHY: &str = "it takes foreign modules and changed files for cheats: loading allograft there can get the account banned for good";
 
-/// Names of files and folders, in lower case, and the systems that they belong to. A name that ends
-/// in `*` stands for all that begin so, one that begins with `*` for all that end so.
-const MARKS: [(&str, &str); 39] = [
+/// Names of files and folders, in lower case, and the systems that they belong to. `*` matches any
+/// text.
+const MARKS: [(&str, &str); 35] = [
     ("easyanticheat*", "Easy Anti-Cheat"),
     ("start_protected_game.exe", "Easy Anti-Cheat"),
     ("battleye", "BattlEye"),
     ("beclient.dll", "BattlEye"),
     ("beclient_x64.dll", "BattlEye"),
     ("beservice*.exe", "BattlEye"),
-    ("beservice.exe", "BattlEye"),
-    ("beservice_x64.exe", "BattlEye"),
     ("*_be.exe", "BattlEye"),
     ("vgc.exe", "Riot Vanguard"),
     ("vgk.sys", "Riot Vanguard"),
@@ -38,8 +36,6 @@ const MARKS: [(&str, &str); 39] = [
     ("gameguard", "nProtect GameGuard"),
     ("gameguard.des", "nProtect GameGuard"),
     ("gamemon*.des", "nProtect GameGuard"),
-    ("gamemon.des", "nProtect GameGuard"),
-    ("gamemon64.des", "nProtect GameGuard"),
     ("npggnt*", "nProtect GameGuard"),
     ("xigncode", "XIGNCODE3"),
     ("x3.xem", "XIGNCODE3"),
@@ -60,12 +56,11 @@ const MARKS: [(&str, &str); 39] = [
     ("pbsv.dll", "PunkBuster"),
 ];
 
-/// Folders that games keep their programs in, one below another, while what guards them lies
-/// further up.
+/// Folders inside a game's folder that hold its programs. The guard lies further up.
 const INNER_FOLDERS: [&str; 9] =
     ["binaries", "win64", "win32", "wingdk", "bin", "x64", "x86", "bin64", "retail"];
 
-/// Most inner folders that are climbed out of, and most names that are looked at in one folder.
+/// Most folders to go up, and most names to look at in one folder.
 const MAX_CLIMB: usize = 3;
 const MAX_NAMES: usize = 20_000;
 
@@ -100,18 +95,15 @@ fn system_of(name: &str) -> Option<&'static str> {
 }
 
 fn matches(mark: &str, name: &str) -> bool {
-    if let Some(suffix) = mark.strip_prefix('*') {
-        return name.ends_with(suffix);
-    }
     match mark.split_once('*') {
         Some((prefix, suffix)) => {
-            name.len() >= mark.len() - 1 && name.starts_with(prefix) && name.ends_with(suffix)
+            name.strip_prefix(prefix).is_some_and(|rest| rest.ends_with(suffix))
         }
         None => name == mark,
     }
 }
 
-/// The program's folder, and those above it as long as they look like a part of the same game.
+/// The program's folder, and those above it that look like parts of the same game.
 fn folders_of(path: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut folders = Vec::new();

@@ -1,4 +1,4 @@
-//! The exports of the system DLLs that are most often stood in for.
+//! The exports of the system DLLs that proxies most often stand in for.
 
 use crate::Export;
 

@@ -1,34 +1,54 @@
-//! Planning a rewrite and carrying it out.
+//! Plans a rewrite and carries it out.
 
-use super::SECTION_NAME;
-use super::edit::HeaderEditor;
-use super::patched::Pieces;
-use super::record::{self, PREFIX_LEN, Record};
-use super::room::Room;
-use super::table::ImportTable;
+use super::layout::{FileLayout, Room};
+use super::notes::Note;
+use super::section::{self, ImportTable, PREFIX_LEN, UndoRecord};
 use crate::checksum::checksum_of;
-use crate::layout::{Layout, align};
-use crate::notes::Note;
+use crate::headers::{SECTION_HEADER_LEN, align};
 use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
+use object::LittleEndian as LE;
 use object::pe;
+use object::pod::{self, Pod, bytes_of};
+use std::mem::offset_of;
 
-/// Flags of memory that holds initialised data and can be written to: the loader writes the
-/// addresses it looks up into our table.
+/// Name of the section that a patch adds.
+pub const SECTION_NAME: [u8; 8] = *b".algraft";
+
+/// Flags of the section: the loader writes addresses into the new table.
 const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
 
+/// A patched file in the order of its pieces, of which the large ones are the original's.
+#[derive(Clone, Debug)]
+pub struct Pieces<'data> {
+    /// The headers, as far as anything in them can have changed.
+    headers: Vec<u8>,
+    /// What follows them in the original.
+    body: &'data [u8],
+    /// The section that was added, with the padding before it.
+    section: Vec<u8>,
+    /// What is repeated behind it.
+    trailing: &'data [u8],
+}
+
+impl Pieces<'_> {
+    pub fn in_order(&self) -> [&[u8]; 4] {
+        [&self.headers, self.body, &self.section, self.trailing]
+    }
+}
+
 /// A rewrite that is known to be possible.
-pub(super) struct Rewrite<'a, 'data> {
+pub struct Rewrite<'a, 'data> {
     image: &'a Image<'data>,
-    layout: &'a Layout,
+    layout: &'a FileLayout,
     room: Room,
     table: ImportTable,
-    record: Record<'data>,
+    record: UndoRecord<'data>,
     /// The section that holds the table: a new one, or the last one, extended.
     section: Section,
-    /// Where in that section our part begins.
+    /// Where in that section the added data begin.
     start: u32,
-    /// Bytes of our part.
+    /// Their length in bytes.
     len: u32,
 }
 
@@ -36,15 +56,15 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     /// Plans to put `module` first in the import table of `image`.
     pub fn plan(
         image: &'a Image<'data>,
-        layout: &'a Layout,
+        layout: &'a FileLayout,
         module: &str,
     ) -> Result<Rewrite<'a, 'data>> {
         let room = Room::find(image, layout)?;
         let table = ImportTable::with_module_first(image, module)?;
         let data = image.data();
-        let changed = (image.headers().section_table_end() + crate::headers::SECTION_HEADER_LEN)
-            .min(layout.kept_len);
-        let mut record = Record {
+        let changed =
+            (image.headers().section_table_end() + SECTION_HEADER_LEN).min(layout.kept_len);
+        let mut record = UndoRecord {
             original_len: data.len() as u64,
             kept_len: layout.kept_len as u64,
             patched_len: 0,
@@ -62,8 +82,11 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     /// The patched file.
     pub fn carry_out(&self) -> Result<Pieces<'data>> {
         let data = self.image.data();
-        let mut headers = self.record.headers.to_vec();
-        self.change_headers(&mut headers)?;
+        let mut editor = HeaderEditor {
+            bytes: self.record.headers.to_vec(),
+            headers: self.image.headers().clone(),
+        };
+        self.change_headers(&mut editor)?;
         let padding = (self.section.raw_offset as usize)
             .checked_sub(self.layout.kept_len)
             .ok_or(Error::TooLarge)?;
@@ -76,15 +99,15 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         }
         section.resize(at, 0);
         section.extend_from_slice(&self.record.to_bytes(&table, self.len));
+        let record = &mut section[at..at + self.len as usize];
+        let changed = editor.bytes.len();
+        section::seal(&editor.bytes, &editor.headers, changed, record).ok_or(Error::TooLarge)?;
         section.resize(padding + self.section.raw_size as usize, 0);
-        let mut pieces = Pieces {
-            body: &data[headers.len()..self.layout.kept_len],
-            trailing: &data[self.layout.trailing.clone()],
-            headers,
-            section,
-        };
-        self.seal(&mut pieces, at)?;
-        Ok(pieces)
+        let body = &data[changed..self.layout.kept_len];
+        let trailing = &data[self.layout.trailing.clone()];
+        let checksum = checksum_of(&[&editor.bytes, body, &section, trailing]);
+        editor.optional().check_sum.set(LE, checksum);
+        Ok(Pieces { headers: editor.bytes, body, section, trailing })
     }
 
     fn table_address(&self) -> u32 {
@@ -102,29 +125,33 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         &self.image.data()[range]
     }
 
-    fn change_headers(&self, bytes: &mut Vec<u8>) -> Result<()> {
+    fn change_headers(&self, editor: &mut HeaderEditor) -> Result<()> {
         let old = self.image.headers();
-        let mut editor = HeaderEditor::new(bytes)?;
+        let last = old.sections.len() - 1;
         match self.room {
             Room::NewSection { size_of_headers } => {
-                editor.set_size_of_headers(size_of_headers);
-                editor.add_section(&self.section);
+                editor.optional().size_of_headers.set(LE, size_of_headers);
+                editor.put_section(last + 1, &self.section);
             }
             Room::NewSectionOverStub { nt_offset } => {
-                editor.move_down(nt_offset)?;
-                editor.add_section(&self.section);
+                editor.move_down(nt_offset);
+                editor.put_section(last + 1, &self.section);
             }
-            Room::ExtendLast => editor.replace_last_section(&self.section),
+            Room::ExtendLast => editor.put_section(last, &self.section),
         }
         let end =
             self.section.address.checked_add(self.section.virtual_size).ok_or(Error::TooLarge)?;
-        editor.set_size_of_image(align(end, old.section_alignment)?);
-        editor.set_size_of_initialized_data(
-            old.size_of_initialized_data.saturating_add(self.added_data()),
-        );
-        let import_table =
-            Directory { address: self.table_address(), size: self.table.directory_size() };
-        editor.set_directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, import_table);
+        let data_size = old.size_of_initialized_data.saturating_add(self.added_data());
+        let optional = editor.optional();
+        optional.size_of_image.set(LE, align(end, old.section_alignment)?);
+        optional.size_of_initialized_data.set(LE, data_size);
+        optional.check_sum.set(LE, 0);
+        if self.forces_integrity() {
+            let flags = old.dll_characteristics & !pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY.0;
+            optional.dll_characteristics.set(LE, pe::DllFlags(flags));
+        }
+        let table = Directory { address: self.table_address(), size: self.table.directory_size() };
+        editor.set_directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, table);
         for dropped in [pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT, pe::IMAGE_DIRECTORY_ENTRY_SECURITY]
         {
             if old.directory(dropped).is_some() {
@@ -134,12 +161,6 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         if let Some(addresses) = unstated_address_table(self.image) {
             editor.set_directory(pe::IMAGE_DIRECTORY_ENTRY_IAT, addresses);
         }
-        if self.forces_integrity() {
-            editor.set_dll_characteristics(
-                old.dll_characteristics & !pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY.0,
-            );
-        }
-        editor.set_checksum(0);
         Ok(())
     }
 
@@ -150,18 +171,6 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         }
     }
 
-    /// Writes what is reckoned over all that was made: the fingerprint, and then the checksum. Our
-    /// part begins at `at` in the section.
-    fn seal(&self, pieces: &mut Pieces<'data>, at: usize) -> Result<()> {
-        let headers = Headers::parse(&pieces.headers)?;
-        let record = &mut pieces.section[at..at + self.len as usize];
-        record::seal(&pieces.headers, &headers, self.record.headers.len(), record)
-            .ok_or(Error::TooLarge)?;
-        let checksum = checksum_of(&pieces.in_order());
-        HeaderEditor::new(&mut pieces.headers)?.set_checksum(checksum);
-        Ok(())
-    }
-
     fn forces_integrity(&self) -> bool {
         self.image.headers().dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY.0
             != 0
@@ -170,7 +179,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     /// What the user should know of it.
     pub fn notes(&self) -> Vec<Note> {
         let image = self.image;
-        let dotnet = crate::dotnet::flags(image);
+        let dotnet = image.dotnet_flags();
         let is_bound = image.directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT).is_some()
             || image.imports().is_ok_and(|modules| {
                 modules.iter().any(|module| module.bound && module.kind == ImportKind::Ordinary)
@@ -194,15 +203,15 @@ impl<'a, 'data> Rewrite<'a, 'data> {
     }
 }
 
-/// The section for `len` bytes of ours, and where in it they begin.
-fn place(headers: &Headers, layout: &Layout, room: Room, len: u32) -> Result<(Section, u32)> {
+/// The section for `len` bytes of added data, and where in it they begin.
+fn place(headers: &Headers, layout: &FileLayout, room: Room, len: u32) -> Result<(Section, u32)> {
     let mut raw_offset = align(
         u32::try_from(layout.kept_len).map_err(|_| Error::TooLarge)?,
         headers.file_alignment,
     )?;
     let (name, address, start, characteristics) = match (room, headers.sections.last()) {
         (Room::ExtendLast, Some(last)) => {
-            // Our part begins on a fresh page: the loader maps whole ones, also behind the stated
+            // The added data begin on a new page: the loader maps whole pages, even past the stated
             // end of the section.
             let start = align(last.memory_size(), headers.section_alignment)?;
             let kept = last.characteristics
@@ -227,9 +236,9 @@ fn place(headers: &Headers, layout: &Layout, room: Room, len: u32) -> Result<(Se
 /// The extent of the import addresses, where the image does not state it and the loader's guess is
 /// about to change.
 ///
-/// A loader makes writable, while it fills addresses in, what the directory says; without one, the
-/// section that holds the import table. That is ours from now on, so the old section has to be
-/// named unless it can be written to anyway.
+/// While it fills in addresses, the loader makes writable what the directory states; without a
+/// directory, the section that holds the import table. That is the new section from now on, so the
+/// old one must be stated, unless it is writable anyway.
 fn unstated_address_table(image: &Image<'_>) -> Option<Directory> {
     let headers = image.headers();
     if headers.directories.len() <= pe::IMAGE_DIRECTORY_ENTRY_IAT
@@ -240,4 +249,68 @@ fn unstated_address_table(image: &Image<'_>) -> Option<Directory> {
     let old_table = headers.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?;
     let section = headers.section_at(old_table.address).filter(|section| !section.is_writable())?;
     Some(Directory { address: section.address, size: section.memory_size() })
+}
+
+// The fields edited here lie at the same offset in both forms of the optional header, and the
+// longer one is no longer than the shorter one with two data directories.
+type Optional = pe::ImageOptionalHeader64;
+type Optional32 = pe::ImageOptionalHeader32;
+const _: () = assert!(
+    offset_of!(Optional, size_of_image) == offset_of!(Optional32, size_of_image)
+        && offset_of!(Optional, dll_characteristics) == offset_of!(Optional32, dll_characteristics)
+        && size_of::<Optional>()
+            <= size_of::<Optional32>() + 2 * size_of::<pe::ImageDataDirectory>()
+);
+
+/// A copy of the headers that is being changed. All their offsets lie within it.
+struct HeaderEditor {
+    bytes: Vec<u8>,
+    /// Where things are in it.
+    headers: Headers,
+}
+
+impl HeaderEditor {
+    /// The record at `offset`.
+    fn record<T: Pod>(&mut self, offset: usize) -> &mut T {
+        pod::from_bytes_mut(&mut self.bytes[offset..]).expect("headers lie within themselves").0
+    }
+
+    fn optional(&mut self) -> &mut Optional {
+        self.record(self.headers.optional_offset)
+    }
+
+    /// Moves the PE header and the section table down to `offset`, and clears what they leave.
+    fn move_down(&mut self, offset: usize) {
+        let headers = &mut self.headers;
+        let (old, end) = (headers.nt_offset, headers.section_table_end());
+        self.bytes.copy_within(old..end, offset);
+        self.bytes[offset + (end - old)..end].fill(0);
+        for place in [
+            &mut headers.nt_offset,
+            &mut headers.optional_offset,
+            &mut headers.directories_offset,
+            &mut headers.section_table_offset,
+        ] {
+            *place -= old - offset;
+        }
+        self.record::<pe::ImageDosHeader>(0).e_lfanew.set(LE, offset as u32);
+    }
+
+    /// Writes the entry number `index` of the section table: one that is there, or one more behind
+    /// them, for which there is room.
+    fn put_section(&mut self, index: usize, section: &Section) {
+        let at = self.headers.section_table_offset + index * SECTION_HEADER_LEN;
+        self.bytes[at..at + SECTION_HEADER_LEN].copy_from_slice(bytes_of(&section.to_header()));
+        let count = self.headers.sections.len().max(index + 1);
+        let file: &mut pe::ImageFileHeader = self.record(self.headers.nt_offset + size_of::<u32>());
+        file.number_of_sections.set(LE, count as u16);
+    }
+
+    /// Sets the data directory number `index`, which the image has.
+    fn set_directory(&mut self, index: usize, directory: Directory) {
+        let at = self.headers.directories_offset + index * size_of::<pe::ImageDataDirectory>();
+        let entry: &mut pe::ImageDataDirectory = self.record(at);
+        entry.virtual_address.set(LE, directory.address);
+        entry.size.set(LE, directory.size);
+    }
 }

@@ -1,4 +1,5 @@
-//! What a patched image remembers of its former self, in front of its import table.
+//! What a patch adds to an image: the new import table, and around it what [`undo`](super::undo)
+//! needs.
 //!
 //! | offset | what |
 //! |---|---|
@@ -13,19 +14,24 @@
 //! | record + 24 | length of the headers kept, length of the certificates kept |
 //! | record + 32 | the headers as they were, then the certificates |
 
-use crate::rewrite::edit::checksum_offset;
-use crate::{Headers, Image};
-use object::LittleEndian as LE;
+use crate::headers::record;
+use crate::imports::DESCRIPTOR_LEN;
+use crate::{Error, Headers, Image, Result};
 use object::pe;
-use object::{U32, U64};
+use object::pod;
+use object::{LittleEndian as LE, U32, U64};
 use std::ops::Range;
+
+/// The function of the module that a patched image imports. Without one, the loader would have
+/// nothing to look up and might leave the module out.
+pub const IMPORTED_FUNCTION: &str = "allograft_version";
 
 /// How the record begins.
 const MAGIC: [u8; 16] = *b"allograft patch\0";
 const VERSION: u32 = 1;
 
 /// Bytes before the import table.
-pub(crate) const PREFIX_LEN: u32 = 40;
+pub const PREFIX_LEN: u32 = 40;
 
 /// Offset of the fingerprint.
 const FINGERPRINT: Range<usize> = 32..40;
@@ -33,9 +39,82 @@ const FINGERPRINT: Range<usize> = 32..40;
 /// Bytes of the record before the headers.
 const LENGTHS_LEN: usize = 32;
 
-/// What is needed to undo a patch.
+/// The import table of an image with one module put first, and all that it points to.
+pub struct ImportTable {
+    descriptors: Vec<pe::ImageImportDescriptor>,
+    module: String,
+    thunk_len: u32,
+}
+
+impl ImportTable {
+    /// The table of `image`, with `module` in front.
+    pub fn with_module_first(image: &Image<'_>, module: &str) -> Result<ImportTable> {
+        let mut descriptors = image.import_descriptors()?;
+        for descriptor in &mut descriptors {
+            unbind(descriptor)?;
+        }
+        Ok(ImportTable { descriptors, module: module.to_owned(), thunk_len: image.thunk_len() })
+    }
+
+    /// Bytes of the table alone, as the data directory states them: with the new entry and the one
+    /// that ends the table.
+    pub fn directory_size(&self) -> u32 {
+        (self.descriptors.len() as u32 + 2) * DESCRIPTOR_LEN
+    }
+
+    /// Offsets behind the table: of the lookup table and the addresses, each of one function and an
+    /// end, of the function's name with its two-byte hint, of the module's name, and the end.
+    fn offsets(&self) -> [u32; 5] {
+        let lookup = self.directory_size().next_multiple_of(8);
+        let addresses = lookup + 2 * self.thunk_len;
+        let function = addresses + 2 * self.thunk_len;
+        let module = (function + 2 + IMPORTED_FUNCTION.len() as u32 + 1).next_multiple_of(2);
+        [lookup, addresses, function, module, module + self.module.len() as u32 + 1]
+    }
+
+    /// Bytes of the table and all that it points to.
+    pub fn len(&self) -> u32 {
+        self.offsets()[4]
+    }
+
+    /// The bytes, for the address `base`.
+    pub fn to_bytes(&self, base: u32) -> Vec<u8> {
+        let [lookup, addresses, function, module, end] = self.offsets();
+        let ours = [base + lookup, 0, 0, base + module, base + addresses];
+        let mut bytes: Vec<u8> = ours.iter().flat_map(|field| field.to_le_bytes()).collect();
+        bytes.extend_from_slice(pod::bytes_of_slice(&self.descriptors));
+        bytes.resize(end as usize, 0);
+        let mut put = |at: u32, value: &[u8]| {
+            bytes[at as usize..][..value.len()].copy_from_slice(value);
+        };
+        // The high half of a 64-bit thunk is zero.
+        put(lookup, &(base + function).to_le_bytes());
+        put(addresses, &(base + function).to_le_bytes());
+        put(function + 2, IMPORTED_FUNCTION.as_bytes());
+        put(module, self.module.as_bytes());
+        bytes
+    }
+}
+
+/// Makes the loader look the functions up again instead of trusting the addresses that were bound
+/// in advance.
+fn unbind(descriptor: &mut pe::ImageImportDescriptor) -> Result<()> {
+    if descriptor.time_date_stamp.get(LE) == 0 {
+        return Ok(());
+    }
+    if descriptor.original_first_thunk.get(LE) == 0 {
+        return Err(Error::contradictory(
+            "bound imports have lost the names that they were bound from",
+        ));
+    }
+    descriptor.time_date_stamp.set(LE, 0);
+    descriptor.forwarder_chain.set(LE, 0);
+    Ok(())
+}
+
+/// What [`undo`](super::undo) needs, besides the bytes that are still at their place.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Record<'a> {
+pub struct UndoRecord<'a> {
     /// Length of the original file.
     pub original_len: u64,
     /// How much of it is still at its place (all but the certificates).
@@ -48,7 +127,7 @@ pub(crate) struct Record<'a> {
     pub certificates: &'a [u8],
 }
 
-impl Record<'_> {
+impl UndoRecord<'_> {
     /// Bytes that the record takes with an import table of `table` bytes, from the magic on.
     pub fn len_with(&self, table: u32) -> Option<u32> {
         let tail =
@@ -81,14 +160,14 @@ impl Record<'_> {
 }
 
 /// A record found in an image.
-pub(crate) struct FoundRecord<'a> {
-    pub record: Record<'a>,
+pub struct FoundRecord<'a> {
+    pub record: UndoRecord<'a>,
     /// Whether the headers and the table are as we wrote them, a later signature aside.
     pub is_intact: bool,
 }
 
 /// Finds the record of a patched image, in front of its import table.
-pub(crate) fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
+pub fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
     let table = image.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?.address;
     let bytes = image.bytes_at(table.checked_sub(PREFIX_LEN)?)?;
     let prefix = bytes.get(..PREFIX_LEN as usize)?;
@@ -105,10 +184,10 @@ pub(crate) fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
     })
 }
 
-fn parse(bytes: &[u8], file_len: usize) -> Option<Record<'_>> {
+fn parse(bytes: &[u8], file_len: usize) -> Option<UndoRecord<'_>> {
     let (header_len, certificate_len) = (u32_at(bytes, 24)? as usize, u32_at(bytes, 28)? as usize);
     let headers_end = LENGTHS_LEN.checked_add(header_len)?;
-    let record = Record {
+    let record = UndoRecord {
         original_len: u64_at(bytes, 0)?,
         kept_len: u64_at(bytes, 8)?,
         patched_len: u64_at(bytes, 16)?,
@@ -122,14 +201,8 @@ fn parse(bytes: &[u8], file_len: usize) -> Option<Record<'_>> {
 }
 
 /// Fills in the fingerprint in `record`, the bytes from the magic to the end of the record. `file`
-/// begins with the patched headers, of which the record keeps the first `header_len` bytes as they
-/// were.
-pub(crate) fn seal(
-    file: &[u8],
-    headers: &Headers,
-    header_len: usize,
-    record: &mut [u8],
-) -> Option<()> {
+/// begins with the patched `headers`, of which the first `header_len` bytes are recorded.
+pub fn seal(file: &[u8], headers: &Headers, header_len: usize, record: &mut [u8]) -> Option<()> {
     let fingerprint = fingerprint(file, headers, header_len, record)?;
     record.get_mut(FINGERPRINT)?.copy_from_slice(&fingerprint.to_le_bytes());
     Some(())
@@ -138,8 +211,8 @@ pub(crate) fn seal(
 /// FNV-1a of the first `header_len` bytes of `file` and of `record`, without the fields that
 /// signing changes and without the fingerprint itself.
 fn fingerprint(file: &[u8], headers: &Headers, header_len: usize, record: &[u8]) -> Option<u64> {
-    let checksum = checksum_offset(headers);
-    let security = security_offset(headers);
+    let checksum = headers.checksum_offset();
+    let security = headers.directory_offset(pe::IMAGE_DIRECTORY_ENTRY_SECURITY);
     let is_signers = |at: usize| {
         (checksum..checksum + 4).contains(&at)
             || security.is_some_and(|security| (security..security + 8).contains(&at))
@@ -151,17 +224,10 @@ fn fingerprint(file: &[u8], headers: &Headers, header_len: usize, record: &[u8])
     }))
 }
 
-/// The file offset of the data directory that states the certificates, if the image has one.
-fn security_offset(headers: &Headers) -> Option<usize> {
-    let index = pe::IMAGE_DIRECTORY_ENTRY_SECURITY;
-    let offset = headers.directories_offset + index * size_of::<pe::ImageDataDirectory>();
-    (index < headers.directories.len()).then_some(offset)
-}
-
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    crate::headers::record::<U32<LE>>(bytes, at).map(|value| value.get(LE))
+    record::<U32<LE>>(bytes, at).map(|value| value.get(LE))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    crate::headers::record::<U64<LE>>(bytes, at).map(|value| value.get(LE))
+    record::<U64<LE>>(bytes, at).map(|value| value.get(LE))
 }

@@ -1,10 +1,9 @@
-//! What must be true of an image before its import table is rewritten, and what a rewrite must know
-//! of it.
+//! Checks an image before its import table is rewritten, and finds room for one more section.
 //!
-//! A reader may shrug at headers that disagree; who adds a section may not, because the loader will
-//! compare the same numbers.
+//! A reader can tolerate headers that contradict each other. A rewrite cannot: the loader compares
+//! the same numbers.
 
-use crate::headers::{PAGE, record};
+use crate::headers::{PAGE, SECTION_HEADER_LEN, align, record};
 use crate::{Error, Headers, Image, Result, Section};
 use object::LittleEndian as LE;
 use object::pe;
@@ -16,15 +15,24 @@ const MAX_FUNCTIONS: usize = 1 << 20;
 /// Bytes of one entry of the COFF symbol table.
 const SYMBOL_LEN: u64 = 18;
 
+/// Most sections that every Windows version loads.
+const MAX_SECTIONS: usize = 96;
+
+/// Largest last section, in memory, that is copied in order to extend it.
+const MAX_EXTENDED: u32 = 64 << 20;
+
+/// Length of the DOS header, below which the PE header cannot move.
+const DOS_HEADER_LEN: usize = size_of::<pe::ImageDosHeader>();
+
 /// Where things end, in an image whose headers agree.
-pub(crate) struct Layout {
+pub struct FileLayout {
     /// Length of the file without certificates at its end.
     pub kept_len: usize,
     /// The certificates at the end of the file; empty if there are none, or if something follows
     /// them.
     pub certificates: Range<usize>,
-    /// What nothing in the headers accounts for, at the end of the file: the data that installers
-    /// and bundlers append.
+    /// The end of the file that the headers do not account for: data that installers and bundlers
+    /// append.
     pub trailing: Range<usize>,
     /// The first address behind all sections.
     pub next_address: u32,
@@ -32,17 +40,16 @@ pub(crate) struct Layout {
     pub first_raw_offset: usize,
 }
 
-impl Layout {
+impl FileLayout {
     /// Checks `image` and measures it.
     ///
     /// # Errors
     ///
     /// [`Error::Truncated`] or [`Error::Contradictory`], with the first disagreement found.
-    pub fn of(image: &Image<'_>) -> Result<Layout> {
+    pub fn new(image: &Image<'_>) -> Result<FileLayout> {
         let (headers, len) = (image.headers(), image.data().len());
-        check_alignments(headers)?;
         check_header_sizes(headers, len)?;
-        let next_address = check_sections(headers, len)?;
+        let next_address = headers.check_sections(len)?;
         check_imports(image)?;
         let first_raw_offset = headers
             .sections
@@ -54,7 +61,7 @@ impl Layout {
         let known_end = known_end(image)?;
         let certificates = check_certificates(image, known_end)?;
         let kept_len = certificates.start;
-        Ok(Layout {
+        Ok(FileLayout {
             kept_len,
             certificates,
             trailing: trailing(image, known_end..kept_len),
@@ -64,36 +71,10 @@ impl Layout {
     }
 }
 
-/// What is wrong with the sections, by themselves and as parts of the file, if anything is.
-pub(crate) fn fault_of_sections(image: &Image<'_>) -> Option<Error> {
-    let headers = image.headers();
-    check_alignments(headers).and_then(|()| check_sections(headers, image.data().len())).err()
-}
-
-fn check_alignments(headers: &Headers) -> Result<()> {
-    let (in_memory, in_file) = (headers.section_alignment, headers.file_alignment);
-    // The kernel's own rule: multiples of a disk sector, or a flat image with the two alignments
-    // equal.
-    let sound = in_memory.is_power_of_two()
-        && in_file.is_power_of_two()
-        && in_file <= in_memory
-        && if headers.is_flat() { in_file == in_memory } else { in_file >= 512 };
-    if sound {
-        return Ok(());
-    }
-    Err(Error::contradictory(format!(
-        "sections are to be aligned to {in_memory:#x} in memory and {in_file:#x} in the file, which no loader accepts"
-    )))
-}
-
 fn check_header_sizes(headers: &Headers, len: usize) -> Result<()> {
     let size = headers.size_of_headers as usize;
     if size > len {
-        return Err(Error::Truncated {
-            what: "the headers".to_owned(),
-            end: size as u64,
-            len: len as u64,
-        });
+        return Err(Error::truncated("the headers", size as u64, len));
     }
     if headers.section_table_end() > size {
         return Err(Error::contradictory(format!(
@@ -102,62 +83,6 @@ fn check_header_sizes(headers: &Headers, len: usize) -> Result<()> {
     }
     if headers.directories.len() <= pe::IMAGE_DIRECTORY_ENTRY_IMPORT {
         return Err(Error::contradictory("the optional header has no place for an import table"));
-    }
-    Ok(())
-}
-
-/// Checks the section table and returns the first address behind all sections.
-fn check_sections(headers: &Headers, len: usize) -> Result<u32> {
-    if headers.sections.is_empty() {
-        return Err(Error::contradictory("the image has no sections"));
-    }
-    let mut next = align(headers.size_of_headers, headers.section_alignment)?;
-    for section in &headers.sections {
-        check_section(headers, section, len)?;
-        if section.address < next {
-            return Err(Error::contradictory(format!(
-                "section {} overlaps what lies before it",
-                section.name()
-            )));
-        }
-        let end = section.address.checked_add(section.memory_size()).ok_or_else(too_long)?;
-        next = align(end, headers.section_alignment)?;
-    }
-    if align(headers.size_of_image, headers.section_alignment)? != next {
-        return Err(Error::contradictory(format!(
-            "the image is to be {:#x} bytes long in memory, and its sections end at {next:#x}",
-            headers.size_of_image
-        )));
-    }
-    Ok(next)
-}
-
-fn check_section(headers: &Headers, section: &Section, len: usize) -> Result<()> {
-    let name = section.name();
-    if !section.address.is_multiple_of(headers.section_alignment) {
-        return Err(Error::contradictory(format!("section {name} is not aligned in memory")));
-    }
-    if section.raw_size == 0 {
-        return Ok(());
-    }
-    let end = section.raw_end().ok_or_else(too_long)? as usize;
-    if end > len {
-        return Err(Error::Truncated {
-            what: format!("section {name}"),
-            end: end as u64,
-            len: len as u64,
-        });
-    }
-    // The loader would round the offset down and map other bytes than the ones meant.
-    if headers.is_flat() && section.raw_offset != section.address
-        || !headers.is_flat() && !section.raw_offset.is_multiple_of(512)
-    {
-        return Err(Error::contradictory(format!("section {name} is not aligned in the file")));
-    }
-    if (section.raw_offset as usize) < headers.section_table_end() {
-        return Err(Error::contradictory(format!(
-            "section {name} overlaps the headers in the file"
-        )));
     }
     Ok(())
 }
@@ -184,10 +109,9 @@ fn check_certificates(image: &Image<'_>, known_end: usize) -> Result<Range<usize
     let Some(directory) = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY) else {
         return Ok(len..len);
     };
-    let certificates = image.certificates().ok_or_else(|| Error::Truncated {
-        what: "the certificate table".to_owned(),
-        end: u64::from(directory.address) + u64::from(directory.size),
-        len: len as u64,
+    let certificates = image.certificates().ok_or_else(|| {
+        let end = u64::from(directory.address) + u64::from(directory.size);
+        Error::truncated("the certificate table", end, len)
     })?;
     if certificates.start < known_end {
         return Err(Error::contradictory("the certificate table overlaps a section"));
@@ -204,7 +128,7 @@ fn known_end(image: &Image<'_>) -> Result<usize> {
         sections.filter_map(Section::raw_end).max().unwrap_or(0).max(headers.size_of_headers);
     let len = image.data().len() as u64;
     let ends = debug_ends(image).chain(symbols_end(image)).filter(|&end| end <= len);
-    usize::try_from(ends.fold(u64::from(sections_end), u64::max)).map_err(|_| too_long())
+    usize::try_from(ends.fold(u64::from(sections_end), u64::max)).map_err(|_| Error::TooLarge)
 }
 
 /// Where the COFF symbols end, with the table of strings that follows them.
@@ -235,11 +159,82 @@ fn trailing(image: &Image<'_>, range: Range<usize>) -> Range<usize> {
     }
 }
 
-/// Rounds `value` up to a multiple of `alignment`.
-pub(crate) fn align(value: u32, alignment: u32) -> Result<u32> {
-    value.checked_next_multiple_of(alignment.max(1)).ok_or_else(too_long)
+/// How the new table gets into the image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// A section of its own. Its entry follows the others; the headers get this length.
+    NewSection { size_of_headers: u32 },
+    /// The same, once the PE header has been moved down over the DOS stub, to this file offset.
+    NewSectionOverStub { nt_offset: usize },
+    /// The last section, copied to the end of the file and extended there. This needs no room in
+    /// the headers.
+    ExtendLast,
 }
 
-fn too_long() -> Error {
-    Error::contradictory("its sections end beyond 4 GiB")
+impl Room {
+    /// Chooses the room that changes least.
+    pub fn find(image: &Image<'_>, layout: &FileLayout) -> Result<Room> {
+        let few = image.headers().sections.len() < MAX_SECTIONS;
+        if let Some(size_of_headers) = behind_the_table(image, layout)?.filter(|_| few) {
+            return Ok(Room::NewSection { size_of_headers });
+        }
+        if let Some(nt_offset) = over_the_stub(image).filter(|_| few) {
+            return Ok(Room::NewSectionOverStub { nt_offset });
+        }
+        let headers = image.headers();
+        let last = headers.sections.last().map_or(0, |section| section.memory_size());
+        if headers.is_flat() {
+            return Err(Error::NoRoom(
+                "none can be extended in an image that is mapped in one piece".to_owned(),
+            ));
+        }
+        if last > MAX_EXTENDED {
+            return Err(Error::NoRoom(format!(
+                "the last section has {last} bytes, too many to copy"
+            )));
+        }
+        Ok(Room::ExtendLast)
+    }
+}
+
+/// The length of the headers with one more entry behind the section table, if the space there is
+/// unused.
+fn behind_the_table(image: &Image<'_>, layout: &FileLayout) -> Result<Option<u32>> {
+    let headers = image.headers();
+    let end = headers.section_table_end() + SECTION_HEADER_LEN;
+    let size_of_headers = match headers.size_of_headers {
+        size if end <= size as usize => size,
+        _ => align(end as u32, headers.file_alignment)?,
+    };
+    let first_address = headers.sections.first().map_or(0, |section| section.address);
+    let fits = size_of_headers as usize <= layout.first_raw_offset.min(layout.kept_len)
+        && size_of_headers <= first_address
+        && end <= layout.first_raw_offset;
+    Ok((fits && is_unused(image, headers.section_table_end()..end)).then_some(size_of_headers))
+}
+
+/// Whether `range` of the headers holds nothing, or nothing but bound imports, which are dropped
+/// anyway.
+fn is_unused(image: &Image<'_>, range: std::ops::Range<usize>) -> bool {
+    let bound = image.directory(pe::IMAGE_DIRECTORY_ENTRY_BOUND_IMPORT).unwrap_or_default();
+    let is_bound = |offset: usize| {
+        offset
+            .checked_sub(bound.address as usize)
+            .is_some_and(|within| within < bound.size as usize)
+    };
+    image.data().get(range.clone()).is_some_and(|bytes| {
+        bytes.iter().zip(range).all(|(&byte, offset)| byte == 0 || is_bound(offset))
+    })
+}
+
+/// Where the PE header must move to so that the section table can grow by one entry at its end.
+fn over_the_stub(image: &Image<'_>) -> Option<usize> {
+    let headers = image.headers();
+    // The linkers align the PE header to 8 bytes.
+    let nt_offset = headers.nt_offset.checked_sub(SECTION_HEADER_LEN)? & !7;
+    let reads_the_stub = image.headers().directories.iter().any(|directory| {
+        let start = directory.address as usize;
+        start > 0 && start < headers.section_table_end()
+    });
+    (nt_offset >= DOS_HEADER_LEN && !reads_the_stub).then_some(nt_offset)
 }

@@ -1,5 +1,5 @@
-//! The DLLs beside a program: which it imports, directly or through one another, and which it may
-//! load by itself.
+//! The DLLs beside a program: those that it imports, directly or through one another, and those that
+//! it may load while it runs.
 
 use crate::crt::{self, Crt};
 use crate::{FileVersion, Image, ImageFile, ImportKind, Machine, Result};
@@ -29,7 +29,7 @@ pub struct Neighbours {
     pub dlls: Vec<Neighbour>,
 }
 
-/// How a program comes to use a C runtime that allograft takes over.
+/// How a program uses a C runtime that allograft takes over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach<'a> {
     /// It imports the runtime itself.
@@ -49,13 +49,12 @@ impl Neighbours {
     /// # Errors
     ///
     /// If the program's own imports cannot be read.
-    pub fn of(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
+    pub fn find(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
         let mut files = Files::beside(path, image.headers().machine);
         let mut queue: Vec<String> =
             image.imports()?.into_iter().map(|module| module.name).collect();
         let mut dlls = Vec::new();
-        // Each file is taken out of the list when it is first met, so this ends however the imports
-        // run in circles.
+        // Each file is taken out of the list when it is first met, so circular imports end.
         while let Some(name) = queue.pop() {
             if let Some((neighbour, imports)) = files.take(&name) {
                 dlls.push(Neighbour { is_imported: true, ..neighbour });
@@ -67,7 +66,7 @@ impl Neighbours {
         Ok(Neighbours { dlls })
     }
 
-    /// How the program, whose own C runtimes are `own`, comes to use one that allograft takes over.
+    /// How the program, which imports the C runtimes `own`, uses one that allograft takes over.
     ///
     /// The compiler's runtime files themselves do not count: that `vcruntime140.dll` lies in a
     /// folder says nothing about the program.
@@ -112,12 +111,14 @@ impl Files {
         Files { paths: paths.take(MAX_DLLS).collect(), machine }
     }
 
-    /// Takes the DLL `name` out of the list, with the modules that it imports. API sets of the C
-    /// runtime stand for the runtime's own file.
+    /// Takes the DLL `name` out of the list, with the modules that it imports. An API set of the C
+    /// runtime counts as the runtime's file.
     fn take(&mut self, name: &str) -> Option<(Neighbour, Vec<String>)> {
         let name = name.to_ascii_lowercase();
-        let path =
-            self.paths.remove(&name).or_else(|| self.paths.remove(crt::of_module(&name)?.file))?;
+        let path = self
+            .paths
+            .remove(&name)
+            .or_else(|| self.paths.remove(Crt::from_module(&name)?.file))?;
         self.look_at(&path)
     }
 

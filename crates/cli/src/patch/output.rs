@@ -1,0 +1,338 @@
+//! Where a patched image goes. It is written beside its destination and takes its place by renaming,
+//! so a file is there whole or not at all.
+
+use allograft_image::ImageFile;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Most backups of one image.
+const MAX_BACKUPS: u32 = 100;
+
+/// Why an image was not patched: one line.
+pub type Refusal = String;
+
+/// Where a result goes: a path that is free or may be overwritten.
+#[derive(Debug)]
+pub struct Destination {
+    path: PathBuf,
+    /// The image whose permissions the result gets.
+    like: PathBuf,
+    keeps_backup: bool,
+    is_there_already: bool,
+}
+
+/// What was written, or would be.
+#[derive(Debug)]
+pub struct Written {
+    pub output: PathBuf,
+    /// The copy of the original, if one is kept.
+    pub backup: Option<PathBuf>,
+    /// Nothing was written because the user asked for that.
+    pub dry_run: bool,
+    /// Nothing was written because a file with these contents is there.
+    pub is_there_already: bool,
+}
+
+impl Destination {
+    /// The image itself, or the file that it is a link to.
+    pub fn in_place(image: &Path, keeps_backup: bool) -> Destination {
+        let is_link = fs::symlink_metadata(image).is_ok_and(|metadata| metadata.is_symlink());
+        let target = if is_link { fs::canonicalize(image).ok() } else { None };
+        let path = target.unwrap_or_else(|| image.to_owned());
+        Destination { like: path.clone(), path, keeps_backup, is_there_already: false }
+    }
+
+    /// `NAME-allograft.exe` beside the image `NAME.exe`.
+    pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Destination, Refusal> {
+        Destination::new(image, image.with_file_name(default_name(image)), overwrite, Some(pieces))
+    }
+
+    /// The file `output`, or the image's own name in the folder `output`.
+    pub fn file(image: &Path, output: &Path, overwrite: bool) -> Result<Destination, Refusal> {
+        let path = match image.file_name() {
+            Some(name) if output.is_dir() => output.join(name),
+            _ => output.to_owned(),
+        };
+        if is_same_file(image, &path) {
+            return Err(
+                "the output is the image itself: use --inplace, which keeps a backup".to_owned()
+            );
+        }
+        Destination::new(image, path, overwrite, None)
+    }
+
+    fn new(
+        image: &Path,
+        path: PathBuf,
+        overwrite: bool,
+        pieces: Option<&[&[u8]]>,
+    ) -> Result<Destination, Refusal> {
+        let is_there_already = pieces.is_some_and(|pieces| holds(&path, pieces));
+        if !overwrite && !is_there_already && path.symlink_metadata().is_ok() {
+            return Err(format!("{} exists already: --force overwrites it", path.display()));
+        }
+        Ok(Destination { path, like: image.to_owned(), keeps_backup: false, is_there_already })
+    }
+
+    /// Writes `pieces` to a file beside the destination and has `check` read it back. Nothing
+    /// changes until [`Pending::finish`].
+    pub fn prepare(
+        self,
+        pieces: &[&[u8]],
+        dry_run: bool,
+        check: impl FnOnce(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<Pending, Refusal> {
+        let staged = if dry_run {
+            check(&pieces.concat())?;
+            None
+        } else if self.is_there_already {
+            None
+        } else {
+            let staged = StagedFile::write(&self.path, &self.like, pieces)?;
+            let written = ImageFile::open(staged.file())
+                .map_err(|error| format!("cannot read back what was written: {error}"))?;
+            check(written.data())?;
+            Some(staged)
+        };
+        Ok(Pending { destination: self, staged, dry_run })
+    }
+}
+
+/// A result that is written beside its destination. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Pending {
+    destination: Destination,
+    /// `None` if there is nothing to write.
+    staged: Option<StagedFile>,
+    dry_run: bool,
+}
+
+impl Pending {
+    /// Moves the result to its destination. The image must not be open or mapped any more: Windows
+    /// does not replace such a file.
+    pub fn finish(self) -> Result<Written, Refusal> {
+        let Destination { path, keeps_backup, is_there_already, .. } = self.destination;
+        // Before a backup is made for nothing.
+        refuse_if_in_use(&path)?;
+        let backup = match keeps_backup {
+            true if self.dry_run => Some(backup_of(&path)?.0),
+            true => Some(keep_backup(&path)?),
+            false => None,
+        };
+        if let Some(staged) = self.staged {
+            staged.take_place()?;
+        }
+        Ok(Written { output: path, backup, dry_run: self.dry_run, is_there_already })
+    }
+}
+
+fn keep_backup(image: &Path) -> Result<PathBuf, Refusal> {
+    let (backup, is_kept) = backup_of(image)?;
+    if !is_kept {
+        let original = original_of(image)?;
+        StagedFile::write(&backup, image, &[original.data()])?.take_place()?;
+    }
+    Ok(backup)
+}
+
+fn default_name(image: &Path) -> OsString {
+    let mut name = image.file_stem().unwrap_or_default().to_owned();
+    name.push("-allograft");
+    if let Some(extension) = image.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    name
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// A temporary file beside the path that it will be renamed to. Dropped before that, it is removed.
+#[derive(Debug)]
+struct StagedFile {
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl StagedFile {
+    /// Writes `pieces`, one behind the other, to a temporary file beside `path` with the
+    /// permissions of the file `like`.
+    fn write(path: &Path, like: &Path, pieces: &[&[u8]]) -> Result<StagedFile, Refusal> {
+        let staged = StagedFile {
+            path: path.to_owned(),
+            temporary: with_suffix(path, &format!(".{}.tmp", std::process::id())),
+        };
+        write_new(&staged.temporary, like, pieces).map_err(|error| refusal(path, &error))?;
+        Ok(staged)
+    }
+
+    fn file(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Renames it to its path. If that fails, what is there stays as it is.
+    fn take_place(self) -> Result<(), Refusal> {
+        refuse_if_in_use(&self.path)?;
+        fs::rename(&self.temporary, &self.path).map_err(|error| refusal(&self.path, &error))
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // It may have been renamed, or never have been created.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn write_new(path: &Path, like: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
+    file.set_permissions(writable(fs::metadata(like)?.permissions()))?;
+    file.sync_all()
+}
+
+/// A read-only image gives a result that can be patched or undone again.
+#[cfg(windows)]
+#[expect(
+    clippy::permissions_set_readonly_false,
+    reason = "on Windows this clears one attribute and grants nobody anything"
+)]
+fn writable(mut permissions: fs::Permissions) -> fs::Permissions {
+    permissions.set_readonly(false);
+    permissions
+}
+
+#[cfg(not(windows))]
+fn writable(permissions: fs::Permissions) -> fs::Permissions {
+    permissions
+}
+
+/// Refuses if `path` exists and cannot be replaced, for example because it runs. Opening it for
+/// writing shows that and changes nothing.
+fn refuse_if_in_use(path: &Path) -> Result<(), Refusal> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refusal(path, &error)),
+    }
+}
+
+fn refusal(path: &Path, error: &io::Error) -> Refusal {
+    let path = path.display();
+    if is_in_use(error) {
+        return format!(
+            "{path} is in use: end the program that runs it or holds it open, then try again"
+        );
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "no permission to write {path}: run allograft with the rights to, or choose another place with --output"
+            )
+        }
+        _ => format!("cannot write {path}: {error}"),
+    }
+}
+
+/// Whether the file cannot be written because a process runs it, maps it or holds it open.
+fn is_in_use(error: &io::Error) -> bool {
+    // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE.
+    let is_shared = cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33 | 1224));
+    is_shared || error.kind() == io::ErrorKind::ExecutableFileBusy
+}
+
+/// Where the backup of `image` goes, and whether it is there already. A backup with other contents is
+/// never overwritten.
+fn backup_of(image: &Path) -> Result<(PathBuf, bool), Refusal> {
+    let original = original_of(image)?;
+    for number in 0..MAX_BACKUPS {
+        let suffix = if number == 0 { ".bak".to_owned() } else { format!(".bak{number}") };
+        let backup = with_suffix(image, &suffix);
+        if backup.symlink_metadata().is_err() {
+            return Ok((backup, false));
+        }
+        if holds(&backup, &[original.data()]) {
+            return Ok((backup, true));
+        }
+    }
+    Err(format!(
+        "there are {MAX_BACKUPS} backups of it beside it: delete those that are not needed"
+    ))
+}
+
+/// The image, to be copied.
+fn original_of(image: &Path) -> Result<ImageFile, Refusal> {
+    ImageFile::open(image).map_err(|error| format!("no backup could be made: {error}"))
+}
+
+/// Whether the contents of the file at `path` are `pieces`, one after the other.
+fn holds(path: &Path, pieces: &[&[u8]]) -> bool {
+    let Ok(file) = ImageFile::open(path) else {
+        return false;
+    };
+    let rest = pieces.iter().try_fold(file.data(), |rest, piece| rest.strip_prefix(*piece));
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_program_runs_is_said_to_be_in_use() {
+        let line = refusal(Path::new("a.exe"), &io::ErrorKind::ExecutableFileBusy.into());
+        assert_eq!(
+            line,
+            "a.exe is in use: end the program that runs it or holds it open, then try again"
+        );
+    }
+
+    #[test]
+    fn a_staged_file_that_is_given_up_leaves_the_file_and_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.exe");
+        fs::write(&path, b"old").unwrap();
+        let staged = StagedFile::write(&path, &path, &[b"n", b"ew"]).unwrap();
+        assert!(holds(staged.file(), &[b"new"]));
+        drop(staged);
+        assert!(holds(&path, &[b"old"]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_sharing_violation_is_said_to_be_a_file_in_use() {
+        let line = refusal(Path::new("a.exe"), &io::Error::from_raw_os_error(32));
+        assert!(line.starts_with("a.exe is in use"), "{line}");
+    }
+
+    #[test]
+    fn missing_rights_are_said_to_be_that() {
+        let line = refusal(Path::new("a.exe"), &io::ErrorKind::PermissionDenied.into());
+        assert!(line.starts_with("no permission to write a.exe: "), "{line}");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_file_and_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.exe");
+        fs::write(&path, b"old").unwrap();
+        // The file whose permissions the result is to get does not exist, which is found out late.
+        let missing = folder.path().join("missing");
+        assert!(StagedFile::write(&path, &missing, &[b"new"]).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

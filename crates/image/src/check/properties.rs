@@ -1,0 +1,175 @@
+//! Properties of an image that the check reports: what matters to patching it or to loading a module
+//! into it, and which runtime is linked into it statically.
+
+use crate::{Image, ImportedFunction, Result};
+use memchr::memmem;
+use object::LittleEndian as LE;
+use object::pe;
+use serde::Serialize;
+
+/// A property that matters to patching the image or to loading a module into it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Mitigation {
+    /// Its name, for programs.
+    pub code: &'static str,
+    /// Whether it rules out patching the image.
+    pub forbids_patching: bool,
+    /// What it means for allograft.
+    pub meaning: &'static str,
+}
+
+const GUARD_CF: Mitigation = Mitigation {
+    code: "guard-cf",
+    forbids_patching: false,
+    meaning: "control flow guard is on, which is no obstacle: redirected functions keep their addresses",
+};
+const SHADOW_STACK: Mitigation = Mitigation {
+    code: "shadow-stack",
+    forbids_patching: false,
+    meaning: "hardware shadow stacks are supported, which is no obstacle: no return address is ever changed",
+};
+const SHADOW_STACK_STRICT: Mitigation = Mitigation {
+    code: "shadow-stack-strict",
+    forbids_patching: false,
+    meaning: "shadow stacks are demanded strictly: Windows may refuse modules that are not marked for them",
+};
+const FORCE_INTEGRITY: Mitigation = Mitigation {
+    code: "force-integrity",
+    forbids_patching: true,
+    meaning: "Windows loads it with a valid signature only: patching has to clear that flag along with the signature",
+};
+const APP_CONTAINER: Mitigation = Mitigation {
+    code: "app-container",
+    forbids_patching: false,
+    meaning: "it runs in an app container: the module must be readable by ALL APPLICATION PACKAGES",
+};
+const SETS_POLICY: Mitigation = Mitigation {
+    code: "sets-mitigation-policy",
+    forbids_patching: false,
+    meaning: "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
+              before it does",
+};
+const ADMINISTRATOR: Mitigation = Mitigation {
+    code: "requires-administrator",
+    forbids_patching: false,
+    meaning: "its manifest asks for administrator rights: start allograft with them, too",
+};
+const UI_ACCESS: Mitigation = Mitigation {
+    code: "ui-access",
+    forbids_patching: true,
+    meaning: "its manifest asks for access to other programs' windows, which Windows grants to signed programs only",
+};
+
+/// The mitigations that can be seen in `image`.
+pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
+    let flags = image.headers().dll_characteristics;
+    let has = |flag: pe::DllFlags| flags & flag.0 != 0;
+    let extended = extended_flags(image);
+    let manifest = image.manifest().unwrap_or_default();
+    let seen = [
+        (has(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF), GUARD_CF),
+        (extended & CET_COMPAT != 0, SHADOW_STACK),
+        (extended & CET_COMPAT_STRICT != 0, SHADOW_STACK_STRICT),
+        (has(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY), FORCE_INTEGRITY),
+        (has(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER), APP_CONTAINER),
+        (imports_all(image, &[b"SetProcessMitigationPolicy"])?, SETS_POLICY),
+        (manifest.contains("requireAdministrator"), ADMINISTRATOR),
+        (manifest.contains("uiAccess=\"true\"") || manifest.contains("uiAccess='true'"), UI_ACCESS),
+    ];
+    Ok(seen.into_iter().filter_map(|(applies, mitigation)| applies.then_some(mitigation)).collect())
+}
+
+// Bits of the extended characteristics, which stand in a debug directory entry of a type of their
+// own.
+const CET_COMPAT: u32 = 1;
+const CET_COMPAT_STRICT: u32 = 2;
+
+fn extended_flags(image: &Image<'_>) -> u32 {
+    image
+        .debug_entries()
+        .find(|entry| entry.typ.get(LE) == pe::IMAGE_DEBUG_TYPE_EX_DLLCHARACTERISTICS)
+        .and_then(|entry| image.record_at::<object::U32<LE>>(entry.address_of_raw_data.get(LE)))
+        .map_or(0, |flags| flags.get(LE))
+}
+
+/// Whether `image` imports every one of `functions`, from whichever modules.
+fn imports_all(image: &Image<'_>, functions: &[&[u8]]) -> Result<bool> {
+    let mut missing = functions.to_vec();
+    for module in image.imports()? {
+        for function in image.functions(&module)? {
+            if let ImportedFunction::Name(name) = function {
+                missing.retain(|wanted| *wanted != name);
+            }
+        }
+    }
+    Ok(missing.is_empty())
+}
+
+/// The runtime that is linked into a program: a guess from the strings that runtimes leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StaticRuntime {
+    /// The Go runtime.
+    Go,
+    /// Rust's standard library, without a C runtime.
+    Rust,
+    /// Delphi's or C++Builder's.
+    Delphi,
+    /// Free Pascal's.
+    FreePascal,
+    /// Visual C++'s C runtime.
+    VisualC,
+    /// Some C runtime: it uses the process heap and the locale functions that C runtimes are built
+    /// on.
+    Unknown,
+}
+
+impl StaticRuntime {
+    /// The guess in words. For a C runtime it goes in brackets.
+    pub fn words(self) -> &'static str {
+        match self {
+            StaticRuntime::Go => "it looks like a Go program: Go brings its own memory manager",
+            StaticRuntime::Rust => {
+                "it looks like a Rust program, which takes its memory from Windows without a C runtime DLL"
+            }
+            StaticRuntime::Delphi => {
+                "it looks like a Delphi or C++Builder program, which brings its own memory manager"
+            }
+            StaticRuntime::FreePascal => {
+                "it looks like a Free Pascal program, which brings its own memory manager"
+            }
+            StaticRuntime::VisualC => "by the look of it Visual C++'s, /MT",
+            StaticRuntime::Unknown => "by the look of what it imports",
+        }
+    }
+}
+
+/// Strings that runtimes leave; the more specific ones come first.
+const MARKS: [(&[u8], StaticRuntime); 6] = [
+    (b"\xff Go buildinf:", StaticRuntime::Go),
+    (b"Go build ID: \"", StaticRuntime::Go),
+    (b"SOFTWARE\\Embarcadero\\", StaticRuntime::Delphi),
+    (b"SOFTWARE\\Borland\\Delphi", StaticRuntime::Delphi),
+    (b"FPC 3.", StaticRuntime::FreePascal),
+    (b"/rustc/", StaticRuntime::Rust),
+];
+
+/// Makes the guess for `image`, which imports no C runtime.
+pub fn static_runtime(image: &Image<'_>) -> Result<Option<StaticRuntime>> {
+    let data = image.data();
+    if holds_visual_c(data) {
+        return Ok(Some(StaticRuntime::VisualC));
+    }
+    let marked = MARKS.iter().find(|(mark, _)| memmem::find(data, mark).is_some());
+    if let Some(&(_, runtime)) = marked {
+        return Ok(Some(runtime));
+    }
+    let functions: [&[u8]; 4] = [b"HeapAlloc", b"HeapFree", b"GetStringTypeW", b"LCMapStringW"];
+    Ok(imports_all(image, &functions)?.then_some(StaticRuntime::Unknown))
+}
+
+/// Visual C++'s static runtime asks .NET, by name, to end a process that .NET code runs in.
+fn holds_visual_c(data: &[u8]) -> bool {
+    let wide: Vec<u8> = "mscoree.dll".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    memmem::find(data, b"CorExitProcess\0").is_some() && memmem::find(data, &wide).is_some()
+}
