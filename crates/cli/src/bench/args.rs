@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_manual_has_examples_and_names_the_least_number_of_rounds() {
         let manual = parsed(&["--help"]).unwrap_err().render().to_string();
-        let least = allograft_measure::statistics::MINIMUM_ROUNDS;
+        let least = allograft_measure::comparison::MINIMUM_ROUNDS;
         let words = format!("Fewer than {least} rounds");
         for words in ["allograft bench --", "Exit codes", &words] {
             assert!(manual.contains(words), "{words:?} is not in {manual}");
