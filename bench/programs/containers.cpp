@@ -1,4 +1,4 @@
-// The C++ library's containers, as programs use them.
+// The containers of the C++ library.
 // build: args -std=c++17
 
 #include <map>
@@ -14,7 +14,7 @@ static std::vector<std::vector<uint64_t>> tables;
 enum { NAMES = 2000, TABLES = 200 };
 
 static std::string name_of(uint64_t number) {
-    // Longer than what a string holds without the heap.
+    // Too long for the small-string optimisation.
     return "a name that is long enough, number " + std::to_string(number);
 }
 
@@ -45,8 +45,8 @@ static void prepare() {
     }
 }
 
-/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and now and
- * then one is emptied. */
+/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and
+ * sometimes empties one. */
 static uint64_t run(uint64_t operations) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < operations; i++) {

@@ -1,6 +1,6 @@
 //! How mimalloc is compiled for Windows. The modules' build (build.rs) and that of the bench's
-//! limit, the same mimalloc linked statically (in xtask), share it, so that what the bench compares
-//! differs in nothing else.
+//! baseline, the same mimalloc linked statically (in xtask), share it, so that the bench compares
+//! nothing else.
 
 use std::path::Path;
 
