@@ -21,37 +21,52 @@ const TITLE: &str = "allograft, measured";
 /// The commentary on the figures, a Markdown list.
 const REMARKS: &str = include_str!("../remarks.md");
 
-const HOW_TO: &str = "`cargo xtask bench --write` measures everything again and writes this page. \
-`cargo xtask bench --help` lists its options. Nothing else should run meanwhile.";
+const HOW_TO: &str = "\
+    `cargo xtask bench --write` measures everything again and writes this page. `cargo xtask bench \
+    --help` lists its options. Nothing else should run meanwhile.";
 
-const WINE: &str = "Everything was measured under Wine. Wine's heap is only a placeholder for that of Windows: \
-the crt column says nothing about Windows. The ratios to the baseline compare mimalloc with mimalloc on the same machine, and do \
-not depend on Wine's heap.";
+const WINE: &str = "\
+    Everything was measured under Wine. Wine's heap is only a placeholder for that of Windows: the \
+    crt column says nothing about Windows. The ratios to the baseline compare mimalloc with \
+    mimalloc on the same machine, and do not depend on Wine's heap.";
 
-const RATIOS: &str = "The baseline is mimalloc linked into the workload's program and called directly, compiled from the same \
-sources with the same flags by the same compiler as allograft's. A ratio is a configuration's time divided by the baseline's time in \
-the same round. The tables show the median over all rounds, with the quartiles in parentheses; below 1.00 is faster than the baseline.";
+const RATIOS: &str = "\
+    The baseline is mimalloc linked into the workload's program and called directly, compiled from \
+    the same sources with the same flags by the same compiler as allograft's. A ratio is a \
+    configuration's time divided by the baseline's time in the same round. The tables show the \
+    median over all rounds, with the quartiles in parentheses; below 1.00 is faster than the \
+    baseline.";
 
-const TIME: &str = "The first column of figures is the baseline, in nanoseconds for each operation; the others are ratios to it. The \
-time of a run is that of its fastest repetition, because other load can only slow a repetition down. The shortest loops run in four \
-processes, because their time depends on the physical pages that a process gets. With several threads it is the median of the \
-repetitions.";
+const TIME: &str = "\
+    The first column of figures is the baseline, in nanoseconds for each operation; the others are \
+    ratios to it. The time of a run is that of its fastest repetition, because other load can only \
+    slow a repetition down. The shortest loops run in four processes, because their time depends \
+    on the physical pages that a process gets. With several threads it is the median of the \
+    repetitions.";
 
-const MEMORY: &str = "The peak of the memory that the program has committed, without its images: the baseline's, and ratios to it. Wine \
-commits some of it in every process.";
+const MEMORY: &str = "\
+    The peak of the memory that the program has committed, without its images: the baseline's, and \
+    ratios to it. Wine commits some of it in every process.";
 
-const REAL: &str = "These programs cannot be linked with mimalloc. The ratios are to the untouched program, on Wine's heap; the memory \
-is the peak of the working set. With allograft, the parent process loads the module into them; the time includes that.";
+const REAL: &str = "\
+    These programs cannot be linked with mimalloc. The ratios are to the untouched program, on \
+    Wine's heap; the memory is the peak of the working set. With allograft, the parent process \
+    loads the module into them; the time includes that.";
 
-const TAKEOVERS: &str = "A program with the given numbers of threads and blocks loads the module. \"Redirecting\" is the takeover of \
-the C runtime. \"Suspending alone\" is the time in which the program itself suspends its other threads, reads their registers and \
-resumes them. \"Loading\" is the complete call that loads the module. The memory is what the process has more of afterwards.";
+const TAKEOVERS: &str = "\
+    A program with the given numbers of threads and blocks loads the module. \"Redirecting\" is \
+    the takeover of the C runtime. \"Suspending alone\" is the time in which the program itself \
+    suspends its other threads, reads their registers and resumes them. \"Loading\" is the \
+    complete call that loads the module. The memory is what the process has more of afterwards.";
 
-const INSTRUCTIONS: &str = "One call by one thread, from the program's call to the return, jumps included. The processor stops after \
-each instruction to count it, so the number is the same on a busy machine and an idle one. Small blocks are the common case.";
+const INSTRUCTIONS: &str = "\
+    One call by one thread, from the program's call to the return, jumps included. The processor \
+    stops after each instruction to count it, so the number is the same on a busy machine and an \
+    idle one. Small blocks are the common case.";
 
-const DRAIN: &str = "The workload drain in the configuration late: the part of the old heap's blocks that is left, as a percentage of \
-the bytes that are freed or moved in the end, by operations done.";
+const DRAIN: &str = "\
+    The workload drain in the configuration late: the part of the old heap's blocks that is left, \
+    as a percentage of the bytes that are freed or moved in the end, by operations done.";
 
 /// Everything, for a terminal.
 pub fn terminal(results: &Results) -> String {

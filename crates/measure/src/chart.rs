@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn a_legend_that_is_too_long_for_a_line_continues_in_the_next() {
         let name = "n".repeat(WIDTH as usize / 20);
-        assert_eq!(legend_height(&[name.clone()]), LINE);
+        assert_eq!(legend_height(std::slice::from_ref(&name)), LINE);
         assert_eq!(legend_height(&vec![name; 4]), 2 * LINE);
         assert_eq!(legend_height(&[]), LINE);
     }

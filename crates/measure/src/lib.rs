@@ -1,5 +1,5 @@
-//! What both benches need after measuring: statistics ([`summary`], [`comparison`]), and [`table`]s,
-//! [`chart`]s and a [`document`] to show them.
+//! What both benches need after measuring: statistics ([`summary`], [`comparison`]), and
+//! [`table`]s, [`chart`]s and a [`document`] to show them.
 //!
 //! Nothing here measures or calls the system, and nothing is random: the same numbers always give
 //! the same answer.
