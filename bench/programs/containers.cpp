@@ -18,7 +18,8 @@ static std::string name_of(uint64_t number) {
     return "a name that is long enough, number " + std::to_string(number);
 }
 
-static uint64_t once() {
+/* Adds to the map and to a vector; sometimes empties one. */
+static uint64_t containers_once() {
     uint64_t drawn = draw(&state);
     std::vector<std::string> &entries = directory[name_of(drawn % NAMES)];
     entries.push_back(name_of(drawn >> 40));
@@ -34,25 +35,11 @@ static uint64_t once() {
     return sum;
 }
 
+REPEATED(containers, 5 * NAMES)
+
 static void prepare() {
     tables.resize(TABLES);
-    for (int i = 0; i < 5 * NAMES; i++) {
-        once();
-    }
-    let_module_in();
-    for (int i = 0; i < 5 * NAMES; i++) {
-        once();
-    }
+    prepare_containers();
 }
 
-/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and
- * sometimes empties one. */
-static uint64_t run(uint64_t operations) {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < operations; i++) {
-        sum += once();
-    }
-    return sum;
-}
-
-WORKLOADS({"containers", prepare, run})
+WORKLOADS({"containers", prepare, run_containers})

@@ -187,7 +187,6 @@ fn ratio_chart(results: &Results, configurations: &[&str], axis: &str, ratio: Ra
         axis: axis.to_owned(),
         series: configurations.iter().map(|&name| name.to_owned()).collect(),
         groups: results.workloads.iter().filter(|result| result.is_own()).map(group).collect(),
-        reference: Some(1.0),
         cut_off: Some(LARGEST_RATIO_SHOWN),
     }
     .svg()

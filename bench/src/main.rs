@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use allograft_bench::results::Results;
-use allograft_bench::run::RunLength;
 use allograft_bench::session::BenchPlan;
 use allograft_bench::{configuration, document, workload};
 use allograft_status::MIMALLOC_VERSION;
@@ -102,7 +101,6 @@ fn measure(cli: &BenchCli, stage: &Stage) -> Result<Results> {
         configurations: &configurations,
         workloads: &workload::select(&cli.only)?,
         rounds: cli.rounds.unwrap_or(usual).into(),
-        length: RunLength::Full,
         with_probes: cli.only.is_empty(),
     };
     let bar = ProgressBar::new(plan.runs() as u64).with_style(ProgressStyle::with_template(

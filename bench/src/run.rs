@@ -29,55 +29,15 @@ pub struct Sample {
     pub checksum: String,
 }
 
-/// How much work a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunLength {
-    /// Enough to measure.
-    Full,
-    /// A thousandth, to see whether it works.
-    Tiny,
-}
-
-impl RunLength {
-    fn operations(self, workload: &Workload) -> u64 {
-        match self {
-            RunLength::Full => workload.operations,
-            RunLength::Tiny => workload.operations.div_ceil(1000),
-        }
-    }
-
-    fn processes(self, workload: &Workload) -> u32 {
-        match self {
-            RunLength::Full => workload.processes,
-            RunLength::Tiny => 1,
-        }
-    }
-
-    /// Fewer for the C runtime's heap: Wine's takes ten times as long or more, and need not be
-    /// measured as precisely.
-    fn repetitions(self, workload: &Workload, source: &HeapSource) -> u32 {
-        match (self, source) {
-            (RunLength::Tiny, _) => 1,
-            (RunLength::Full, HeapSource::Crt) => workload.repetitions.div_ceil(12),
-            (RunLength::Full, _) => workload.repetitions,
-        }
-    }
-}
-
 /// Runs `workload` once on the heap of `configuration`, on the newest of Microsoft's C runtimes, in
 /// as many processes as it takes.
-pub fn once(
-    stage: &Stage,
-    configuration: &Configuration,
-    workload: &Workload,
-    length: RunLength,
-) -> Result<Sample> {
+pub fn once(stage: &Stage, configuration: &Configuration, workload: &Workload) -> Result<Sample> {
     let run = || {
-        in_a_process(stage, configuration, workload, length)
+        in_a_process(stage, configuration, workload)
             .with_context(|| format!("{} in {}", workload.name, configuration.name))
     };
     let mut sample = run()?;
-    for _ in 1..length.processes(workload) {
+    for _ in 1..workload.processes {
         let more = run()?;
         sample.nanoseconds.extend(more.nanoseconds);
         sample.peak_memory = sample.peak_memory.max(more.peak_memory);
@@ -89,7 +49,6 @@ fn in_a_process(
     stage: &Stage,
     configuration: &Configuration,
     workload: &Workload,
-    length: RunLength,
 ) -> Result<Sample> {
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let launch = match workload.program {
@@ -107,9 +66,12 @@ fn in_a_process(
             launch_real(stage, configuration, &stage.real.clang_format, &source, scratch.path())
         }
     };
-    let operations = length.operations(workload).to_string();
-    let repetitions = length.repetitions(workload, &configuration.source).to_string();
-    let launch = launch.args(&[&operations, &repetitions]);
+    let repetitions = match configuration.source {
+        // Wine's heap takes ten times as long or more, and need not be measured as precisely.
+        HeapSource::Crt => workload.repetitions.div_ceil(12),
+        _ => workload.repetitions,
+    };
+    let launch = launch.args(&[&workload.operations.to_string(), &repetitions.to_string()]);
     let processes = if workload.is_own() { 1 } else { 2 };
     let text = output(launch, configuration, scratch.path(), processes)?;
     serde_json::from_str(&text).with_context(|| format!("it printed: {text}"))

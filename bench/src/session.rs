@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use crate::configuration::{Configuration, HeapSource};
 use crate::probes;
 use crate::results::{Results, Series, WorkloadResult};
-use crate::run::{self, RunLength, Sample};
+use crate::run::{self, Sample};
 use crate::workload::Workload;
 
 /// Rounds of real programs, which take seconds.
@@ -23,8 +23,6 @@ pub struct BenchPlan<'a> {
     pub workloads: &'a [Workload],
     /// How often each workload runs in each configuration.
     pub rounds: usize,
-    /// How much it does each time.
-    pub length: RunLength,
     /// Whether to measure the takeover and count the instructions of each heap function too.
     pub with_probes: bool,
 }
@@ -95,7 +93,7 @@ impl BenchPlan<'_> {
             let index = (place + round) % configurations.len();
             let (configuration, series) = (configurations[index], &mut result.series[index]);
             before(&format!("{}, {}", workload.name, configuration.name));
-            let sample = run::once(self.stage, configuration, workload, self.length)?;
+            let sample = run::once(self.stage, configuration, workload)?;
             let first = first.get_or_insert_with(|| sample.clone());
             ensure!(
                 first.checksum == sample.checksum,

@@ -52,7 +52,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Horizontal bars in groups: the medians, with the quartiles as whiskers.
+/// Ratios as horizontal bars in groups: the medians, with the quartiles as whiskers. A line across
+/// all bars marks 1.
 #[derive(Debug, Clone, Default)]
 pub struct BarChart {
     /// What is measured, below the axis.
@@ -61,8 +62,6 @@ pub struct BarChart {
     pub series: Vec<String>,
     /// From top to bottom.
     pub groups: Vec<BarGroup>,
-    /// A value to mark by a line across all bars, such as the 1 of ratios.
-    pub reference: Option<f64>,
     /// Where the axis ends at the latest. Longer bars are cut off, and have an arrow before their
     /// number.
     pub cut_off: Option<f64>,
@@ -77,7 +76,7 @@ pub struct BarGroup {
     pub bars: Vec<Option<Summary>>,
 }
 
-/// Curves over one axis. Both axes begin at 0, or at the least value if that is lower.
+/// Curves. Both axes begin at 0.
 #[derive(Debug, Clone, Default)]
 pub struct LineChart {
     /// The label of the horizontal axis.
@@ -93,7 +92,7 @@ pub struct LineChart {
 pub struct Curve {
     /// In the legend.
     pub name: String,
-    /// From left to right; points that are not finite are left out.
+    /// From left to right, finite and not negative.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -126,10 +125,7 @@ impl BarChart {
             .draw()?;
         let plot = chart.plotting_area();
         // Below the bars, so that their numbers can be read.
-        if let Some(reference) = self.reference.filter(|value| *value <= end) {
-            let line = vec![(reference, 0.0), (reference, rows)];
-            plot.draw(&PathElement::new(line, INK.stroke_width(2)))?;
-        }
+        plot.draw(&PathElement::new(vec![(1.0, 0.0), (1.0, rows)], INK.stroke_width(2)))?;
         let pixel = 1.0 / f64::from(self.group_height());
         for (row, group) in (0..).map(f64::from).zip(&self.groups) {
             let name = Text::new(group.name.clone(), (-8, 0), text(HPos::Right));
@@ -166,16 +162,11 @@ impl BarChart {
         self.series.len().max(1) as u32 * BAR + GAP
     }
 
-    /// The end of the axis: behind the longest whisker and the reference, unless cut off.
+    /// The end of the axis: behind 1 and the longest whisker, unless cut off.
     fn end(&self) -> f64 {
         let bars = self.groups.iter().flat_map(|group| &group.bars).flatten();
-        let longest = bars
-            .map(|bar| bar.upper_quartile)
-            .chain(self.reference)
-            .filter(|value| value.is_finite())
-            .fold(0.0, f64::max);
-        let end = self.cut_off.unwrap_or(f64::INFINITY).min(longest * 1.05);
-        if end > 0.0 { end } else { 1.0 }
+        let longest = bars.map(|bar| bar.upper_quartile).fold(1.0, f64::max);
+        self.cut_off.unwrap_or(f64::INFINITY).min(longest * 1.05)
     }
 }
 
@@ -192,10 +183,7 @@ impl LineChart {
             .margin_right(24)
             .x_label_area_size(AXIS)
             .y_label_area_size(84)
-            .build_cartesian_2d(
-                self.range(1.0, |point| point.0),
-                self.range(1.05, |point| point.1),
-            )?;
+            .build_cartesian_2d(self.range(|point| point.0), self.range(|point| point.1 * 1.05))?;
         chart
             .configure_mesh()
             .axis_style(INK.mix(0.6))
@@ -208,24 +196,19 @@ impl LineChart {
             .y_label_formatter(&axis_label)
             .draw()?;
         for (series, curve) in self.curves.iter().enumerate() {
-            chart.draw_series(LineSeries::new(curve.finite(), colour(series).stroke_width(2)))?;
+            chart.draw_series(LineSeries::new(
+                curve.points.iter().copied(),
+                colour(series).stroke_width(2),
+            ))?;
         }
         Ok(())
     }
 
-    /// The range of an axis, up to `room` times its greatest value.
-    fn range(&self, room: f64, coordinate: impl Fn((f64, f64)) -> f64) -> Range<f64> {
-        let values = || self.curves.iter().flat_map(Curve::finite).map(&coordinate);
-        let (least, greatest) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
-        let end = greatest * room;
-        if end > least { least..end } else { least..least + 1.0 }
-    }
-}
-
-impl Curve {
-    fn finite(&self) -> impl Iterator<Item = (f64, f64)> {
-        let points = self.points.iter().copied();
-        points.filter(|point| point.0.is_finite() && point.1.is_finite())
+    /// The range of an axis, which shows this coordinate of all points.
+    fn range(&self, coordinate: impl Fn(&(f64, f64)) -> f64) -> Range<f64> {
+        let points = self.curves.iter().flat_map(|curve| &curve.points);
+        let end = points.map(coordinate).fold(0.0, f64::max);
+        0.0..if end > 0.0 { end } else { 1.0 }
     }
 }
 
@@ -309,7 +292,6 @@ mod tests {
             axis: "ratio to the baseline".to_owned(),
             series: vec!["early".to_owned(), "late & <more>".to_owned()],
             groups: vec![group("pair", [&[1.1, 1.12, 1.2], &[]]), group("mix", [&[1.02], &[8.5]])],
-            reference: Some(1.0),
             cut_off: Some(2.0),
         }
     }
@@ -353,8 +335,8 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_goes_through_its_finite_points() {
-        let points = vec![(0.0, 8.0), (1.0, f64::NAN), (2.0, 4.0), (3.0, 0.0)];
+    fn a_curve_has_its_name_and_both_axes() {
+        let points = vec![(0.0, 8.0), (2.0, 4.0), (3.0, 0.0)];
         let chart = LineChart {
             horizontal: "operations".to_owned(),
             vertical: "bytes left".to_owned(),
@@ -362,7 +344,7 @@ mod tests {
         };
         let svg = chart.svg();
         assert_has_texts(&svg, &["operations", "bytes left", "old heap"]);
-        assert!(!svg.contains("NaN"), "{svg}");
+        assert_eq!(svg.matches("stroke=\"#0082C8\"").count(), 1, "one line in {svg}");
     }
 
     #[test]

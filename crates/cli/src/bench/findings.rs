@@ -1,6 +1,6 @@
 //! How the two sides differ, and the verdict in plain words.
 
-use super::rounds::{Metric, Round, Side};
+use super::rounds::{Metric, Round, Side, Sides};
 use allograft_measure::comparison::{Comparison, MINIMUM_ROUNDS, Significance, compare};
 use allograft_measure::summary::Summary;
 use serde::Serialize;
@@ -15,8 +15,8 @@ const UNCLEAR: &str = "no difference that this run can show";
 pub struct Finding {
     #[serde(rename = "measure")]
     pub metric: Metric,
-    pub without: Summary,
-    pub with: Summary,
+    #[serde(flatten)]
+    pub summaries: Sides<Summary>,
     pub comparison: Comparison,
     #[serde(rename = "verdict")]
     pub significance: Significance,
@@ -30,18 +30,10 @@ impl Finding {
         let comparison = compare(&without, &with)?;
         Some(Finding {
             metric,
-            without: Summary::new(&without)?,
-            with: Summary::new(&with)?,
+            summaries: Sides { without: Summary::new(&without)?, with: Summary::new(&with)? },
             comparison,
             significance: comparison.significance(),
         })
-    }
-
-    pub fn summary(&self, side: Side) -> &Summary {
-        match side {
-            Side::Without => &self.without,
-            Side::With => &self.with,
-        }
     }
 }
 
@@ -126,8 +118,8 @@ mod tests {
     #[test]
     fn sides_are_not_mixed_up() {
         let finding = Finding::new(Metric::PeakCommit, &rounds(8, 1.0, 2.0)).unwrap();
-        assert_eq!(finding.summary(Side::Without).median, f64::from(8 << 20));
-        assert_eq!(finding.summary(Side::With).median, f64::from(16 << 20));
+        assert_eq!(finding.summaries.get(Side::Without).median, f64::from(8 << 20));
+        assert_eq!(finding.summaries.get(Side::With).median, f64::from(16 << 20));
         assert_eq!(finding.significance, Significance::Higher);
     }
 

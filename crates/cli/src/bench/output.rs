@@ -103,7 +103,7 @@ impl<'a> Answer<'a> {
             Table::numeric(["median ± spread", "without", "with", "difference", "95% sure"]);
         for finding in &self.findings {
             let median = |side| {
-                let summary = finding.summary(side);
+                let summary = finding.summaries.get(side);
                 let spread = 100.0 * summary.spread() / 2.0;
                 format!("{} ± {spread:.1}%", finding.metric.format(summary.median))
             };
@@ -139,7 +139,7 @@ impl<'a> Answer<'a> {
             bars: Side::BOTH
                 .map(|side| {
                     let values = finding.metric.values(self.rounds, side)?;
-                    let median = finding.without.median;
+                    let median = finding.summaries.without.median;
                     Summary::new(&values.iter().map(|value| value / median).collect::<Vec<_>>())
                 })
                 .to_vec(),
@@ -148,7 +148,6 @@ impl<'a> Answer<'a> {
             axis: "relative to the median without mimalloc; less is better".to_owned(),
             series: Side::BOTH.map(|side| side.name().to_owned()).to_vec(),
             groups: self.findings.iter().map(group).collect(),
-            reference: Some(1.0),
             cut_off: None,
         };
         let mut paragraphs = vec!["Bars are medians, whiskers the quartiles.".to_owned()];
@@ -189,9 +188,9 @@ fn signed(percent: f64) -> String {
 
 /// Two bars below each other, in proportion.
 fn bars(finding: &Finding) -> String {
-    let longest = f64::max(finding.without.median, finding.with.median);
+    let longest = f64::max(finding.summaries.without.median, finding.summaries.with.median);
     let bar = |name: &str, side: Side| {
-        let median = finding.summary(side).median;
+        let median = finding.summaries.get(side).median;
         let (bar, value) = (bar(median / longest), finding.metric.format(median));
         format!("{name:<18}{:<9}{bar} {value}\n", side.name())
     };

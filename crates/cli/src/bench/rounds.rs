@@ -38,14 +38,15 @@ pub enum Metric {
     PeakWorkingSet,
 }
 
-/// One run of each side, next to each other in time.
+/// The same for each [`Side`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Round {
-    /// The run of [`Side::Without`].
-    pub without: Measurement,
-    /// The run of [`Side::With`].
-    pub with: Measurement,
+pub struct Sides<T> {
+    pub without: T,
+    pub with: T,
 }
+
+/// One run of each side, next to each other in time.
+pub type Round = Sides<Measurement>;
 
 impl Side {
     /// Both, in the order of the table's columns.
@@ -63,6 +64,15 @@ impl Side {
         match self {
             Side::Without => "without",
             Side::With => "with",
+        }
+    }
+}
+
+impl<T> Sides<T> {
+    pub fn get(&self, side: Side) -> &T {
+        match side {
+            Side::Without => &self.without,
+            Side::With => &self.with,
         }
     }
 }
@@ -94,13 +104,7 @@ impl Metric {
 
     /// Its values on one side, round by round. `None` if a run has none.
     pub fn values(self, rounds: &[Round], side: Side) -> Option<Vec<f64>> {
-        rounds
-            .iter()
-            .map(|round| match side {
-                Side::Without => self.value(&round.without),
-                Side::With => self.value(&round.with),
-            })
-            .collect()
+        rounds.iter().map(|round| self.value(round.get(side))).collect()
     }
 
     /// `value` with its unit.

@@ -46,14 +46,6 @@ struct EndedRun {
     not_on_mimalloc: Option<String>,
 }
 
-/// A program that is running. Dropped, it ends, with all processes that it has started.
-struct TimedProcess {
-    process: Process,
-    began: Instant,
-    memory: PeakMemory,
-    _job: Job,
-}
-
 /// Measures the program and prints the answer. Returns the exit code.
 ///
 /// # Errors
@@ -150,29 +142,34 @@ impl<'a> BenchSession<'a> {
         let streams = Streams { input: Some(&input), output: output.as_ref() };
         let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, &streams)?;
+        // On return this ends the program, if it has not ended, and all processes that it started.
         let job = Job::ending_with_us()?;
         job.take(program.process())?;
         match side {
-            Side::Without => self.finish(TimedProcess::resume(program, job)?),
-            Side::With => self.run_with_module(program, job),
+            Side::Without => {
+                let began = Instant::now();
+                self.finish(&program.resume()?, began)
+            }
+            Side::With => self.run_with_module(program),
         }
     }
 
-    fn run_with_module(&self, program: Suspended, job: Job) -> Result<Option<EndedRun>, Error> {
+    fn run_with_module(&self, program: Suspended) -> Result<Option<EndedRun>, Error> {
         let graft = Graft::of(&program, &self.subject.path, &self.request)?;
         let (section, load) = graft.queue(&program)?;
-        let running = TimedProcess::resume(program, job)?;
-        let loaded = load.wait(&running.process)? == Ending::Returned;
+        let began = Instant::now();
+        let process = program.resume()?;
+        let loaded = load.wait(&process)? == Ending::Returned;
         let is_well = matches!(
             section.outcome(),
             Outcome::TakenOver(takeover) if !takeover.is_of_windows_own()
         );
         // For the diagnosis, which a process that has ended does not allow.
         let program = match loaded && !is_well {
-            true => running.process.observe(),
+            true => process.observe(),
             false => Program::default(),
         };
-        let ended = self.finish(running)?;
+        let ended = self.finish(&process, began)?;
         Ok(ended.map(|ended| EndedRun {
             not_on_mimalloc: section.outcome().why_not(&graft.module, &program),
             ..ended
@@ -180,23 +177,24 @@ impl<'a> BenchSession<'a> {
     }
 
     /// Waits for the program to end. `None` if it was interrupted.
-    fn finish(&self, mut running: TimedProcess) -> Result<Option<EndedRun>, Error> {
-        let objects = [self.interruption, running.process.handle()];
+    fn finish(&self, process: &Process, began: Instant) -> Result<Option<EndedRun>, Error> {
+        let objects = [self.interruption, process.handle()];
+        let mut memory = PeakMemory::default();
         let wall_seconds = loop {
             match wait::first_of(&objects, Some(SAMPLING_INTERVAL))? {
                 Some(0) => return Ok(None),
-                Some(_) => break running.began.elapsed().as_secs_f64(),
-                None => running.memory.note(&running.process),
+                Some(_) => break began.elapsed().as_secs_f64(),
+                None => memory.note(process),
             }
         };
-        running.memory.note(&running.process);
+        memory.note(process);
         Ok(Some(EndedRun {
-            exit_code: running.process.exit_code()?,
+            exit_code: process.exit_code()?,
             measurement: Measurement {
                 wall_seconds,
-                cpu_seconds: usage::cpu_seconds(&running.process),
-                peak_commit_bytes: running.memory.commit,
-                peak_working_set_bytes: running.memory.working_set,
+                cpu_seconds: usage::cpu_seconds(process),
+                peak_commit_bytes: memory.commit,
+                peak_working_set_bytes: memory.working_set,
             },
             not_on_mimalloc: None,
         }))
@@ -206,14 +204,6 @@ impl<'a> BenchSession<'a> {
 impl Drop for BenchSession<'_> {
     fn drop(&mut self) {
         self.progress.finish_and_clear();
-    }
-}
-
-impl TimedProcess {
-    fn resume(program: Suspended, job: Job) -> Result<TimedProcess, Error> {
-        let began = Instant::now();
-        let process = program.resume()?;
-        Ok(TimedProcess { process, began, memory: PeakMemory::default(), _job: job })
     }
 }
 
