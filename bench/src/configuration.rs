@@ -121,6 +121,16 @@ impl Configuration {
         Ok(Configuration { name: name.to_owned(), source, copies: None })
     }
 
+    /// The configuration in which a program loads allograft's module first, without a launcher.
+    pub fn module_first(stage: &Stage) -> Configuration {
+        let module = stage.bin.join("allograft.dll");
+        Configuration {
+            name: "module".to_owned(),
+            source: HeapSource::Module(module),
+            copies: None,
+        }
+    }
+
     fn from_module(stage: &Stage, module: &Path) -> Result<Configuration> {
         let module = module
             .canonicalize()

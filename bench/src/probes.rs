@@ -4,10 +4,8 @@
 use allograft_tests::{Report, Stage};
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use std::path::Path;
 
-use crate::configuration::{BASELINE, CRT, Configuration};
+use crate::configuration::{BASELINE, Configuration};
 use crate::results::{CallCost, TakeoverCost};
 use crate::run;
 
@@ -37,11 +35,8 @@ struct CallSteps {
 
 /// Measures every takeover `rounds` times.
 pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCost>> {
-    let mut costs = PROCESSES.map(|(threads, blocks)| TakeoverCost {
-        threads,
-        blocks,
-        ..TakeoverCost::default()
-    });
+    let cost = |(threads, blocks)| TakeoverCost { threads, blocks, ..TakeoverCost::default() };
+    let mut costs = PROCESSES.map(cost);
     for _ in 0..rounds {
         for cost in &mut costs {
             measure_takeover(stage, cost)
@@ -53,15 +48,11 @@ pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCos
 
 fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
-    let arguments = [cost.threads.to_string(), cost.blocks.to_string()];
-    let output: AttachOutput = output(
-        stage,
-        CRT,
-        "attach",
-        true,
-        &arguments.each_ref().map(String::as_str),
-        scratch.path(),
-    )?;
+    let configuration = Configuration::module_first(stage);
+    let launch = configuration
+        .launch(stage, "attach", scratch.path())
+        .args(&[&cost.threads.to_string(), &cost.blocks.to_string()]);
+    let output: AttachOutput = run::output(launch, &configuration, scratch.path(), 1)?;
     let report = Report::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
     cost.load_microseconds.push(output.microseconds);
     cost.attach_microseconds.push(report.attach_microseconds);
@@ -73,40 +64,23 @@ fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
 
 /// Counts the instructions of one call of each heap function, in the baseline and with allograft.
 pub fn count_instructions(stage: &Stage) -> Result<Vec<CallCost>> {
-    let count = |configuration: &str, loads_module: bool| -> Result<Vec<CallSteps>> {
-        let scratch = tempfile::tempdir().context("making a scratch folder")?;
-        let output: StepsOutput =
-            output(stage, configuration, "steps", loads_module, &[], scratch.path())
-                .context("counting instructions")?;
-        Ok(output.entries)
+    let baseline = count_steps(stage, &Configuration::built_in(BASELINE)?)?;
+    let allograft = count_steps(stage, &Configuration::module_first(stage))?;
+    let cost = |call: CallSteps| {
+        let same = baseline.iter().find(|other| other.entry == call.entry);
+        CallCost {
+            baseline: same.map(|other| other.instructions),
+            allograft: call.instructions,
+            entry: call.entry,
+        }
     };
-    let baseline = count(BASELINE, false)?;
-    let cost = |call: CallSteps| CallCost {
-        baseline: baseline
-            .iter()
-            .find(|other| other.entry == call.entry)
-            .map(|other| other.instructions),
-        allograft: call.instructions,
-        entry: call.entry,
-    };
-    Ok(count(CRT, true)?.into_iter().map(cost).collect())
+    Ok(allograft.into_iter().map(cost).collect())
 }
 
-/// What `program` prints, with its reports in the folder `reports`.
-fn output<T: DeserializeOwned>(
-    stage: &Stage,
-    configuration: &str,
-    program: &str,
-    loads_module: bool,
-    arguments: &[&str],
-    reports: &Path,
-) -> Result<T> {
-    let configuration = Configuration::built_in(configuration)?;
-    let mut launch = configuration.launch(stage, program, reports).args(arguments);
-    if loads_module {
-        let module = stage.windows_path(&stage.bin.join("allograft.dll"));
-        launch = launch.env("BENCH_MODULE", module);
-    }
-    let text = run::output(launch, &configuration, reports, 1)?;
-    serde_json::from_str(&text).with_context(|| format!("it printed: {text}"))
+fn count_steps(stage: &Stage, configuration: &Configuration) -> Result<Vec<CallSteps>> {
+    let scratch = tempfile::tempdir().context("making a scratch folder")?;
+    let launch = configuration.launch(stage, "steps", scratch.path());
+    let output: StepsOutput =
+        run::output(launch, configuration, scratch.path(), 1).context("counting instructions")?;
+    Ok(output.entries)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use allograft_tests::{Launch, Report, Stage, inputs};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::configuration::{Configuration, HeapSource};
 use crate::workload::{Workload, WorkloadProgram};
@@ -73,8 +74,7 @@ fn in_a_process(
     };
     let launch = launch.args(&[&workload.operations.to_string(), &repetitions.to_string()]);
     let processes = if workload.is_own() { 1 } else { 2 };
-    let text = output(launch, configuration, scratch.path(), processes)?;
-    serde_json::from_str(&text).with_context(|| format!("it printed: {text}"))
+    output(launch, configuration, scratch.path(), processes)
 }
 
 /// A launch of the bench's program that runs `program` on `input` and measures it from outside.
@@ -90,14 +90,14 @@ fn launch_real<'s>(
     configuration.launch_parent(stage, "real", reports).env("BENCH_COMMAND", command).arg("real")
 }
 
-/// What the program of `launch` prints, if it succeeds and at least so many `processes` of it ran
+/// The JSON that the program of `launch` prints, if it succeeds and at least so many `processes` of it ran
 /// on allograft, where they should.
-pub(crate) fn output(
+pub(crate) fn output<T: DeserializeOwned>(
     launch: Launch<'_>,
     configuration: &Configuration,
     reports: &Path,
     processes: usize,
-) -> Result<String> {
+) -> Result<T> {
     let run = launch.limit(TIMEOUT).run();
     ensure!(run.code == Some(0), "it failed\n{run}");
     if configuration.has_report() {
@@ -108,7 +108,7 @@ pub(crate) fn output(
             "the heap was taken over in {active} processes of {processes}\n{run}"
         );
     }
-    Ok(run.stdout)
+    serde_json::from_str(&run.stdout).with_context(|| format!("it printed: {}", run.stdout))
 }
 
 /// The number of reports in `folder` about a successful takeover.

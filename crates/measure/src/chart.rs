@@ -180,7 +180,8 @@ impl LineChart {
     fn draw(&self, area: &Area<'_>) -> Drawn {
         let mut chart = ChartBuilder::on(area)
             .margin_top(8)
-            .margin_right(24)
+            .margin_left(8)
+            .margin_right(36)
             .x_label_area_size(AXIS)
             .y_label_area_size(84)
             .build_cartesian_2d(self.range(|point| point.0), self.range(|point| point.1 * 1.05))?;
