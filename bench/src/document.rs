@@ -72,9 +72,9 @@ const DRAIN: &str = "\
 pub fn terminal(results: &Results) -> String {
     let targets = targets::all(results);
     let mut text = format!("{}\n", results.machine);
-    for section in measured(results).into_iter().chain(all_targets(&targets)) {
-        if let Some(table) = section.table {
-            text += &format!("\n{}\n\n{table}\n", section.heading);
+    for chapter in measured(results).into_iter().chain(all_targets(&targets)) {
+        if let Some(table) = chapter.table {
+            text += &format!("\n{}\n\n{table}\n", chapter.heading);
         }
     }
     text + &format!("\n{}\n", summary(&targets))
@@ -84,9 +84,9 @@ pub fn terminal(results: &Results) -> String {
 pub fn page(results: &Results) -> String {
     let targets = targets::all(results);
     let introduction = [&results.machine, WINE, &summary(&targets)].map(str::to_owned).into();
-    let sections = definitions(results).into_iter().chain(measured(results));
-    let sections = sections.chain(all_targets(&targets)).collect();
-    Document { title: TITLE.to_owned(), introduction, sections }.html()
+    let chapters = definitions(results).into_iter().chain(measured(results));
+    let chapters = chapters.chain(all_targets(&targets)).collect();
+    Document { title: TITLE.to_owned(), introduction, chapters }.html()
 }
 
 /// Everything, as `BENCHMARKS.md`.
@@ -99,16 +99,16 @@ pub fn markdown(results: &Results) -> String {
         paragraphs: vec![REMARKS.trim_end().to_owned()],
         ..Chapter::default()
     };
-    let sections = definitions(results)
+    let chapters = definitions(results)
         .into_iter()
-        .chain(section("Targets that are not met", &[], None, missed))
+        .chain(chapter("Targets that are not met", &[], None, missed))
         .chain([remarks])
         .chain(measured(results))
         .chain(all_targets(&targets))
         .collect();
     let introduction = [&chart, &results.machine, WINE, &summary(&targets), HOW_TO];
     let introduction = introduction.map(str::to_owned).into();
-    Document { title: TITLE.to_owned(), introduction, sections }.markdown()
+    Document { title: TITLE.to_owned(), introduction, chapters }.markdown()
 }
 
 /// The chart of `BENCHMARKS.md`: the times with allograft.
@@ -119,8 +119,8 @@ pub fn overview_chart(results: &Results) -> String {
 
 fn definitions(results: &Results) -> Vec<Chapter> {
     [
-        section("Definitions", &[RATIOS], None, tables::definitions(results)),
-        section("Workloads", &[], None, tables::workloads(results)),
+        chapter("Definitions", &[RATIOS], None, tables::definitions(results)),
+        chapter("Workloads", &[], None, tables::workloads(results)),
     ]
     .into_iter()
     .flatten()
@@ -135,17 +135,17 @@ fn measured(results: &Results) -> Vec<Chapter> {
     let time = chart("time, as a ratio to the baseline", WorkloadResult::time_ratio);
     let memory = chart("peak of memory, as a ratio to the baseline", WorkloadResult::memory_ratio);
     [
-        section("Time", &[TIME], time, tables::times(results)),
+        chapter("Time", &[TIME], time, tables::times(results)),
         drain_chart(results).map(|chart| Chapter {
             heading: "The old heap drains".to_owned(),
             paragraphs: vec![DRAIN.to_owned()],
             charts: vec![chart],
             table: None,
         }),
-        section("Memory", &[MEMORY], memory, tables::memory(results)),
-        section("Real programs", &[REAL], None, tables::real_programs(results)),
-        section("The takeover", &[TAKEOVERS], None, tables::takeovers(results)),
-        section("Instructions", &[INSTRUCTIONS], None, tables::instructions(results)),
+        chapter("Memory", &[MEMORY], memory, tables::memory(results)),
+        chapter("Real programs", &[REAL], None, tables::real_programs(results)),
+        chapter("The takeover", &[TAKEOVERS], None, tables::takeovers(results)),
+        chapter("Instructions", &[INSTRUCTIONS], None, tables::instructions(results)),
     ]
     .into_iter()
     .flatten()
@@ -153,7 +153,7 @@ fn measured(results: &Results) -> Vec<Chapter> {
 }
 
 fn all_targets(targets: &[PerformanceTarget]) -> Option<Chapter> {
-    section("All targets", &[], None, tables::targets(targets))
+    chapter("All targets", &[], None, tables::targets(targets))
 }
 
 fn summary(targets: &[PerformanceTarget]) -> String {
@@ -161,8 +161,8 @@ fn summary(targets: &[PerformanceTarget]) -> String {
     format!("{met} of {} targets are met.", targets.len())
 }
 
-/// A section, if its table has rows.
-fn section(
+/// A chapter, if its table has rows.
+fn chapter(
     heading: &str,
     paragraphs: &[&str],
     chart: Option<String>,

@@ -1,4 +1,4 @@
-//! A report with sections, as Markdown or as one HTML page that fetches nothing: no script, style
+//! A report with chapters, as Markdown or as one HTML page that fetches nothing: no script, style
 //! sheet or picture.
 
 use crate::table::Table;
@@ -17,7 +17,7 @@ table{border-collapse:collapse;display:block;overflow-x:auto}\
 th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid #8884;white-space:nowrap}\
 .number{text-align:right;font-variant-numeric:tabular-nums}";
 
-/// A title, some paragraphs, then sections.
+/// A title, some paragraphs, then chapters.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
     /// Plain text.
@@ -25,10 +25,10 @@ pub struct Document {
     /// Paragraphs below the title: escaped in HTML, unchanged in Markdown.
     pub introduction: Vec<String>,
     /// In the order in which they are shown.
-    pub sections: Vec<Chapter>,
+    pub chapters: Vec<Chapter>,
 }
 
-/// A section of a [`Document`].
+/// A part of a [`Document`].
 #[derive(Debug, Clone, Default)]
 pub struct Chapter {
     /// Plain text.
@@ -45,12 +45,12 @@ impl Document {
     /// The complete page.
     pub fn html(&self) -> String {
         let title = encode_text(&self.title);
-        let sections = self.sections.iter().map(Chapter::html).collect::<String>();
+        let chapters = self.chapters.iter().map(Chapter::html).collect::<String>();
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
              <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
-             {}{sections}</body>\n</html>\n",
+             {}{chapters}</body>\n</html>\n",
             html_paragraphs(&self.introduction)
         )
     }
@@ -59,7 +59,7 @@ impl Document {
     pub fn markdown(&self) -> String {
         let mut blocks = vec![format!("# {}", self.title)];
         blocks.extend_from_slice(&self.introduction);
-        for chapter in &self.sections {
+        for chapter in &self.chapters {
             blocks.push(format!("## {}", chapter.heading));
             blocks.extend_from_slice(&chapter.paragraphs);
             blocks.extend(chapter.table.as_ref().map(Table::markdown));
@@ -95,7 +95,7 @@ mod tests {
         Document {
             title: "a < b & \"c\"".to_owned(),
             introduction: vec!["</p><script>alert(1)</script>".to_owned()],
-            sections: vec![Chapter {
+            chapters: vec![Chapter {
                 heading: "Time <ms>".to_owned(),
                 paragraphs: vec!["1 > 0".to_owned()],
                 charts: vec!["<svg></svg>\n".to_owned()],

@@ -58,7 +58,8 @@ mod tests {
     /// sums that still reject.
     #[test]
     fn the_bounds_are_those_of_the_published_tables() {
-        let published = [(6, 0), (7, 2), (8, 3), (10, 8), (15, 25), (20, 52), (25, 89), (50, 434)];
+        let published =
+            [(6, 0), (7, 2), (8, 3), (10, 8), (15, 25), (20, 52), (25, 89), (50, 434), (100, 1955)];
         for (rounds, critical) in published {
             assert_eq!(bound(rounds), Some(critical), "{rounds}");
         }

@@ -92,7 +92,7 @@ impl<'a> Answer<'a> {
                 sentence(&self.verdict),
                 format!("{} rounds of: {}", self.rounds.len(), command.join(" ")),
             ],
-            sections: vec![self.overview(), self.round_by_round()],
+            chapters: vec![self.overview(), self.round_by_round()],
         };
         document.html()
     }
