@@ -57,32 +57,28 @@ pub const LATE: &str = "late";
 /// The configurations with a name, and what each is.
 pub const BUILT_IN: [(&str, HeapSource, &str); 8] = [
     (CRT, HeapSource::Crt, "the C runtime's own heap"),
-    (
-        BASELINE,
-        HeapSource::Baseline,
-        "the baseline: mimalloc linked into the program and called directly",
-    ),
+    (BASELINE, HeapSource::Baseline, "the baseline: mimalloc linked in and called directly"),
     (
         "again",
         HeapSource::Baseline,
         "the baseline run a second time; its distance from 1.00 is the noise floor",
     ),
-    (EARLY, HeapSource::Early, "the program is started by allograft run"),
+    (EARLY, HeapSource::Early, "started by allograft run"),
     (
         LATE,
         HeapSource::Late,
-        "the program loads the module when half of its blocks exist; these stay in the old heap",
+        "the module is loaded when half of the blocks exist, which stay in the old heap",
     ),
     (
         "by-hand",
         HeapSource::ByHand,
-        "the baseline with the same half in the system's heap, which the program itself recognises and frees there; late cannot be faster",
+        "the baseline with the same half in the system's heap, freed there by the program itself",
     ),
-    ("linked", HeapSource::Linked, "the program is linked with allograft's mimalloc.dll"),
+    ("linked", HeapSource::Linked, "linked with allograft's mimalloc.dll"),
     (
         "redirect",
         HeapSource::Redirect,
-        "the program is linked with an unmodified mimalloc.dll, which has allograft's mimalloc-redirect.dll beside it",
+        "linked with an unmodified mimalloc.dll, beside allograft's mimalloc-redirect.dll",
     ),
 ];
 

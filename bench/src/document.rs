@@ -35,7 +35,7 @@ const RATIOS: &str = "\
     the same sources with the same flags by the same compiler as allograft's. A ratio is a \
     configuration's time divided by the baseline's time in the same round. The tables show the \
     median over all rounds, with the quartiles in parentheses; below 1.00 is faster than the \
-    baseline.";
+    baseline. The configuration by-hand shows how much of late is the cost of the old heap itself.";
 
 const TIME: &str = "\
     The first column of figures is the baseline, in nanoseconds for each operation; the others are \
