@@ -135,15 +135,25 @@ fn measured(results: &Results) -> Vec<Chapter> {
     let time = chart("time, as a ratio to the baseline", WorkloadResult::time_ratio);
     let memory = chart("peak of memory, as a ratio to the baseline", WorkloadResult::memory_ratio);
     [
-        chapter("Time", &[TIME], time, tables::times(results)),
+        chapter("Time, as ratios to the baseline", &[TIME], time, tables::times(results)),
         drain_chart(results).map(|chart| Chapter {
             heading: "The old heap drains".to_owned(),
             paragraphs: vec![DRAIN.to_owned()],
             charts: vec![chart],
             table: None,
         }),
-        chapter("Memory", &[MEMORY], memory, tables::memory(results)),
-        chapter("Real programs", &[REAL], None, tables::real_programs(results)),
+        chapter(
+            "Peak of memory, as ratios to the baseline",
+            &[MEMORY],
+            memory,
+            tables::memory(results),
+        ),
+        chapter(
+            "Real programs, as ratios to the untouched program",
+            &[REAL],
+            None,
+            tables::real_programs(results),
+        ),
         chapter("The takeover", &[TAKEOVERS], None, tables::takeovers(results)),
         chapter("Instructions", &[INSTRUCTIONS], None, tables::instructions(results)),
     ]
@@ -285,7 +295,7 @@ mod tests {
     fn what_was_not_measured_is_not_shown() {
         let only = Results { takeovers: Vec::new(), entries: Vec::new(), ..results() };
         let text = terminal(&only);
-        assert!(text.contains("\nTime\n") && !text.contains("Instructions"), "{text}");
+        assert!(text.contains("\nTime, as ratios") && !text.contains("Instructions"), "{text}");
     }
 
     #[test]
