@@ -1,6 +1,6 @@
-// Loads the module that BENCH_MODULE names with `THREADS` threads and `BLOCKS` blocks in the
-// process, and says how long that took and what it cost in memory; and what it takes to do no more
-// than stop the threads.
+// Loads the module BENCH_MODULE into a process with `THREADS` threads and `BLOCKS` blocks. Prints
+// how long that takes and how much memory it costs, and how long it takes only to suspend and
+// resume the threads.
 
 #include "driver.h"
 
@@ -18,9 +18,9 @@ static size_t resident_bytes(void) {
     return counters.WorkingSetSize;
 }
 
-/* Nanoseconds to stop the threads, all asked before the first is waited for, and to let them go:
- * the part of every takeover that is the system's alone. */
-static double stopping(HANDLE *threads, int count) {
+/* Nanoseconds to suspend all threads, to read their registers, which waits for each, and to resume
+ * them: the system's share of every takeover. */
+static double suspend_and_resume(HANDLE *threads, int count) {
     double began = nanoseconds();
     for (int i = 0; i < count; i++) {
         CHECK(SuspendThread(threads[i]) == 0, "a thread cannot be stopped: system error %lu",
@@ -63,7 +63,7 @@ int main(int count, char **arguments) {
     CHECK(unused == 0, "there is no memory for %d blocks", blocks);
     CHECK(taken_over(), "the module has taken nothing over");
     say("{\"microseconds\": %.1f, \"stopping\": %.1f, \"committed\": %zu, \"resident\": %zu}",
-        took / 1000, stopping(handles, threads) / 1000, committed, resident);
+        took / 1000, suspend_and_resume(handles, threads) / 1000, committed, resident);
     SetEvent(end);
     for (int i = 0; i < threads; i++) {
         WaitForSingleObject(handles[i], INFINITE);

@@ -1,4 +1,4 @@
-// The C++ library's containers, as programs use them.
+// The containers of the C++ library.
 // build: args -std=c++17
 
 #include <map>
@@ -14,11 +14,12 @@ static std::vector<std::vector<uint64_t>> tables;
 enum { NAMES = 2000, TABLES = 200 };
 
 static std::string name_of(uint64_t number) {
-    // Longer than what a string holds without the heap.
+    // Too long for the small-string optimisation.
     return "a name that is long enough, number " + std::to_string(number);
 }
 
-static uint64_t once() {
+/* Adds to the map and to a vector; sometimes empties one. */
+static uint64_t containers_once() {
     uint64_t drawn = draw(&state);
     std::vector<std::string> &entries = directory[name_of(drawn % NAMES)];
     entries.push_back(name_of(drawn >> 40));
@@ -34,25 +35,11 @@ static uint64_t once() {
     return sum;
 }
 
+REPEATED(containers, 5 * NAMES)
+
 static void prepare() {
     tables.resize(TABLES);
-    for (int i = 0; i < 5 * NAMES; i++) {
-        once();
-    }
-    let_module_in();
-    for (int i = 0; i < 5 * NAMES; i++) {
-        once();
-    }
+    prepare_containers();
 }
 
-/* A map of names to lists of names, and a vector of vectors; an operation adds to both, and now and
- * then one is emptied. */
-static uint64_t run(uint64_t operations) {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < operations; i++) {
-        sum += once();
-    }
-    return sum;
-}
-
-WORKLOADS({"containers", prepare, run})
+WORKLOADS({"containers", prepare, run_containers})

@@ -1,5 +1,5 @@
-// How blocks of the old heap go: half of what the program holds is from before the module came, and
-// it replaces blocks at random.
+// How the old heap drains: half of the blocks are allocated before the module is loaded, and the
+// program replaces blocks at random.
 
 #include "driver.h"
 
@@ -7,10 +7,10 @@ enum { SLOTS = 100000 };
 static unsigned char *slots[SLOTS];
 static uint64_t state = 0x9E3779B97F4A7C15ull;
 
-#if defined(BENCH_LIMIT)
+#if defined(BENCH_BASELINE)
 
-/* The limit may have old blocks too: those of the system's heap, which it tells apart by a list and
- * gives back there by itself. */
+/* With BENCH_OLD the baseline has old blocks too, on the system's heap; it marks them in a table,
+ * and frees them there itself. */
 static bool is_old[SLOTS];
 
 static void *first_block(int slot, size_t size) {
@@ -69,8 +69,8 @@ static void prepare(void) {
     fill_slots(SLOTS / 2, SLOTS);
 }
 
-/* A random slot of 100,000 gets another block of 8 to 1,031 bytes; every fourth is reallocated
- * instead. */
+/* Replaces the block in a random slot of 100,000 by one of 8 to 1,031 bytes; every fourth is
+ * reallocated instead. */
 static uint64_t run(uint64_t operations) {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < operations; i++) {

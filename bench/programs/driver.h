@@ -1,10 +1,9 @@
-/* What the programs of the bench share: they are called `PROGRAM WORKLOAD OPERATIONS REPETITIONS`,
- * prepare, measure the workload that often, once more without the clock to see its memory, and say
- * what they found as one line of JSON.
+/* The `main` of the programs of the bench: `PROGRAM WORKLOAD OPERATIONS REPETITIONS`. It prepares
+ * the workload, measures the repetitions, runs it once more without the clock to sample its memory,
+ * and prints the results as JSON.
  *
- * The variable BENCH_MODULE names a DLL that the program is to load: first of all, or in the middle
- * of its preparation if BENCH_LATE is set, so that half of what it has then came from the old heap.
- */
+ * The variable BENCH_MODULE names a DLL to load: at the start, or, if BENCH_LATE is set, in the
+ * middle of the preparation, so that half of the blocks are the old heap's. */
 
 #ifndef ALLOGRAFT_BENCH_DRIVER_H
 #define ALLOGRAFT_BENCH_DRIVER_H
@@ -21,20 +20,17 @@
 #define ALLOGRAFT_API
 #include <allograft.h>
 
-/* Something to measure. */
 typedef struct workload_s {
     const char *name;
-    /* Makes what `run` begins with, and calls `let_module_in` where half of that is there; may be
-     * NULL. */
+    /* Allocates what `run` starts with, and calls `let_module_in` after half of it. May be NULL. */
     void (*prepare)(void);
-    /* Does so many operations and gives a number that depends on what they did, and on no address.
-     */
+    /* Returns a checksum that depends on what the operations did, and on no address. */
     uint64_t (*run)(uint64_t operations);
 } workload_t;
 
 enum { MOST_REPETITIONS = 32 };
 
-/* Nanoseconds on a clock that only goes forward. */
+/* Of a monotonic clock. */
 static double nanoseconds(void) {
     static LARGE_INTEGER frequency;
     if (frequency.QuadPart == 0) {
@@ -45,7 +41,7 @@ static double nanoseconds(void) {
     return (double)now.QuadPart * 1e9 / (double)frequency.QuadPart;
 }
 
-/* A random number; the next of a sequence that costs less than what is measured. */
+/* The next number of a xorshift generator, which is cheap compared to what is measured. */
 static inline uint64_t draw(uint64_t *state) {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -53,15 +49,14 @@ static inline uint64_t draw(uint64_t *state) {
     return *state;
 }
 
-/* Leaves a block of every size up to `largest` in the heap, as most programs have them. */
+/* Leaves a block of every size up to `largest` in the heap, as most programs do. */
 static inline void hold_every_size(size_t largest, uint64_t *state) {
     for (size_t size = 16; size <= largest; size += 16) {
         *state ^= (uint64_t)(malloc(size) == NULL);
     }
 }
 
-/* Bytes that the process has committed for itself, images left aside. Added up, as Wine does not
- * keep the figure. */
+/* Private committed memory. Summed up by region, because Wine has no counter for it. */
 static size_t committed_bytes(void) {
     size_t total = 0;
     MEMORY_BASIC_INFORMATION region;
@@ -75,13 +70,13 @@ static size_t committed_bytes(void) {
 }
 
 static struct {
-    bool looking;
+    bool sampling;
     size_t peak;
 } memory;
 
-/* To be called by a workload where it holds the most; costs nothing while the clock runs. */
+/* Workloads call it where they hold the most memory. Costs nothing while the clock runs. */
 static inline void at_peak(void) {
-    if (memory.looking) {
+    if (memory.sampling) {
         size_t committed = committed_bytes();
         memory.peak = committed > memory.peak ? committed : memory.peak;
     }
@@ -98,15 +93,13 @@ static void load_module(void) {
     }
 }
 
-/* The moment for a module that comes late. */
 static void let_module_in(void) {
     if (GetEnvironmentVariableA("BENCH_LATE", NULL, 0) > 0) {
         load_module();
     }
 }
 
-/* Bytes of the old heap's blocks that were freed or moved since the module came; 0 without
- * allograft's module. */
+/* Bytes of the old heap's blocks that were freed or moved; 0 without allograft's module. */
 static inline uint64_t old_bytes_gone(void) {
     static int (*ask)(allograft_counters_t *);
     HMODULE module = ask ? NULL : GetModuleHandleA("allograft.dll");
@@ -118,7 +111,6 @@ static inline uint64_t old_bytes_gone(void) {
     return ask && ask(&counters) ? counters.freed_bytes + counters.migrated_bytes : 0;
 }
 
-/* What one run found. */
 typedef struct found_s {
     double nanoseconds[MOST_REPETITIONS]; /* for each operation */
     double old_bytes_gone[MOST_REPETITIONS]; /* after each repetition */
@@ -152,14 +144,12 @@ static inline void say_results(const found_t *found, int count) {
     say("}");
 }
 
-/* Runs the workload once more, with an eye on its memory. */
-static inline void look_at_memory(const workload_t *workload, uint64_t operations) {
-    memory.looking = true;
+static inline void sample_memory(const workload_t *workload, uint64_t operations) {
+    memory.sampling = true;
     workload->run(operations);
     at_peak();
 }
 
-/* The program's `main`. */
 static inline int drive(const workload_t *workloads, size_t count, int argument_count,
                         char **arguments) {
 #if defined(BENCH_LINKED)
@@ -188,13 +178,33 @@ static inline int drive(const workload_t *workloads, size_t count, int argument_
         found.old_bytes_gone[i] = (double)old_bytes_gone();
         found.checksum = i == 0 ? result : found.checksum;
     }
-    // A workload whose memory is another process's has seen it already.
+    // Workloads that run in another process have sampled its memory already.
     if (memory.peak == 0) {
-        look_at_memory(workload, operations);
+        sample_memory(workload, operations);
     }
     say_results(&found, repetitions);
     return failures ? 1 : 0;
 }
+
+/* Defines `prepare_NAME`, which calls `NAME_once` `half` times before and after the moment for the
+ * module, and `run_NAME`, in which it is one operation. A macro, so that it is inlined. */
+#define REPEATED(NAME, half)                                                                       \
+    static void prepare_##NAME(void) {                                                             \
+        for (int i = 0; i < (half); i++) {                                                         \
+            NAME##_once();                                                                         \
+        }                                                                                          \
+        let_module_in();                                                                           \
+        for (int i = 0; i < (half); i++) {                                                         \
+            NAME##_once();                                                                         \
+        }                                                                                          \
+    }                                                                                              \
+    static uint64_t run_##NAME(uint64_t operations) {                                              \
+        uint64_t sum = 0;                                                                          \
+        for (uint64_t i = 0; i < operations; i++) {                                                \
+            sum += NAME##_once();                                                                  \
+        }                                                                                          \
+        return sum;                                                                                \
+    }
 
 #define WORKLOADS(...)                                                                             \
     int main(int count, char **arguments) {                                                        \

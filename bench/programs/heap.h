@@ -1,9 +1,8 @@
-/* Which heap a program of the bench calls.
+/* The heap functions of the programs of the bench. Include it last: the names are macros.
  *
- * The limit (BENCH_LIMIT) calls mimalloc, which is linked into it, directly. Every other build
- * calls the C runtime through its import table, as Microsoft's compiler does it; MinGW's would put
- * a jump of its own in between, which no program has that the module is meant for. Include it last:
- * the names are macros. */
+ * The baseline (BENCH_BASELINE) calls the linked mimalloc directly. Every other build calls the C
+ * runtime through its import table, as code of Microsoft's compiler does; MinGW's compiler would
+ * add a jump, which the programs that the module is for do not have. */
 
 #ifndef ALLOGRAFT_BENCH_HEAP_H
 #define ALLOGRAFT_BENCH_HEAP_H
@@ -12,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(BENCH_LIMIT)
+#if defined(BENCH_BASELINE)
 
 #if defined(__cplusplus)
 #include <mimalloc-new-delete.h>

@@ -1,4 +1,4 @@
-// The functions beside malloc and free, each in a loop over some hundred live blocks, on one
+// The heap functions besides malloc and free, each in a loop over some hundred live blocks, on one
 // thread.
 
 #include "driver.h"
@@ -8,6 +8,7 @@ static uint64_t state = 0x9E3779B97F4A7C15ull;
 enum { SLOTS = 500 };
 static unsigned char *slots[SLOTS];
 
+/* A random slot of 500 emptied and filled with a zeroed block of 8 to 2,160 bytes. */
 static uint64_t calloc_once(void) {
     uint64_t drawn = draw(&state);
     size_t slot = drawn % SLOTS, count = 1 + (drawn >> 16 & 15), size = 8 + (drawn >> 24 & 127);
@@ -18,25 +19,10 @@ static uint64_t calloc_once(void) {
     return dirt + count * size;
 }
 
-static void prepare_calloc(void) {
-    for (int i = 0; i < SLOTS; i++) {
-        calloc_once();
-    }
-    let_module_in();
-    for (int i = 0; i < SLOTS; i++) {
-        calloc_once();
-    }
-}
+REPEATED(calloc, SLOTS)
 
-/* A random slot of 500 emptied and filled with a zeroed block of 8 to 2,160 bytes. */
-static uint64_t run_calloc(uint64_t operations) {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < operations; i++) {
-        sum += calloc_once();
-    }
-    return sum;
-}
-
+/* A random slot of 500 emptied and filled with a block of 16 to 1,039 bytes, aligned to 16 to 512.
+ */
 static uint64_t aligned_once(void) {
     uint64_t drawn = draw(&state);
     size_t slot = drawn % SLOTS, alignment = (size_t)16 << (drawn >> 16) % 6,
@@ -47,30 +33,12 @@ static uint64_t aligned_once(void) {
     return ((uintptr_t)slots[slot] & (alignment - 1)) + slots[slot][0];
 }
 
-static void prepare_aligned(void) {
-    for (int i = 0; i < SLOTS; i++) {
-        aligned_once();
-    }
-    let_module_in();
-    for (int i = 0; i < SLOTS; i++) {
-        aligned_once();
-    }
-}
-
-/* A random slot of 500 emptied and filled with a block of 16 to 1,039 bytes, aligned to 16 to 512.
- */
-static uint64_t run_aligned(uint64_t operations) {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < operations; i++) {
-        sum += aligned_once();
-    }
-    return sum;
-}
+REPEATED(aligned, SLOTS)
 
 enum { VECTOR_FIRST = 64, VECTOR_LAST = 256 * 1024, STRING_LAST = 4000 };
 
-/* A vector that doubles from 64 bytes to 256 KiB, its new half written each time; an operation is
- * one growth. */
+/* A vector that doubles from 64 bytes to 256 KiB, and writes its new half; an operation is one
+ * growth. */
 static uint64_t run_vector(uint64_t operations) {
     uint64_t sum = 0;
     unsigned char *vector = NULL;
@@ -92,8 +60,8 @@ static uint64_t run_vector(uint64_t operations) {
     return sum;
 }
 
-/* A string that is appended to by 1 to 32 bytes until it is 4,000 long, always as long as it must
- * be; an operation is one append. */
+/* A string that grows by 1 to 32 bytes until it has 4,000, always reallocated to its exact length;
+ * an operation is one append. */
 static uint64_t run_string(uint64_t operations) {
     uint64_t sum = 0;
     char *string = NULL;
@@ -115,7 +83,7 @@ static uint64_t run_string(uint64_t operations) {
     return sum;
 }
 
-/* A block of every size that the string passes through stays, as it would in most programs. */
+/* Holds a block of every size that the string passes through. */
 static void prepare_string_among(void) {
     let_module_in();
     hold_every_size(STRING_LAST + 96, &state);

@@ -1,13 +1,13 @@
-// Runs a program that was not written here and measures it from outside: an operation is one run of
-// the command line in the variable BENCH_COMMAND, and what it writes is the checksum.
+// Runs a program that does not belong to the bench and measures it from outside: an operation is
+// one run of the command line in the variable BENCH_COMMAND; the checksum is that of its output.
 
 #include "driver.h"
 
-enum { LOOK_EVERY_MILLISECONDS = 10 };
+enum { SAMPLING_MILLISECONDS = 10 };
 
 static uint64_t output_sum;
 
-/* Sums up what comes through the pipe, until its last writer has ended. */
+/* Reads the pipe until its last writer has ended. */
 static DWORD WINAPI sum_up(void *pipe) {
     char bytes[4096];
     DWORD got = 0;
@@ -20,7 +20,7 @@ static DWORD WINAPI sum_up(void *pipe) {
     return 0;
 }
 
-/* Looks at the memory of the process until it has ended; it has none afterwards. */
+/* Samples the peak of memory until the process ends; Wine forgets it then. */
 static void watch(HANDLE process) {
     do {
         PROCESS_MEMORY_COUNTERS counters = {};
@@ -29,7 +29,7 @@ static void watch(HANDLE process) {
             counters.PeakWorkingSetSize > memory.peak) {
             memory.peak = counters.PeakWorkingSetSize;
         }
-    } while (WaitForSingleObject(process, LOOK_EVERY_MILLISECONDS) == WAIT_TIMEOUT);
+    } while (WaitForSingleObject(process, SAMPLING_MILLISECONDS) == WAIT_TIMEOUT);
 }
 
 static uint64_t run_once(char *command) {

@@ -1,5 +1,5 @@
-// Counts the instructions of one call of each heap function, by having the processor stop after
-// every one: the same number on a busy machine and on an idle one.
+// Counts the instructions of one call of each heap function with the processor's single-step trap:
+// the same number on a busy machine and on an idle one.
 
 #include "driver.h"
 
@@ -8,8 +8,7 @@ enum { TRAP_FLAG = 0x100, CALLS = 9 };
 static volatile bool counting;
 static volatile uint64_t steps;
 
-/* Runs after every instruction while the trap flag is set, which the processor has cleared by then.
- */
+/* Runs after each instruction. The processor clears the trap flag each time. */
 static LONG CALLBACK count_step(EXCEPTION_POINTERS *exception) {
     if (exception->ExceptionRecord->ExceptionCode != EXCEPTION_SINGLE_STEP) {
         return EXCEPTION_CONTINUE_SEARCH;
@@ -21,7 +20,7 @@ static LONG CALLBACK count_step(EXCEPTION_POINTERS *exception) {
     return EXCEPTION_CONTINUE_EXECUTION;
 }
 
-/* Instructions from the call of `action` to its return, and some around them. */
+/* Instructions of a call of `action`, plus a constant number around it. */
 static uint64_t raw_steps_of(void (*action)(void)) {
     steps = 0;
     counting = true;
@@ -38,8 +37,8 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Instructions of one call of `action`, the median of some; `before` and `after` surround each,
- * uncounted. */
+/* Instructions of one call of `action`, the median of several. `before` and `after` surround each
+ * and are not counted. */
 static uint64_t steps_of(void (*before)(void), void (*action)(void), void (*after)(void)) {
     uint64_t counted[CALLS];
     for (int i = 0; i < CALLS; i++) {
@@ -52,7 +51,7 @@ static uint64_t steps_of(void (*before)(void), void (*action)(void), void (*afte
     return counted[CALLS / 2];
 }
 
-/* What the actions work with. */
+/* Arguments and results of the actions. */
 static size_t size;
 static size_t alignment = 64;
 static void *volatile block;
@@ -66,14 +65,13 @@ static void do_aligned_free(void) { _aligned_free(block); }
 static void do_realloc(void) { block = realloc(block, size); }
 static void do_msize(void) { answer = _msize(block); }
 
-/* Blocks from before the module came. */
+/* Allocated before the module is loaded. */
 enum { OLD_BLOCKS = 64, OLD_SIZE = 100 };
 static void *old_blocks[OLD_BLOCKS];
 static int old_left;
 
 static void take_old(void) { block = old_blocks[--old_left]; }
 
-/* What is counted: a name, what is done, and what comes before and after. */
 typedef struct entry_s {
     const char *name;
     size_t size;
@@ -99,8 +97,7 @@ static const entry_t entries[] = {
 
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
-/* A block of every size stays, so that no page of a heap is emptied or made anew while it counts.
- */
+/* Holds a block of every size, so that no heap page becomes empty or is created while counting. */
 static void warm_up(void) {
     for (int i = 0; i < ENTRIES; i++) {
         for (int j = 0; j < 4; j++) {

@@ -1,10 +1,10 @@
-// Threads that hand blocks on to one another.
+// Threads that pass blocks to one another.
 
 #include "driver.h"
 
 enum { MOST_THREADS = 8, GENERATIONS = 4, SLOTS = 1000 };
 
-/* What a server thread keeps for its clients, and the next one goes on with. */
+/* The blocks of a server thread, which its successor continues with. */
 typedef struct clients_s {
     uint64_t state;
     char *slots[SLOTS];
@@ -33,7 +33,6 @@ static void prepare_servers(void) {
     }
 }
 
-/* A server thread's work. */
 typedef struct service_s {
     clients_t *clients;
     uint64_t operations;
@@ -62,8 +61,8 @@ static void wait_for_all(HANDLE *threads, int count) {
     }
 }
 
-/* Threads replace random blocks of 16 to 527 bytes in a thousand slots each and end; each one's
- * slots go on to another's successor, which frees what the first has allocated. */
+/* Threads replace random blocks of 16 to 527 bytes in a thousand slots each and end. The next
+ * generation of threads takes over the slots of others, and frees what these have allocated. */
 static uint64_t run_servers(uint64_t operations, int count) {
     for (int generation = 0; generation < GENERATIONS; generation++) {
         service_t services[MOST_THREADS];
@@ -136,7 +135,7 @@ static uint64_t run_pipeline(uint64_t operations) {
 enum { STRESS_THREADS = 4, KEPT = 200, TRANSFERS = 256 };
 static uint64_t *volatile transfers[TRANSFERS];
 
-/* Every block holds its size, which is summed up when it is freed, whoever does that. */
+/* Every block holds its size, which the thread that frees it adds to its sum. */
 static uint64_t *make_block(uint64_t drawn) {
     size_t size = 8 + (drawn & 127) * 8;
     if ((drawn >> 8 & 255) == 0) {
@@ -154,7 +153,6 @@ static uint64_t end_block(uint64_t *block) {
     return size;
 }
 
-/* What one thread of the stress has drawn from, and what it has freed. */
 typedef struct stressed_s {
     uint64_t state, operations, sum;
 } stressed_t;
@@ -178,8 +176,8 @@ static DWORD WINAPI stress(void *argument) {
     return 0;
 }
 
-/* Four threads fill slots with blocks of 8 bytes to 64 KiB, exchange every fourth with the others,
- * and end. */
+/* Four threads fill slots with blocks of 8 bytes to 64 KiB, exchange every fourth block with the
+ * other threads, and end. */
 static uint64_t run_stress(uint64_t operations) {
     stressed_t threads[STRESS_THREADS];
     void *arguments[STRESS_THREADS];

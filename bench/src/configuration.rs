@@ -1,4 +1,4 @@
-//! The heaps that a workload runs on, and how a program is brought up on each.
+//! The heaps that a workload runs on, and how to launch a program on each.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use tempfile::TempDir;
 
 use crate::workload::Workload;
 
-/// How a program comes by its heap.
+/// How a program gets its heap.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
-    /// Not at all: the C runtime's own.
-    Untouched,
-    /// mimalloc is linked in and called directly: the limit.
-    Limit,
-    /// As the limit, but the first half of the blocks is the system heap's, and the program itself
-    /// tells them apart and gives them back.
+pub enum HeapSource {
+    /// It keeps the C runtime's own.
+    Crt,
+    /// mimalloc is linked in and called directly.
+    Baseline,
+    /// As the baseline, but the first half of the blocks is the system heap's, and the program
+    /// itself finds and frees them.
     ByHand,
     /// `allograft run`.
     Early,
@@ -27,130 +27,153 @@ pub enum Way {
     /// The program is linked with an unmodified `mimalloc.dll`, which has allograft's
     /// `mimalloc-redirect.dll` beside it.
     Redirect,
-    /// The program loads this DLL first of all; or, if it is a `mimalloc.dll`, is linked with it.
+    /// The program loads this DLL first; or, if it is a `mimalloc.dll`, is linked with it.
     Module(PathBuf),
 }
 
-/// A way with its name, ready to run programs.
+/// A heap with its name, ready to run programs.
 #[derive(Debug)]
 pub struct Configuration {
-    /// Its name, for `--on` and in every table.
+    /// For `--on` and for every table.
     pub name: String,
-    /// How the program comes by its heap.
-    pub way: Way,
-    /// The programs, where they had to be laid beside a DLL.
-    laid_out: Option<TempDir>,
+    /// Where the heap comes from.
+    pub source: HeapSource,
+    /// The programs, if they had to be copied beside a DLL.
+    copies: Option<TempDir>,
 }
 
-/// The name of the limit, which the others are divided by.
-pub const LIMIT: &str = "static";
+/// The configuration to which the others are compared.
+pub const BASELINE: &str = "static";
 
-/// The name of the C runtime's own heap.
-pub const UNTOUCHED: &str = "crt";
+/// The configuration with the C runtime's own heap.
+pub const CRT: &str = "crt";
 
-/// The name of allograft from the start.
+/// The configuration with allograft from the start.
 pub const EARLY: &str = "early";
 
-/// The name of allograft that comes when half of the program's blocks are there.
+/// The configuration with allograft loaded when half of the program's blocks exist.
 pub const LATE: &str = "late";
 
-/// The configurations that there always are.
-const BUILT_IN: [(&str, Way); 8] = [
-    (UNTOUCHED, Way::Untouched),
-    (LIMIT, Way::Limit),
-    // The limit once more: what its ratio to the limit differs from 1 by is what a session cannot
-    // tell from nothing.
-    ("again", Way::Limit),
-    (EARLY, Way::Early),
-    (LATE, Way::Late),
-    ("by-hand", Way::ByHand),
-    ("linked", Way::Linked),
-    ("redirect", Way::Redirect),
+/// The configurations with a name, and what each is.
+pub const BUILT_IN: [(&str, HeapSource, &str); 8] = [
+    (CRT, HeapSource::Crt, "the C runtime's own heap"),
+    (BASELINE, HeapSource::Baseline, "the baseline: mimalloc linked in and called directly"),
+    (
+        "again",
+        HeapSource::Baseline,
+        "the baseline run a second time; its distance from 1.00 is the noise floor",
+    ),
+    (EARLY, HeapSource::Early, "started by allograft run"),
+    (
+        LATE,
+        HeapSource::Late,
+        "the module is loaded when half of the blocks exist, which stay in the old heap",
+    ),
+    (
+        "by-hand",
+        HeapSource::ByHand,
+        "the baseline with the same half in the system's heap, freed there by the program itself",
+    ),
+    ("linked", HeapSource::Linked, "linked with allograft's mimalloc.dll"),
+    (
+        "redirect",
+        HeapSource::Redirect,
+        "linked with an unmodified mimalloc.dll, beside allograft's mimalloc-redirect.dll",
+    ),
 ];
 
-/// The built-in configurations called `names`, all if none is named, and one for each DLL in
-/// `modules`. The limit is always among them.
-pub fn chosen(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Vec<Configuration>> {
-    let known = BUILT_IN.map(|(name, _)| name);
+/// The built-in configurations called `names`, all if `names` is empty, and one for each DLL in
+/// `modules`. The baseline is always among them.
+pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Vec<Configuration>> {
+    let known = BUILT_IN.map(|(name, ..)| name);
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no configuration {unknown}; there are {}", known.join(", "));
     }
-    let is_wanted =
-        |name: &str| names.is_empty() || name == LIMIT || names.iter().any(|wanted| wanted == name);
-    let mut chosen: Vec<Configuration> = BUILT_IN
+    let is_wanted = |name: &str| {
+        names.is_empty() || name == BASELINE || names.iter().any(|other| other == name)
+    };
+    let mut selected = known
         .into_iter()
-        .filter(|(name, _)| is_wanted(name))
-        .map(|(name, way)| Configuration { name: name.to_owned(), way, laid_out: None })
-        .collect();
+        .filter(|name| is_wanted(name))
+        .map(Configuration::built_in)
+        .collect::<Result<Vec<_>>>()?;
     for module in modules {
-        let mut configuration = Configuration::of_module(stage, module)?;
-        if chosen.iter().any(|other| other.name == configuration.name) {
+        let mut configuration = Configuration::from_module(stage, module)?;
+        if selected.iter().any(|other| other.name == configuration.name) {
             configuration.name = module.display().to_string();
         }
-        chosen.push(configuration);
+        selected.push(configuration);
     }
-    Ok(chosen)
+    Ok(selected)
 }
 
 impl Configuration {
-    /// The built-in configuration called `name`.
+    /// The configuration of [`BUILT_IN`] called `name`.
     pub fn built_in(name: &str) -> Result<Configuration> {
-        let (name, way) = BUILT_IN
+        let (_, source, _) = BUILT_IN
             .into_iter()
-            .find(|(known, _)| *known == name)
+            .find(|(known, ..)| *known == name)
             .with_context(|| format!("there is no configuration {name}"))?;
-        Ok(Configuration { name: name.to_owned(), way, laid_out: None })
+        Ok(Configuration { name: name.to_owned(), source, copies: None })
     }
 
-    fn of_module(stage: &Stage, module: &Path) -> Result<Configuration> {
+    /// The configuration in which a program loads allograft's module first, without a launcher.
+    pub fn module_first(stage: &Stage) -> Configuration {
+        let module = stage.bin.join("allograft.dll");
+        Configuration {
+            name: "module".to_owned(),
+            source: HeapSource::Module(module),
+            copies: None,
+        }
+    }
+
+    fn from_module(stage: &Stage, module: &Path) -> Result<Configuration> {
         let module = module
             .canonicalize()
             .with_context(|| format!("there is no module {}", module.display()))?;
-        let file = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let laid_out = if is_mimalloc(&module) { Some(beside(stage, &module)?) } else { None };
-        Ok(Configuration { name: file, way: Way::Module(module), laid_out })
+        let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_mimalloc = name.eq_ignore_ascii_case("mimalloc.dll");
+        let copies = if is_mimalloc { Some(copy_programs_beside(stage, &module)?) } else { None };
+        Ok(Configuration { name, source: HeapSource::Module(module), copies })
     }
 
-    /// Whether `workload` is measured in it.
-    pub fn takes(&self, workload: &Workload) -> bool {
-        match self.way {
-            Way::Untouched => !workload.is_about_the_old_heap(),
-            Way::Early => true,
-            Way::ByHand => workload.is_about_the_old_heap(),
+    /// Whether `workload` can be measured in it.
+    pub fn is_suitable(&self, workload: &Workload) -> bool {
+        match self.source {
+            HeapSource::Crt => !workload.is_about_the_old_heap(),
+            HeapSource::Early => true,
+            HeapSource::ByHand => workload.is_about_the_old_heap(),
             _ => workload.is_own(),
         }
     }
 
     /// Whether allograft's module writes a report in it.
     pub fn has_report(&self) -> bool {
-        matches!(self.way, Way::Early | Way::Late | Way::Linked | Way::Redirect)
+        use HeapSource::{Early, Late, Linked, Redirect};
+        matches!(self.source, Early | Late | Linked | Redirect)
     }
 
-    /// A launch of the bench's program `name`, which writes the reports of allograft's module into
-    /// the folder `reports`.
+    /// A launch of the bench's program `name`. allograft's module writes its reports into the
+    /// folder `reports`.
     pub fn launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
         let launch = self.bare_launch(stage, name, reports);
         let module = stage.windows_path(&stage.bin.join("allograft.dll"));
-        match &self.way {
-            Way::Untouched | Way::Limit | Way::Linked | Way::Redirect => launch,
-            Way::Early => launch.mode(Mode::Early),
-            Way::ByHand => launch.env("BENCH_OLD", "1"),
-            Way::Late => launch.env("BENCH_MODULE", module).env("BENCH_LATE", "1"),
-            Way::Module(_) if self.laid_out.is_some() => launch,
-            Way::Module(module) => launch.env("BENCH_MODULE", stage.windows_path(module)),
+        match &self.source {
+            HeapSource::Early => launch.mode(Mode::Early),
+            HeapSource::ByHand => launch.env("BENCH_OLD", "1"),
+            HeapSource::Late => launch.env("BENCH_MODULE", module).env("BENCH_LATE", "1"),
+            HeapSource::Module(module) if self.copies.is_none() => {
+                launch.env("BENCH_MODULE", stage.windows_path(module))
+            }
+            _ => launch,
         }
     }
 
-    /// A launch of a program that starts others: it has the module follow into them.
-    pub fn launch_starting_others<'s>(
-        &self,
-        stage: &'s Stage,
-        name: &str,
-        reports: &Path,
-    ) -> Launch<'s> {
+    /// As [`Configuration::launch`], of a program that starts others, which get the module too.
+    pub fn launch_parent<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
         let launch = self.bare_launch(stage, name, reports);
-        match self.way {
-            Way::Early => launch
+        match self.source {
+            HeapSource::Early => launch
                 .env("BENCH_MODULE", stage.windows_path(&stage.bin.join("allograft.dll")))
                 .env("ALLOGRAFT_FOLLOW_CHILDREN", "1"),
             _ => launch,
@@ -158,39 +181,27 @@ impl Configuration {
     }
 
     fn bare_launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        Launch::new(stage, self.folder(stage).join(format!("{name}.exe")))
+        let folder = match (&self.copies, &self.source) {
+            (Some(copies), _) => copies.path().to_owned(),
+            (_, HeapSource::Baseline | HeapSource::ByHand) => programs(stage, "baseline"),
+            (_, HeapSource::Linked) => programs(stage, "linked"),
+            (_, HeapSource::Redirect) => programs(stage, "redirect"),
+            _ => programs(stage, "plain"),
+        };
+        Launch::new(stage, folder.join(format!("{name}.exe")))
             .input("")
             .env("ALLOGRAFT_REPORT", stage.windows_path(&reports.join("report.json")))
     }
-
-    fn folder(&self, stage: &Stage) -> PathBuf {
-        if let Some(folder) = &self.laid_out {
-            return folder.path().to_owned();
-        }
-        programs(
-            stage,
-            match self.way {
-                Way::Limit | Way::ByHand => "limit",
-                Way::Linked => "linked",
-                Way::Redirect => "redirect",
-                _ => "plain",
-            },
-        )
-    }
 }
 
-/// The folder of the bench's programs of one kind.
+/// The folder of the bench's programs that are linked in this way.
 fn programs(stage: &Stage, kind: &str) -> PathBuf {
     stage.bin.with_file_name("bench").join(kind)
 }
 
-fn is_mimalloc(module: &Path) -> bool {
-    module.file_name().is_some_and(|name| name.eq_ignore_ascii_case("mimalloc.dll"))
-}
-
-/// A folder with the programs that are linked with a `mimalloc.dll`, `module` and the DLLs beside
-/// it.
-fn beside(stage: &Stage, module: &Path) -> Result<TempDir> {
+/// A folder with the programs that are linked with a `mimalloc.dll`, and with `module` and the DLLs
+/// beside it.
+fn copy_programs_beside(stage: &Stage, module: &Path) -> Result<TempDir> {
     let folder = tempfile::tempdir().context("making a folder for programs")?;
     let copy_all = |from: &Path, extension: &str| -> Result<()> {
         let entries = from.read_dir().with_context(|| format!("reading {}", from.display()))?;

@@ -1,31 +1,32 @@
 //! Everything that a session measured, as it is kept in a file.
 
-use allograft_measure::statistics::{Summary, paired_ratio};
+use allograft_measure::summary::Summary;
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::{LIMIT, UNTOUCHED};
+use crate::configuration::{BASELINE, CRT};
+use crate::workload::{self, Workload};
 
-/// What one session measured.
+/// All measurements of one session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// What it ran on, in words.
+    /// Versions, processors and system, in words.
     pub machine: String,
     /// How often every workload ran in every configuration.
     pub rounds: usize,
-    /// What was measured of each workload.
-    pub workloads: Vec<Measured>,
-    /// What was measured of the takeover itself.
-    pub takeovers: Vec<Takeover>,
-    /// Instructions of one call of each heap function.
-    pub entries: Vec<Entry>,
+    /// In the order in which they are shown.
+    pub workloads: Vec<WorkloadResult>,
+    /// Empty if not measured.
+    pub takeovers: Vec<TakeoverCost>,
+    /// Empty if not measured.
+    pub entries: Vec<CallCost>,
 }
 
-/// What was measured of one workload.
+/// The measurements of one workload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Measured {
+pub struct WorkloadResult {
     /// Its name.
     pub workload: String,
-    /// One series for each configuration.
+    /// One for each configuration.
     pub series: Vec<Series>,
 }
 
@@ -34,78 +35,101 @@ pub struct Measured {
 pub struct Series {
     /// The configuration's name.
     pub configuration: String,
-    /// Nanoseconds for each operation.
+    /// For each operation.
     pub nanoseconds: Vec<f64>,
-    /// The most memory that the program had, in bytes: committed if it is one of the bench's own,
-    /// else resident.
+    /// In bytes: committed memory of the bench's own programs, working set of others.
     pub peak_memory: Vec<f64>,
-    /// Where the module came late: the bytes of the old heap's blocks that were gone after each
+    /// In the configuration `late`: the bytes of the old heap's blocks that were gone after each
     /// repetition of the last round.
     pub old_bytes_gone: Vec<f64>,
 }
 
 /// The takeover of a process, round by round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Takeover {
+pub struct TakeoverCost {
     /// Threads of the process.
     pub threads: usize,
     /// Blocks of its old heap.
     pub blocks: usize,
-    /// Microseconds from the call that loads the module to its return.
+    /// The duration of the call that loads the module.
     pub load_microseconds: Vec<f64>,
-    /// Microseconds of these in which the functions were redirected.
+    /// The part of it in which the functions were redirected.
     pub attach_microseconds: Vec<f64>,
-    /// Microseconds for stopping the other threads and letting them go, without anything else.
+    /// Suspending and resuming the other threads, without anything else.
     #[serde(default)]
     pub stop_microseconds: Vec<f64>,
     /// Bytes by which committed memory grew.
     pub committed: Vec<f64>,
-    /// Bytes by which resident memory grew.
+    /// Bytes by which the working set grew.
     pub resident: Vec<f64>,
 }
 
-/// A heap function's cost, the same on a busy machine and on an idle one.
+/// The instructions of one call of a heap function; the same on a busy machine and an idle one.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Entry {
-    /// What is called, with which size.
+pub struct CallCost {
+    /// The function and the size.
     pub entry: String,
-    /// Instructions of mimalloc, linked in and called directly; none where it has no such case.
-    pub limit: Option<u64>,
-    /// Instructions from the program's call to its return, with allograft.
+    /// `None` where the baseline has no such case.
+    pub baseline: Option<u64>,
+    /// From the program's call to its return.
     pub allograft: u64,
 }
 
-impl Measured {
-    /// The series of this configuration, if it ran in it.
-    pub fn of(&self, configuration: &str) -> Option<&Series> {
-        let is_it = |series: &&Series| {
-            series.configuration == configuration && !series.nanoseconds.is_empty()
-        };
-        self.series.iter().find(is_it)
+impl WorkloadResult {
+    /// The workload, unless an earlier version of the bench had it.
+    pub fn workload(&self) -> Option<&'static Workload> {
+        workload::named(&self.workload)
     }
 
-    /// What the others are divided by: the limit, or the C runtime's own heap for a program that
+    /// Whether the program belongs to the bench.
+    pub fn is_own(&self) -> bool {
+        self.workload().is_none_or(Workload::is_own)
+    }
+
+    /// The series of this configuration, if it has one that is not empty.
+    pub fn in_configuration(&self, name: &str) -> Option<&Series> {
+        let mut series = self.series.iter();
+        series.find(|series| series.configuration == name && !series.nanoseconds.is_empty())
+    }
+
+    /// What the ratios refer to: the baseline, or the C runtime's own heap for a program that
     /// cannot be linked with mimalloc.
     pub fn base(&self) -> Option<&Series> {
-        self.of(LIMIT).or_else(|| self.of(UNTOUCHED))
+        self.in_configuration(BASELINE).or_else(|| self.in_configuration(CRT))
     }
 
     /// The times in this configuration, each divided by the base's in the same round.
     pub fn time_ratio(&self, configuration: &str) -> Option<Summary> {
-        paired_ratio(&self.of(configuration)?.nanoseconds, &self.base()?.nanoseconds)
+        let series = self.in_configuration(configuration)?;
+        Summary::from_ratios(&series.nanoseconds, &self.base()?.nanoseconds)
     }
 
     /// The peaks of memory in this configuration, each divided by the base's in the same round.
     pub fn memory_ratio(&self, configuration: &str) -> Option<Summary> {
-        paired_ratio(&self.of(configuration)?.peak_memory, &self.base()?.peak_memory)
+        let series = self.in_configuration(configuration)?;
+        Summary::from_ratios(&series.peak_memory, &self.base()?.peak_memory)
+    }
+}
+
+impl TakeoverCost {
+    /// The process that was taken over, in words.
+    pub fn process(&self) -> String {
+        let threads = match self.threads {
+            1 => "1 thread".to_owned(),
+            count => format!("{count} threads"),
+        };
+        match self.blocks {
+            0 => threads,
+            blocks => format!("{threads} and {blocks} blocks"),
+        }
     }
 }
 
 impl Results {
-    /// The names of the configurations, in the order in which they were run.
+    /// The names of the configurations, in the order in which they ran.
     pub fn configurations(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for series in self.workloads.iter().flat_map(|measured| &measured.series) {
+        for series in self.workloads.iter().flat_map(|result| &result.series) {
             if !names.contains(&series.configuration.as_str()) {
                 names.push(&series.configuration);
             }

@@ -3,76 +3,43 @@
 use std::path::Path;
 use std::time::Duration;
 
-use allograft_tests::{Launch, Report, Stage};
+use allograft_tests::{Launch, Report, Stage, inputs};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::configuration::{Configuration, Way};
-use crate::real;
-use crate::workload::{Program, Workload};
+use crate::configuration::{Configuration, HeapSource};
+use crate::workload::{Workload, WorkloadProgram};
 
-/// How long one run may take; it takes seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+/// A run takes seconds.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a program of the bench says of its work.
+/// Classes in the source that clang-format formats.
+const CLASSES: usize = 1500;
+
+/// The output of a program of the bench.
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 pub struct Sample {
-    /// Nanoseconds for each operation, in every repetition.
+    /// For each operation, in every repetition.
     pub nanoseconds: Vec<f64>,
     /// Bytes of the old heap's blocks that were gone after each repetition; 0 without allograft.
     pub old_bytes_gone: Vec<f64>,
-    /// The most memory that the program had, in bytes: committed if it is one of the bench's own,
-    /// else resident.
+    /// In bytes: committed memory of the bench's own programs, working set of others.
     pub peak_memory: u64,
     /// Depends on everything that the workload did, and on no address: equal in all configurations.
     pub checksum: String,
 }
 
-/// How much work a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
-    /// Enough to measure.
-    Full,
-    /// Hardly any, to see whether it works.
-    Tiny,
-}
-
-impl Amount {
-    fn operations(self, workload: &Workload) -> u64 {
-        match self {
-            Amount::Full => workload.operations,
-            Amount::Tiny => workload.operations.div_ceil(1000),
-        }
-    }
-
-    fn processes(self, workload: &Workload) -> u32 {
-        match self {
-            Amount::Full => workload.processes,
-            Amount::Tiny => 1,
-        }
-    }
-
-    /// Wine's heap takes ten times as long and more, and nobody waits for its last digit.
-    fn repetitions(self, workload: &Workload, way: &Way) -> u32 {
-        match (self, way) {
-            (Amount::Tiny, _) => 1,
-            (Amount::Full, Way::Untouched) => workload.repetitions.div_ceil(12),
-            (Amount::Full, _) => workload.repetitions,
-        }
-    }
-}
-
 /// Runs `workload` once on the heap of `configuration`, on the newest of Microsoft's C runtimes, in
 /// as many processes as it takes.
-pub fn once(
-    stage: &Stage,
-    configuration: &Configuration,
-    workload: &Workload,
-    amount: Amount,
-) -> Result<Sample> {
-    let mut sample = in_a_process(stage, configuration, workload, amount)?;
-    for _ in 1..amount.processes(workload) {
-        let more = in_a_process(stage, configuration, workload, amount)?;
+pub fn once(stage: &Stage, configuration: &Configuration, workload: &Workload) -> Result<Sample> {
+    let run = || {
+        in_a_process(stage, configuration, workload)
+            .with_context(|| format!("{} in {}", workload.name, configuration.name))
+    };
+    let mut sample = run()?;
+    for _ in 1..workload.processes {
+        let more = run()?;
         sample.nanoseconds.extend(more.nanoseconds);
         sample.peak_memory = sample.peak_memory.max(more.peak_memory);
     }
@@ -83,53 +50,71 @@ fn in_a_process(
     stage: &Stage,
     configuration: &Configuration,
     workload: &Workload,
-    amount: Amount,
 ) -> Result<Sample> {
-    let of_what = || format!("{} in the configuration {}", workload.name, configuration.name);
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let launch = match workload.program {
-        Program::Own(program) => {
+        WorkloadProgram::Own(program) => {
             configuration.launch(stage, program, scratch.path()).arg(workload.name)
         }
-        _ => real::launch(stage, configuration, workload.program, scratch.path())?,
+        WorkloadProgram::Z3(file) => {
+            let input = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(file);
+            launch_real(stage, configuration, &stage.real.z3, &input, scratch.path())
+        }
+        WorkloadProgram::ClangFormat => {
+            let source = scratch.path().join("long.cpp");
+            std::fs::write(&source, inputs::badly_formatted_source(CLASSES))
+                .with_context(|| format!("writing {}", source.display()))?;
+            launch_real(stage, configuration, &stage.real.clang_format, &source, scratch.path())
+        }
     };
-    let operations = amount.operations(workload).to_string();
-    let repetitions = amount.repetitions(workload, &configuration.way).to_string();
-    let text = output(
-        launch.args(&[&operations, &repetitions]),
-        configuration,
-        scratch.path(),
-        if workload.is_own() { 1 } else { 2 },
-    )
-    .with_context(of_what)?;
-    serde_json::from_str(&text).with_context(|| format!("{} said: {text}", of_what()))
+    let repetitions = match configuration.source {
+        // Wine's heap takes ten times as long or more, and need not be measured as precisely.
+        HeapSource::Crt => workload.repetitions.div_ceil(12),
+        _ => workload.repetitions,
+    };
+    let launch = launch.args(&[&workload.operations.to_string(), &repetitions.to_string()]);
+    let processes = if workload.is_own() { 1 } else { 2 };
+    output(launch, configuration, scratch.path(), processes)
 }
 
-/// What the program of `launch` says, if it succeeds and so many processes of it ran on allograft
-/// as should have.
-pub(crate) fn output(
+/// A launch of the bench's program that runs `program` on `input` and measures it from outside.
+fn launch_real<'s>(
+    stage: &'s Stage,
+    configuration: &Configuration,
+    program: &Path,
+    input: &Path,
+    reports: &Path,
+) -> Launch<'s> {
+    let command =
+        [program, input].map(|path| format!("\"{}\"", stage.windows_path(path))).join(" ");
+    configuration.launch_parent(stage, "real", reports).env("BENCH_COMMAND", command).arg("real")
+}
+
+/// The JSON that the program of `launch` prints, if it succeeds and at least so many `processes` of it ran
+/// on allograft, where they should.
+pub(crate) fn output<T: DeserializeOwned>(
     launch: Launch<'_>,
     configuration: &Configuration,
     reports: &Path,
     processes: usize,
-) -> Result<String> {
-    let run = launch.limit(LIMIT).run();
+) -> Result<T> {
+    let run = launch.limit(TIMEOUT).run();
     ensure!(run.code == Some(0), "it failed\n{run}");
     if configuration.has_report() {
-        let mut active = taken_over(reports)?;
-        active += usize::from(run.report.as_ref().is_some_and(Report::is_active));
+        let active = active_reports(reports)?
+            + usize::from(run.report.as_ref().is_some_and(Report::is_active));
         ensure!(
             active >= processes,
             "the heap was taken over in {active} processes of {processes}\n{run}"
         );
     }
-    Ok(run.stdout)
+    serde_json::from_str(&run.stdout).with_context(|| format!("it printed: {}", run.stdout))
 }
 
-/// How many of the reports in the folder `reports` tell of a takeover.
-fn taken_over(reports: &Path) -> Result<usize> {
+/// The number of reports in `folder` about a successful takeover.
+fn active_reports(folder: &Path) -> Result<usize> {
     let mut active = 0;
-    for entry in reports.read_dir().with_context(|| format!("reading {}", reports.display()))? {
+    for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
             let report = Report::read(&file).map_err(anyhow::Error::msg)?;

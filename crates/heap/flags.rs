@@ -1,5 +1,6 @@
-//! How mimalloc is compiled for Windows: in the modules (build.rs), and linked statically in the
-//! bench's baseline (xtask), so that what the bench compares differs in nothing else.
+//! How mimalloc is compiled for Windows. The modules' build (build.rs) and that of the bench's
+//! baseline, the same mimalloc linked statically (in xtask), share it, so that the bench compares
+//! nothing else.
 
 use std::path::Path;
 

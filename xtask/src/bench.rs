@@ -1,5 +1,4 @@
-//! `cargo xtask bench`: the programs of the bench, the limit they are measured against, and the
-//! harness that runs them.
+//! `cargo xtask bench`: builds the programs of the bench and the baseline, and starts the harness.
 
 use std::env;
 use std::fs;
@@ -32,8 +31,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     run_harness(arguments, &stage)
 }
 
-/// Whether the harness, called with these, runs anything: it need not for its manual, or to show
-/// what an earlier session wrote.
+/// Whether the harness runs programs: not to print its manual or to present an earlier session.
 fn measures(arguments: &[String]) -> bool {
     let runs_nothing = ["--help", "-h", "--from"];
     !arguments.iter().any(|word| runs_nothing.contains(&word.as_str()))
@@ -48,15 +46,13 @@ fn run_harness(arguments: &[String], stage: &Path) -> Result<ExitCode> {
     Ok(if step::status(&mut cargo)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lays the programs on the stage, in a folder for each way in which they are linked; `mimalloc`
-/// and `redirected`, the folder with an unmodified `mimalloc.dll` and our redirection module, were
-/// built before.
+/// Builds the programs on the stage, in one folder for each way of linking them. `redirected` is
+/// the folder with an unmodified `mimalloc.dll` and the redirection module.
 pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path) -> Result<()> {
-    let limit = build_limit(mimalloc)?;
+    let baseline = build_baseline(mimalloc)?;
     build_programs(environment, "plain", &[], &[])?;
-    build_programs(environment, "limit", &["-DBENCH_LIMIT"], &limit)?;
-    // A flag, not an input: it is copied anew each time, and the programs need nothing of it but
-    // its names.
+    build_programs(environment, "baseline", &["-DBENCH_BASELINE"], &baseline)?;
+    // A flag, not an input: it is always copied again, and the programs only need its names.
     let import_library = layout::stage().join("lib/libmimalloc.dll.a");
     let flags = ["-DBENCH_LINKED", &import_library.to_string_lossy()];
     let linked = build_programs(environment, "linked", &flags, &[])?;
@@ -102,21 +98,21 @@ fn build_programs(
     Ok(output)
 }
 
-/// Compiles mimalloc as the modules have it into a library to link with, by the same compiler with
-/// the same flags. Returns what a program is linked with: that library, and the compiler's own,
-/// which has its thread-local variables.
-fn build_limit(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
-    let folder = layout::stage().join("lib/limit");
+/// Compiles the modules' mimalloc into a library, by the same compiler with the same flags. Returns
+/// what a program is linked with: that library, and the compiler's own with the thread-local
+/// variables.
+fn build_baseline(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
+    let folder = layout::stage().join("lib/baseline");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let source = layout::root().join("bench/native/limit.c");
-    // Anything but the target has cross compilation's compiler looked for.
+    let source = layout::root().join("bench/native/baseline.c");
+    // A host other than the target makes the crate look for the cross compiler.
     let host = if cfg!(windows) { WINDOWS } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
     flags::set(&mut build, mimalloc.headers());
     flags::without_checks(&mut build);
     build.file(&source).target(WINDOWS).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
-    let library = folder.join("liblimit.a");
+    let library = folder.join("libbaseline.a");
     let recipe_file = layout::beside(&library, "command");
     let recipe = format!(
         "{}\n{}",
@@ -124,7 +120,7 @@ fn build_limit(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
         fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?
     );
     if !library.is_file() || !fs::read_to_string(&recipe_file).is_ok_and(|made| made == recipe) {
-        build.try_compile("limit").context("compiling mimalloc for the bench")?;
+        build.try_compile("baseline").context("compiling mimalloc for the bench")?;
         fs::write(&recipe_file, recipe)
             .with_context(|| format!("writing {}", recipe_file.display()))?;
     }

@@ -4,7 +4,7 @@ use crate::args::ProgramArgs;
 use clap::Args;
 use std::path::PathBuf;
 
-/// More rounds would show nothing that these do not.
+/// More rounds would not show more.
 const MOST_ROUNDS: i64 = 1000;
 
 /// Arguments of `allograft bench`.
@@ -20,40 +20,38 @@ pub struct BenchArgs {
     /// nothing]
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Let the program's output be seen
+    /// Show the program's output
     #[arg(long)]
     pub show_output: bool,
-    /// Write every measurement and what comes of them to FILE
+    /// Write all measurements and findings to FILE as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write a page with charts to FILE
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// The program to start.
     #[command(flatten)]
     pub program: ProgramArgs,
 }
 
-/// What `allograft bench --help` says behind the options.
+/// What `allograft bench --help` prints after the options.
 pub const BENCH_MANUAL: &str = "\
-The program must end by itself, do the same work in every run, and need nobody
-at its keyboard. Each round runs it once without and once with the module, the
-next round the other way about; one run of each goes before and does not count.
+The program must end without user input, and do the same work in every run.
+Each round runs it once without and once with the module; the order alternates.
+One run of each comes first and does not count.
 
-Measured, of the program alone and not of those that it starts: the time from
-its first instruction to its end, the loading of the module included; CPU time;
-the most memory that it had committed, and the most that was in use at a time
-(its working set). Where the system forgets the memory of a program that has
-ended, as Wine does, it is looked at every few milliseconds while the program
-runs; where it does not tell the CPU time, that is left out.
+Measured are, without the programs that it starts: the time from its first
+instruction to its end, including the loading of the module; CPU time; the peak
+of committed memory and of the working set. A system that forgets the memory of
+a program that has ended, as Wine does, is asked every 10 milliseconds while
+the program runs. If the system does not report the CPU time, it is left out.
 
-The table has medians, with half the distance between the quartiles as their
+The table shows medians, with half the distance between the quartiles as their
 spread. \"8% faster\" is 8% less wall time. A difference counts if it is 95%
 sure: it is estimated from the ratios of the two runs of each round (by the
 Hodges-Lehmann estimator, with the interval of Wilcoxon's signed-rank test).
 Fewer than 6 rounds cannot show any.
 
-Whatever the program leaves running is ended with it.
+Processes that the program leaves running are ended with it.
 
 Examples:
       allograft bench -- z3.exe -smt2 problem.smt2
@@ -62,9 +60,9 @@ Examples:
 
 Exit codes:
   0    both were measured, whatever the verdict
-  125  they cannot be compared: the program is not on mimalloc with the module
-       either, ends with different exit codes, crashes, or was interrupted; one
-       line on standard error says which
+  125  they cannot be compared: the program stays on its own heap in spite of
+       the module, ends with different exit codes, crashes, or was interrupted;
+       one line on standard error names the reason
   126  the program cannot be executed
   127  the program was not found";
 
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_behind_the_program_belongs_to_the_program() {
+    fn what_follows_the_program_belongs_to_the_program() {
         let args = parsed(&["--runs", "3", "--", "z3", "--json", "a"]).unwrap();
         let (name, arguments) = args.program.name_and_arguments();
         assert_eq!((name.to_str(), arguments), (Some("z3"), &["--json".into(), "a".into()][..]));
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_runs_are_made_unless_another_sensible_number_is_asked_for() {
+    fn the_default_is_ten_runs_and_other_sensible_numbers_are_accepted() {
         assert_eq!(parsed(&["z3"]).unwrap().runs, 10);
         for runs in ["0", "-1", "1001", "many"] {
             assert!(parsed(&["--runs", runs, "z3"]).is_err(), "{runs}");
@@ -101,7 +99,7 @@ mod tests {
     #[test]
     fn the_manual_has_examples_and_names_the_least_number_of_rounds() {
         let manual = parsed(&["--help"]).unwrap_err().render().to_string();
-        let least = allograft_measure::statistics::MINIMUM_ROUNDS;
+        let least = allograft_measure::comparison::MINIMUM_ROUNDS;
         let words = format!("Fewer than {least} rounds");
         for words in ["allograft bench --", "Exit codes", &words] {
             assert!(manual.contains(words), "{words:?} is not in {manual}");

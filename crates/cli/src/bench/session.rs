@@ -1,44 +1,96 @@
-//! All the runs, in their order.
+//! Runs the program without and with the module, round after round, and prints the answer.
 
 use super::args::BenchArgs;
-use super::exit_code::objection;
-use super::findings::Round;
-use super::measure::Measurement;
-use super::order::{Side, of_round};
-use super::progress::Progress;
-use super::trial::{Ended, Trial};
+use super::output::{Answer, Subject};
+use super::rounds::{Measurement, Round, Side, objection};
+use crate::args::ModuleArgs;
+use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
-use crate::windows::start::Streams;
-use std::fs::{File, OpenOptions};
+use crate::module::Request;
+use crate::page_reading::PageReading;
+use crate::run::injection_into;
+use crate::search_path::locate;
+use crate::windows::job::Job;
+use crate::windows::process::Process;
+use crate::windows::start::{Streams, Suspended};
+use crate::windows::usage::{self, PeakMemory};
+use crate::windows::{console, wait};
+use allograft_inject::Ending;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::{self, File, OpenOptions};
+use std::os::windows::io::BorrowedHandle;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// The device that is empty, and takes everything.
-const NOTHING: &str = "NUL";
+/// The device that reads as empty, and discards what is written.
+const NULL_DEVICE: &str = "NUL";
 
-/// A comparison under way.
-pub struct Session<'a> {
+/// How often to sample the program's memory: Wine forgets the peak when the program ends.
+const SAMPLING_INTERVAL: Duration = Duration::from_millis(10);
+
+struct BenchSession<'a> {
     args: &'a BenchArgs,
-    trial: Trial<'a>,
-    progress: Progress,
-    /// What the program's first run ended with.
+    subject: &'a Subject,
+    request: Request,
+    /// An event that ends the run in progress.
+    interruption: BorrowedHandle<'static>,
+    progress: ProgressBar,
+    /// Of the program's first run.
     exit_code: Option<u32>,
 }
 
-impl<'a> Session<'a> {
-    /// A session of the runs that `args` asks for.
-    pub fn new(args: &'a BenchArgs, trial: Trial<'a>) -> Session<'a> {
+/// A run that came to its end.
+struct EndedRun {
+    exit_code: u32,
+    measurement: Measurement,
+    /// Why it ran on its own heap although the module was to be loaded.
+    not_on_mimalloc: Option<String>,
+}
+
+/// Measures the program and prints the answer. Returns the exit code.
+///
+/// # Errors
+///
+/// If the two sides cannot be compared, or a file cannot be written.
+pub fn run(args: &BenchArgs) -> Result<u32, Error> {
+    let (name, arguments) = args.program.name_and_arguments();
+    let (name, arguments) = (name.clone(), arguments.to_vec());
+    let subject = Subject { path: locate(&name)?, name, arguments };
+    let (exit_code, rounds) = BenchSession::new(args, &subject)?.run()?;
+    let answer = Answer::new(&subject, exit_code, &rounds);
+    print!("{}", answer.text());
+    if let Some(path) = &args.json {
+        write(path, &answer.json())?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &answer.html())?;
+    }
+    Ok(0)
+}
+
+impl<'a> BenchSession<'a> {
+    fn new(args: &'a BenchArgs, subject: &'a Subject) -> Result<BenchSession<'a>, Error> {
+        let module = ModuleArgs { module: args.module.clone(), ..ModuleArgs::default() };
+        let request = Request::resolve(&module)?;
+        let interruption = console::interruption()?;
         let runs = (u64::from(args.runs) + 1) * Side::BOTH.len() as u64;
-        Session { args, trial, progress: Progress::of(runs, !args.show_output), exit_code: None }
+        let progress = match args.show_output {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new(runs),
+        };
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {eta} left");
+        progress.set_style(style.expect("the template is well-formed"));
+        progress.enable_steady_tick(Duration::from_secs(1));
+        Ok(BenchSession { args, subject, request, interruption, progress, exit_code: None })
     }
 
-    /// Runs the program as often as asked for. Returns what every run ended with, and what they
-    /// took.
+    /// Returns the exit code of every run, and all rounds.
     ///
     /// # Errors
     ///
-    /// If a run does not come to its end, or not to the same one as the others, or has its own heap
-    /// where it should not.
-    pub fn run(mut self) -> Result<(u32, Vec<Round>), Error> {
+    /// If a run is interrupted, ends with another exit code than the others, or should be on
+    /// mimalloc and is not.
+    fn run(mut self) -> Result<(u32, Vec<Round>), Error> {
         for side in Side::BOTH {
             self.measure(side, "warming up")?;
         }
@@ -50,7 +102,7 @@ impl<'a> Session<'a> {
     fn round(&mut self, number: u32) -> Result<Round, Error> {
         let place = format!("round {} of {}", number + 1, self.args.runs);
         let mut round = Round::default();
-        for side in of_round(number) {
+        for side in Side::in_round(number) {
             let measurement = self.measure(side, &place)?;
             match side {
                 Side::Without => round.without = measurement,
@@ -60,42 +112,108 @@ impl<'a> Session<'a> {
         Ok(round)
     }
 
-    /// Runs the program once. `place` says where in the session that is.
+    /// Runs the program once, and checks that the run counts. `place` is for messages.
     fn measure(&mut self, side: Side, place: &str) -> Result<Measurement, Error> {
-        self.progress.begin(&format!("{place}, {}", side.phrase()));
-        let Some(ended) = self.run_once(side)? else {
-            return Err(
-                self.not_compared(format!("interrupted ({place}); nothing is left running"))
-            );
+        self.progress.set_message(format!("{place}, {} mimalloc", side.name()));
+        let not_compared = |reason: String| {
+            Error::new(format!("no comparison of {}: {reason}", self.subject.file_name()))
         };
+        let ended = self.run_once(side)?.ok_or_else(|| {
+            not_compared(format!("interrupted ({place}); nothing is left running"))
+        })?;
         if let Some(reason) = objection(side, ended.exit_code, self.exit_code) {
-            return Err(self.not_compared(format!("{reason} ({place})")));
+            return Err(not_compared(format!("{reason} ({place})")));
         }
         if let Some(reason) = ended.not_on_mimalloc {
-            return Err(self.not_compared(format!("it stays on its own heap: {reason}")));
+            return Err(not_compared(format!("it stays on its own heap: {reason}")));
         }
         self.exit_code = Some(ended.exit_code);
-        self.progress.advance();
+        self.progress.inc(1);
         Ok(ended.measurement)
     }
 
-    /// Runs the program once, with streams of its own; nothing if it was interrupted.
-    fn run_once(&self, side: Side) -> Result<Option<Ended>, Error> {
-        let input = open(self.args.input.as_deref().unwrap_or(Path::new(NOTHING)), false)?;
+    /// Runs the program once, with new streams. `None` if it was interrupted; it has ended then,
+    /// too.
+    fn run_once(&self, side: Side) -> Result<Option<EndedRun>, Error> {
+        let input = self.args.input.as_deref().unwrap_or(Path::new(NULL_DEVICE));
+        let input = open(input, OpenOptions::new().read(true))?;
         let output = match self.args.show_output {
             true => None,
-            false => Some(open(Path::new(NOTHING), true)?),
+            false => Some(open(Path::new(NULL_DEVICE), OpenOptions::new().write(true))?),
         };
         let streams = Streams { input: Some(&input), output: output.as_ref() };
-        self.trial.run(side, &streams)
+        let Subject { path, name, arguments } = self.subject;
+        let program = Suspended::start(path, name, arguments, &streams)
+            .map_err(|error| diagnosis::start_failure(path, name, error))?;
+        // On return this ends the program, if it has not ended, and all processes that it started.
+        let job = Job::new()?;
+        job.assign(program.process())?;
+        match side {
+            Side::Without => {
+                let began = Instant::now();
+                self.finish(&program.resume()?, began)
+            }
+            Side::With => self.run_with_module(program),
+        }
     }
 
-    fn not_compared(&self, reason: String) -> Error {
-        Error::new(format!("no comparison of {}: {reason}", self.trial.subject.file_name()))
+    fn run_with_module(&self, program: Suspended) -> Result<Option<EndedRun>, Error> {
+        let injection = injection_into(&program, &self.subject.path, &self.request)?;
+        let load = injection.queue(&program)?;
+        let began = Instant::now();
+        let process = program.resume()?;
+        let (page, ending) = load.wait(&process)?;
+        let read = || PageReading::new(&page.copy(), &self.subject.file_name());
+        // For the diagnosis, which a process that has ended does not allow.
+        let program = match ending == Ending::Returned && !read().is_on_mimalloc() {
+            true => RunningProgram::observe(&process),
+            false => RunningProgram::default(),
+        };
+        let ended = self.finish(&process, began)?;
+        Ok(ended.map(|ended| EndedRun {
+            not_on_mimalloc: diagnosis::why_on_own_heap(&read(), &injection.module, &program),
+            ..ended
+        }))
+    }
+
+    /// Waits for the program to end. `None` if it was interrupted.
+    fn finish(&self, process: &Process, began: Instant) -> Result<Option<EndedRun>, Error> {
+        let objects = [self.interruption, process.handle()];
+        let mut memory = PeakMemory::default();
+        let wall_seconds = loop {
+            match wait::first_of(&objects, Some(SAMPLING_INTERVAL))? {
+                Some(0) => return Ok(None),
+                Some(_) => break began.elapsed().as_secs_f64(),
+                None => memory.note(process),
+            }
+        };
+        memory.note(process);
+        Ok(Some(EndedRun {
+            exit_code: process.exit_code()?,
+            measurement: Measurement {
+                wall_seconds,
+                cpu_seconds: usage::cpu_seconds(process),
+                peak_commit_bytes: memory.commit,
+                peak_working_set_bytes: memory.working_set,
+            },
+            not_on_mimalloc: None,
+        }))
     }
 }
 
-fn open(path: &Path, writes: bool) -> Result<File, Error> {
-    let file = OpenOptions::new().read(!writes).write(writes).open(path);
-    file.map_err(|source| Error::system(format_args!("open {}", path.display()), source))
+impl Drop for BenchSession<'_> {
+    fn drop(&mut self) {
+        self.progress.finish_and_clear();
+    }
+}
+
+fn open(path: &Path, options: &OpenOptions) -> Result<File, Error> {
+    options
+        .open(path)
+        .map_err(|source| Error::system(format_args!("open {}", path.display()), source))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text)
+        .map_err(|source| Error::system(format_args!("write {}", path.display()), source))
 }

@@ -1,26 +1,22 @@
-//! Whether one of two things that were measured in turn is lower than the other.
+//! Whether one of two things that were measured alternately is lower than the other.
 //!
-//! The measure is the ratio of the two within each round, so that what slowed a whole round down
-//! cancels out. Its estimate is the Hodges–Lehmann one, and the interval around it is that of
-//! Wilcoxon's signed-rank test: neither assumes how the noise is distributed, both bear a few
-//! rounds that are far off, and nothing is random in them. Logarithms are compared, because in them
-//! half as much is as far from equal as twice as much.
+//! The input is the ratio of the two in each round, so that what slows down a whole round cancels
+//! out. The estimate is that of Hodges and Lehmann, its interval that of Wilcoxon's signed-rank
+//! test: neither assumes a distribution of the noise, and both tolerate a few outliers. Logarithms
+//! are compared, because half as much is then as far from equal as twice as much.
 
-use super::{quantile, signed_rank, sorted};
+pub use crate::signed_rank::{CONFIDENCE, MINIMUM_ROUNDS};
+
+use crate::signed_rank;
+use crate::summary::{quantile, sorted};
 use serde::Serialize;
 
-/// How sure [`Comparison::interval`] is, as a probability.
-pub const CONFIDENCE: f64 = 0.95;
-
-/// With fewer rounds no result of the test would be as unlikely as [`CONFIDENCE`] asks for.
-pub const MINIMUM_ROUNDS: usize = 6;
-
-/// How much more or less of something there was with a change than without.
+/// How much more or less of something there is with a change than without.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The likeliest difference in percent of what there was without: -8.0 is 8 % less.
+    /// The estimated difference in percent of the value without: -8.0 is 8 % less.
     pub percent: f64,
-    /// Where the difference lies with the probability [`CONFIDENCE`]; nothing below
+    /// Where the difference lies with the probability [`CONFIDENCE`]; `None` below
     /// [`MINIMUM_ROUNDS`].
     pub interval: Option<Interval>,
 }
@@ -28,43 +24,41 @@ pub struct Comparison {
 /// A range of differences in percent, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// Negative for less than without.
     pub low: f64,
-    /// Its upper end.
+    /// At least [`Interval::low`].
     pub high: f64,
 }
 
 /// What a [`Comparison`] shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum Significance {
     /// Less with the change; the difference is larger than the noise.
     Lower,
     /// More with the change; the difference is larger than the noise.
     Higher,
-    /// The noise may be all there is.
+    /// The difference may be noise.
     NoDifference,
-    /// There are too few rounds to tell a difference from noise.
+    /// Fewer rounds than [`MINIMUM_ROUNDS`].
     TooFewRounds,
 }
 
 impl Comparison {
-    /// What it shows.
-    pub fn verdict(&self) -> Verdict {
+    /// Whether the difference is larger than the noise, and in which direction.
+    pub fn significance(&self) -> Significance {
         match self.interval {
-            None => Verdict::TooFewRounds,
-            Some(interval) if interval.high < 0.0 => Verdict::Lower,
-            Some(interval) if interval.low > 0.0 => Verdict::Higher,
-            Some(_) => Verdict::NoDifference,
+            None => Significance::TooFewRounds,
+            Some(interval) if interval.high < 0.0 => Significance::Lower,
+            Some(interval) if interval.low > 0.0 => Significance::Higher,
+            Some(_) => Significance::NoDifference,
         }
     }
 }
 
-/// Compares `with` to `without`, which were measured in turn: those with the same index belong to
-/// one round.
+/// Compares `with` to `without`; measurements with the same index belong to the same round.
 ///
-/// Nothing if there are no rounds, the numbers of rounds differ, or a measurement is not above
-/// zero.
+/// `None` if there are no rounds, the numbers of rounds differ, or a measurement is not above zero.
 pub fn compare(without: &[f64], with: &[f64]) -> Option<Comparison> {
     let measurements = without.iter().chain(with);
     if without.len() != with.len() || measurements.copied().any(|number| number <= 0.0) {
@@ -80,7 +74,7 @@ pub fn compare(without: &[f64], with: &[f64]) -> Option<Comparison> {
     Some(Comparison { percent: percent(quantile(&averages, 0.5)), interval })
 }
 
-/// The mean of every two of `numbers`, each number with itself included.
+/// The mean of every pair of `numbers`, including each number paired with itself.
 fn averages_of_pairs(numbers: &[f64]) -> Vec<f64> {
     numbers
         .iter()
@@ -102,20 +96,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_difference_beyond_the_noise_is_told_with_its_sign() {
+    fn a_difference_beyond_the_noise_has_its_sign() {
         let without = [100.0, 101.0, 99.0, 100.5, 99.5, 100.0];
         let with = without.map(|time| time * 0.92);
         let faster = compare(&without, &with).unwrap();
-        assert_eq!(faster.verdict(), Verdict::Lower);
+        assert_eq!(faster.significance(), Significance::Lower);
         assert!((faster.percent + 8.0).abs() < 1e-9);
-        assert_eq!(compare(&with, &without).unwrap().verdict(), Verdict::Higher);
+        assert_eq!(compare(&with, &without).unwrap().significance(), Significance::Higher);
     }
 
     #[test]
     fn noise_is_no_difference() {
         let without = [100.0, 104.0, 98.0, 101.0, 99.0, 103.0];
         let with = [103.0, 99.0, 101.0, 98.0, 104.0, 100.0];
-        assert_eq!(compare(&without, &with).unwrap().verdict(), Verdict::NoDifference);
+        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::NoDifference);
     }
 
     #[test]
@@ -123,14 +117,14 @@ mod tests {
         let same = [5.0; 10];
         let comparison = compare(&same, &same).unwrap();
         assert_eq!(comparison.percent, 0.0);
-        assert_eq!(comparison.verdict(), Verdict::NoDifference);
+        assert_eq!(comparison.significance(), Significance::NoDifference);
     }
 
     #[test]
     fn a_drift_over_the_whole_run_does_not_hide_a_difference() {
         let without: Vec<f64> = (0..10).map(|round| 100.0 + 20.0 * f64::from(round)).collect();
         let with: Vec<f64> = without.iter().map(|time| time * 0.97).collect();
-        assert_eq!(compare(&without, &with).unwrap().verdict(), Verdict::Lower);
+        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::Lower);
     }
 
     #[test]
@@ -140,16 +134,16 @@ mod tests {
         with[3] = 1000.0;
         let comparison = compare(&without, &with).unwrap();
         assert!((comparison.percent - 2.0).abs() < 1e-9);
-        assert_eq!(comparison.verdict(), Verdict::Higher);
+        assert_eq!(comparison.significance(), Significance::Higher);
     }
 
     #[test]
     fn too_few_rounds_show_nothing() {
         let (without, with) = ([100.0; MINIMUM_ROUNDS], [50.0; MINIMUM_ROUNDS]);
         let few = compare(&without[1..], &with[1..]).unwrap();
-        assert_eq!(few.verdict(), Verdict::TooFewRounds);
+        assert_eq!(few.significance(), Significance::TooFewRounds);
         assert!((few.percent + 50.0).abs() < 1e-9);
-        assert_eq!(compare(&without, &with).unwrap().verdict(), Verdict::Lower);
+        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::Lower);
     }
 
     #[test]
