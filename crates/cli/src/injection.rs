@@ -89,7 +89,7 @@ impl<'a> Injection<'a> {
         unfit: impl FnOnce(Unreachable) -> Error,
     ) -> Result<Injection<'a>, Error> {
         let machine = process.machine();
-        let route = Route::of_launcher(machine, Machine::OWN).map_err(unfit)?;
+        let route = Route::for_launcher(machine, Machine::OWN).map_err(unfit)?;
         Ok(Injection { route, module: request.module_for(machine)?, request })
     }
 

@@ -16,7 +16,7 @@ use crate::{
     FileVersion, Image, ImageFile, ImportedModule, Machine, Neighbours, PatchState, Reach, Result,
     Subsystem, packer_of, patch_state,
 };
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::path::Path;
 
 /// What no file tells, said with every report.
@@ -53,18 +53,13 @@ pub struct CrtUse {
     pub maybe_used_by: Vec<String>,
 }
 
-/// Serializes what has no `Serialize` of its own: `allograft-machine` has no dependencies.
-fn as_text<S: Serializer>(machine: &Machine, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(machine)
-}
-
 /// All that a look at a program's files tells.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Report {
     /// The path as it was given.
     pub path: String,
     /// The processor it is made for.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "crate::serialize_machine")]
     pub machine: Machine,
     /// Whether it is a DLL.
     pub is_dll: bool,

@@ -427,6 +427,6 @@ fn a_page_that_is_kept_stays_mapped() {
 #[test]
 fn a_child_of_the_other_bitness_is_reached_by_an_assistant() {
     let system = Fake::default();
-    assert_eq!(Route::of_module(&system, CHILD), Route::Assistant);
-    assert_eq!(Route::of_module(&system, Handle::OWN_PROCESS), Route::Direct);
+    assert_eq!(Route::for_module(&system, CHILD), Route::Assistant);
+    assert_eq!(Route::for_module(&system, Handle::OWN_PROCESS), Route::Direct);
 }

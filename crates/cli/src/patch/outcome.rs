@@ -37,6 +37,7 @@ pub struct Outcome {
     /// Whether it was only said, not done.
     pub dry_run: bool,
     /// The processor that the image is made for.
+    #[serde(serialize_with = "allograft_image::serialize_machine")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
     /// The module's name.
