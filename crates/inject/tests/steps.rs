@@ -276,6 +276,17 @@ fn an_assistant_reports_by_its_exit_code() {
 }
 
 #[test]
+fn an_assistant_that_queues_a_call_has_done_so_or_failed() {
+    let task = Task::Queue { thread: THREAD, loaded: None };
+    for code in [1, 2, 125] {
+        let system = Fake::default();
+        system.program_exit_code.set(code);
+        assert_eq!(assist(&system, task), Err(Error::AssistantFailed(code)));
+    }
+    assert_eq!(assist(&Fake::default(), task), Ok(Ending::Returned));
+}
+
+#[test]
 fn an_assistant_that_takes_too_long_is_ended() {
     let system = Fake::default();
     system.wait_result.set(Wait::TimesOut);
