@@ -60,8 +60,7 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
         println!("{process}: {line}");
         return Ok(0);
     }
-    page.set_options(request);
-    match injection.load(&process, Some(timeout))? {
+    match injection.load(&process, &page, Some(timeout))? {
         Ending::Returned => report_outcome(&process, &injection.module, &read()),
         Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
         Ending::TimedOut => Err(timed_out(&process, timeout)),

@@ -47,11 +47,6 @@ impl StatusPage {
         }
     }
 
-    /// Leaves the options for the module, which reads them when it is loaded.
-    pub fn set_options(&self, request: &Request) {
-        self.0.set_options(&request.options());
-    }
-
     /// A copy of the page as it is now.
     pub fn copy(&self) -> Box<Page> {
         let mut copy = Box::new_uninit();
@@ -71,8 +66,7 @@ pub struct Injection<'a> {
 
 /// A module that is loaded when the process begins.
 pub struct QueuedLoad {
-    /// The status page, with the options for the module.
-    pub page: StatusPage,
+    page: StatusPage,
     event: LoadedEvent<'static, Windows>,
     /// Where the process reads the module's path, unless an assistant wrote it there.
     path: Option<RemotePath>,
@@ -90,7 +84,7 @@ impl<'a> Injection<'a> {
         unfit: impl FnOnce(Unreachable) -> Error,
     ) -> Result<Injection<'a>, Error> {
         let machine = process.machine();
-        let route = Route::of_launcher(machine, Machine::OWN).map_err(unfit)?;
+        let route = Route::for_launcher(machine, Machine::OWN).map_err(unfit)?;
         Ok(Injection { route, module: request.module_for(machine)?, request })
     }
 
@@ -103,7 +97,7 @@ impl<'a> Injection<'a> {
     pub fn queue(&self, program: &Suspended) -> Result<QueuedLoad, Error> {
         let (process, thread) = (program.process(), handle(&program.thread()));
         let page = StatusPage::for_target(process)?;
-        page.set_options(self.request);
+        page.0.set_options(&self.request.options());
         let failed = |error| failure(process, error);
         let event = LoadedEvent::new(&Windows, process.into()).map_err(failed)?;
         let loaded = Some(event.handle_there());
@@ -121,12 +115,19 @@ impl<'a> Injection<'a> {
         Ok(QueuedLoad { page, event, path })
     }
 
-    /// Loads the module into a running process and waits until that is done, at most for `timeout`.
+    /// Loads the module into a running process, whose `page` tells it the options, and waits until
+    /// that is done, at most for `timeout`.
     ///
     /// # Errors
     ///
     /// If the process refuses that, or an assistant is needed and missing.
-    pub fn load(&self, process: &Process, timeout: Option<Duration>) -> Result<Ending, Error> {
+    pub fn load(
+        &self,
+        process: &Process,
+        page: &StatusPage,
+        timeout: Option<Duration>,
+    ) -> Result<Ending, Error> {
+        page.0.set_options(&self.request.options());
         match self.route {
             Route::Direct => {
                 let module = wide(self.module.as_os_str());
@@ -165,7 +166,7 @@ impl<'a> Injection<'a> {
 
 impl QueuedLoad {
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
-    /// ended. Returns the status page too.
+    /// ended. Returns the status page, which says how the loading went.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
         let ending = self.event.wait(self.path).map_err(|error| failure(process, error))?;
         Ok((self.page, ending))

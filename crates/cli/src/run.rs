@@ -31,7 +31,7 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let injection = injection_into(&program, &path, &request)?;
     match args.late {
         None => run_early(program, &injection),
-        Some(delay) => run_late(program, &injection, &request, delay),
+        Some(delay) => run_late(program, &injection, delay),
     }
 }
 
@@ -66,12 +66,7 @@ fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error
 }
 
 /// Loads the module into the running program, `delay` after its start.
-fn run_late(
-    program: Suspended,
-    injection: &Injection<'_>,
-    request: &Request,
-    delay: Duration,
-) -> Result<u32, Error> {
+fn run_late(program: Suspended, injection: &Injection<'_>, delay: Duration) -> Result<u32, Error> {
     let process = program.resume()?;
     if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
         let ms = delay.as_millis();
@@ -82,8 +77,7 @@ fn run_late(
         return process.exit_code();
     }
     let attempt = StatusPage::for_target(&process).and_then(|page| {
-        page.set_options(request);
-        let ending = injection.load(&process, None)?;
+        let ending = injection.load(&process, &page, None)?;
         Ok((page, ending))
     });
     match attempt {

@@ -53,6 +53,7 @@ pub struct CheckReport {
     /// The path as it was given.
     pub path: String,
     /// The processor it is made for.
+    #[serde(serialize_with = "crate::serialize_machine")]
     pub machine: Machine,
     /// Whether it is a DLL.
     pub is_dll: bool,

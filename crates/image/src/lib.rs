@@ -59,3 +59,19 @@ pub use resources::FileVersion;
 pub use rewrite::{
     IMPORTED_FUNCTION, Note, PatchState, Patched, Restored, SECTION_NAME, patch, patch_state, undo,
 };
+
+/// Serializes a machine, or none, as its name. `Machine` has no `Serialize` of its own, because the
+/// modules link its crate: a feature that one crate enables would bring serde and `std` into them.
+///
+/// # Errors
+///
+/// Those of `serializer`.
+pub fn serialize_machine<S: serde::Serializer>(
+    machine: &(impl Copy + Into<Option<Machine>>),
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match (*machine).into() {
+        Some(machine) => serializer.collect_str(&machine),
+        None => serializer.serialize_none(),
+    }
+}

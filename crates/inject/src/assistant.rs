@@ -120,7 +120,9 @@ impl Assistant<'_> {
         }
         let error_stream = error_stream.as_ref().map(|stream| stream.handle);
         match system.start_program(self.path, line, &inherited[..count], error_stream) {
-            Ok(started) => Ok(RunningAssistant { system, process: Owned::new(system, started) }),
+            Ok(started) => {
+                Ok(RunningAssistant { system, process: Owned::new(system, started), task })
+            }
             Err(FILE_NOT_FOUND | PATH_NOT_FOUND) => Err(Error::AssistantMissing),
             Err(error) => Err(Error::Refused(Step::StartAssistant, error)),
         }
@@ -135,6 +137,7 @@ const PATH_NOT_FOUND: SystemError = SystemError(3);
 pub struct RunningAssistant<'s, S: System> {
     system: &'s S,
     process: Owned<'s, S>,
+    task: Task,
 }
 
 impl<S: System> RunningAssistant<'_, S> {
@@ -153,7 +156,11 @@ impl<S: System> RunningAssistant<'_, S> {
             }
             Some(_) => {
                 let code = self.system.exit_code(process).map_err(Error::at(Step::ReadExitCode))?;
-                Ending::from_exit_code(code).ok_or(Error::AssistantFailed(code))
+                match (self.task, Ending::from_exit_code(code)) {
+                    (Task::Queue { .. }, Some(Ending::Returned)) => Ok(Ending::Returned),
+                    (Task::Load { .. }, Some(ending)) => Ok(ending),
+                    _ => Err(Error::AssistantFailed(code)),
+                }
             }
         }
     }

@@ -9,38 +9,23 @@ use crate::system::SystemError;
 /// A step that the system can refuse. Its text is an infinitive that ends where the process is
 /// named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the text of each step says what it is")]
 pub enum Step {
-    /// Opening or creating the section with the status page.
     CreateSection,
-    /// Opening the section of a process that has one.
     OpenSection,
-    /// Mapping that section.
     MapSection,
-    /// Reading who made that section.
     ReadSecurity,
-    /// Asking for the time that tells the process from another one with the same id.
     ReadCreationTime,
-    /// Asking for the user or the integrity level of the process.
     ReadToken,
-    /// Creating the event that says that the module is loaded.
     CreateEvent,
-    /// Giving the process a handle.
     GiveHandle,
-    /// Allocating memory for the module's path.
     Allocate,
-    /// Writing the path there.
     WritePath,
-    /// Queuing a call to the first thread.
     QueueCall,
-    /// Starting the thread that loads the module.
     StartThread,
-    /// Waiting for the module, the process or the assistant.
     Wait,
-    /// Making a handle that the assistant inherits.
     InheritHandle,
-    /// Starting the assistant.
     StartAssistant,
-    /// Reading the assistant's exit code.
     ReadExitCode,
 }
 

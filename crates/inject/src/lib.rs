@@ -41,8 +41,8 @@ pub use lock::InjectionLock;
 pub use page::StatusPage;
 pub use remote_path::RemotePath;
 pub use route::{Route, Unreachable, machine_of_process};
-pub use security::{Descriptor, Reader, Sid};
-pub use system::{Function, Handle, System, SystemError, TokenSid};
+pub use security::{Descriptor, Sid};
+pub use system::{Function, Handle, System, SystemError, SystemResult, TokenSid};
 pub use text::WideText;
 #[cfg(windows)]
 pub use windows::Windows;

@@ -57,8 +57,8 @@ impl<'s, S: System> StatusPage<'s, S> {
     ///
     /// # Errors
     ///
-    /// If the system refuses, or the page there is another process's, or was made by somebody whom
-    /// this process must not trust (see [`Reader`]).
+    /// If the system refuses, or the page there is another process's, or its maker is neither this
+    /// process's own user (at no lower integrity level), nor an administrator, nor the system.
     pub fn for_own_process(system: &'s S) -> Result<Self, Error> {
         let (page, existed) = Self::create(system, Handle::OWN_PROCESS, None)?;
         if existed {

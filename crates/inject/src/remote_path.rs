@@ -3,8 +3,8 @@
 use crate::error::{Error, Step};
 use crate::system::{Handle, System};
 
-/// Memory of another process that holds a NUL-terminated path. It stays there unless
-/// [`RemotePath::free`] is called: the code that reads the path may run after this program's end.
+/// Memory of another process that holds a NUL-terminated path. Dropping this leaves it there: the
+/// code that reads the path may run after this program's end.
 #[derive(Debug)]
 pub struct RemotePath {
     address: usize,

@@ -45,7 +45,7 @@ impl Route {
     ///
     /// If there is none. The 32-bit launcher refuses 64-bit programs: the other launcher keeps the
     /// console and the exit code for programs of both kinds.
-    pub fn of_launcher(machine: Machine, own: Machine) -> Result<Route, Unreachable> {
+    pub fn for_launcher(machine: Machine, own: Machine) -> Result<Route, Unreachable> {
         match (machine, own) {
             (Machine::X86, Machine::X64) => Ok(Route::Assistant),
             (Machine::X86 | Machine::X64, _) if machine == own => Ok(Route::Direct),
@@ -55,7 +55,7 @@ impl Route {
 
     /// The module's route from the process that it is in into `child`: direct if both processes are
     /// 32-bit ones on a 64-bit system, or neither is.
-    pub fn of_module(system: &impl System, child: Handle) -> Route {
+    pub fn for_module(system: &impl System, child: Handle) -> Route {
         match system.is_wow64(child) == system.is_wow64(Handle::OWN_PROCESS) {
             true => Route::Direct,
             false => Route::Assistant,
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn programs_of_its_own_machine_are_reached_directly_and_32_bit_ones_with_help() {
-        assert_eq!(Route::of_launcher(X64, X64), Ok(Route::Direct));
-        assert_eq!(Route::of_launcher(X86, X86), Ok(Route::Direct));
-        assert_eq!(Route::of_launcher(X86, X64), Ok(Route::Assistant));
+        assert_eq!(Route::for_launcher(X64, X64), Ok(Route::Direct));
+        assert_eq!(Route::for_launcher(X86, X86), Ok(Route::Direct));
+        assert_eq!(Route::for_launcher(X86, X64), Ok(Route::Assistant));
     }
 
     #[test]
     fn a_process_without_a_route_is_refused_with_the_reason() {
-        let reason = |machine, own| Route::of_launcher(machine, own).unwrap_err().to_string();
+        let reason = |machine, own| Route::for_launcher(machine, own).unwrap_err().to_string();
         assert!(reason(X64, X86).contains("64-bit"));
         for own in [X86, X64] {
             assert!(reason(Arm64, own).contains("ARM64"));

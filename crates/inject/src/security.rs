@@ -35,6 +35,7 @@ impl Sid {
 
     /// Its last number: of an integrity level, the level (0x2000 is medium, 0x3000 high).
     pub fn last_number(&self) -> u32 {
+        // There is one: an identifier has at least eight bytes.
         level(self.as_bytes()).unwrap_or(u32::MAX)
     }
 }
@@ -44,11 +45,11 @@ const ADMINISTRATORS: &[u8] = &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0,
 
 /// A process that is offered a page.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The SID of the owner that the system gives to what the process creates.
-    pub owner: &'a [u8],
+    pub(crate) owner: &'a [u8],
     /// Its integrity level.
-    pub integrity: u32,
+    pub(crate) integrity: u32,
 }
 
 impl Reader<'_> {
@@ -60,7 +61,7 @@ impl Reader<'_> {
     /// page must not carry a lower integrity level than the process: the system marks so what
     /// processes of low integrity create. A descriptor without an owner comes only from systems
     /// that protect nothing, and is accepted.
-    pub fn trusts(&self, descriptor: &[u8]) -> bool {
+    pub(crate) fn trusts(&self, descriptor: &[u8]) -> bool {
         let Some(owner) = part(descriptor, OWNER) else {
             return false;
         };

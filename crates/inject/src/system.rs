@@ -22,6 +22,9 @@ impl fmt::Display for SystemError {
     }
 }
 
+/// What a call of the system returns.
+pub type SystemResult<T> = Result<T, SystemError>;
+
 /// A handle of a kernel object.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(transparent)]
@@ -71,12 +74,7 @@ pub trait System {
     /// Closes a handle of the calling process.
     fn close(&self, handle: Handle);
     /// Gives the process `to` a handle of its own to the same object, with the same rights.
-    fn duplicate(
-        &self,
-        handle: Handle,
-        to: Handle,
-        inheritable: bool,
-    ) -> Result<Handle, SystemError>;
+    fn duplicate(&self, handle: Handle, to: Handle, inheritable: bool) -> SystemResult<Handle>;
     /// Closes `handle`, which is one of `process`.
     fn close_in(&self, process: Handle, handle: Handle);
 
@@ -85,61 +83,52 @@ pub trait System {
         &self,
         name: &[u16],
         descriptor: Option<&Descriptor>,
-    ) -> Result<(Handle, bool), SystemError>;
+    ) -> SystemResult<(Handle, bool)>;
     /// Opens the section `name` for reading; none if there is no such section.
-    fn open_section(&self, name: &[u16]) -> Result<Option<Handle>, SystemError>;
+    fn open_section(&self, name: &[u16]) -> SystemResult<Option<Handle>>;
     /// Maps a whole [`Page`] of the section; fails if the section is smaller.
-    fn map(&self, section: Handle, writable: bool) -> Result<NonNull<Page>, SystemError>;
+    fn map(&self, section: Handle, writable: bool) -> SystemResult<NonNull<Page>>;
     /// Undoes [`System::map`].
     fn unmap(&self, page: NonNull<Page>);
     /// Writes the section's security descriptor (self-relative, owner and label) to the beginning of
     /// `descriptor`.
-    fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> Result<(), SystemError>;
+    fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> SystemResult<()>;
 
     /// The id of the process; 0 if the handle is none of a process.
     fn process_id(&self, process: Handle) -> u32;
     /// When the process was created, as a `FILETIME`.
-    fn creation_time(&self, process: Handle) -> Result<u64, SystemError>;
+    fn creation_time(&self, process: Handle) -> SystemResult<u64>;
     /// A security identifier of the process's token.
-    fn token_sid(&self, process: Handle, which: TokenSid) -> Result<Sid, SystemError>;
+    fn token_sid(&self, process: Handle, which: TokenSid) -> SystemResult<Sid>;
     /// Whether the process is a 32-bit one on a 64-bit system.
     fn is_wow64(&self, process: Handle) -> bool;
 
     /// Allocates `size` readable and writable bytes in the process.
-    fn allocate(&self, process: Handle, size: usize) -> Result<usize, SystemError>;
+    fn allocate(&self, process: Handle, size: usize) -> SystemResult<usize>;
     /// Frees what [`System::allocate`] gave; does nothing if the process has ended.
     fn free(&self, process: Handle, address: usize);
     /// Writes `units` to the process's memory at `address`.
-    fn write(&self, process: Handle, address: usize, units: &[u16]) -> Result<(), SystemError>;
+    fn write(&self, process: Handle, address: usize, units: &[u16]) -> SystemResult<()>;
     /// Has `thread` call the function before its own code, after what was queued earlier. The thread
     /// has not begun and belongs to a process of the caller's machine.
-    fn queue_call(
-        &self,
-        thread: Handle,
-        function: Function,
-        argument: usize,
-    ) -> Result<(), SystemError>;
+    fn queue_call(&self, thread: Handle, function: Function, argument: usize) -> SystemResult<()>;
     /// Starts a thread that calls the function in a process of the caller's machine.
     fn start_thread(
         &self,
         process: Handle,
         function: Function,
         argument: usize,
-    ) -> Result<Handle, SystemError>;
+    ) -> SystemResult<Handle>;
 
     /// Creates an event that is not signalled, and stays signalled once it is.
-    fn create_event(&self) -> Result<Handle, SystemError>;
+    fn create_event(&self) -> SystemResult<Handle>;
     /// Opens the mutex `name`, or creates it.
-    fn create_mutex(&self, name: &[u16], descriptor: &Descriptor) -> Result<Handle, SystemError>;
+    fn create_mutex(&self, name: &[u16], descriptor: &Descriptor) -> SystemResult<Handle>;
     /// Releases a mutex that the calling thread has waited for.
     fn release_mutex(&self, mutex: Handle);
     /// Waits until one of `objects` is signalled and returns its index; none if `timeout` ran out
     /// first. Without a timeout it waits for ever.
-    fn wait(
-        &self,
-        objects: &[Handle],
-        timeout: Option<Duration>,
-    ) -> Result<Option<usize>, SystemError>;
+    fn wait(&self, objects: &[Handle], timeout: Option<Duration>) -> SystemResult<Option<usize>>;
 
     /// Starts the program at `path` without a console. It inherits the `inherited` handles, which
     /// must be inheritable, and no others. Returns its process.
@@ -149,9 +138,9 @@ pub trait System {
         command_line: &mut [u16],
         inherited: &[Handle],
         error_stream: Option<Handle>,
-    ) -> Result<Handle, SystemError>;
+    ) -> SystemResult<Handle>;
     /// The exit code of a process that has ended.
-    fn exit_code(&self, process: Handle) -> Result<u32, SystemError>;
+    fn exit_code(&self, process: Handle) -> SystemResult<u32>;
     /// Ends the process.
     fn terminate(&self, process: Handle);
 }

@@ -1,7 +1,9 @@
-//! The operating system, for real: the only file of this crate that calls Windows.
+//! The operating system, for real: with its `ntdll`, the only file of this crate that calls Windows.
 //!
 //! The module uses it inside other people's programs: it imports from kernel32 and ntdll only, and
 //! nothing that older systems than the module's lack.
+
+mod ntdll;
 
 use core::ffi::c_void;
 use core::mem::{transmute, zeroed};
@@ -11,12 +13,9 @@ use core::time::Duration;
 use windows_sys::Win32::Foundation::{
     CloseHandle, DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle,
     ERROR_ALREADY_EXISTS, ERROR_FILE_NOT_FOUND, FILETIME, GetLastError, HANDLE,
-    INVALID_HANDLE_VALUE, NTSTATUS, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    INVALID_HANDLE_VALUE, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
-use windows_sys::Win32::Security::{
-    LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, SECURITY_ATTRIBUTES,
-    TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TokenIntegrityLevel, TokenOwner, TokenUser,
-};
+use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::System::Diagnostics::Debug::WriteProcessMemory;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
@@ -36,32 +35,7 @@ use windows_sys::core::{s, w};
 
 use crate::layout::Page;
 use crate::security::{Descriptor, Sid};
-use crate::system::{Function, Handle, System, SystemError, TokenSid};
-
-// The documented functions for the first three are advapi32's, which the module does not import.
-#[cfg_attr(
-    target_arch = "x86",
-    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
-)]
-#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
-unsafe extern "system" {
-    fn NtOpenProcessToken(process: HANDLE, access: u32, token: *mut HANDLE) -> NTSTATUS;
-    fn NtQueryInformationToken(
-        token: HANDLE,
-        class: TOKEN_INFORMATION_CLASS,
-        data: *mut c_void,
-        size: u32,
-        needed: *mut u32,
-    ) -> NTSTATUS;
-    fn NtQuerySecurityObject(
-        object: HANDLE,
-        parts: u32,
-        descriptor: *mut c_void,
-        size: u32,
-        needed: *mut u32,
-    ) -> NTSTATUS;
-    fn RtlNtStatusToDosError(status: NTSTATUS) -> u32;
-}
+use crate::system::{Function, Handle, System, SystemError, SystemResult, TokenSid};
 
 /// Windows.
 #[derive(Clone, Copy, Debug)]
@@ -83,19 +57,13 @@ fn last_error() -> SystemError {
 }
 
 /// The result of a call that returns 0 on failure.
-fn check(succeeded: i32) -> Result<(), SystemError> {
+fn check(succeeded: i32) -> SystemResult<()> {
     if succeeded != 0 { Ok(()) } else { Err(last_error()) }
 }
 
 /// The result of a call that returns no handle on failure.
-fn check_handle(handle: HANDLE) -> Result<Handle, SystemError> {
+fn check_handle(handle: HANDLE) -> SystemResult<Handle> {
     if handle.is_null() { Err(last_error()) } else { Ok(Handle::from_raw(handle)) }
-}
-
-/// The result of a call of ntdll.
-fn check_status(status: NTSTATUS) -> Result<(), SystemError> {
-    // SAFETY: maps a number to another.
-    if status >= 0 { Ok(()) } else { Err(SystemError(unsafe { RtlNtStatusToDosError(status) })) }
 }
 
 fn attributes(descriptor: &Descriptor) -> SECURITY_ATTRIBUTES {
@@ -106,17 +74,8 @@ fn attributes(descriptor: &Descriptor) -> SECURITY_ATTRIBUTES {
     }
 }
 
-/// Room for what ntdll returns: aligned for pointers, and longer than any identifier with what leads
-/// to it.
-type Answer = [usize; 64];
-
-fn answer_bytes(answer: &Answer) -> &[u8] {
-    // SAFETY: the bytes of numbers are initialised.
-    unsafe { core::slice::from_raw_parts(answer.as_ptr().cast(), size_of_val(answer)) }
-}
-
 /// The address of a function of kernel32 as something that takes one pointer-sized argument.
-fn address(function: Function) -> Result<unsafe extern "system" fn(usize), SystemError> {
+fn address(function: Function) -> SystemResult<unsafe extern "system" fn(usize)> {
     let name = match function {
         Function::LoadLibrary => s!("LoadLibraryW"),
         Function::SetEvent => s!("SetEvent"),
@@ -135,12 +94,7 @@ impl System for Windows {
         unsafe { CloseHandle(handle.raw()) };
     }
 
-    fn duplicate(
-        &self,
-        handle: Handle,
-        to: Handle,
-        inheritable: bool,
-    ) -> Result<Handle, SystemError> {
+    fn duplicate(&self, handle: Handle, to: Handle, inheritable: bool) -> SystemResult<Handle> {
         let mut copy = null_mut();
         // SAFETY: `copy` can be written.
         check(unsafe {
@@ -176,7 +130,7 @@ impl System for Windows {
         &self,
         name: &[u16],
         descriptor: Option<&Descriptor>,
-    ) -> Result<(Handle, bool), SystemError> {
+    ) -> SystemResult<(Handle, bool)> {
         let attributes = descriptor.map(attributes);
         // SAFETY: the attributes, with their descriptor, outlive the call.
         let section = unsafe {
@@ -193,7 +147,7 @@ impl System for Windows {
         check_handle(section).map(|section| (section, existed))
     }
 
-    fn open_section(&self, name: &[u16]) -> Result<Option<Handle>, SystemError> {
+    fn open_section(&self, name: &[u16]) -> SystemResult<Option<Handle>> {
         // SAFETY: the name is NUL-terminated.
         match check_handle(unsafe { OpenFileMappingW(FILE_MAP_READ, 0, name.as_ptr()) }) {
             Err(SystemError(ERROR_FILE_NOT_FOUND)) => Ok(None),
@@ -201,7 +155,7 @@ impl System for Windows {
         }
     }
 
-    fn map(&self, section: Handle, writable: bool) -> Result<NonNull<Page>, SystemError> {
+    fn map(&self, section: Handle, writable: bool) -> SystemResult<NonNull<Page>> {
         let access = if writable { FILE_MAP_READ | FILE_MAP_WRITE } else { FILE_MAP_READ };
         // SAFETY: a new view overlaps nothing.
         let view = unsafe { MapViewOfFile(section.raw(), access, 0, 0, size_of::<Page>()) };
@@ -214,18 +168,8 @@ impl System for Windows {
         unsafe { UnmapViewOfFile(view) };
     }
 
-    fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> Result<(), SystemError> {
-        let mut answer: Answer = [0; 64];
-        let parts = OWNER_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION;
-        let size = size_of_val(&answer) as u32;
-        // SAFETY: `answer` has this size, and the ignored length can be written.
-        check_status(unsafe {
-            NtQuerySecurityObject(section.raw(), parts, answer.as_mut_ptr().cast(), size, &mut 0)
-        })?;
-        for (to, from) in descriptor.iter_mut().zip(answer_bytes(&answer)) {
-            *to = *from;
-        }
-        Ok(())
+    fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> SystemResult<()> {
+        ntdll::section_security(section, descriptor)
     }
 
     fn process_id(&self, process: Handle) -> u32 {
@@ -233,7 +177,7 @@ impl System for Windows {
         unsafe { GetProcessId(process.raw()) }
     }
 
-    fn creation_time(&self, process: Handle) -> Result<u64, SystemError> {
+    fn creation_time(&self, process: Handle) -> SystemResult<u64> {
         let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
         // SAFETY: all four can be written.
         check(unsafe {
@@ -242,25 +186,8 @@ impl System for Windows {
         Ok(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime))
     }
 
-    fn token_sid(&self, process: Handle, which: TokenSid) -> Result<Sid, SystemError> {
-        let class = match which {
-            TokenSid::User => TokenUser,
-            TokenSid::Owner => TokenOwner,
-            TokenSid::Integrity => TokenIntegrityLevel,
-        };
-        let mut token = null_mut();
-        // SAFETY: `token` can be written.
-        check_status(unsafe { NtOpenProcessToken(process.raw(), TOKEN_QUERY, &mut token) })?;
-        let mut answer: Answer = [0; 64];
-        let (place, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
-        // SAFETY: `answer` has this size, and the ignored length can be written.
-        let status = unsafe { NtQueryInformationToken(token, class, place, size, &mut 0) };
-        self.close(Handle::from_raw(token));
-        check_status(status)?;
-        // All three classes begin with the address of the identifier, which is in the answer too.
-        let offset = answer[0].wrapping_sub(answer.as_ptr().addr());
-        const INVALID_SID: SystemError = SystemError(1337);
-        Sid::read(answer_bytes(&answer), offset).ok_or(INVALID_SID)
+    fn token_sid(&self, process: Handle, which: TokenSid) -> SystemResult<Sid> {
+        ntdll::token_sid(process, which)
     }
 
     fn is_wow64(&self, process: Handle) -> bool {
@@ -270,7 +197,7 @@ impl System for Windows {
         answer != 0
     }
 
-    fn allocate(&self, process: Handle, size: usize) -> Result<usize, SystemError> {
+    fn allocate(&self, process: Handle, size: usize) -> SystemResult<usize> {
         // SAFETY: a new region of a process is nobody else's.
         let memory = unsafe {
             VirtualAllocEx(process.raw(), null(), size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE)
@@ -283,7 +210,7 @@ impl System for Windows {
         unsafe { VirtualFreeEx(process.raw(), address as *mut c_void, 0, MEM_RELEASE) };
     }
 
-    fn write(&self, process: Handle, address: usize, units: &[u16]) -> Result<(), SystemError> {
+    fn write(&self, process: Handle, address: usize, units: &[u16]) -> SystemResult<()> {
         // SAFETY: `units` is read; the target is the caller's region in the process.
         check(unsafe {
             WriteProcessMemory(
@@ -296,12 +223,7 @@ impl System for Windows {
         })
     }
 
-    fn queue_call(
-        &self,
-        thread: Handle,
-        function: Function,
-        argument: usize,
-    ) -> Result<(), SystemError> {
+    fn queue_call(&self, thread: Handle, function: Function, argument: usize) -> SystemResult<()> {
         let function = address(function)?;
         // SAFETY: the function is at this address in the thread's process too; what the argument
         // means there stays until the call is made.
@@ -313,7 +235,7 @@ impl System for Windows {
         process: Handle,
         function: Function,
         argument: usize,
-    ) -> Result<Handle, SystemError> {
+    ) -> SystemResult<Handle> {
         let function = address(function)?;
         // SAFETY: the function is at this address in that process too, takes one pointer-sized
         // argument, and its result is the thread's exit code, which nobody reads.
@@ -333,12 +255,12 @@ impl System for Windows {
         })
     }
 
-    fn create_event(&self) -> Result<Handle, SystemError> {
+    fn create_event(&self) -> SystemResult<Handle> {
         // SAFETY: no memory is passed.
         check_handle(unsafe { CreateEventW(null(), 1, 0, null()) })
     }
 
-    fn create_mutex(&self, name: &[u16], descriptor: &Descriptor) -> Result<Handle, SystemError> {
+    fn create_mutex(&self, name: &[u16], descriptor: &Descriptor) -> SystemResult<Handle> {
         // SAFETY: the attributes, with their descriptor, outlive the call.
         check_handle(unsafe { CreateMutexW(&attributes(descriptor), 0, name.as_ptr()) })
     }
@@ -348,11 +270,7 @@ impl System for Windows {
         unsafe { ReleaseMutex(mutex.raw()) };
     }
 
-    fn wait(
-        &self,
-        objects: &[Handle],
-        timeout: Option<Duration>,
-    ) -> Result<Option<usize>, SystemError> {
+    fn wait(&self, objects: &[Handle], timeout: Option<Duration>) -> SystemResult<Option<usize>> {
         const { assert!(size_of::<Handle>() == size_of::<HANDLE>()) };
         let ms = timeout.map_or(INFINITE, |timeout| {
             u32::try_from(timeout.as_millis()).unwrap_or(INFINITE).min(INFINITE - 1)
@@ -373,7 +291,7 @@ impl System for Windows {
         command_line: &mut [u16],
         inherited: &[Handle],
         error_stream: Option<Handle>,
-    ) -> Result<Handle, SystemError> {
+    ) -> SystemResult<Handle> {
         // Longer than a list with one attribute, which the system checks.
         let mut list = [0usize; 32];
         let mut size = size_of_val(&list);
@@ -419,7 +337,7 @@ impl System for Windows {
         }
     }
 
-    fn exit_code(&self, process: Handle) -> Result<u32, SystemError> {
+    fn exit_code(&self, process: Handle) -> SystemResult<u32> {
         let mut code = 0;
         // SAFETY: `code` can be written.
         check(unsafe { GetExitCodeProcess(process.raw(), &mut code) })?;

@@ -27,9 +27,9 @@ fn refuse_each(
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     loop {
-        let system = Fake::new();
+        let system = Fake::default();
         prepare(&system);
-        system.refuse_after(steps.len());
+        system.calls_before_refusal.set(Some(steps.len()));
         match action(&system) {
             Ok(()) => return steps,
             Err(Error::Refused(step, error)) => {
@@ -133,10 +133,10 @@ fn a_load_by_thread_takes_these_steps_and_frees_its_path() {
 #[test]
 fn a_thread_that_has_not_ended_keeps_its_path() {
     for (wait, ending) in
-        [(Wait::Signals(1), Ending::ProcessEnded), (Wait::TimesOut, Ending::TimedOut)]
+        [(Wait::SignalsSecond, Ending::ProcessEnded), (Wait::TimesOut, Ending::TimedOut)]
     {
-        let system = Fake::new();
-        system.set_wait(wait);
+        let system = Fake::default();
+        system.wait_result.set(wait);
         assert_eq!(load_by_thread(&system, CHILD, PATH, Some(Duration::ZERO)), Ok(ending));
         assert_eq!(system.left(), ["memory of the child"]);
     }
@@ -158,7 +158,7 @@ fn a_queued_load_takes_these_steps_and_frees_its_path() {
             Ok(())
         },
         // The load is queued, and will read the path.
-        |system, _| system.queued().len() >= 1 && system.left() == ["memory of the child"],
+        |system, _| !system.queued.borrow().is_empty() && system.left() == ["memory of the child"],
     );
     assert_eq!(
         steps,
@@ -176,24 +176,24 @@ fn a_queued_load_takes_these_steps_and_frees_its_path() {
 
 #[test]
 fn the_event_is_set_after_the_module_is_loaded() {
-    let system = Fake::new();
+    let system = Fake::default();
     queue_and_wait(&system).unwrap();
-    assert_eq!(system.queued(), [Function::LoadLibrary, Function::SetEvent]);
-    assert_eq!(system.written(), PATH);
+    assert_eq!(*system.queued.borrow(), [Function::LoadLibrary, Function::SetEvent]);
+    assert_eq!(*system.written.borrow(), PATH);
 }
 
 #[test]
 fn without_an_event_the_load_alone_is_queued_and_the_path_stays() {
-    let system = Fake::new();
+    let system = Fake::default();
     queue_load(&system, CHILD, THREAD, PATH, None).unwrap();
-    assert_eq!(system.queued(), [Function::LoadLibrary]);
+    assert_eq!(*system.queued.borrow(), [Function::LoadLibrary]);
     assert_eq!(system.left(), ["memory of the child"]);
 }
 
 #[test]
 fn a_process_that_ends_before_its_module_is_loaded_is_noticed() {
-    let system = Fake::new();
-    system.set_wait(Wait::Signals(1));
+    let system = Fake::default();
+    system.wait_result.set(Wait::SignalsSecond);
     assert_eq!(queue_and_wait(&system), Ok(Ending::ProcessEnded));
 }
 
@@ -229,14 +229,14 @@ fn an_assistant_is_run_in_these_steps() {
 
 #[test]
 fn an_assistant_inherits_what_its_command_line_names() {
-    let system = Fake::new();
+    let system = Fake::default();
     let task = Task::Queue { thread: THREAD, loaded: Some(Handle(-1234)) };
     assist(&system, task).unwrap();
-    let [thread, process, errors] = system.inheritable()[..] else {
+    let [thread, process, errors] = system.inheritable.borrow()[..] else {
         panic!("three handles are handed down");
     };
     assert_eq!(
-        system.command_line(),
+        system.command_line.borrow().clone(),
         format!(
             "\"m.dll\" assist --process {} --module \"m.dll\" --thread {} --event {}",
             process.number(),
@@ -244,7 +244,7 @@ fn an_assistant_inherits_what_its_command_line_names() {
             u32::MAX - 1233
         )
     );
-    assert_eq!(system.inherited(), [process, thread, errors]);
+    assert_eq!(*system.inherited.borrow(), [process, thread, errors]);
     assert_eq!(Handle::from_number(Handle(-1234).number()), Handle(-1234));
 }
 
@@ -253,9 +253,9 @@ fn an_assistant_for_a_running_process_is_told_how_long_to_wait() {
     for (timeout, option) in
         [(Some(Duration::from_millis(1500)), " --timeout 1.500000000"), (None, "")]
     {
-        let system = Fake::new();
+        let system = Fake::default();
         assist(&system, Task::Load { timeout }).unwrap();
-        let line = system.command_line();
+        let line = system.command_line.borrow().clone();
         assert!(line.ends_with(&format!("--module \"m.dll\"{option}")), "{line}");
     }
 }
@@ -268,20 +268,31 @@ fn an_assistant_reports_by_its_exit_code() {
         (2, Ok(Ending::TimedOut)),
         (125, Err(Error::AssistantFailed(125))),
     ] {
-        let system = Fake::new();
-        system.set_exit_code(code);
+        let system = Fake::default();
+        system.program_exit_code.set(code);
         assert_eq!(assist(&system, Task::Load { timeout: None }), result);
         system.assert_nothing_left("after the task");
     }
 }
 
 #[test]
+fn an_assistant_that_queues_a_call_has_done_so_or_failed() {
+    let task = Task::Queue { thread: THREAD, loaded: None };
+    for code in [1, 2, 125] {
+        let system = Fake::default();
+        system.program_exit_code.set(code);
+        assert_eq!(assist(&system, task), Err(Error::AssistantFailed(code)));
+    }
+    assert_eq!(assist(&Fake::default(), task), Ok(Ending::Returned));
+}
+
+#[test]
 fn an_assistant_that_takes_too_long_is_ended() {
-    let system = Fake::new();
-    system.set_wait(Wait::TimesOut);
+    let system = Fake::default();
+    system.wait_result.set(Wait::TimesOut);
     let result = assist(&system, Task::Load { timeout: None });
     assert_eq!(result, Err(Error::AssistantTimedOut));
-    assert!(system.has_terminated());
+    assert!(system.terminated.get());
     system.assert_nothing_left("after its end");
 }
 
@@ -292,8 +303,8 @@ fn an_assistant_that_is_not_there_is_told_from_one_that_does_not_start() {
         (3, Error::AssistantMissing),
         (8, Error::Refused(Step::StartAssistant, SystemError(8))),
     ] {
-        let system = Fake::new();
-        system.refuse_programs(SystemError(code));
+        let system = Fake::default();
+        system.program_error.set(Some(SystemError(code)));
         assert_eq!(assist(&system, Task::Load { timeout: None }), Err(error));
         system.assert_nothing_left("after the failure");
     }
@@ -301,7 +312,7 @@ fn an_assistant_that_is_not_there_is_told_from_one_that_does_not_start() {
 
 #[test]
 fn a_command_line_without_room_is_an_error() {
-    let system = Fake::new();
+    let system = Fake::default();
     let mut buffer = [0; 20];
     let task = Task::Load { timeout: None };
     let result = assistant().start(&system, CHILD, task, &mut buffer).map(drop);
@@ -311,15 +322,15 @@ fn a_command_line_without_room_is_an_error() {
 
 #[test]
 fn a_lock_is_released_and_one_that_another_launcher_holds_is_not() {
-    let system = Fake::new();
+    let system = Fake::default();
     drop(InjectionLock::acquire(&system, CHILD, Duration::ZERO).unwrap());
-    assert_eq!(system.mutexes_released(), 1);
+    assert_eq!(system.mutexes_released.get(), 1);
     system.assert_nothing_left("after the release");
 
-    system.set_wait(Wait::TimesOut);
+    system.wait_result.set(Wait::TimesOut);
     let refused = InjectionLock::acquire(&system, CHILD, Duration::ZERO).map(drop);
     assert_eq!(refused, Err(Error::Locked));
-    assert_eq!(system.mutexes_released(), 1);
+    assert_eq!(system.mutexes_released.get(), 1);
     system.assert_nothing_left("after waiting in vain");
 }
 
@@ -327,10 +338,10 @@ fn a_lock_is_released_and_one_that_another_launcher_holds_is_not() {
 fn a_launcher_goes_on_where_the_system_gives_no_lock() {
     // Two identifiers of the user, the mutex, the waiting.
     for calls in 0..4 {
-        let system = Fake::new();
-        system.refuse_after(calls);
+        let system = Fake::default();
+        system.calls_before_refusal.set(Some(calls));
         drop(InjectionLock::acquire(&system, CHILD, Duration::ZERO).expect("it goes on without"));
-        assert_eq!(system.mutexes_released(), 0, "{calls} calls succeed");
+        assert_eq!(system.mutexes_released.get(), 0, "{calls} calls succeed");
         system.assert_nothing_left("after going on");
     }
 }
@@ -344,7 +355,7 @@ fn copy(page: &StatusPage<'_, Fake>) -> Box<Page> {
 
 #[test]
 fn a_new_page_belongs_to_its_process_and_says_nothing() {
-    let system = Fake::new();
+    let system = Fake::default();
     let page = copy(&StatusPage::for_target(&system, CHILD).unwrap());
     assert_eq!(page.header.check(fake::CHILD_ID, fake::CREATED), Ok(()));
     assert_eq!(page.options.values(), None);
@@ -352,12 +363,12 @@ fn a_new_page_belongs_to_its_process_and_says_nothing() {
     let mut name = [0; 32];
     let mut expected = WideText::new(&mut name);
     expected.push(&r"Local\allograft.42".encode_utf16().collect::<Vec<_>>());
-    assert_eq!(system.section_name(), *expected.finish().unwrap());
+    assert_eq!(*system.section_name.borrow(), *expected.finish().unwrap());
 }
 
 #[test]
 fn the_options_that_one_side_writes_the_other_reads() {
-    let system = Fake::new();
+    let system = Fake::default();
     let launcher = StatusPage::for_target(&system, CHILD).unwrap();
     let log: Vec<u16> = "a.log\0rest".encode_utf16().collect();
     let report = [u16::from(b'r'); allograft_inject::PATH_UNITS + 1];
@@ -373,10 +384,10 @@ fn the_options_that_one_side_writes_the_other_reads() {
 
 #[test]
 fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
-    let system = Fake::new();
+    let system = Fake::default();
     system.plant_page(CHILD, State::Active);
     system.plant_page_for_own_process();
-    system.set_creation_time(fake::CREATED + 1);
+    system.created_later.set(1);
     let refused = Err(Error::Rejected(Rejected::OtherProcess));
     assert_eq!(StatusPage::for_target(&system, CHILD).map(drop), refused);
     assert_eq!(StatusPage::open(&system, CHILD).map(drop), refused);
@@ -388,17 +399,17 @@ fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
 
 #[test]
 fn a_page_that_another_user_has_planted_is_not_used_by_the_module() {
-    let system = Fake::new();
+    let system = Fake::default();
     system.plant_page_for_own_process();
-    system.set_section_owner(OTHER_USER);
+    system.section_owner.set(Some(OTHER_USER));
     assert_eq!(StatusPage::for_own_process(&system).map(drop), Err(Error::Untrusted));
     system.assert_nothing_left("after the refusal");
 }
 
 #[test]
 fn the_modules_page_is_its_own_if_nobody_has_made_one() {
-    let system = Fake::new();
-    system.set_section_owner(OTHER_USER);
+    let system = Fake::default();
+    system.section_owner.set(Some(OTHER_USER));
     let page = StatusPage::for_own_process(&system).unwrap();
     assert_eq!(copy(&page).header.check(fake::OWN_ID, fake::CREATED), Ok(()));
     drop(page);
@@ -407,7 +418,7 @@ fn the_modules_page_is_its_own_if_nobody_has_made_one() {
 
 #[test]
 fn a_reader_sees_a_page_only_once_the_module_has_written_to_it() {
-    let system = Fake::new();
+    let system = Fake::default();
     assert!(StatusPage::open(&system, CHILD).unwrap().is_none(), "there is no page");
     system.plant_page(CHILD, State::Empty);
     assert!(StatusPage::open(&system, CHILD).unwrap().is_none(), "nothing is written yet");
@@ -419,14 +430,14 @@ fn a_reader_sees_a_page_only_once_the_module_has_written_to_it() {
 
 #[test]
 fn a_page_that_is_kept_stays_mapped() {
-    let system = Fake::new();
+    let system = Fake::default();
     let _page = StatusPage::for_own_process(&system).unwrap().leak();
     assert_eq!(system.left(), ["handle", "view"]);
 }
 
 #[test]
 fn a_child_of_the_other_bitness_is_reached_by_an_assistant() {
-    let system = Fake::new();
-    assert_eq!(Route::of_module(&system, CHILD), Route::Assistant);
-    assert_eq!(Route::of_module(&system, Handle::OWN_PROCESS), Route::Direct);
+    let system = Fake::default();
+    assert_eq!(Route::for_module(&system, CHILD), Route::Assistant);
+    assert_eq!(Route::for_module(&system, Handle::OWN_PROCESS), Route::Direct);
 }

@@ -206,7 +206,7 @@ fn a_handle_that_is_none_of_a_process_is_refused_with_the_systems_code() {
 
 #[test]
 fn a_process_of_the_same_bitness_is_reached_directly() {
-    assert_eq!(Route::of_module(&Windows, Handle::OWN_PROCESS), Route::Direct);
+    assert_eq!(Route::for_module(&Windows, Handle::OWN_PROCESS), Route::Direct);
 }
 
 /// Text that the system has allocated.

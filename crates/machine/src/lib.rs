@@ -1,4 +1,7 @@
 //! The processor types of Windows programs, and the names of allograft's files for each.
+//!
+//! The modules link this crate, so it has no dependencies: a feature that another crate enables
+//! would bring `std` into them.
 
 #![no_std]
 
@@ -79,12 +82,5 @@ impl fmt::Display for Machine {
             Machine::Arm64 => f.write_str("ARM64"),
             Machine::Other(number) => write!(f, "machine {number:#06x}"),
         }
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Machine {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

@@ -199,7 +199,7 @@ fn inject_into(
         ..OptionValues::default()
     });
     page.leave_in(process)?;
-    match Route::of_module(&Windows, process) {
+    match Route::for_module(&Windows, process) {
         // Nobody is told when the path has been read, so it stays in the child.
         Route::Direct => queue_load(&Windows, process, thread, &path[..=length], None).map(drop),
         Route::Assistant => have_assistant_queue(process, thread, &path[..=backslash]),

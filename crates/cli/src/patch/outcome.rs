@@ -30,6 +30,7 @@ pub struct PatchOutcome {
     pub action: Action,
     /// Whether nothing was written because the user asked for that.
     pub dry_run: bool,
+    #[serde(serialize_with = "allograft_image::serialize_machine")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
     /// The module's file name.

@@ -3,12 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::time::Duration;
 
 use allograft_inject::{
-    Descriptor, Function, Handle, Header, MAGIC, Page, Sid, State, System, SystemError, TokenSid,
-    VERSION,
+    Descriptor, Function, Handle, Header, MAGIC, Page, Sid, State, System, SystemError,
+    SystemResult, TokenSid, VERSION,
 };
 
 pub const CHILD: Handle = Handle(1);
@@ -27,89 +28,48 @@ pub const OTHER_USER: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 101, 0, 0, 0];
 const MEDIUM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0];
 
 /// How waiting ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub enum Wait {
-    Signals(usize),
+    #[default]
+    Signals,
+    /// The second object is signalled, and the first is not.
+    SignalsSecond,
     TimesOut,
 }
 
+/// All that a test may set or look at is public.
+#[derive(Default)]
 pub struct Fake {
     /// How many calls succeed before one is refused.
-    calls_left: Cell<usize>,
-    next_handle: Cell<isize>,
+    pub calls_before_refusal: Cell<Option<usize>>,
+    /// How [`System::wait`] ends.
+    pub wait_result: Cell<Wait>,
+    pub program_error: Cell<Option<SystemError>>,
+    pub program_exit_code: Cell<u32>,
+    /// The owner of all sections, in place of the user.
+    pub section_owner: Cell<Option<[u8; 12]>>,
+    /// How much later than [`CREATED`] both processes were created.
+    pub created_later: Cell<u64>,
+    pub written: RefCell<Vec<u16>>,
+    pub queued: RefCell<Vec<Function>>,
+    /// The inheritable handles that were made, in order.
+    pub inheritable: RefCell<Vec<Handle>>,
+    pub inherited: RefCell<Vec<Handle>>,
+    pub command_line: RefCell<String>,
+    pub terminated: Cell<bool>,
+    pub mutexes_released: Cell<usize>,
+    /// The name of the section that was created last.
+    pub section_name: RefCell<Vec<u16>>,
+    last_handle: Cell<isize>,
     open: RefCell<Vec<Handle>>,
     open_in_child: RefCell<Vec<Handle>>,
     allocated: RefCell<Vec<usize>>,
     views: RefCell<Vec<NonNull<Page>>>,
     sections: RefCell<HashMap<Vec<u16>, Box<Page>>>,
     section_of: RefCell<HashMap<Handle, Vec<u16>>>,
-    last_section: RefCell<Vec<u16>>,
-    owner: Cell<[u8; 12]>,
-    created: Cell<u64>,
-    written: RefCell<Vec<u16>>,
-    queued: RefCell<Vec<Function>>,
-    inheritable: RefCell<Vec<Handle>>,
-    inherited: RefCell<Vec<Handle>>,
-    command_line: RefCell<String>,
-    program_error: Cell<Option<SystemError>>,
-    wait: Cell<Wait>,
-    exit_code: Cell<u32>,
-    terminated: Cell<bool>,
-    mutexes_released: Cell<usize>,
 }
 
 impl Fake {
-    pub fn new() -> Fake {
-        Fake {
-            calls_left: Cell::new(usize::MAX),
-            next_handle: Cell::new(100),
-            open: RefCell::default(),
-            open_in_child: RefCell::default(),
-            allocated: RefCell::default(),
-            views: RefCell::default(),
-            sections: RefCell::default(),
-            section_of: RefCell::default(),
-            last_section: RefCell::default(),
-            owner: Cell::new(USER),
-            created: Cell::new(CREATED),
-            written: RefCell::default(),
-            queued: RefCell::default(),
-            inheritable: RefCell::default(),
-            inherited: RefCell::default(),
-            command_line: RefCell::default(),
-            program_error: Cell::new(None),
-            wait: Cell::new(Wait::Signals(0)),
-            exit_code: Cell::new(0),
-            terminated: Cell::new(false),
-            mutexes_released: Cell::new(0),
-        }
-    }
-
-    /// Refuses one call after `calls` that succeed.
-    pub fn refuse_after(&self, calls: usize) {
-        self.calls_left.set(calls);
-    }
-
-    pub fn refuse_programs(&self, error: SystemError) {
-        self.program_error.set(Some(error));
-    }
-
-    pub fn set_wait(&self, wait: Wait) {
-        self.wait.set(wait);
-    }
-
-    pub fn set_exit_code(&self, code: u32) {
-        self.exit_code.set(code);
-    }
-
-    pub fn set_section_owner(&self, owner: [u8; 12]) {
-        self.owner.set(owner);
-    }
-
-    pub fn set_creation_time(&self, created: u64) {
-        self.created.set(created);
-    }
-
     /// Has the page of `process` exist already.
     pub fn plant_page(&self, process: Handle, state: State) {
         let pid = self.process_id(process);
@@ -146,58 +106,17 @@ impl Fake {
         assert!(self.left().is_empty(), "{when} these are left: {:?}", self.left());
     }
 
-    pub fn queued(&self) -> Vec<Function> {
-        self.queued.borrow().clone()
-    }
-
-    pub fn written(&self) -> Vec<u16> {
-        self.written.borrow().clone()
-    }
-
-    /// The inheritable handles that were made, in order.
-    pub fn inheritable(&self) -> Vec<Handle> {
-        self.inheritable.borrow().clone()
-    }
-
-    pub fn inherited(&self) -> Vec<Handle> {
-        self.inherited.borrow().clone()
-    }
-
-    pub fn command_line(&self) -> String {
-        self.command_line.borrow().clone()
-    }
-
-    pub fn has_terminated(&self) -> bool {
-        self.terminated.get()
-    }
-
-    pub fn mutexes_released(&self) -> usize {
-        self.mutexes_released.get()
-    }
-
-    /// The name of the section that was created last.
-    pub fn section_name(&self) -> Vec<u16> {
-        self.last_section.borrow().clone()
-    }
-
     /// A call that may be refused.
-    fn call(&self) -> Result<(), SystemError> {
-        match self.calls_left.get() {
-            0 => {
-                // What comes after the refusal succeeds: only clean-up should.
-                self.calls_left.set(usize::MAX);
-                Err(REFUSED)
-            }
-            left => {
-                self.calls_left.set(left - 1);
-                Ok(())
-            }
-        }
+    fn call(&self) -> SystemResult<()> {
+        // The calls after the one refused succeed again: they should be clean-up only.
+        let left = self.calls_before_refusal.get();
+        self.calls_before_refusal.set(left.and_then(|left| left.checked_sub(1)));
+        if left == Some(0) { Err(REFUSED) } else { Ok(()) }
     }
 
     fn new_handle(&self, open: &RefCell<Vec<Handle>>) -> Handle {
-        let handle = Handle(self.next_handle.get());
-        self.next_handle.set(handle.0 + 1);
+        let handle = Handle(self.last_handle.get() + 100);
+        self.last_handle.set(handle.0);
         open.borrow_mut().push(handle);
         handle
     }
@@ -211,7 +130,7 @@ impl Fake {
 
 fn empty_page() -> Box<Page> {
     // SAFETY: every field is plain data for which all zeroes is a value.
-    unsafe { Box::new_zeroed().assume_init() }
+    Box::new(unsafe { MaybeUninit::zeroed().assume_init() })
 }
 
 fn until_nul(units: &[u16]) -> &[u16] {
@@ -230,12 +149,7 @@ impl System for Fake {
         remove(&self.open, handle);
     }
 
-    fn duplicate(
-        &self,
-        _handle: Handle,
-        to: Handle,
-        inheritable: bool,
-    ) -> Result<Handle, SystemError> {
+    fn duplicate(&self, _handle: Handle, to: Handle, inheritable: bool) -> SystemResult<Handle> {
         self.call()?;
         let copy = match to {
             CHILD => self.new_handle(&self.open_in_child),
@@ -256,23 +170,23 @@ impl System for Fake {
         &self,
         name: &[u16],
         _descriptor: Option<&Descriptor>,
-    ) -> Result<(Handle, bool), SystemError> {
+    ) -> SystemResult<(Handle, bool)> {
         self.call()?;
         let name = until_nul(name);
         let existed = self.sections.borrow().contains_key(name);
         self.sections.borrow_mut().entry(name.to_vec()).or_insert_with(empty_page);
-        *self.last_section.borrow_mut() = name.to_vec();
+        *self.section_name.borrow_mut() = name.to_vec();
         Ok((self.new_section(name), existed))
     }
 
-    fn open_section(&self, name: &[u16]) -> Result<Option<Handle>, SystemError> {
+    fn open_section(&self, name: &[u16]) -> SystemResult<Option<Handle>> {
         self.call()?;
         let name = until_nul(name);
         let exists = self.sections.borrow().contains_key(name);
         Ok(exists.then(|| self.new_section(name)))
     }
 
-    fn map(&self, section: Handle, _writable: bool) -> Result<NonNull<Page>, SystemError> {
+    fn map(&self, section: Handle, _writable: bool) -> SystemResult<NonNull<Page>> {
         self.call()?;
         let name = self.section_of.borrow()[&section].clone();
         let mut sections = self.sections.borrow_mut();
@@ -285,12 +199,12 @@ impl System for Fake {
         remove(&self.views, page);
     }
 
-    fn section_security(&self, _section: Handle, descriptor: &mut [u8]) -> Result<(), SystemError> {
+    fn section_security(&self, _section: Handle, descriptor: &mut [u8]) -> SystemResult<()> {
         const HEADER: usize = 20;
         self.call()?;
         descriptor[..HEADER].fill(0);
         descriptor[4] = HEADER as u8;
-        descriptor[HEADER..HEADER + 12].copy_from_slice(&self.owner.get());
+        descriptor[HEADER..HEADER + 12].copy_from_slice(&self.section_owner.get().unwrap_or(USER));
         Ok(())
     }
 
@@ -301,12 +215,12 @@ impl System for Fake {
         }
     }
 
-    fn creation_time(&self, _process: Handle) -> Result<u64, SystemError> {
+    fn creation_time(&self, _process: Handle) -> SystemResult<u64> {
         self.call()?;
-        Ok(self.created.get())
+        Ok(CREATED + self.created_later.get())
     }
 
-    fn token_sid(&self, _process: Handle, which: TokenSid) -> Result<Sid, SystemError> {
+    fn token_sid(&self, _process: Handle, which: TokenSid) -> SystemResult<Sid> {
         self.call()?;
         let bytes = match which {
             TokenSid::User | TokenSid::Owner => USER,
@@ -319,7 +233,7 @@ impl System for Fake {
         process == CHILD
     }
 
-    fn allocate(&self, _process: Handle, size: usize) -> Result<usize, SystemError> {
+    fn allocate(&self, _process: Handle, size: usize) -> SystemResult<usize> {
         self.call()?;
         assert!(size > 0);
         let address = 0x1000 * (1 + self.allocated.borrow().len());
@@ -332,19 +246,14 @@ impl System for Fake {
         remove(&self.allocated, address);
     }
 
-    fn write(&self, _process: Handle, address: usize, units: &[u16]) -> Result<(), SystemError> {
+    fn write(&self, _process: Handle, address: usize, units: &[u16]) -> SystemResult<()> {
         self.call()?;
         assert!(self.allocated.borrow().contains(&address));
         *self.written.borrow_mut() = units.to_vec();
         Ok(())
     }
 
-    fn queue_call(
-        &self,
-        thread: Handle,
-        function: Function,
-        argument: usize,
-    ) -> Result<(), SystemError> {
+    fn queue_call(&self, thread: Handle, function: Function, argument: usize) -> SystemResult<()> {
         self.call()?;
         assert_eq!(thread, THREAD);
         match function {
@@ -363,19 +272,19 @@ impl System for Fake {
         _process: Handle,
         function: Function,
         argument: usize,
-    ) -> Result<Handle, SystemError> {
+    ) -> SystemResult<Handle> {
         self.call()?;
         assert_eq!(function, Function::LoadLibrary);
         assert!(self.allocated.borrow().contains(&argument));
         Ok(self.new_handle(&self.open))
     }
 
-    fn create_event(&self) -> Result<Handle, SystemError> {
+    fn create_event(&self) -> SystemResult<Handle> {
         self.call()?;
         Ok(self.new_handle(&self.open))
     }
 
-    fn create_mutex(&self, name: &[u16], _descriptor: &Descriptor) -> Result<Handle, SystemError> {
+    fn create_mutex(&self, name: &[u16], _descriptor: &Descriptor) -> SystemResult<Handle> {
         self.call()?;
         let name = String::from_utf16(until_nul(name)).expect("a plain name");
         assert_eq!(name, "Local\\allograft.42.launcher\0");
@@ -387,16 +296,13 @@ impl System for Fake {
         self.mutexes_released.set(self.mutexes_released.get() + 1);
     }
 
-    fn wait(
-        &self,
-        objects: &[Handle],
-        _timeout: Option<Duration>,
-    ) -> Result<Option<usize>, SystemError> {
+    fn wait(&self, objects: &[Handle], _timeout: Option<Duration>) -> SystemResult<Option<usize>> {
         self.call()?;
-        match self.wait.get() {
-            Wait::Signals(index) => {
-                assert!(index < objects.len());
-                Ok(Some(index))
+        match self.wait_result.get() {
+            Wait::Signals => Ok(Some(0)),
+            Wait::SignalsSecond => {
+                assert_eq!(objects.len(), 2);
+                Ok(Some(1))
             }
             Wait::TimesOut => Ok(None),
         }
@@ -408,7 +314,7 @@ impl System for Fake {
         command_line: &mut [u16],
         inherited: &[Handle],
         error_stream: Option<Handle>,
-    ) -> Result<Handle, SystemError> {
+    ) -> SystemResult<Handle> {
         self.call()?;
         if let Some(error) = self.program_error.get() {
             return Err(error);
@@ -422,9 +328,9 @@ impl System for Fake {
         Ok(self.new_handle(&self.open))
     }
 
-    fn exit_code(&self, _process: Handle) -> Result<u32, SystemError> {
+    fn exit_code(&self, _process: Handle) -> SystemResult<u32> {
         self.call()?;
-        Ok(self.exit_code.get())
+        Ok(self.program_exit_code.get())
     }
 
     fn terminate(&self, _process: Handle) {
