@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use allograft_tests::{Launch, Report, Stage};
+use allograft_tests::{Launch, ModuleReport, Stage};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
@@ -117,7 +117,7 @@ pub(crate) fn output(
     ensure!(run.code == Some(0), "it failed\n{run}");
     if configuration.has_report() {
         let mut active = taken_over(reports)?;
-        active += usize::from(run.report.as_ref().is_some_and(Report::is_active));
+        active += usize::from(run.report.as_ref().is_some_and(ModuleReport::is_active));
         ensure!(
             active >= processes,
             "the heap was taken over in {active} processes of {processes}\n{run}"
@@ -132,7 +132,7 @@ fn taken_over(reports: &Path) -> Result<usize> {
     for entry in reports.read_dir().with_context(|| format!("reading {}", reports.display()))? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
-            let report = Report::read(&file).map_err(anyhow::Error::msg)?;
+            let report = ModuleReport::read(&file).map_err(anyhow::Error::msg)?;
             active += usize::from(report.is_active());
         }
     }

@@ -1,7 +1,7 @@
 //! `allograft bench`: what a person and a program learn of their own program without and with
 //! mimalloc.
 
-use allograft_tests::{Launch, Run, Stage};
+use allograft_tests::{Launch, ProgramRun, Stage};
 use serde_json::Value;
 
 /// `allograft bench` of the test program `name`, with these options and arguments.
@@ -18,7 +18,7 @@ fn bench(options: &[&str], name: &str, arguments: &[&str]) -> Launch<'static> {
 
 /// Expects that there is nothing to compare, for a reason that one line with these words tells.
 #[track_caller]
-fn expect_refusal(run: &Run, words: &[&str]) {
+fn expect_refusal(run: &ProgramRun, words: &[&str]) {
     run.expect_code(125);
     assert_eq!(run.stdout, "", "{run}");
     assert_eq!(run.stderr.lines().count(), 1, "{run}");

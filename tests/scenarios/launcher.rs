@@ -1,11 +1,11 @@
 //! `allograft run` and `allograft inject` as a person meets them: what they keep, what they say,
 //! how they end.
 
-use allograft_tests::{Mode, Run, Stage};
+use allograft_tests::{Mode, ProgramRun, Stage};
 
 /// The one line of standard error, which must contain every one of `words`.
 #[track_caller]
-fn expect_line(run: &Run, words: &[&str]) {
+fn expect_line(run: &ProgramRun, words: &[&str]) {
     let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 1, "one line on standard error was expected\n{run}");
     for word in words {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::slice;
 
 use allograft_status::{MAGIC, Page, VERSION};
-use allograft_tests::{Launch, Machine, Mode, Report, Stage};
+use allograft_tests::{Launch, Mode, ModuleReport, Stage, X64};
 use object::{Architecture, NameOrOrdinal, Object};
 
 const MOST_BYTES: usize = 300 * 1024;
@@ -27,10 +27,8 @@ fn the_module_is_small_and_imports_the_system_only() {
 /// The module as an image, which is one of its machine.
 fn image(bytes: &[u8]) -> object::File<'_> {
     let image = object::File::parse(bytes).expect("the module is an image");
-    let architecture = match Stage::load().machine {
-        Machine::X64 => Architecture::X86_64,
-        Machine::X86 => Architecture::I386,
-    };
+    let is_64 = *Stage::load().target == X64;
+    let architecture = if is_64 { Architecture::X86_64 } else { Architecture::I386 };
     assert_eq!(image.architecture(), architecture);
     image
 }
@@ -109,7 +107,7 @@ fn log_and_report_go_where_the_environment_says() {
         .run();
     run.expect_code(0);
     expect_log(&log);
-    assert!(Report::read(&report).unwrap().is_active());
+    assert!(ModuleReport::read(&report).unwrap().is_active());
 }
 
 #[test]
@@ -134,7 +132,7 @@ fn log_and_report_go_where_the_file_beside_the_module_says() {
         .run();
     run.expect_code(0);
     expect_log(&log);
-    assert!(Report::read(&report).unwrap().is_active());
+    assert!(ModuleReport::read(&report).unwrap().is_active());
 }
 
 #[test]

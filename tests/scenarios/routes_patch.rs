@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use allograft_tests::{Launch, Report, Run, Stage};
+use allograft_tests::{Launch, ModuleReport, ProgramRun, Stage};
 use tempfile::TempDir;
 
 /// A folder with a copy of `program` and the modules beside it.
@@ -26,7 +26,7 @@ fn put_modules_into(folder: &Path) {
     }
 }
 
-fn patch(image: &Path, options: &[&str]) -> Run {
+fn patch(image: &Path, options: &[&str]) -> ProgramRun {
     Stage::load().launcher().arg("patch").args(options).path_arg(image).run()
 }
 
@@ -48,7 +48,7 @@ fn answers_the_same_on_mimalloc(
         let run = launch(&patched).env("ALLOGRAFT_REPORT", stage.windows_path(&report)).run();
         run.expect_code(0);
         assert_eq!(run.stdout, plain.stdout);
-        let report = Report::read(&report).unwrap();
+        let report = ModuleReport::read(&report).unwrap();
         assert!(report.is_active() && report.message.is_empty(), "{run}");
     }
 }

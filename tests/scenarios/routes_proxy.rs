@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use allograft_tests::{Launch, Report, Run, Stage};
+use allograft_tests::{Launch, ModuleReport, ProgramRun, Stage};
 use tempfile::TempDir;
 
 /// A folder with a copy of the program that imports version.dll.
@@ -14,7 +14,7 @@ fn folder_of_program() -> TempDir {
     folder
 }
 
-fn proxy(folder: &Path, options: &[&str]) -> Run {
+fn proxy(folder: &Path, options: &[&str]) -> ProgramRun {
     Stage::load()
         .launcher()
         .args(&["proxy", "--as", "version.dll", "--into"])
@@ -40,7 +40,7 @@ fn a_program_beside_a_proxy_comes_up_on_mimalloc_and_the_functions_answer_as_the
             .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
             .run();
         run.expect_code(0).expect_transcript("passed\n");
-        assert!(Report::read(&report).unwrap().is_active(), "{run}");
+        assert!(ModuleReport::read(&report).unwrap().is_active(), "{run}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use allograft_tests::{Launch, Report, Stage};
+use allograft_tests::{Launch, ModuleReport, Stage};
 use tempfile::TempDir;
 
 /// The folders of the stage with an unmodified mimalloc, as its own build has it by default and
@@ -22,7 +22,7 @@ fn folder_of_kit(kit: &str, program: &str) -> TempDir {
     for file in [
         stage.programs.join(program).with_extension("exe"),
         kit.join("mimalloc.dll"),
-        kit.join(stage.redirection_module_name()),
+        kit.join(stage.target.redirection_module),
     ] {
         std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
     }
@@ -46,7 +46,7 @@ fn a_mimalloc_that_is_loaded_late_has_the_heap_redirected_and_old_blocks_moved()
                 .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
                 .run();
             run.expect_code(0).expect_transcript("passed\n");
-            let report = Report::read(&report).unwrap();
+            let report = ModuleReport::read(&report).unwrap();
             assert!(report.is_active(), "{kit}: {run}");
             assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
         }

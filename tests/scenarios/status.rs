@@ -1,13 +1,13 @@
 //! `allograft status`: what a person and a program learn of running processes.
 
-use allograft_tests::{Mode, Run, Stage};
+use allograft_tests::{Mode, ProgramRun, Stage};
 use serde_json::Value;
 
-fn status(arguments: &[&str]) -> Run {
+fn status(arguments: &[&str]) -> ProgramRun {
     Stage::load().launcher().arg("status").args(arguments).run()
 }
 
-fn json(run: &Run) -> Value {
+fn json(run: &ProgramRun) -> Value {
     run.expect_code(0);
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}\n{run}"))
 }

@@ -3,14 +3,14 @@
 //! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit
 //! code 0 if it holds.
 
-use allograft_tests::{Launch, Machine, Mode, Run, Stage};
+use allograft_tests::{Launch, Mode, ProgramRun, Stage, X86};
 
 /// Runs `program` in `modes` on every C runtime, and demands that it passes and was taken over.
 fn passes_in(
     program: &str,
     modes: &[Mode],
     prepare: impl Fn(Launch<'static>) -> Launch<'static>,
-) -> Vec<Run> {
+) -> Vec<ProgramRun> {
     let stage = Stage::load();
     let mut runs = Vec::new();
     for crt in stage.crts() {
@@ -147,7 +147,7 @@ fn import_tables_are_left_alone_if_the_user_says_so() {
 #[test]
 fn a_32_bit_program_has_its_address_space_to_itself() {
     let stage = Stage::load();
-    if stage.machine == Machine::X64 {
+    if *stage.target != X86 {
         return;
     }
     for crt in stage.crts() {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use allograft_tests::{Crt, Launch, Mode, Run, Stage};
+use allograft_tests::{Crt, Launch, Mode, ProgramRun, Stage};
 use tempfile::TempDir;
 
 /// The programs of both word sizes, and the C runtimes that there are for both.
@@ -18,8 +18,8 @@ impl Both {
     /// programs alone.
     fn load() -> Option<Both> {
         let stage = Stage::load();
-        let (programs32, crts) = stage.in_32_bits()?;
-        Some(Both { stage, programs32, crts })
+        let x86 = stage.x86.as_ref()?;
+        Some(Both { stage, programs32: &x86.programs, crts: &x86.crts })
     }
 
     /// The test program `name`, of 64 bits and of 32.
@@ -49,7 +49,7 @@ impl Both {
 
 /// The one line of standard error, which must contain `words`.
 #[track_caller]
-fn expect_line(run: &Run, words: &str) {
+fn expect_line(run: &ProgramRun, words: &str) {
     let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 1, "{run}");
     assert!(lines[0].contains(words), "{run}");
@@ -117,7 +117,7 @@ fn the_launcher_of_32_bits_starts_32_bit_programs_by_itself() {
         .run();
     run.expect_code(7);
     assert_eq!(run.stderr, "", "{run}");
-    let report = allograft_tests::Report::read(&report).unwrap();
+    let report = allograft_tests::ModuleReport::read(&report).unwrap();
     assert!(report.is_active(), "{run}");
 }
 

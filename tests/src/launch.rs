@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::process::{Next, Process};
-use crate::report::Report;
-use crate::run::Run;
+use crate::process::{BoundedProcess, Next};
+use crate::report::ModuleReport;
+use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
 /// How long a program may run if the scenario says nothing else.
@@ -29,6 +29,18 @@ pub enum Mode {
     Injected,
     /// So many milliseconds after the start, by `allograft run --late`.
     Late(u32),
+}
+
+impl Stage {
+    /// A launch of the test program `name` on [`Stage::newest_crt`].
+    pub fn program(&self, name: &str) -> Launch<'_> {
+        Launch::new(self, self.programs.join(format!("{name}.exe")))
+    }
+
+    /// A launch of `allograft.exe` itself.
+    pub fn launcher(&self) -> Launch<'_> {
+        Launch::new(self, self.bin.join("allograft.exe")).input("")
+    }
 }
 
 /// A program to be run. Make one with [`Stage::program`].
@@ -143,29 +155,31 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the host cannot start it at all. Whatever the program does is in the [`Run`].
+    /// If the host cannot start it at all. Whatever the program does is in the [`ProgramRun`].
     #[track_caller]
-    pub fn run(self) -> Run {
+    pub fn run(self) -> ProgramRun {
         self.run_meeting(|_| ())
     }
 
     /// As [`Launch::run`]; when the program waits for the harness, calls `meeting` with its Windows
     /// process id. In [`Mode::Injected`] the module is there by then.
     #[track_caller]
-    pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> Run {
+    pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> ProgramRun {
         let scratch = tempfile::tempdir().expect("a scratch folder can be made");
         let report_path = scratch.path().join("report.json");
         let command = self.command(&report_path);
-        let mut run = Run {
+        let mut run = ProgramRun {
             code: None,
+            took: Duration::ZERO,
             stdout: String::new(),
             stderr: String::new(),
             report: None,
             injection: None,
             command: shown(&command),
         };
+        let started = Instant::now();
         let mut process =
-            Process::start(command, self.limit).unwrap_or_else(|reason| panic!("{reason}"));
+            BoundedProcess::start(command, self.limit).unwrap_or_else(|reason| panic!("{reason}"));
         if let Some(input) = &self.input {
             process.write(input);
             process.close_input();
@@ -190,16 +204,17 @@ impl<'a> Launch<'a> {
             }
         }
         run.code = process.wait();
+        run.took = started.elapsed();
         run.stderr = process.errors();
         if report_path.exists() {
             run.report =
-                Some(Report::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")));
+                Some(ModuleReport::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")));
         }
         run
     }
 
     /// Loads the module in the running process `id` by `allograft inject`, on the same C runtime.
-    fn inject(&self, id: u32, report: &Path) -> Run {
+    fn inject(&self, id: u32, report: &Path) -> ProgramRun {
         let mut injection = self.stage.launcher().on(self.crt).limit(INJECTION_LIMIT);
         injection =
             injection.args(&["inject", "--pid", &id.to_string(), "--report"]).path_arg(report);
@@ -251,8 +266,8 @@ impl<'a> Launch<'a> {
         if let Some(prefix) = &self.crt.prefix {
             command.env("WINEPREFIX", prefix);
         }
-        let mut overrides: Vec<String> = self.crt.overrides.iter().cloned().collect();
-        overrides.extend(self.native.iter().map(|library| format!("{library}=n,b")));
+        let native = self.native.iter().map(|library| format!("{library}=n,b"));
+        let overrides: Vec<_> = [self.crt.overrides.clone()].into_iter().chain(native).collect();
         command.env("WINEDLLOVERRIDES", overrides.join(";"));
         command
     }

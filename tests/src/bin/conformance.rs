@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let stage = Stage::load();
     let crts: Vec<&Crt> = match &options.crt {
-        Some(name) => stage.crt(name).into_iter().collect(),
+        Some(name) => stage.crts().iter().filter(|crt| crt.name == *name).collect(),
         None => stage.crts().iter().collect(),
     };
     if crts.is_empty() {

@@ -17,7 +17,7 @@ pub use reduce::reduce;
 pub use sequence::{Kept, Sequence};
 
 use crate::launch::Mode;
-use crate::run::Run;
+use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
 /// Operations of one run of the program. A larger test is several runs.
@@ -152,13 +152,13 @@ pub fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Devia
     deviations
 }
 
-fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Run {
+fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> ProgramRun {
     let measure = if crt.is_wine() { stage.newest_crt() } else { crt };
     sequence.run(stage, measure, Mode::Plain)
 }
 
-fn ended_well(run: &Run) -> bool {
-    run.code == Some(0) && run.report.as_ref().is_some_and(crate::Report::is_active)
+fn ended_well(run: &ProgramRun) -> bool {
+    run.code == Some(0) && run.report.as_ref().is_some_and(crate::ModuleReport::is_active)
 }
 
 /// Leaves out of a failing sequence what its failure does not need.

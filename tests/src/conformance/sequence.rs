@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::launch::Mode;
-use crate::run::Run;
+use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
 /// How long one run may take.
@@ -79,7 +79,7 @@ impl Sequence {
     /// # Panics
     ///
     /// If the file that names the kept operations cannot be written.
-    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> Run {
+    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> ProgramRun {
         let mut launch = stage.program("conformance").on(crt).mode(mode).limit(LIMIT).args(&[
             &self.seed.to_string(),
             &self.operations.to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Figures;
 use super::random::Random;
-use crate::{Crt, Launch, Mode, Report, Run, Stage};
+use crate::{Crt, Launch, Mode, ModuleReport, ProgramRun, Stage};
 
 /// How long a launcher waits for the module while threads work at full speed. Wine's start alone
 /// takes a second then.
@@ -106,7 +106,7 @@ impl Injector {
         Injection {
             run,
             // A report that is half written when the program is killed is no report.
-            report: Report::read(&path).ok(),
+            report: ModuleReport::read(&path).ok(),
         }
     }
 
@@ -120,8 +120,8 @@ impl Injector {
 
 /// What came of an injection.
 pub(super) struct Injection {
-    pub(super) run: Run,
-    pub(super) report: Option<Report>,
+    pub(super) run: ProgramRun,
+    pub(super) report: Option<ModuleReport>,
 }
 
 impl Injection {
@@ -140,6 +140,6 @@ impl Injection {
 }
 
 /// What is said of a run that is not as demanded.
-pub(super) fn demand(holds: bool, complaint: &str, run: &Run) -> Result<(), String> {
+pub(super) fn demand(holds: bool, complaint: &str, run: &ProgramRun) -> Result<(), String> {
     if holds { Ok(()) } else { Err(format!("{complaint}\n{run}")) }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::{Machine, Stage};
+use crate::{Stage, X86};
 use attempt::Attempt;
 pub use outcome::{Outcome, table};
 use random::Random;
@@ -54,7 +54,7 @@ pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
         .crts()
         .iter()
         .filter(|crt| !(storm.microsoft_only && crt.is_wine()))
-        .filter(|_| !(storm.x64_only && stage.machine == Machine::X86))
+        .filter(|_| !(storm.x64_only && *stage.target == X86))
         .collect();
     let runs = if crts.is_empty() { 0 } else { plan.runs.unwrap_or(storm.short_runs) };
     let outcome = Mutex::new(Outcome::new(storm.name, runs));
