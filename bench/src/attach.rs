@@ -43,7 +43,8 @@ fn once(stage: &Stage, takeover: &mut Takeover) -> Result<()> {
         .args(&[&takeover.threads.to_string(), &takeover.blocks.to_string()]);
     let text = run::output(launch, &plain, scratch.path(), 1)?;
     let said: Said = serde_json::from_str(&text).with_context(|| format!("it said: {text}"))?;
-    let report = ModuleReport::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
+    let report =
+        ModuleReport::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
     takeover.load_microseconds.push(said.microseconds);
     takeover.attach_microseconds.push(report.attach_microseconds);
     takeover.stop_microseconds.push(said.stopping);

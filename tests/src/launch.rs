@@ -207,8 +207,9 @@ impl<'a> Launch<'a> {
         run.took = started.elapsed();
         run.stderr = process.errors();
         if report_path.exists() {
-            run.report =
-                Some(ModuleReport::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")));
+            run.report = Some(
+                ModuleReport::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")),
+            );
         }
         run
     }

@@ -1,52 +1,17 @@
-//! `cargo xtask bench`: the programs of the bench, the limit they are measured against, and the
-//! harness that runs them.
+//! Builds the programs of the bench and the limit that they are measured against.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
+use allograft_tests::X64;
 use anyhow::{Context, Result};
 
-use crate::compile::{self, Output};
-use crate::files::copy;
-use crate::layout::{self, WINDOWS};
-use crate::machine::Machine;
+use crate::files::{copy, make_once};
+use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
-use crate::setup::{self, Environment};
-use crate::{crt, flags, programs, step};
-
-/// The package of the harness.
-pub const HARNESS: &str = "allograft-bench";
-
-/// Sets up, builds everything, and runs the harness with `arguments`. Its exit code is the
-/// harness's.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let stage = folder("stage.json");
-    if !measures(arguments) {
-        return run_harness(arguments, &stage);
-    }
-    let environment = setup::run(&crt::default())?;
-    compile::stage_for_bench(&environment, Output::Quiet)?.write_to(&stage)?;
-    let _servers = environment.wine.as_ref().map(|wine| wine.keep_alive(&environment.prefixes));
-    run_harness(arguments, &stage)
-}
-
-/// Whether the harness, called with these, runs anything: it need not for its manual, or to show
-/// what an earlier session wrote.
-fn measures(arguments: &[String]) -> bool {
-    let runs_nothing = ["--help", "-h", "--from"];
-    !arguments.iter().any(|word| runs_nothing.contains(&word.as_str()))
-}
-
-fn run_harness(arguments: &[String], stage: &Path) -> Result<ExitCode> {
-    let mut cargo = layout::cargo();
-    // Paths among the arguments are the caller's.
-    cargo.current_dir(env::current_dir()?);
-    cargo.env("ALLOGRAFT_STAGE", stage);
-    cargo.args(["run", "--quiet", "--package", HARNESS, "--"]).args(arguments);
-    Ok(if step::status(&mut cargo)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
+use crate::setup::Environment;
+use crate::{flags, programs, step};
 
 /// Lays the programs on the stage, in a folder for each way in which they are linked; `mimalloc`
 /// and `redirected`, the folder with an unmodified `mimalloc.dll` and our redirection module, were
@@ -91,7 +56,8 @@ fn build_programs(
     programs::build(
         &environment.zig,
         &programs::Folder {
-            machine: Machine::X64,
+            target: &X64,
+            only: None,
             what: &format!("the programs of the bench ({kind})"),
             sources: &layout::root().join("bench/programs"),
             output: &output,
@@ -107,27 +73,21 @@ fn build_programs(
 /// which has its thread-local variables.
 fn build_limit(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     let folder = layout::stage().join("lib/limit");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let source = layout::root().join("bench/native/limit.c");
     // Anything but the target has cross compilation's compiler looked for.
-    let host = if cfg!(windows) { WINDOWS } else { "x86_64-unknown-linux-gnu" };
+    let host = if cfg!(windows) { X64.rust } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
-    flags::set(&mut build, mimalloc.headers());
+    flags::set(&mut build, &mimalloc.sources.headers());
     flags::without_checks(&mut build);
-    build.file(&source).target(WINDOWS).host(host).out_dir(&folder).cargo_metadata(false);
+    build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("liblimit.a");
-    let recipe_file = layout::beside(&library, "command");
-    let recipe = format!(
-        "{}\n{}",
-        step::shown(&compiler.to_command()),
-        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?
-    );
-    if !library.is_file() || !fs::read_to_string(&recipe_file).is_ok_and(|made| made == recipe) {
-        build.try_compile("limit").context("compiling mimalloc for the bench")?;
-        fs::write(&recipe_file, recipe)
-            .with_context(|| format!("writing {}", recipe_file.display()))?;
-    }
+    let text =
+        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
+    let recipe = format!("{}\n{text}", step::shown(&compiler.to_command()));
+    make_once(&library, &recipe, || {
+        build.try_compile("limit").context("compiling mimalloc for the bench")
+    })?;
     let mut ask = Command::new(compiler.path());
     let support = step::capture(ask.arg("-print-file-name=libgcc_eh.a"))?;
     Ok([library, PathBuf::from(support.trim())])

@@ -6,16 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use allograft_tests::Target;
 use anyhow::{Result, anyhow};
 
 /// The version of allograft: the whole workspace has one.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The Rust name of the Windows target.
-pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
-
-/// The Rust name of the target for 32-bit programs.
-pub const WINDOWS_32: &str = "i686-pc-windows-gnu";
 
 /// The checkout's root.
 ///
@@ -38,19 +33,30 @@ pub fn target() -> PathBuf {
     root().join(named.unwrap_or_else(|| "target".into()))
 }
 
-/// The stage: what `build` makes and the scenarios read.
+/// The stage: what is built for scenarios, benches and the demo to run.
 pub fn stage() -> PathBuf {
     target().join("allograft")
 }
 
-/// What describes the stage to those who read it.
+/// The description of the stage, which scenarios read.
 pub fn stage_file() -> PathBuf {
     stage().join("stage.json")
+}
+
+/// The folder of what programs for `target` are linked with, under `root`. What is for 32-bit
+/// programs has a folder of its own.
+pub fn folder_of(target: &Target, root: &Path) -> PathBuf {
+    root.join(target.folder)
 }
 
 /// The Wine prefixes.
 pub fn prefixes() -> PathBuf {
     target().join("wine")
+}
+
+/// Where `dist` lays things out: in `output`, or in the checkout.
+pub fn dist(output: Option<&Path>) -> PathBuf {
+    output.map_or_else(|| root().join("dist"), Path::to_owned)
 }
 
 /// What is downloaded, outside of the checkout.

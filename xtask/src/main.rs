@@ -2,7 +2,7 @@
 //! code, show it at work, test it and lay out what a user downloads.
 
 mod bench;
-mod compile;
+mod cargo;
 mod crt;
 mod demo;
 mod dist;
@@ -10,7 +10,6 @@ mod files;
 #[path = "../../crates/heap/flags.rs"]
 mod flags;
 mod layout;
-mod machine;
 mod mimalloc;
 mod programs;
 mod redirect;
@@ -19,15 +18,19 @@ mod setup;
 mod stage;
 mod step;
 mod test;
-mod tool;
+mod tools;
 mod wine;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use allograft_tests::X64;
+use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
 use redirect::KitOptions;
+use setup::Request;
+use stage::Parts;
 
 /// Sets up, builds, shows and tests allograft.
 ///
@@ -62,7 +65,8 @@ enum Command {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
         #[arg(long)]
         long: bool,
-        /// Run only the tests whose names contain this, and none of the checks of the source.
+        /// Run only the scenario of this name, or else only the tests whose names contain it, and
+        /// build only what these need. The checks of the source are left out.
         filter: Option<String>,
     },
     /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with
@@ -99,7 +103,7 @@ enum Command {
     },
     /// Measure allograft side by side with the C runtime's own heap and with mimalloc linked in.
     ///
-    /// `cargo xtask bench --help` tells which options there are.
+    /// `cargo xtask bench --help` lists the options.
     #[command(disable_help_flag = true)]
     Bench {
         /// What is passed on to the harness.
@@ -160,14 +164,21 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup { all_crts } => {
-            let wanted = if all_crts { crt::all() } else { crt::default() };
-            setup::run(&wanted)?;
+            let crts = if all_crts { crt::all() } else { crt::default() };
+            setup::run(&Request::everything(crts))?;
             step::say("set-up: everything is there");
         }
         Command::Build(options) => {
-            let environment = setup::run(&crt::default())?;
-            let stage = compile::stage(&environment, options.into(), compile::Output::Shown)?;
-            step::say(&format!("built: {}", stage.bin.display()));
+            let environment = setup::run(&Request::everything(crt::default()))?;
+            let build = WindowsBuild {
+                debug: options.debug,
+                newer: options.avx2,
+                secure: options.secure,
+                quiet: false,
+                ..WindowsBuild::new(environment.rust, &X64)
+            };
+            stage::build_and_write(&environment, build, &Parts::ALL)?;
+            step::say(&format!("built: {}", layout::stage().join("bin").display()));
         }
         Command::Demo => return demo::run(),
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
@@ -176,7 +187,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             push_option(&mut arguments, "--seed", seed);
             push_option(&mut arguments, "--ops", ops);
             push_option(&mut arguments, "--crt", crt.as_deref());
-            return tool::run("conformance", &crt::all(), crt.as_deref(), &arguments);
+            return tools::run("conformance", crt::all(), crt.as_deref(), &arguments);
         }
         Command::Stress { runs, only, seed, long } => {
             let mut arguments = Vec::new();
@@ -186,11 +197,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             if long {
                 arguments.push("--long".to_owned());
             }
-            return tool::run("stress", &crt::default(), None, &arguments);
+            return tools::run("stress", crt::default(), None, &arguments);
         }
-        Command::Bench { arguments } => return bench::run(&arguments),
+        Command::Bench { arguments } => return tools::bench(&arguments),
         Command::Dist { output, redirect_kit: true, kit } => {
-            dist::redirect_kit(output.as_deref(), kit)?
+            dist::redirect_kit::run(output.as_deref(), kit)?
         }
         Command::Dist { output, .. } => dist::run(output.as_deref())?,
         Command::Wine { command } => return runner::run(&command),
@@ -202,16 +213,5 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 fn push_option(arguments: &mut Vec<String>, name: &str, value: Option<impl ToString>) {
     if let Some(value) = value {
         arguments.extend([name.to_owned(), value.to_string()]);
-    }
-}
-
-impl From<BuildOptions> for compile::Variant {
-    fn from(options: BuildOptions) -> Self {
-        compile::Variant {
-            debug: options.debug,
-            avx2: options.avx2,
-            secure: options.secure,
-            ..Self::default()
-        }
     }
 }

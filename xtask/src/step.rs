@@ -31,8 +31,8 @@ impl Step {
         Step::with_bar(what.into(), ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})")
     }
 
-    /// The same, of a known number of pieces, each of which [`Step::advance`] counts.
-    pub fn of(what: impl Into<String>, pieces: u64) -> Step {
+    /// The same, of a known number of pieces, which [`Step::advance`] counts.
+    pub fn with_pieces(what: impl Into<String>, pieces: u64) -> Step {
         let template = "{spinner} {msg} {wide_bar} {pos}/{len} ({elapsed})";
         Step::with_bar(what.into(), ProgressBar::new(pieces), template)
     }

@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use allograft_tests::Target;
+use anyhow::Result;
 
 use crate::{layout, step};
 
@@ -57,14 +58,9 @@ impl Prefix {
         }
     }
 
-    /// The folder of the system's 64-bit DLLs in it.
-    pub fn system32(&self) -> PathBuf {
-        self.folder.join("drive_c/windows/system32")
-    }
-
-    /// The folder of the system's 32-bit DLLs in it.
-    pub fn syswow64(&self) -> PathBuf {
-        self.folder.join("drive_c/windows/syswow64")
+    /// The folder of the system's DLLs for `target` in it.
+    pub fn system_folder(&self, target: &Target) -> PathBuf {
+        self.folder.join("drive_c/windows").join(target.system_folder)
     }
 }
 
@@ -149,25 +145,28 @@ pub struct Servers {
 
 impl Servers {
     /// Starts those that are not running, and the services that Wine starts with the first program
-    /// of a prefix. That one runs already, or does not start, is no failure: the next program
+    /// of a prefix. It is no failure that one runs already or does not start: the next program
     /// starts its own.
     ///
     /// The services live as long as the server and inherit the standard streams of that first
-    /// program: here they get none. They would hold the pipe of a program whose output is read open
-    /// long after that program's end.
+    /// program: here they get none. Else they would hold the pipe of a program whose output is read
+    /// open long after that program's end.
     pub fn start(&self) {
-        self.tell(&format!("--persistent={SERVER_STAYS}"));
-        for prefix in &self.prefixes {
+        self.call(&format!("--persistent={SERVER_STAYS}"));
+        let start = |prefix| {
             let mut command = self.wine.command(prefix, "cmd.exe");
-            command.args(["/c", "exit"]);
-            let _ = without_streams(&mut command).status();
+            without_streams(command.args(["/c", "exit"])).spawn()
+        };
+        let started: Vec<_> = self.prefixes.iter().map(start).collect();
+        for mut child in started.into_iter().flatten() {
+            let _ = child.wait();
         }
     }
 
-    fn tell(&self, what: &str) {
+    fn call(&self, argument: &str) {
         for prefix in &self.prefixes {
             let mut command = Command::new(&self.wine.server);
-            command.arg(what);
+            command.arg(argument);
             prefix_environment(&mut command, prefix);
             let _ = without_streams(&mut command).status();
         }
@@ -176,7 +175,7 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        self.tell("--kill");
+        self.call("--kill");
     }
 }
 
@@ -190,17 +189,6 @@ fn prefix_environment(command: &mut Command, prefix: &Prefix) {
     command.env_remove("WINEARCH");
 }
 
-/// A path of this machine as programs under Wine call it: `Z:\…`, with backslashes throughout.
-pub fn dos_path(path: &Path) -> Result<String> {
-    let Some(text) = path.to_str() else {
-        bail!(
-            "{} is not valid UTF-8, which Windows programs under Wine cannot be given",
-            path.display()
-        );
-    };
-    Ok(format!("Z:{}", text.replace('/', "\\")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,10 +199,5 @@ mod tests {
         assert!(Prefix::named("10.0.1.2").overrides().starts_with("ucrtbase,"));
         assert_eq!(Prefix::named(Prefix::OWN).version(), None);
         assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
-    }
-
-    #[test]
-    fn paths_are_given_on_the_drive_that_stands_for_the_root() {
-        assert_eq!(dos_path(Path::new("/tmp/a b/c")).unwrap(), r"Z:\tmp\a b\c");
     }
 }

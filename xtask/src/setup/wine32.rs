@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::files::{copy, write_script};
+use crate::files::{copy, publish, write_script};
 use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
@@ -56,19 +56,26 @@ pub fn complete(wine: &Wine) -> Result<Wine> {
     }
     let folder = Wine::completed_folder()?;
     let version = wine.version()?;
-    let belongs =
-        fs::read_to_string(folder.join(BELONGS_TO)).is_ok_and(|text| text.trim() == version);
-    if !belongs {
+    if !belongs_to(&folder, &version) {
         let step = Step::begin("set-up: downloading the 32-bit half of Wine");
         make(wine, &version, &folder)?;
         step.done();
     }
-    // The script is as this version of the set-up wants it, whoever made the rest.
+    // Written also where the rest was there: an older set-up may have made it.
     let (place, text) = (folder.join("wine64"), script(wine));
     if fs::read_to_string(&place).ok().as_deref() != Some(&text) {
         write_script(&place, &text)?;
     }
     Wine::completed().ok_or_else(|| anyhow!("{} holds no loader", folder.display()))
+}
+
+/// Whether the 32-bit half is to be downloaded: the installed Wine lacks it, and so does the cache.
+pub fn is_missing() -> bool {
+    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole())
+}
+
+fn belongs_to(folder: &Path, version: &str) -> bool {
+    fs::read_to_string(folder.join(BELONGS_TO)).is_ok_and(|text| text.trim() == version)
 }
 
 fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
@@ -79,7 +86,7 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
     fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
     let outcome = fill(wine, package, &partial)
         .and_then(|()| Ok(fs::write(partial.join(BELONGS_TO), version)?))
-        .and_then(|()| publish(&partial, folder));
+        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)));
     if outcome.is_err() {
         fs::remove_dir_all(&partial).ok();
     }
@@ -105,7 +112,6 @@ fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
     }
     fs::remove_dir_all(scratch)?;
     place_loaders(wine, &root)?;
-    write_script(&folder.join("wine64"), &script(wine))?;
     step::capture(Command::new(root.join(LOADERS).join("wine")).arg("--version"))
         .map(drop)
         .context("32-bit programs do not run on this machine")
@@ -204,13 +210,6 @@ here=${0%/*}
 exec "$here/ld-linux.so.2" --library-path "$here/../i386-linux-gnu:$here/../../../lib/i386-linux-gnu" \
     --argv0 "$0" "$here/wine.32" "$@"
 "#;
-
-fn publish(partial: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
-    fs::rename(partial, folder).with_context(|| format!("making {}", folder.display()))
-}
 
 #[cfg(test)]
 mod tests {
