@@ -99,7 +99,8 @@ impl Stage {
         })
     }
 
-    fn into_32_bits(self) -> Result<Stage, String> {
+    /// The stage for 32-bit programs. The error is one line for a person.
+    pub fn into_32_bits(self) -> Result<Stage, String> {
         let x86 =
             self.x86.ok_or("this stage has no 32-bit programs: `cargo xtask setup` says why")?;
         Ok(Stage {

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use allograft_tests::X64;
+use allograft_tests::stress::StressOptions;
 use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
 use redirect::KitOptions;
@@ -72,16 +73,16 @@ enum Command {
     /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with
     /// the takeover.
     ///
-    /// The table says for each C runtime, with the module there from the start and injected in the
+    /// The table shows for each C runtime, with the module there from the start and injected in the
     /// middle, how many operations were compared and how many deviated. A sequence that deviates is
     /// shortened and printed with its seed.
     Conformance {
         /// Seed of the first sequence.
-        #[arg(long, value_name = "N")]
-        seed: Option<u64>,
-        /// Operations for each C runtime; 200,000 by default.
-        #[arg(long, value_name = "N")]
-        ops: Option<u64>,
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Operations for each C runtime.
+        #[arg(long, value_name = "N", default_value_t = 200_000)]
+        ops: u64,
         /// Only this C runtime: a version of Microsoft's, or `wine`.
         #[arg(long, value_name = "VERSION")]
         crt: Option<String>,
@@ -183,21 +184,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo => return demo::run(),
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
         Command::Conformance { seed, ops, crt } => {
-            let mut arguments = Vec::new();
-            push_option(&mut arguments, "--seed", seed);
-            push_option(&mut arguments, "--ops", ops);
-            push_option(&mut arguments, "--crt", crt.as_deref());
-            return tools::run("conformance", crt::all(), crt.as_deref(), &arguments);
+            return tools::conformance(seed, ops, crt.as_deref());
         }
         Command::Stress { runs, only, seed, long } => {
-            let mut arguments = Vec::new();
-            push_option(&mut arguments, "--runs", runs);
-            push_option(&mut arguments, "--only", only);
-            push_option(&mut arguments, "--seed", seed);
-            if long {
-                arguments.push("--long".to_owned());
-            }
-            return tools::run("stress", crt::default(), None, &arguments);
+            let options = StressOptions { runs, only, long, ..StressOptions::default() };
+            return tools::stress(options, seed);
         }
         Command::Bench { arguments } => return tools::bench(&arguments),
         Command::Dist { output, redirect_kit: true, kit } => {
@@ -207,11 +198,4 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Wine { command } => return runner::run(&command),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Passes an option on, if it was given.
-fn push_option(arguments: &mut Vec<String>, name: &str, value: Option<impl ToString>) {
-    if let Some(value) = value {
-        arguments.extend([name.to_owned(), value.to_string()]);
-    }
 }

@@ -114,7 +114,8 @@ fn build_mimalloc(environment: &Environment, build: WindowsBuild) -> Result<Mima
     Ok(mimalloc)
 }
 
-fn describe(environment: &Environment) -> Stage {
+/// The description of the stage, whether its parts are built or not.
+pub fn describe(environment: &Environment) -> Stage {
     let programs = |target: &Target| folder_of(target, &layout::stage()).join("programs");
     let crts = |prefixes: &[Prefix]| -> Vec<Crt> {
         if environment.wine.is_some() {
