@@ -59,9 +59,9 @@ fn waiting() -> Launch<'static> {
 #[test]
 fn a_second_copy_of_another_name_answers_as_the_first() {
     let stage = Stage::load();
-    let folder = tempfile::tempdir().expect("a scratch folder can be made");
+    let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("another-name.dll");
-    std::fs::copy(stage.module(), &copy).expect("the module can be copied");
+    std::fs::copy(stage.module(), &copy).unwrap();
     for mode in [Mode::Early, Mode::Injected] {
         let program = stage.program("second_copy").mode(mode);
         program.path_arg(&copy).run().expect_code(0);

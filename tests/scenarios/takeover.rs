@@ -38,7 +38,7 @@ fn blocks_of_every_kind_from_before_can_be_read_sized_resized_and_freed() {
 }
 
 #[test]
-fn the_report_tells_what_became_of_the_old_blocks() {
+fn the_report_counts_what_became_of_the_old_blocks() {
     for run in passes_in("blocks", &[Mode::Injected], |launch| launch) {
         let report = run.expect_taken_over();
         let runtime = &report.runtimes[0];

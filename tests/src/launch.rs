@@ -51,6 +51,7 @@ pub struct Launch<'a> {
     arguments: Vec<String>,
     launcher_options: Vec<String>,
     variables: Vec<(String, String)>,
+    report_by_variable: bool,
     native: Vec<String>,
     directory: Option<PathBuf>,
     input: Option<String>,
@@ -69,6 +70,7 @@ impl<'a> Launch<'a> {
             arguments: Vec::new(),
             launcher_options: Vec::new(),
             variables: Vec::new(),
+            report_by_variable: false,
             native: Vec::new(),
             directory: None,
             input: None,
@@ -117,6 +119,13 @@ impl<'a> Launch<'a> {
     /// Sets an environment variable of the program.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Has the module write its report by the program's environment, for programs that load the
+    /// module without the launcher.
+    pub fn report_by_variable(mut self) -> Self {
+        self.report_by_variable = true;
         self
     }
 
@@ -245,6 +254,9 @@ impl<'a> Launch<'a> {
         let mut command = self.host_command(program);
         command.args(words).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if self.report_by_variable {
+            command.env("ALLOGRAFT_REPORT", self.stage.windows_path(report));
+        }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }

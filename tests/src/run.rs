@@ -53,6 +53,38 @@ impl ProgramRun {
         self
     }
 
+    /// Demands that standard error is one line, which contains all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// With everything that the program said, if not.
+    #[track_caller]
+    pub fn expect_error_line(&self, words: &[&str]) -> &ProgramRun {
+        let mut lines = self.stderr.lines().filter(|line| !line.is_empty());
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            panic!("one line on standard error was expected\n{self}");
+        };
+        self.expect_words("standard error", line, words)
+    }
+
+    /// Demands that standard output contains all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// With everything that the program said, if not.
+    #[track_caller]
+    pub fn expect_output(&self, words: &[&str]) -> &ProgramRun {
+        self.expect_words("standard output", &self.stdout, words)
+    }
+
+    #[track_caller]
+    fn expect_words(&self, stream: &str, text: &str, words: &[&str]) -> &ProgramRun {
+        for word in words {
+            assert!(text.contains(word), "{stream} does not contain {word:?}\n{self}");
+        }
+        self
+    }
+
     /// Demands that the injection, if there was one, succeeded, and that the module took over a
     /// heap.
     ///
