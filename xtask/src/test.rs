@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
-use crate::wine::Prefix;
+use crate::wine::{Prefix, Servers};
 use crate::{crt, layout, stage, step};
 use members::{Member, Members, test_in};
 use scenarios::Scenarios;
@@ -138,7 +138,7 @@ impl Session<'_> {
         if windows.is_empty() {
             return;
         }
-        let _servers = self.environment.keep_wine_alive();
+        let _servers = self.keep_wine_alive();
         // What the tests find on Wine's C runtime and on Microsoft's differs. The scenarios run on
         // all versions.
         let microsoft = crt::newest().version;
@@ -173,7 +173,7 @@ impl Session<'_> {
             steps.skip("scenarios", "nothing to run them on: the build failed");
             return;
         }
-        let _servers = self.environment.keep_wine_alive();
+        let _servers = self.keep_wine_alive();
         for target in [&X64, &X86] {
             let arguments = self.scenarios.arguments(target);
             let name = format!("scenarios, {} programs", target.machine);
@@ -195,6 +195,11 @@ impl Session<'_> {
             steps.skip(what, reason);
         }
         self.environment.x86.is_ok()
+    }
+
+    fn keep_wine_alive(&self) -> Option<Servers> {
+        let environment = &self.environment;
+        if self.filter.is_some() { environment.keep_wine_alive() } else { environment.start_wine() }
     }
 
     fn windows_cargo(&self, command: &str, target: &Target) -> Command {

@@ -117,7 +117,7 @@ fn stages(crts: Vec<&'static KnownCrt>) -> Result<(Vec<&'static Stage>, Option<S
         let stage = stage::describe(&environment).into_32_bits().map_err(Error::msg)?;
         stages.push(Box::leak(Box::new(stage)));
     }
-    Ok((stages, environment.keep_wine_alive()))
+    Ok((stages, environment.start_wine()))
 }
 
 /// Sets up, builds what is measured, and runs the bench with `arguments`.
@@ -131,7 +131,7 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
         let build = WindowsBuild::new(environment.rust, &X64);
         let stage = stage::build(&environment, build, &Parts::for_bench())?;
         stage.write(&file).with_context(|| format!("writing {}", file.display()))?;
-        servers = environment.keep_wine_alive();
+        servers = environment.start_wine();
     }
     let mut cargo = layout::cargo();
     // Paths among the arguments are relative to the caller's folder.

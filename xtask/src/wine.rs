@@ -1,5 +1,4 @@
-//! Wine as the project uses it: one prefix per C runtime, and a server that stays up while there is
-//! work.
+//! Wine: one prefix for each C runtime, and a server that stays up while there is work.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,8 +9,8 @@ use anyhow::Result;
 
 use crate::{layout, step};
 
-/// How long, in seconds, a server that was asked to stay outlives its last program. It is told to
-/// go long before; this is for when the session that asked for it was killed.
+/// How long, in seconds, a server outlives its last program. It is ended long before, unless the
+/// session that started it was killed.
 const SERVER_STAYS: &str = "600";
 
 /// The installed Wine.
@@ -131,7 +130,7 @@ impl Wine {
     /// lives.
     pub fn keep_alive(&self, prefixes: &[Prefix]) -> Servers {
         let servers = Servers { wine: self.clone(), prefixes: prefixes.to_vec() };
-        servers.start();
+        servers.call(&format!("--persistent={SERVER_STAYS}"));
         servers
     }
 }
@@ -144,31 +143,36 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts those that are not running, and the services that Wine starts with the first program
-    /// of a prefix. It is no failure that one runs already or does not start: the next program
-    /// starts its own.
+    /// Starts the services that Wine starts with the first program of a prefix. It takes a second
+    /// for each prefix, and pays off if many programs follow.
     ///
     /// The services live as long as the server and inherit the standard streams of that first
     /// program: here they get none. Else they would hold the pipe of a program whose output is read
-    /// open long after that program's end.
-    pub fn start(&self) {
-        self.call(&format!("--persistent={SERVER_STAYS}"));
-        let start = |prefix| {
+    /// open long after that program's end. It is no failure if they do not start: the next program
+    /// starts its own.
+    pub fn start_services(&self) {
+        self.for_each_prefix(|prefix| {
             let mut command = self.wine.command(prefix, "cmd.exe");
-            without_streams(command.args(["/c", "exit"])).spawn()
-        };
-        let started: Vec<_> = self.prefixes.iter().map(start).collect();
-        for mut child in started.into_iter().flatten() {
-            let _ = child.wait();
-        }
+            command.args(["/c", "exit"]);
+            command
+        });
     }
 
     fn call(&self, argument: &str) {
-        for prefix in &self.prefixes {
+        self.for_each_prefix(|prefix| {
             let mut command = Command::new(&self.wine.server);
             command.arg(argument);
             prefix_environment(&mut command, prefix);
-            let _ = without_streams(&mut command).status();
+            command
+        });
+    }
+
+    /// Runs a command for each prefix, all at once: some do little more than wait.
+    fn for_each_prefix(&self, command: impl Fn(&Prefix) -> Command) {
+        let start = |prefix| without_streams(&mut command(prefix)).spawn();
+        let started: Vec<_> = self.prefixes.iter().map(start).collect();
+        for mut child in started.into_iter().flatten() {
+            let _ = child.wait();
         }
     }
 }

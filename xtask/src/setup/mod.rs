@@ -96,9 +96,15 @@ pub struct Environment32 {
 }
 
 impl Environment {
-    /// Keeps Wine's servers up for as long as the returned guard lives.
+    /// Keeps Wine's servers up for as long as the returned guard lives, for a few programs in few of
+    /// the prefixes.
     pub fn keep_wine_alive(&self) -> Option<Servers> {
         self.wine.as_ref().map(|wine| wine.keep_alive(&self.prefixes))
+    }
+
+    /// The same, for many programs in all prefixes.
+    pub fn start_wine(&self) -> Option<Servers> {
+        self.keep_wine_alive().inspect(Servers::start_services)
     }
 }
 
