@@ -138,6 +138,10 @@ impl Program {
         let mut program = Program { source, shared: false, flags: Vec::new() };
         for line in text.lines().take(DIRECTIVE_LINES) {
             let Some(directive) = line.trim().strip_prefix("// build:") else {
+                // A formatter may have moved it to the end of the line above.
+                if line.contains(" build: ") {
+                    bail!("{}: `{line}` does not begin with `// build:`", program.source.display());
+                }
                 continue;
             };
             let mut words = directive.split_whitespace();
@@ -261,8 +265,10 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_rejected_with_its_line() {
-        let error = Program::parse("a.c".into(), "// build: static\n").unwrap_err().to_string();
-        assert!(error.contains("a.c") && error.contains("build: static"), "{error}");
+        for line in ["// build: static", "// What it is. build: shared"] {
+            let error = Program::parse("a.c".into(), line).unwrap_err().to_string();
+            assert!(error.contains("a.c") && error.contains(line), "{error}");
+        }
     }
 
     #[test]
