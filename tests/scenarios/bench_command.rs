@@ -1,5 +1,4 @@
-//! `allograft bench`: what a person and a program learn of their own program without and with
-//! mimalloc.
+//! `allograft bench`: what it prints and writes about a program without and with mimalloc.
 
 use allograft_tests::{Launch, ProgramRun, Stage};
 use serde_json::Value;

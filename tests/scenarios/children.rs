@@ -1,5 +1,5 @@
-//! `--follow-children`: programs that the program starts are on mimalloc from their beginning, or
-//! are left alone.
+//! `--follow-children`: programs that the program starts are on mimalloc from the start, or left
+//! alone.
 
 use allograft_tests::{Launch, Mode, ProgramRun, Stage};
 

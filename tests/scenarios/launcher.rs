@@ -1,5 +1,4 @@
-//! `allograft run` and `allograft inject` as a person meets them: what they keep, what they say,
-//! how they end.
+//! `allograft run` and `allograft inject` as a user sees them: what they keep, print and return.
 
 use allograft_tests::{Mode, Stage};
 

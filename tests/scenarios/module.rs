@@ -1,4 +1,4 @@
-//! `allograft.dll` itself: its size and imports, and how it is configured.
+//! `allograft.dll` itself: its size, imports and configuration.
 
 use std::mem::MaybeUninit;
 use std::path::Path;

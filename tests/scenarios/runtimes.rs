@@ -28,8 +28,8 @@ fn every_c_runtime_of_a_process_is_taken_over() {
     }
 }
 
-/// No package carries a debug runtime; what is recognised is its name, under which a copy of
-/// another one stands here.
+/// No package carries a debug runtime. It is recognised by its name, which a copy of another one
+/// has here.
 #[test]
 fn a_debug_runtime_is_left_alone_and_named() {
     let stage = Stage::load();

@@ -1,4 +1,4 @@
-//! `allograft status`: what a person and a program learn about running processes.
+//! `allograft status`: what it prints about running processes.
 
 use allograft_tests::{Mode, ProgramRun, Stage};
 use serde_json::Value;

@@ -26,8 +26,7 @@ fn passes_in(
     runs
 }
 
-/// Where the plain run matters too: it shows that the program's demands are met by the untouched C
-/// runtime.
+/// The plain run shows that the untouched C runtime too does what the program demands.
 const EVERY_MODE: [Mode; 3] = [Mode::Plain, Mode::Early, Mode::Injected];
 
 const TAKEOVERS: [Mode; 2] = [Mode::Early, Mode::Injected];
@@ -221,7 +220,7 @@ fn every_way_to_end_gives_the_exit_code_of_the_untouched_program() {
     }
 }
 
-/// The untouched program is no measure here: on Wine's heap it can hang when busy threads are
+/// The untouched program cannot be compared with: on Wine's heap it can hang when busy threads are
 /// ended.
 #[test]
 fn busy_threads_do_not_hold_up_the_end() {

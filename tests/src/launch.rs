@@ -9,13 +9,13 @@ use crate::report::ModuleReport;
 use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
-/// How long a program may run if the scenario says nothing else.
+/// How long a program may run if the scenario sets no limit.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an injection may take.
 const INJECTION_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a test program says, with its process id, when it waits for the harness.
+/// What a test program prints, with its process id, when it waits for the harness.
 const READY: &str = "ready ";
 
 /// When the module comes.
@@ -27,7 +27,7 @@ pub enum Mode {
     Early,
     /// While the program waits for the harness, by `allograft inject`.
     Injected,
-    /// So many milliseconds after the start, by `allograft run --late`.
+    /// This many milliseconds after the start, by `allograft run --late`.
     Late(u32),
 }
 
@@ -86,7 +86,7 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Says when the module comes; [`Mode::Plain`] if nothing is said.
+    /// Sets when the module comes; [`Mode::Plain`] by default.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
@@ -141,20 +141,19 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Gives it this standard input and its end, for programs that do not meet the harness.
+    /// Gives it this standard input and closes it, for programs that do not wait for the harness.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
         self
     }
 
-    /// Bounds its running time.
+    /// Limits its running time.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Has the host bound the memory that the program may write to, in bytes, where there is no
-    /// Windows to do so.
+    /// Has the host limit the program's memory to this many bytes, where Windows does not.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
         self
@@ -164,7 +163,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the host cannot start it at all. Whatever the program does is in the [`ProgramRun`].
+    /// If the host cannot start it at all. Anything that the program does is in the [`ProgramRun`].
     #[track_caller]
     pub fn run(self) -> ProgramRun {
         self.run_meeting(|_| ())
@@ -286,7 +285,7 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// A command that runs `program` by a shell that has set the limit.
+/// A command that runs `program` under a shell's memory limit.
 fn limited(program: &Path, bytes: u64) -> Command {
     let mut command = Command::new("sh");
     let script = format!("ulimit -d {}; exec \"$0\" \"$@\"", bytes / 1024);
@@ -294,7 +293,7 @@ fn limited(program: &Path, bytes: u64) -> Command {
     command
 }
 
-/// The command with its variables, as it can be typed again.
+/// The command with its variables, ready to be typed again.
 fn shown(command: &Command) -> String {
     let mut text = String::new();
     for (name, value) in command.get_envs() {

@@ -1,4 +1,4 @@
-//! One host process with bounded waits: started, listened to line by line, and ended by its own id.
+//! One host process with bounded waits: it is started, read line by line, and ended by its own id.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -33,7 +33,7 @@ pub(crate) enum Next {
 }
 
 impl BoundedProcess {
-    /// Starts `command` with all three standard streams piped; it may run for `limit`.
+    /// Starts `command` with all three standard streams piped. It may run for `limit`.
     pub(crate) fn start(mut command: Command, limit: Duration) -> Result<BoundedProcess, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         lead_a_group(&mut command);
@@ -99,7 +99,7 @@ impl BoundedProcess {
         }
     }
 
-    /// What standard error has said. To be asked after the end.
+    /// The text of standard error. Call it after the end.
     pub(crate) fn errors(&self) -> String {
         let until = Instant::now() + LAST_WORDS;
         let mut text = String::new();

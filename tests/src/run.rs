@@ -12,7 +12,7 @@ pub struct ProgramRun {
     pub code: Option<i32>,
     /// The time from the start of the process to its end.
     pub took: Duration,
-    /// Lines of standard output, less those that the harness itself is spoken to with.
+    /// Lines of standard output, without those that are meant for the harness.
     pub stdout: String,
     /// Lines of standard error.
     pub stderr: String,
@@ -90,7 +90,7 @@ impl ProgramRun {
     ///
     /// # Panics
     ///
-    /// With everything that is known, if not.
+    /// With everything that the program did, if not.
     #[track_caller]
     pub fn expect_taken_over(&self) -> &ModuleReport {
         if let Some(injection) = &self.injection {

@@ -1,4 +1,4 @@
-//! Where things lie: in the checkout, under its target folder, and in the cache outside of it.
+//! The project's folders: in the checkout, under its target folder, and in the cache outside.
 
 use std::env;
 use std::fs;
@@ -14,8 +14,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The checkout's root.
 ///
-/// Taken at compile time: as cargo's runner this program is started in other packages' folders and
-/// environments.
+/// Taken at compile time: as cargo's runner, this program starts in the folders of other packages.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -105,7 +104,7 @@ pub fn sweep(folder: &Path) {
             .map(|changed| changed.elapsed().unwrap_or_default());
         let is_old = age.is_ok_and(|age| age > LEFT_OVER);
         if is_old && entry.file_name().to_string_lossy().contains(".partial-") {
-            // If it cannot be removed, it is in nobody's way.
+            // If it cannot be removed, it does no harm.
             fs::remove_dir_all(entry.path()).ok();
         }
     }

@@ -1,8 +1,7 @@
 //! The stress test: takes programs over at the worst moments, again and again, each time with a
 //! seed that repeats it.
 //!
-//! Each [`Storm`] is one situation. One run of it is an [`Attempt`](attempt::Attempt): it takes a
-//! program through the situation and returns the figures of the takeover, or else what went wrong,
+//! Each [`Storm`] is one situation. One run of it takes a program through the situation and returns the figures of the takeover, or else what went wrong,
 //! with everything that is needed to see it again.
 
 mod attempt;

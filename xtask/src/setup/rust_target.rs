@@ -169,8 +169,7 @@ fn distribution_has_sources() -> bool {
         && distribution_folder().is_some_and(|folder| folder.join("src/rust/library/std").is_dir())
 }
 
-/// The file beside the built libraries that says which compiler built them: an upgraded compiler
-/// rejects them.
+/// The file beside the built libraries that names the compiler: an upgraded one rejects them.
 const BUILT_BY: &str = "built-by-allograft.txt";
 
 fn distribution_has_std(target: &str) -> bool {
@@ -200,9 +199,8 @@ fn build_std(target: &str) -> Result<()> {
 /// Name of the empty crate that is compiled so that cargo compiles the standard library for it.
 const SCRATCH: &str = "empty";
 
-/// What cargo starts the compiler by. Of the two ways to panic each has a library that must be
-/// compiled for that very way; cargo compiles all for one. (Rust's own build makes the same
-/// exception.)
+/// What cargo starts instead of the compiler. `panic_abort` must be compiled with `panic=abort`;
+/// cargo compiles all libraries for unwinding. (Rust's own build makes the same exception.)
 const WRAPPER: &str = r#"#!/bin/sh
 case " $* " in
 *" --crate-name panic_abort "*) exec "$@" -Cpanic=abort ;;
@@ -236,7 +234,7 @@ fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
 }
 
 /// Compiles into `built` the objects that the compiler links first and last into every 32-bit
-/// image. Cargo knows nothing of them.
+/// image. Cargo does not build them.
 fn compile_start_objects(folder: &Path, target: &str, built: &Path) -> Result<()> {
     if target != X86.rust {
         return Ok(());

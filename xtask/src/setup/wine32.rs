@@ -1,12 +1,12 @@
 //! A Wine that runs 32-bit programs beside 64-bit ones, in one prefix.
 //!
-//! Debian gives Wine's 32-bit half as packages of another architecture, which a system takes only
-//! if it was told of that one. Here those that console programs need are unpacked in the cache and
-//! used from there, by their own dynamic loader: nothing is installed, and nothing takes root. Wine
-//! finds both halves because they lie as Debian lays them.
+//! Debian has Wine's 32-bit half in packages of another architecture, which a system must be
+//! configured for. Here the packages that console programs need are unpacked in the cache and used
+//! from there, by their own dynamic loader: nothing is installed, and root is not needed. Wine finds
+//! both halves because they lie in the same folders as on Debian.
 //!
-//! Given the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes; but
-//! there it loses the calls that are queued to a thread that has not begun.
+//! With the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes. But
+//! there it loses calls that are queued to a thread that has not started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
 /// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
 
-/// The Wine that runs both: `wine` itself where it does, else one completed in the cache.
+/// The Wine that runs both: `wine` itself, or one completed in the cache.
 ///
 /// # Errors
 ///
@@ -128,8 +128,7 @@ fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
     write_script(&loaders.join("wine"), SCRIPT_32)
 }
 
-/// Downloads the packages by an apt with state of its own, which thinks that it looks after an
-/// empty 32-bit system.
+/// Downloads the packages by an apt with separate state, as if for an empty 32-bit system.
 fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
     for part in ["lists/partial", "cache/archives/partial", "state"] {
         fs::create_dir_all(folder.join(part))?;
@@ -188,10 +187,9 @@ fn script(wine: &Wine) -> String {
     )
 }
 
-/// What makes a program and those that it starts have their addresses not drawn at random, where
-/// the system lets us; nothing where it does not. Debian's Wine comes without the loader that would
-/// reserve what Windows has at fixed addresses: about one start in a thousand finds something of
-/// the host's there, and ends with nothing but an exit code of 1.
+/// The command that switches off address space randomisation, where the system allows it. Debian's
+/// Wine lacks the loader that reserves the addresses which Windows uses: about one start in a
+/// thousand finds something of the host's there, and ends with the exit code 1 and no message.
 fn at_fixed_addresses() -> &'static str {
     const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
     let mut trial = Command::new(SETARCH[0]);
