@@ -14,7 +14,7 @@ use crate::layout;
 use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
-const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "smoke", "word_sizes"];
+const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
 
 /// One file of tests.
 struct Scenario {
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(arguments("status", &X86), "--package allograft-tests --test status");
         let tests = arguments("a_log_option_names", &X64);
         assert_eq!(tests, "--package allograft-tests --test module a_log_option_names");
-        assert_eq!(arguments("word_sizes", &X86), "");
+        assert_eq!(arguments("bitness", &X86), "");
         assert!(Scenarios::find(Some("no such test")).unwrap().are_none());
     }
 
