@@ -13,6 +13,7 @@ use allograft_tests::{Target, X64, X86};
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
+use crate::files::files_under;
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
@@ -96,12 +97,16 @@ impl Session<'_> {
             None => Command::new(&self.environment.real.clang_format),
         };
         command.current_dir(layout::root()).args(["--dry-run", "-Werror"]);
-        let listed = step::capture(
-            Command::new("git")
-                .current_dir(layout::root())
-                .args(["ls-files", "*.c", "*.h", "*.cpp"]),
-        )?;
-        step::run(command.args(listed.lines()))
+        for folder in ["bench", "crates", "examples", "include", "tests", "xtask"] {
+            let is_c = |path: &PathBuf| {
+                let extension = path.extension().unwrap_or_default();
+                ["c", "cpp", "h"].iter().any(|name| extension == *name)
+            };
+            let files = files_under(&layout::root().join(folder))?.into_iter().filter(is_c);
+            command
+                .args(files.flat_map(|path| path.strip_prefix(layout::root()).map(PathBuf::from)));
+        }
+        step::run(&mut command)
     }
 
     fn run_unit_tests(&self, steps: &mut Steps) {
