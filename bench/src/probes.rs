@@ -1,7 +1,7 @@
 //! Measurements of the module itself: what a takeover costs, and the instructions of each heap
 //! function.
 
-use allograft_tests::{Report, Stage};
+use allograft_tests::{ModuleReport, Stage};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
@@ -53,7 +53,8 @@ fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
         .launch(stage, "attach", scratch.path())
         .args(&[&cost.threads.to_string(), &cost.blocks.to_string()]);
     let output: AttachOutput = run::output(launch, &configuration, scratch.path(), 1)?;
-    let report = Report::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
+    let report =
+        ModuleReport::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
     cost.load_microseconds.push(output.microseconds);
     cost.attach_microseconds.push(report.attach_microseconds);
     cost.stop_microseconds.push(output.stopping);

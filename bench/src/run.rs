@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use allograft_tests::{Launch, Report, Stage, inputs};
+use allograft_tests::{Launch, ModuleReport, Stage, inputs};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -102,7 +102,7 @@ pub(crate) fn output<T: DeserializeOwned>(
     ensure!(run.code == Some(0), "it failed\n{run}");
     if configuration.has_report() {
         let active = active_reports(reports)?
-            + usize::from(run.report.as_ref().is_some_and(Report::is_active));
+            + usize::from(run.report.as_ref().is_some_and(ModuleReport::is_active));
         ensure!(
             active >= processes,
             "the heap was taken over in {active} processes of {processes}\n{run}"
@@ -117,7 +117,7 @@ fn active_reports(folder: &Path) -> Result<usize> {
     for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
-            let report = Report::read(&file).map_err(anyhow::Error::msg)?;
+            let report = ModuleReport::read(&file).map_err(anyhow::Error::msg)?;
             active += usize::from(report.is_active());
         }
     }

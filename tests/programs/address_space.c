@@ -1,8 +1,7 @@
 // build: args -fno-builtin
-/* A 32-bit program uses up its address space: how much of it the module takes for itself, what is
- * to be had, and what is said when there is no more. A 64-bit program has no end of it, and says
- * that it has nothing to show. Argument: `large` if the program is marked as able to use addresses
- * above 2 GB. */
+/* A 32-bit program uses up its address space: how much of it the module takes, how much the program
+ * can allocate, and which error it gets in the end. A 64-bit program does nothing. Argument:
+ * `large` if the program is marked as able to use addresses above 2 GB. */
 
 #include "support.h"
 #include <errno.h>

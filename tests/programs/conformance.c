@@ -4,14 +4,18 @@
  * The transcripts of two runs are equal if the contract holds.
  *
  * Arguments: SEED OPERATIONS STOP NAMES [KEEP]
- *   STOP   the operation before which the program meets the harness; at OPERATIONS or beyond it
- * never does NAMES  `all`; or `portable` for the public and `_base` names, no environment and no
- * new mode: what Wine's CRT can do under the takeover; or `tame` for the same, and up to STOP only
- * what it can do by itself KEEP   a file of lines `FIRST LAST`: only operations in these ranges are
- * performed
  *
- * Operation number i depends on the seed and on i alone, and means something in every state: so any
- * subset of a sequence is a sequence too, and a failing one can be shortened by leaving operations
+ * STOP: the operation before which the program waits for the harness; it never does if STOP is
+ * OPERATIONS or more.
+ *
+ * NAMES: `all`; or `portable` for the public and `_base` names, no environment and no new mode,
+ * which is what Wine's CRT can do under the takeover; or `tame` for the same, and up to STOP only
+ * what Wine's CRT can do without it.
+ *
+ * KEEP: a file of lines `FIRST LAST`. Only operations in these ranges are performed.
+ *
+ * Operation number i depends only on the seed and on i, and is possible in every state. So any
+ * subset of a sequence is a sequence too, and a failing one is shortened by leaving operations
  * out. */
 
 #include "conformance.h"

@@ -2,7 +2,7 @@
 /* Memory runs out: errors are those of the contract, blocks stay intact, and when memory is given
  * back all goes on. The limit is set by a job object, which Wine ignores: there the harness sets
  * one of the host's. Arguments: megabytes of the limit; the path of the module, for the program to
- * load it by itself when memory has run out (a thread of an injector's could not even be made). */
+ * load when memory has run out (no injector could create a thread then). */
 
 #include "support.h"
 #include <errno.h>

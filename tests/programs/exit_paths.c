@@ -1,6 +1,6 @@
 // build: args -fno-builtin
-/* Ends in the way that its first argument names, with busy threads if there is a second one. Every
- * way gives the exit code 7, but for an abort (3) and an unhandled exception (its code). */
+/* Ends as its first argument says, with busy threads if there is a second one. The exit code is 7,
+ * except after an abort (3) and an unhandled exception (its code). */
 
 #include "support.h"
 #include <process.h>

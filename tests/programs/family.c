@@ -1,8 +1,8 @@
 // build: args -fno-builtin
 /* Starts itself in the ways that programs start others, and each child says whether it was on
- * mimalloc from its beginning. The first argument is how many generations are to come; the second,
- * how this one was started. Where the variable ALLOGRAFT_TEST_OTHER names the same program for
- * another word size, the generations take turns. */
+ * mimalloc from the start. The first argument is how many generations follow; the second, how this
+ * one was started. If the variable ALLOGRAFT_TEST_OTHER names the same program of the other
+ * bitness, the generations alternate between the two. */
 
 #include "support.h"
 #include <errno.h>

@@ -1,5 +1,6 @@
+// build: args -lmimalloc
 // Links with mimalloc.dll and calls it: the heap of its C runtime is taken over because of that,
-// and blocks may be got with either interface and freed with the other. build: args -lmimalloc
+// and blocks may be got with either interface and freed with the other.
 
 #include <mimalloc.h>
 #include <stdlib.h>

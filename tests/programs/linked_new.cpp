@@ -1,5 +1,6 @@
+// build: args -lmimalloc
 // Links with mimalloc.dll and takes mimalloc's operators new and delete, as mimalloc's own
-// documentation tells it to. build: args -lmimalloc
+// documentation tells it to.
 
 #include <mimalloc-new-delete.h>
 

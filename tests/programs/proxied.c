@@ -1,6 +1,7 @@
+// build: args -lversion
 // Calls functions of version.dll, which it imports, and compares them with those of the system's
 // file: with a proxy of that name beside the program both must answer the same. `with-module` as
-// its first argument says that the proxy is to have loaded the module. build: args -lversion
+// its first argument says that the proxy is to have loaded the module.
 
 #include "support.h"
 #include <stdlib.h>

@@ -1,7 +1,6 @@
-//! `allograft bench`: what a person and a program learn of their own program without and with
-//! mimalloc.
+//! `allograft bench`: what it prints and writes about a program without and with mimalloc.
 
-use allograft_tests::{Launch, Run, Stage};
+use allograft_tests::{Launch, ProgramRun, Stage};
 use serde_json::Value;
 
 /// `allograft bench` of the test program `name`, with these options and arguments.
@@ -16,15 +15,10 @@ fn bench(options: &[&str], name: &str, arguments: &[&str]) -> Launch<'static> {
         .args(arguments)
 }
 
-/// Expects that there is nothing to compare, for a reason that one line with these words tells.
+/// Expects that there is nothing to compare, and one line with these words that says why.
 #[track_caller]
-fn expect_refusal(run: &Run, words: &[&str]) {
-    run.expect_code(125);
-    assert_eq!(run.stdout, "", "{run}");
-    assert_eq!(run.stderr.lines().count(), 1, "{run}");
-    for word in words {
-        assert!(run.stderr.contains(word), "{word:?} is not said\n{run}");
-    }
+fn expect_refusal(run: &ProgramRun, words: &[&str]) {
+    run.expect_code(125).expect_transcript("").expect_error_line(words);
 }
 
 #[test]
@@ -34,17 +28,14 @@ fn a_program_is_measured_either_way_and_told_as_text_json_and_page() {
     let (json, page) = (windows_path("out.json"), windows_path("out.html"));
     let options = ["--runs", "3", "--json", &json, "--html", &page];
     let run = bench(&options, "churn", &["1", "200000", "7"]).run();
-    run.expect_code(0);
-    for words in [
+    run.expect_code(0).expect_output(&[
         "churn.exe: 3 rounds",
         "wall time",
         "peak commit",
         "without  █",
         "too few rounds",
         "no difference that this run can show: it takes 6 rounds at least",
-    ] {
-        assert!(run.stdout.contains(words), "{words:?} is not said\n{run}");
-    }
+    ]);
 
     let json = std::fs::read_to_string(folder.path().join("out.json")).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();

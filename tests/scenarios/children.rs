@@ -1,7 +1,7 @@
-//! `--follow-children`: programs that the program starts are on mimalloc from their beginning, or
-//! are left alone.
+//! `--follow-children`: programs that the program starts are on mimalloc from the start, or left
+//! alone.
 
-use allograft_tests::{Launch, Mode, Run, Stage};
+use allograft_tests::{Launch, Mode, ProgramRun, Stage};
 
 /// A program that starts children in three ways, each of which does the same.
 fn family(mode: Mode) -> Launch<'static> {
@@ -11,7 +11,7 @@ fn family(mode: Mode) -> Launch<'static> {
 const CHILDREN_AND_GRANDCHILDREN: usize = 3 + 9;
 
 #[track_caller]
-fn expect(run: &Run, heap: &str) {
+fn expect(run: &ProgramRun, heap: &str) {
     run.expect_code(0);
     run.expect_taken_over();
     let lines = run.stdout.lines().filter(|line| !line.starts_with("parent"));

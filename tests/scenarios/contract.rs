@@ -1,9 +1,8 @@
-//! The C runtime's contract: what a program observes is what it observes on Microsoft's untouched C
-//! runtime.
+//! The C runtime's contract: a program observes the same as on Microsoft's untouched C runtime.
 //!
 //! The transcripts in `transcripts/` were written by Microsoft's `ucrtbase.dll` 10.0.26100.1742;
-//! four older versions answer the same. Wine's own C runtime answers many calls differently, so on
-//! it only the takeover is held to the contract.
+//! four older versions answer the same. Wine's own C runtime answers many calls differently: there
+//! only the takeover must keep the contract.
 
 use allograft_tests::{Crt, Mode, Stage};
 
@@ -43,7 +42,7 @@ fn after_the_takeover_every_call_of_the_contract_answers_the_same() {
     taken_over("contract", CONTRACT, Stage::load().microsoft_crts());
 }
 
-/// Wine's own C runtime does not keep a new handler, and has no `_aligned_offset_recalloc` and
+/// Wine's own C runtime does not keep a new handler, has no `_aligned_offset_recalloc`, and has
 /// another layout of such blocks: what the program does with these is left out.
 #[test]
 fn after_the_takeover_wines_runtime_keeps_the_contract_too() {

@@ -1,17 +1,6 @@
-//! `allograft run` and `allograft inject` as a person meets them: what they keep, what they say,
-//! how they end.
+//! `allograft run` and `allograft inject` as a user sees them: what they keep, print and return.
 
-use allograft_tests::{Mode, Run, Stage};
-
-/// The one line of standard error, which must contain every one of `words`.
-#[track_caller]
-fn expect_line(run: &Run, words: &[&str]) {
-    let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(lines.len(), 1, "one line on standard error was expected\n{run}");
-    for word in words {
-        assert!(lines[0].contains(word), "the line does not say {word:?}\n{run}");
-    }
-}
+use allograft_tests::{Mode, Stage};
 
 #[test]
 fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
@@ -42,8 +31,7 @@ fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
     let plain = launch(Mode::Plain);
     let early = launch(Mode::Early);
     plain.expect_code(77);
-    assert!(plain.stdout.contains("argument [two words]"), "{plain}");
-    assert!(plain.stdout.contains("variable [a value of the environment]"), "{plain}");
+    plain.expect_output(&["argument [two words]", "variable [a value of the environment]"]);
     early.expect_code(77).expect_transcript(&plain.stdout);
     assert_eq!(early.stderr, plain.stderr, "{early}");
     early.expect_taken_over();
@@ -52,8 +40,7 @@ fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
 #[test]
 fn a_program_that_is_not_there_is_127() {
     let run = Stage::load().launcher().args(&["run", "--", "no-such-program.exe"]).run();
-    run.expect_code(127);
-    expect_line(&run, &["no-such-program.exe"]);
+    run.expect_code(127).expect_error_line(&["no-such-program.exe"]);
 }
 
 #[test]
@@ -62,18 +49,15 @@ fn a_file_that_is_no_program_is_126() {
     let file = folder.path().join("text.exe");
     std::fs::write(&file, "not a program").unwrap();
     let run = Stage::load().launcher().args(&["run", "--"]).path_arg(&file).run();
-    run.expect_code(126);
-    expect_line(&run, &["text.exe"]);
+    run.expect_code(126).expect_error_line(&["text.exe"]);
 }
 
 #[test]
 fn a_process_that_does_not_exist_is_125() {
     let run = Stage::load().launcher().args(&["inject", "--pid", "4000000000"]).run();
-    run.expect_code(125);
-    expect_line(&run, &["4000000000"]);
+    run.expect_code(125).expect_error_line(&["4000000000"]);
     let run = Stage::load().launcher().args(&["inject", "--name", "no-such-program.exe"]).run();
-    run.expect_code(125);
-    expect_line(&run, &["no-such-program.exe"]);
+    run.expect_code(125).expect_error_line(&["no-such-program.exe"]);
 }
 
 #[test]
@@ -87,8 +71,7 @@ fn a_program_without_a_runtime_runs_on_and_is_diagnosed() {
     let run = stage.program("static_crt").mode(Mode::Injected).run();
     run.expect_code(42);
     let injection = run.injection.as_ref().unwrap();
-    injection.expect_code(125);
-    expect_line(injection, &["statically"]);
+    injection.expect_code(125).expect_error_line(&["statically"]);
 }
 
 #[test]
@@ -96,9 +79,8 @@ fn an_injection_says_what_was_taken_over() {
     let run = Stage::load().program("waiting").mode(Mode::Injected).arg("9").run();
     run.expect_code(9);
     let functions = run.expect_taken_over().runtimes[0].functions;
-    let said = &run.injection.as_ref().unwrap().stdout;
-    assert!(said.contains("ucrtbase.dll"), "{run}");
-    assert!(said.contains(&functions.to_string()), "{run}");
+    let injection = run.injection.as_ref().unwrap();
+    injection.expect_output(&["ucrtbase.dll", &functions.to_string()]);
 }
 
 #[test]
@@ -144,8 +126,7 @@ fn a_module_that_is_not_there_is_125() {
         .args(&["run", "--module", "no-such-module.dll", "--"])
         .path_arg(&stage.programs.join("waiting.exe"))
         .run();
-    run.expect_code(125);
-    expect_line(&run, &["no-such-module.dll"]);
+    run.expect_code(125).expect_error_line(&["no-such-module.dll"]);
 }
 
 #[test]
@@ -158,13 +139,8 @@ fn help_is_a_manual_and_the_version_names_mimallocs() {
     ];
     for (arguments, words) in pages {
         let help = stage.launcher().args(arguments).run();
-        help.expect_code(0);
-        for word in words {
-            assert!(help.stdout.contains(word), "the help does not speak of {word}\n{help}");
-        }
+        help.expect_code(0).expect_output(words);
     }
     let version = stage.launcher().arg("--version").run();
-    version.expect_code(0);
-    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version}");
-    assert!(version.stdout.contains("mimalloc 3."), "{version}");
+    version.expect_code(0).expect_output(&[env!("CARGO_PKG_VERSION"), "mimalloc 3."]);
 }

@@ -1,11 +1,11 @@
-//! `allograft.dll` itself: its size and imports, and how it is configured.
+//! `allograft.dll` itself: its size, imports and configuration.
 
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::slice;
 
 use allograft_inject::{MAGIC, Page, VERSION};
-use allograft_tests::{Launch, Machine, Mode, Report, Stage};
+use allograft_tests::{Launch, Mode, ModuleReport, Stage, X64};
 use object::{Architecture, NameOrOrdinal, Object};
 
 const MOST_BYTES: usize = 300 * 1024;
@@ -27,10 +27,8 @@ fn the_module_is_small_and_imports_the_system_only() {
 /// The module as an image, which is one of its machine.
 fn image(bytes: &[u8]) -> object::File<'_> {
     let image = object::File::parse(bytes).expect("the module is an image");
-    let architecture = match Stage::load().machine {
-        Machine::X64 => Architecture::X86_64,
-        Machine::X86 => Architecture::I386,
-    };
+    let is_64 = *Stage::load().target == X64;
+    let architecture = if is_64 { Architecture::X86_64 } else { Architecture::I386 };
     assert_eq!(image.architecture(), architecture);
     image
 }
@@ -61,9 +59,9 @@ fn waiting() -> Launch<'static> {
 #[test]
 fn a_second_copy_of_another_name_answers_as_the_first() {
     let stage = Stage::load();
-    let folder = tempfile::tempdir().expect("a scratch folder can be made");
+    let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("another-name.dll");
-    std::fs::copy(stage.module(), &copy).expect("the module can be copied");
+    std::fs::copy(stage.module(), &copy).unwrap();
     for mode in [Mode::Early, Mode::Injected] {
         let program = stage.program("second_copy").mode(mode);
         program.path_arg(&copy).run().expect_code(0);
@@ -109,7 +107,7 @@ fn log_and_report_go_where_the_environment_says() {
         .run();
     run.expect_code(0);
     expect_log(&log);
-    assert!(Report::read(&report).unwrap().is_active());
+    assert!(ModuleReport::read(&report).unwrap().is_active());
 }
 
 #[test]
@@ -134,7 +132,7 @@ fn log_and_report_go_where_the_file_beside_the_module_says() {
         .run();
     run.expect_code(0);
     expect_log(&log);
-    assert!(Report::read(&report).unwrap().is_active());
+    assert!(ModuleReport::read(&report).unwrap().is_active());
 }
 
 #[test]

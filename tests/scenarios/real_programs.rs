@@ -1,10 +1,10 @@
-//! Programs that were not written here do the same with the takeover as without, and their heap was
-//! taken over.
+//! Programs of other projects do the same with the takeover as without, and their heap is taken over.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use allograft_tests::{Launch, Mode, Stage, inputs};
+use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -30,45 +30,32 @@ fn input(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs").join(name)
 }
 
-/// z3 in a folder with the C++ library that it was built for: Wine's own prints stray bytes on
-/// Microsoft's newer C runtimes.
-struct Z3 {
-    folder: tempfile::TempDir,
+/// A launch of the z3 in `folder`.
+fn z3(folder: &TempDir) -> Launch<'static> {
+    Launch::new(Stage::load(), folder.path().join("z3.exe"))
+        .native("msvcp140")
+        .input("")
+        .path_arg(&input("queens.smt2"))
+        .limit(LIMIT)
 }
 
-impl Z3 {
-    fn prepare() -> Z3 {
-        let real = &Stage::load().real;
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(&real.z3, folder.path().join("z3.exe")).unwrap();
-        for library in ["msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll"] {
-            std::fs::copy(real.java.with_file_name(library), folder.path().join(library)).unwrap();
-        }
-        Z3 { folder }
-    }
-
-    fn launch(&self) -> Launch<'static> {
-        Launch::new(Stage::load(), self.folder.path().join("z3.exe"))
-            .native("msvcp140")
-            .input("")
-            .path_arg(&input("queens.smt2"))
-            .limit(LIMIT)
-    }
+fn z3_folder() -> TempDir {
+    inputs::folder_with(&inputs::z3_files(&Stage::load().real))
 }
 
 #[test]
 fn z3_solves_a_problem() {
-    let z3 = Z3::prepare();
-    does_the_same(|| z3.launch());
+    let folder = z3_folder();
+    does_the_same(|| z3(&folder));
 }
 
 #[test]
 fn z3_is_taken_over_while_it_works() {
-    let z3 = Z3::prepare();
-    let plain = z3.launch().run();
+    let folder = z3_folder();
+    let plain = z3(&folder).run();
     assert_eq!(plain.expect_code(0).stdout, "sat\nunsat\n");
     for milliseconds in [20, 100, 300] {
-        let late = z3.launch().mode(Mode::Late(milliseconds)).run();
+        let late = z3(&folder).mode(Mode::Late(milliseconds)).run();
         late.expect_code(0).expect_transcript(&plain.stdout);
         late.expect_taken_over();
     }
@@ -96,7 +83,7 @@ fn java() -> Launch<'static> {
 }
 
 #[test]
-fn java_starts_and_tells_its_version() {
+fn java_starts_and_prints_its_version() {
     does_the_same(|| java().arg("-version"));
 }
 

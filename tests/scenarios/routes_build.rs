@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use allograft_tests::{Launch, Machine, Stage};
+use allograft_tests::{Launch, Stage};
 use tempfile::TempDir;
 
 /// Calls mimalloc, and ends with 0 if what the C runtime gives out is mimalloc's.
@@ -47,23 +47,6 @@ fn folder_with(sources: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// How compilers call the machine of the programs.
-fn architecture() -> &'static str {
-    match Stage::load().machine {
-        Machine::X64 => "x86_64",
-        Machine::X86 => "x86",
-    }
-}
-
-/// The symbol that linkers are told to look for, so that a program which calls nothing of
-/// mimalloc's gets it all the same.
-fn symbol() -> &'static str {
-    match Stage::load().machine {
-        Machine::X64 => "mi_version",
-        Machine::X86 => "_mi_version",
-    }
-}
-
 /// The folders with an unmodified `mimalloc.dll`.
 fn kits() -> [PathBuf; 2] {
     ["redirected", "redirected-raw"].map(|name| developer_files().join(name))
@@ -85,18 +68,11 @@ fn run(command: &mut Command, folder: &Path) -> String {
     said
 }
 
-fn zig() -> Command {
-    let words = &Stage::load().zig;
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
-    command
-}
-
 /// A compiler whose programs use the Universal CRT.
 fn compiler(language: &str) -> Command {
-    let mut command = zig();
-    command.args([language, "-target"]);
-    command.arg(format!("{}-windows-gnu", architecture()));
+    let stage = Stage::load();
+    let mut command = Command::new(&stage.zig);
+    command.args([language, "-target", &format!("{}-windows-gnu", stage.target.zig)]);
     command
 }
 
@@ -158,11 +134,11 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
           target_link_libraries(${program} PRIVATE allograft::mimalloc)
         endforeach()
     ";
-    let words: Vec<_> = Stage::load().zig.iter().map(|word| word.to_str().unwrap()).collect();
+    let stage = Stage::load();
     let toolchain = format!(
         "set(CMAKE_SYSTEM_NAME Windows)\nset(CMAKE_C_COMPILER {} cc -target {}-windows-gnu)\n",
-        words.join(" "),
-        architecture()
+        stage.zig.display(),
+        stage.target.zig
     );
     let folder = folder_with(&[
         ("calls.c", CALLS),
@@ -171,14 +147,14 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
         ("toolchain.cmake", &toolchain),
     ]);
     // One package serves the programs of both machines.
-    let laid_out = Stage::load().bin.parent().unwrap();
+    let laid_out = stage.bin.parent().unwrap();
     let prefix = format!("-DCMAKE_PREFIX_PATH={}", laid_out.display());
-    let mut configure = Command::new(&Stage::load().cmake);
+    let mut configure = Command::new(&stage.cmake);
     configure
         .args(["-G", "Unix Makefiles", "-S", ".", "-B", "build", "--toolchain", "toolchain.cmake"])
         .arg(prefix);
     run(&mut configure, folder.path());
-    run(Command::new(&Stage::load().cmake).args(["--build", "build"]), folder.path());
+    run(Command::new(&stage.cmake).args(["--build", "build"]), folder.path());
     for name in ["calls.exe", "nothing.exe"] {
         comes_up_redirected(&folder.path().join("build").join(name), developer_files());
     }
@@ -186,6 +162,8 @@ fn a_program_whose_cmake_project_finds_allograft_comes_up_redirected() {
 
 #[test]
 fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
+    let stage = Stage::load();
+    let zig = || Command::new(&stage.zig);
     let [kit, _] = kits();
     for made_by in [developer_files(), &kit] {
         let folder = folder_with(&[
@@ -196,7 +174,7 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
         compile.args([
             "cc",
             "-target",
-            &format!("{}-windows-msvc", architecture()),
+            &format!("{}-windows-msvc", stage.target.zig),
             "-O1",
             "-fno-builtin",
             "-c",
@@ -205,12 +183,8 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
             "start.obj",
         ]);
         run(&mut compile, folder.path());
-        let machine = match Stage::load().machine {
-            Machine::X64 => "i386:x86-64",
-            Machine::X86 => "i386",
-        };
         let mut library = zig();
-        library.args(["dlltool", "-m", machine, "-d", "ucrt.def", "-l", "ucrt.lib"]);
+        library.args(["dlltool", "-m", stage.target.dlltool, "-d", "ucrt.def", "-l", "ucrt.lib"]);
         run(&mut library, folder.path());
         let mut link = zig();
         link.args([
@@ -237,7 +211,8 @@ fn a_program_linked_with_the_kit_of_an_unmodified_mimalloc_comes_up_redirected()
             let mut compile = compiler("cc");
             compile
                 .arg(format!("{name}.c"))
-                .arg(format!("-Wl,-u,{}", symbol()))
+                // A program that calls nothing of mimalloc's gets it by this.
+                .arg(format!("-Wl,-u,{}mi_version", Stage::load().target.symbol_prefix))
                 .arg("-I")
                 .arg(kit.join("include"))
                 .arg(kit.join("lib/libmimalloc.dll.a"))

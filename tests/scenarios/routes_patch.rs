@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use allograft_tests::{Launch, Report, Run, Stage};
+use allograft_tests::{Launch, ProgramRun, Stage, inputs};
 use tempfile::TempDir;
 
 /// A folder with a copy of `program` and the modules beside it.
@@ -15,8 +15,8 @@ fn folder_with(program: &Path) -> (TempDir, PathBuf) {
     (folder, copy)
 }
 
-/// Copies the modules for both word sizes, as far as there are any: not all of the real programs
-/// are of the stage's own.
+/// Copies the modules for both bitnesses, as far as there are any: not all real programs are of the
+/// stage's own.
 fn put_modules_into(folder: &Path) {
     for name in ["allograft.dll", "allograft32.dll"] {
         let module = Stage::load().bin.join(name);
@@ -26,7 +26,7 @@ fn put_modules_into(folder: &Path) {
     }
 }
 
-fn patch(image: &Path, options: &[&str]) -> Run {
+fn patch(image: &Path, options: &[&str]) -> ProgramRun {
     Stage::load().launcher().arg("patch").args(options).path_arg(image).run()
 }
 
@@ -40,16 +40,13 @@ fn answers_the_same_on_mimalloc(
     let stage = Stage::load();
     patch(program, &[]).expect_code(0);
     let patched = folder.join("program-allograft.exe");
-    let report = folder.join("report.json");
     for crt in stage.microsoft_crts() {
         let launch =
             |program: &Path| with(Launch::new(stage, program.to_owned()).on(crt).input(""));
         let plain = launch(program).run();
-        let run = launch(&patched).env("ALLOGRAFT_REPORT", stage.windows_path(&report)).run();
-        run.expect_code(0);
-        assert_eq!(run.stdout, plain.stdout);
-        let report = Report::read(&report).unwrap();
-        assert!(report.is_active() && report.message.is_empty(), "{run}");
+        let run = launch(&patched).report_by_variable().run();
+        run.expect_code(0).expect_transcript(&plain.stdout);
+        assert!(run.expect_taken_over().message.is_empty(), "{run}");
     }
 }
 
@@ -62,12 +59,10 @@ fn a_patched_clang_format_comes_up_on_mimalloc_and_answers_the_same() {
 #[test]
 fn a_patched_solver_comes_up_on_mimalloc_and_answers_the_same() {
     let stage = Stage::load();
-    let (folder, program) = folder_with(&stage.real.z3);
-    // Wine's own C++ library prints stray bytes on Microsoft's newer C runtimes.
-    for library in ["msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll"] {
-        let from = stage.real.java.with_file_name(library);
-        std::fs::copy(from, folder.path().join(library)).unwrap();
-    }
+    let folder = inputs::folder_with(&inputs::z3_files(&stage.real));
+    put_modules_into(folder.path());
+    let program = folder.path().join("program.exe");
+    std::fs::rename(folder.path().join("z3.exe"), &program).unwrap();
     let problem = Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs/queens.smt2");
     answers_the_same_on_mimalloc(folder.path(), &program, |launch| {
         launch.native("msvcp140").path_arg(&problem).limit(Duration::from_secs(300))
@@ -121,9 +116,7 @@ fn a_program_that_runs_is_not_patched_in_place_and_goes_on() {
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     let run = Launch::new(stage, program.clone()).run_meeting(|_| {
         let refused = patch(&program, &["--inplace"]);
-        refused.expect_code(125);
-        assert!(refused.stderr.contains("is in use: end the program"), "{refused}");
-        assert_eq!(refused.stderr.lines().count(), 1, "{refused}");
+        refused.expect_code(125).expect_error_line(&["is in use: end the program"]);
     });
     run.expect_code(0);
     assert_eq!(std::fs::read(&program).unwrap(), original);

@@ -3,18 +3,16 @@
 
 use std::path::Path;
 
-use allograft_tests::{Launch, Report, Run, Stage};
+use allograft_tests::inputs::folder_with;
+use allograft_tests::{Launch, ProgramRun, Stage};
 use tempfile::TempDir;
 
 /// A folder with a copy of the program that imports version.dll.
 fn folder_of_program() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let program = Stage::load().programs.join("proxied.exe");
-    std::fs::copy(program, folder.path().join("proxied.exe")).unwrap();
-    folder
+    folder_with(&[Stage::load().programs.join("proxied.exe")])
 }
 
-fn proxy(folder: &Path, options: &[&str]) -> Run {
+fn proxy(folder: &Path, options: &[&str]) -> ProgramRun {
     Stage::load()
         .launcher()
         .args(&["proxy", "--as", "version.dll", "--into"])
@@ -33,14 +31,8 @@ fn a_program_beside_a_proxy_comes_up_on_mimalloc_and_the_functions_answer_as_the
     let folder = folder_of_program();
     proxy(folder.path(), &[]).expect_code(0);
     for crt in stage.microsoft_crts() {
-        let report = folder.path().join("report.json");
-        let run = program(folder.path())
-            .on(crt)
-            .arg("with-module")
-            .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
-            .run();
-        run.expect_code(0).expect_transcript("passed\n");
-        assert!(Report::read(&report).unwrap().is_active(), "{run}");
+        let run = program(folder.path()).on(crt).arg("with-module").report_by_variable().run();
+        run.expect_code(0).expect_transcript("passed\n").expect_taken_over();
     }
 }
 
@@ -76,9 +68,7 @@ fn a_dll_of_another_maker_is_refused_in_one_line() {
     std::fs::copy(folder.path().join("proxied.exe"), &path).unwrap();
     for options in [&[][..], &["--remove"]] {
         let run = proxy(folder.path(), options);
-        run.expect_code(125);
-        assert!(run.stderr.contains("not made by allograft"), "{run}");
-        assert_eq!(run.stderr.lines().count(), 1, "{run}");
+        run.expect_code(125).expect_error_line(&["not made by allograft"]);
         assert!(path.exists());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use allograft_tests::{Launch, Report, Stage};
+use allograft_tests::{Launch, Stage, inputs};
 use tempfile::TempDir;
 
 /// The folders of the stage with an unmodified mimalloc, as its own build has it by default and
@@ -18,15 +18,11 @@ fn folder_with(program: &str) -> TempDir {
 fn folder_of_kit(kit: &str, program: &str) -> TempDir {
     let stage = Stage::load();
     let kit = stage.developer_files().join(kit);
-    let folder = tempfile::tempdir().unwrap();
-    for file in [
+    inputs::folder_with(&[
         stage.programs.join(program).with_extension("exe"),
         kit.join("mimalloc.dll"),
-        kit.join(stage.redirection_module_name()),
-    ] {
-        std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
-    }
-    folder
+        kit.join(stage.target.redirection_module),
+    ])
 }
 
 fn launch(folder: &Path, program: &str) -> Launch<'static> {
@@ -39,15 +35,9 @@ fn a_mimalloc_that_is_loaded_late_has_the_heap_redirected_and_old_blocks_moved()
     for kit in KITS {
         let folder = folder_of_kit(kit, "redirected");
         for crt in stage.microsoft_crts() {
-            let report = folder.path().join("report.json");
-            let run = launch(folder.path(), "redirected")
-                .on(crt)
-                .arg("late")
-                .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
-                .run();
-            run.expect_code(0).expect_transcript("passed\n");
-            let report = Report::read(&report).unwrap();
-            assert!(report.is_active(), "{kit}: {run}");
+            let launch = launch(folder.path(), "redirected").on(crt).arg("late");
+            let run = launch.report_by_variable().run();
+            let report = run.expect_code(0).expect_transcript("passed\n").expect_taken_over();
             assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
         }
     }

@@ -1,7 +1,7 @@
 //! Processes that hold several C runtimes: each is taken over with a table, an `errno` and an old
 //! heap of its own.
 
-use allograft_tests::{Launch, Machine, Mode, Stage};
+use allograft_tests::{Launch, Mode, Stage};
 
 /// The older runtimes, which Wine has of its own; on Windows those are tested that are installed.
 const OLDER: [&str; 6] =
@@ -28,8 +28,8 @@ fn every_c_runtime_of_a_process_is_taken_over() {
     }
 }
 
-/// No package carries a debug runtime; what is recognised is its name, under which a copy of
-/// another one stands here.
+/// No package carries a debug runtime. It is recognised by its name, which a copy of another one
+/// has here.
 #[test]
 fn a_debug_runtime_is_left_alone_and_named() {
     let stage = Stage::load();
@@ -38,11 +38,8 @@ fn a_debug_runtime_is_left_alone_and_named() {
     std::fs::copy(stage.programs.join("debug_runtime.exe"), &program).unwrap();
     for crt in stage.microsoft_crts() {
         let Some(prefix) = &crt.prefix else { continue };
-        let system = match stage.machine {
-            Machine::X64 => "system32",
-            Machine::X86 => "syswow64",
-        };
-        let runtime = prefix.join(format!("drive_c/windows/{system}/ucrtbase.dll"));
+        let system = prefix.join("drive_c/windows").join(stage.target.system_folder);
+        let runtime = system.join("ucrtbase.dll");
         std::fs::copy(runtime, folder.path().join("ucrtbased.dll")).unwrap();
         let run = Launch::new(stage, program.clone()).on(crt).mode(Mode::Early).run();
         run.expect_code(0);

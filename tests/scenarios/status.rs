@@ -1,27 +1,25 @@
-//! `allograft status`: what a person and a program learn of running processes.
+//! `allograft status`: what it prints about running processes.
 
-use allograft_tests::{Mode, Run, Stage};
+use allograft_tests::{Mode, ProgramRun, Stage};
 use serde_json::Value;
 
-fn status(arguments: &[&str]) -> Run {
+fn status(arguments: &[&str]) -> ProgramRun {
     Stage::load().launcher().arg("status").args(arguments).run()
 }
 
-fn json(run: &Run) -> Value {
+fn json(run: &ProgramRun) -> Value {
     run.expect_code(0);
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}\n{run}"))
 }
 
 #[test]
-fn a_counted_heap_is_told_with_what_is_left_of_it() {
+fn a_counted_heap_is_shown_with_what_is_left_of_it() {
     let launch = Stage::load().program("blocks").mode(Mode::Injected);
     let run = launch.launcher_option("--count").run_meeting(|id| {
         let id = id.to_string();
         let text = status(&["--pid", &id]);
-        text.expect_code(0);
-        for words in ["on mimalloc", "ucrtbase.dll", "left", "#####", "committed"] {
-            assert!(text.stdout.contains(words), "{words:?} is not said\n{text}");
-        }
+        let words = ["on mimalloc", "ucrtbase.dll", "left", "#####", "committed"];
+        text.expect_code(0).expect_output(&words);
         let figures = json(&status(&["--pid", &id, "--json"]));
         assert_eq!(figures["state"], "active");
         assert!(figures["runtimes"][0]["functions"].as_u64() >= Some(20));
@@ -59,9 +57,7 @@ fn all_processes_with_the_module_are_listed_and_no_others() {
 fn a_process_without_the_module_has_no_status() {
     let run = Stage::load().program("waiting").run_meeting(|id| {
         let status = status(&["--pid", &id.to_string()]);
-        status.expect_code(125);
-        assert!(status.stderr.contains("the module is not in it"), "{status}");
-        assert_eq!(status.stderr.lines().count(), 1, "{status}");
+        status.expect_code(125).expect_error_line(&["the module is not in it"]);
     });
     run.expect_code(0);
 }

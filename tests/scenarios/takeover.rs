@@ -3,14 +3,14 @@
 //! Each test runs one program of `programs/`, which checks one behaviour and ends with the exit
 //! code 0 if it holds.
 
-use allograft_tests::{Launch, Machine, Mode, Run, Stage};
+use allograft_tests::{Launch, Mode, ProgramRun, Stage, X86};
 
 /// Runs `program` in `modes` on every C runtime, and demands that it passes and was taken over.
 fn passes_in(
     program: &str,
     modes: &[Mode],
     prepare: impl Fn(Launch<'static>) -> Launch<'static>,
-) -> Vec<Run> {
+) -> Vec<ProgramRun> {
     let stage = Stage::load();
     let mut runs = Vec::new();
     for crt in stage.crts() {
@@ -26,8 +26,7 @@ fn passes_in(
     runs
 }
 
-/// Where the plain run matters too: it shows that the program's demands are met by the untouched C
-/// runtime.
+/// The plain run shows that the untouched C runtime too does what the program demands.
 const EVERY_MODE: [Mode; 3] = [Mode::Plain, Mode::Early, Mode::Injected];
 
 const TAKEOVERS: [Mode; 2] = [Mode::Early, Mode::Injected];
@@ -38,7 +37,7 @@ fn blocks_of_every_kind_from_before_can_be_read_sized_resized_and_freed() {
 }
 
 #[test]
-fn the_report_tells_what_became_of_the_old_blocks() {
+fn the_report_counts_what_became_of_the_old_blocks() {
     for run in passes_in("blocks", &[Mode::Injected], |launch| launch) {
         let report = run.expect_taken_over();
         let runtime = &report.runtimes[0];
@@ -147,7 +146,7 @@ fn import_tables_are_left_alone_if_the_user_says_so() {
 #[test]
 fn a_32_bit_program_has_its_address_space_to_itself() {
     let stage = Stage::load();
-    if stage.machine == Machine::X64 {
+    if *stage.target != X86 {
         return;
     }
     for crt in stage.crts() {
@@ -221,7 +220,7 @@ fn every_way_to_end_gives_the_exit_code_of_the_untouched_program() {
     }
 }
 
-/// The untouched program is no measure here: on Wine's heap it can hang when busy threads are
+/// The untouched program cannot be compared with: on Wine's heap it can hang when busy threads are
 /// ended.
 #[test]
 fn busy_threads_do_not_hold_up_the_end() {

@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::process::{Next, Process};
-use crate::report::Report;
-use crate::run::Run;
+use crate::process::{BoundedProcess, Next};
+use crate::report::ModuleReport;
+use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
-/// How long a program may run if the scenario says nothing else.
+/// How long a program may run if the scenario sets no limit.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an injection may take.
 const INJECTION_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a test program says, with its process id, when it waits for the harness.
+/// What a test program prints, with its process id, when it waits for the harness.
 const READY: &str = "ready ";
 
 /// When the module comes.
@@ -27,8 +27,20 @@ pub enum Mode {
     Early,
     /// While the program waits for the harness, by `allograft inject`.
     Injected,
-    /// So many milliseconds after the start, by `allograft run --late`.
+    /// This many milliseconds after the start, by `allograft run --late`.
     Late(u32),
+}
+
+impl Stage {
+    /// A launch of the test program `name` on [`Stage::newest_crt`].
+    pub fn program(&self, name: &str) -> Launch<'_> {
+        Launch::new(self, self.programs.join(format!("{name}.exe")))
+    }
+
+    /// A launch of `allograft.exe` itself.
+    pub fn launcher(&self) -> Launch<'_> {
+        Launch::new(self, self.bin.join("allograft.exe")).input("")
+    }
 }
 
 /// A program to be run. Make one with [`Stage::program`].
@@ -39,6 +51,7 @@ pub struct Launch<'a> {
     arguments: Vec<String>,
     launcher_options: Vec<String>,
     variables: Vec<(String, String)>,
+    report_by_variable: bool,
     native: Vec<String>,
     directory: Option<PathBuf>,
     input: Option<String>,
@@ -57,6 +70,7 @@ impl<'a> Launch<'a> {
             arguments: Vec::new(),
             launcher_options: Vec::new(),
             variables: Vec::new(),
+            report_by_variable: false,
             native: Vec::new(),
             directory: None,
             input: None,
@@ -72,7 +86,7 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Says when the module comes; [`Mode::Plain`] if nothing is said.
+    /// Sets when the module comes; [`Mode::Plain`] by default.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
@@ -108,6 +122,13 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Has the module write its report by the program's environment, for programs that load the
+    /// module without the launcher.
+    pub fn report_by_variable(mut self) -> Self {
+        self.report_by_variable = true;
+        self
+    }
+
     /// Makes Wine use the program's own copy of this library instead of Wine's.
     pub fn native(mut self, library: &str) -> Self {
         self.native.push(library.to_owned());
@@ -120,20 +141,19 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Gives it this standard input and its end, for programs that do not meet the harness.
+    /// Gives it this standard input and closes it, for programs that do not wait for the harness.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
         self
     }
 
-    /// Bounds its running time.
+    /// Limits its running time.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Has the host bound the memory that the program may write to, in bytes, where there is no
-    /// Windows to do so.
+    /// Has the host limit the program's memory to this many bytes, where Windows does not.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
         self
@@ -143,29 +163,31 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the host cannot start it at all. Whatever the program does is in the [`Run`].
+    /// If the host cannot start it at all. Anything that the program does is in the [`ProgramRun`].
     #[track_caller]
-    pub fn run(self) -> Run {
+    pub fn run(self) -> ProgramRun {
         self.run_meeting(|_| ())
     }
 
     /// As [`Launch::run`]; when the program waits for the harness, calls `meeting` with its Windows
     /// process id. In [`Mode::Injected`] the module is there by then.
     #[track_caller]
-    pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> Run {
+    pub fn run_meeting(self, mut meeting: impl FnMut(u32)) -> ProgramRun {
         let scratch = tempfile::tempdir().expect("a scratch folder can be made");
         let report_path = scratch.path().join("report.json");
         let command = self.command(&report_path);
-        let mut run = Run {
+        let mut run = ProgramRun {
             code: None,
+            took: Duration::ZERO,
             stdout: String::new(),
             stderr: String::new(),
             report: None,
             injection: None,
             command: shown(&command),
         };
+        let started = Instant::now();
         let mut process =
-            Process::start(command, self.limit).unwrap_or_else(|reason| panic!("{reason}"));
+            BoundedProcess::start(command, self.limit).unwrap_or_else(|reason| panic!("{reason}"));
         if let Some(input) = &self.input {
             process.write(input);
             process.close_input();
@@ -190,16 +212,18 @@ impl<'a> Launch<'a> {
             }
         }
         run.code = process.wait();
+        run.took = started.elapsed();
         run.stderr = process.errors();
         if report_path.exists() {
-            run.report =
-                Some(Report::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")));
+            run.report = Some(
+                ModuleReport::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")),
+            );
         }
         run
     }
 
     /// Loads the module in the running process `id` by `allograft inject`, on the same C runtime.
-    fn inject(&self, id: u32, report: &Path) -> Run {
+    fn inject(&self, id: u32, report: &Path) -> ProgramRun {
         let mut injection = self.stage.launcher().on(self.crt).limit(INJECTION_LIMIT);
         injection =
             injection.args(&["inject", "--pid", &id.to_string(), "--report"]).path_arg(report);
@@ -229,6 +253,9 @@ impl<'a> Launch<'a> {
         let mut command = self.host_command(program);
         command.args(words).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if self.report_by_variable {
+            command.env("ALLOGRAFT_REPORT", self.stage.windows_path(report));
+        }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
@@ -251,14 +278,14 @@ impl<'a> Launch<'a> {
         if let Some(prefix) = &self.crt.prefix {
             command.env("WINEPREFIX", prefix);
         }
-        let mut overrides: Vec<String> = self.crt.overrides.iter().cloned().collect();
-        overrides.extend(self.native.iter().map(|library| format!("{library}=n,b")));
+        let native = self.native.iter().map(|library| format!("{library}=n,b"));
+        let overrides: Vec<_> = [self.crt.overrides.clone()].into_iter().chain(native).collect();
         command.env("WINEDLLOVERRIDES", overrides.join(";"));
         command
     }
 }
 
-/// A command that runs `program` by a shell that has set the limit.
+/// A command that runs `program` under a shell's memory limit.
 fn limited(program: &Path, bytes: u64) -> Command {
     let mut command = Command::new("sh");
     let script = format!("ulimit -d {}; exec \"$0\" \"$@\"", bytes / 1024);
@@ -266,7 +293,7 @@ fn limited(program: &Path, bytes: u64) -> Command {
     command
 }
 
-/// The command with its variables, as it can be typed again.
+/// The command with its variables, ready to be typed again.
 fn shown(command: &Command) -> String {
     let mut text = String::new();
     for (name, value) in command.get_envs() {

@@ -1,10 +1,10 @@
-//! The harness of the scenarios: runs Windows programs on a named C runtime, without and with the
+//! The harness of the scenarios: runs Windows programs on a given C runtime, with and without the
 //! takeover.
 //!
 //! `cargo xtask test` builds everything that is needed and describes it in
-//! `target/allograft/stage.json`; [`Stage`] reads that. A [`Launch`] runs one program in one
-//! [`Mode`] and gives a [`Run`]: exit code, output, and the module's [`Report`]. Every wait has a
-//! bound, and only processes that the harness started are ended.
+//! `target/allograft/stage.json`, which [`Stage`] reads. A [`Launch`] runs one program in one
+//! [`Mode`] and returns a [`ProgramRun`]: exit code, output, and the [`ModuleReport`]. Every wait
+//! has a time limit, and the harness ends no processes but those that it started.
 //!
 //! ```no_run
 //! use allograft_tests::{Mode, Stage};
@@ -26,8 +26,10 @@ mod report;
 mod run;
 mod stage;
 pub mod stress;
+mod target;
 
 pub use launch::{Launch, Mode};
-pub use report::{Foreign, OldHeap, Report, Runtime};
-pub use run::Run;
-pub use stage::{Crt, Machine, RealPrograms, Stage};
+pub use report::ModuleReport;
+pub use run::ProgramRun;
+pub use stage::{Crt, RealPrograms, Stage, Stage32};
+pub use target::{Target, X64, X86};

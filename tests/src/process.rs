@@ -1,4 +1,4 @@
-//! One host process with bounded waits: started, listened to line by line, and ended by its own id.
+//! One host process with bounded waits: it is started, read line by line, and ended by its own id.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// A running process.
-pub(crate) struct Process {
+pub(crate) struct BoundedProcess {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -32,9 +32,9 @@ pub(crate) enum Next {
     TimedOut,
 }
 
-impl Process {
-    /// Starts `command` with all three standard streams piped; it may run for `limit`.
-    pub(crate) fn start(mut command: Command, limit: Duration) -> Result<Process, String> {
+impl BoundedProcess {
+    /// Starts `command` with all three standard streams piped. It may run for `limit`.
+    pub(crate) fn start(mut command: Command, limit: Duration) -> Result<BoundedProcess, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         lead_a_group(&mut command);
         let mut child = command.spawn().map_err(|error| {
@@ -42,7 +42,7 @@ impl Process {
         })?;
         let lines = line_reader(child.stdout.take().expect("standard output is piped"));
         let errors = line_reader(child.stderr.take().expect("standard error is piped"));
-        Ok(Process {
+        Ok(BoundedProcess {
             input: child.stdin.take(),
             child,
             lines,
@@ -99,7 +99,7 @@ impl Process {
         }
     }
 
-    /// What standard error has said. To be asked after the end.
+    /// The text of standard error. Call it after the end.
     pub(crate) fn errors(&self) -> String {
         let until = Instant::now() + LAST_WORDS;
         let mut text = String::new();
@@ -117,7 +117,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for BoundedProcess {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             end_group(self.child.id());
@@ -175,10 +175,10 @@ fn quietly(command: &mut Command) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Process {
+    fn shell(script: &str, limit: Duration) -> BoundedProcess {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Process::start(command, limit).unwrap()
+        BoundedProcess::start(command, limit).unwrap()
     }
 
     #[test]

@@ -1,28 +1,26 @@
-//! The report that the module writes.
+//! Reads the report that the module writes when the program ends.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-/// The fields of the module's report that the scenarios look at.
+/// The fields of the module's report that the scenarios, the benches and the demo look at.
 #[derive(Deserialize, Debug, Clone)]
-pub struct Report {
+pub struct ModuleReport {
     /// `active`, `no-runtime`, `failed` or `disabled`.
     pub state: String,
     /// Why the takeover failed; empty if it did not.
     #[serde(default)]
     pub message: String,
-    /// Version of the module.
-    pub module_version: String,
-    /// Version of the mimalloc inside it.
+    /// Version of the mimalloc inside the module.
     pub mimalloc_version: String,
     /// The C runtimes that were taken over.
     #[serde(default)]
-    pub runtimes: Vec<Runtime>,
-    /// Threads that were stopped during the takeover.
+    pub runtimes: Vec<RuntimeReport>,
+    /// Threads that were suspended for the takeover.
     #[serde(default)]
     pub threads_stopped: u32,
-    /// What the old heap held when it was taken over, where the system tells that.
+    /// What the old heap held at the takeover, if blocks were to be counted.
     #[serde(default)]
     pub old_heap: Option<OldHeap>,
     /// What became of the old heap's blocks.
@@ -30,24 +28,21 @@ pub struct Report {
     /// Duration of the takeover in microseconds.
     #[serde(default)]
     pub attach_microseconds: f64,
-    /// mimalloc's own figures.
+    /// mimalloc's statistics.
     #[serde(default)]
-    pub mimalloc: serde_json::Value,
+    pub mimalloc: MimallocFigures,
 }
 
 /// One C runtime of the process.
 #[derive(Deserialize, Debug, Clone)]
-pub struct Runtime {
+pub struct RuntimeReport {
     /// File name, as `ucrtbase.dll`.
     pub name: String,
     /// File version.
     #[serde(default)]
     pub version: Option<String>,
-    /// Entries that were redirected.
+    /// How many functions were redirected.
     pub functions: u32,
-    /// Entries that were left alone, and why.
-    #[serde(default)]
-    pub skipped: Vec<serde_json::Value>,
 }
 
 /// Contents of the old heap.
@@ -70,13 +65,19 @@ pub struct Foreign {
     pub freed_blocks: u64,
     /// The sizes that they had, in bytes.
     pub freed_bytes: u64,
-    /// Blocks resized where they lay.
-    pub resized_blocks: u64,
 }
 
-impl Report {
+/// mimalloc's statistics.
+#[derive(Deserialize, Debug, Clone, Default)]
+#[serde(default)]
+pub struct MimallocFigures {
+    /// The most memory that was committed at a time, in bytes.
+    pub peak_committed_bytes: u64,
+}
+
+impl ModuleReport {
     /// Reads the report at `path`. The error is one line for a person.
-    pub fn read(path: &Path) -> Result<Report, String> {
+    pub fn read(path: &Path) -> Result<ModuleReport, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("no report was written to {}: {error}", path.display()))?;
         serde_json::from_str(&text)

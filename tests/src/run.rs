@@ -1,33 +1,37 @@
 //! What a program did.
 
-use crate::report::Report;
+use std::time::Duration;
+
+use crate::report::ModuleReport;
 
 /// The outcome of one launch.
 #[derive(Debug)]
-pub struct Run {
+pub struct ProgramRun {
     /// Exit code; none if the program did not end in time. Under Wine only its lowest eight bits
     /// arrive.
     pub code: Option<i32>,
-    /// Lines of standard output, less those that the harness itself is spoken to with.
+    /// The time from the start of the process to its end.
+    pub took: Duration,
+    /// Lines of standard output, without those that are meant for the harness.
     pub stdout: String,
     /// Lines of standard error.
     pub stderr: String,
     /// The module's report, if it was asked for one and wrote it.
-    pub report: Option<Report>,
+    pub report: Option<ModuleReport>,
     /// What `allograft inject` did, in [`Mode::Injected`](crate::Mode::Injected).
-    pub injection: Option<Box<Run>>,
+    pub injection: Option<Box<ProgramRun>>,
     /// The command line, for messages.
     pub command: String,
 }
 
-impl Run {
+impl ProgramRun {
     /// Demands the exit code.
     ///
     /// # Panics
     ///
     /// With everything that the program said, if it ended with another.
     #[track_caller]
-    pub fn expect_code(&self, code: i32) -> &Run {
+    pub fn expect_code(&self, code: i32) -> &ProgramRun {
         assert!(self.code == Some(code), "exit code {code} was expected\n{self}");
         self
     }
@@ -38,7 +42,7 @@ impl Run {
     ///
     /// With the lines that differ, if not.
     #[track_caller]
-    pub fn expect_transcript(&self, expected: &str) -> &Run {
+    pub fn expect_transcript(&self, expected: &str) -> &ProgramRun {
         let differences = differences(expected, &self.stdout);
         assert!(
             differences.is_empty(),
@@ -49,14 +53,46 @@ impl Run {
         self
     }
 
+    /// Demands that standard error is one line, which contains all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// With everything that the program said, if not.
+    #[track_caller]
+    pub fn expect_error_line(&self, words: &[&str]) -> &ProgramRun {
+        let mut lines = self.stderr.lines().filter(|line| !line.is_empty());
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            panic!("one line on standard error was expected\n{self}");
+        };
+        self.expect_words("standard error", line, words)
+    }
+
+    /// Demands that standard output contains all of `words`.
+    ///
+    /// # Panics
+    ///
+    /// With everything that the program said, if not.
+    #[track_caller]
+    pub fn expect_output(&self, words: &[&str]) -> &ProgramRun {
+        self.expect_words("standard output", &self.stdout, words)
+    }
+
+    #[track_caller]
+    fn expect_words(&self, stream: &str, text: &str, words: &[&str]) -> &ProgramRun {
+        for word in words {
+            assert!(text.contains(word), "{stream} does not contain {word:?}\n{self}");
+        }
+        self
+    }
+
     /// Demands that the injection, if there was one, succeeded, and that the module took over a
     /// heap.
     ///
     /// # Panics
     ///
-    /// With everything that is known, if not.
+    /// With everything that the program did, if not.
     #[track_caller]
-    pub fn expect_taken_over(&self) -> &Report {
+    pub fn expect_taken_over(&self) -> &ModuleReport {
         if let Some(injection) = &self.injection {
             injection.expect_code(0);
         }
@@ -68,7 +104,7 @@ impl Run {
     }
 }
 
-impl std::fmt::Display for Run {
+impl std::fmt::Display for ProgramRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.code {
             Some(code) => writeln!(f, "exit code {code}: {}", self.command)?,

@@ -1,15 +1,17 @@
-//! What `cargo xtask build` prepared: the module, the launcher, the test programs, and the C
-//! runtimes to run them on.
+//! The stage: what `cargo xtask` built and installed for the scenarios and benches to run.
+//!
+//! `cargo xtask` writes the description to `target/allograft/stage.json`; the harness reads it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::launch::Launch;
+use crate::target::{Target, X86};
 
 /// The contents of `stage.json`.
-#[derive(Deserialize, Debug)]
+#[derive(Serialize, Deserialize, Debug)]
 pub struct Stage {
     /// Folder of the launchers and modules.
     pub bin: PathBuf,
@@ -17,53 +19,48 @@ pub struct Stage {
     pub programs: PathBuf,
     /// The Wine loader; none on Windows, where programs run by themselves.
     pub wine: Option<PathBuf>,
-    crts: Vec<Crt>,
-    /// Programs that were not written here.
+    /// The C runtimes to run on, at least one.
+    pub crts: Vec<Crt>,
+    /// Programs of other projects.
     pub real: RealPrograms,
-    /// The words that zig's own arguments are put behind.
-    pub zig: Vec<PathBuf>,
+    /// The zig compiler.
+    pub zig: PathBuf,
     /// CMake.
     pub cmake: PathBuf,
-    x86: Option<X86>,
-    /// The machine that the programs are for.
+    /// What differs for 32-bit programs; none where they cannot be built or run.
+    pub x86: Option<Stage32>,
+    /// What the programs are built for.
     #[serde(skip)]
-    pub machine: Machine,
-}
-
-/// A machine that programs are for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Machine {
-    /// 64-bit programs.
-    #[default]
-    X64,
-    /// 32-bit programs; the launcher is the 64-bit one all the same.
-    X86,
+    pub target: &'static Target,
 }
 
 /// What 32-bit programs have of their own.
-#[derive(Deserialize, Debug)]
-struct X86 {
-    programs: PathBuf,
-    crts: Vec<Crt>,
-    clang_format: PathBuf,
+#[derive(Serialize, Deserialize, Debug)]
+pub struct Stage32 {
+    /// Folder of the test programs.
+    pub programs: PathBuf,
+    /// The C runtimes to run on.
+    pub crts: Vec<Crt>,
+    /// `clang-format.exe`
+    pub clang_format: PathBuf,
 }
 
-/// A C runtime that programs can be run on.
-#[derive(Deserialize, Debug, Clone, PartialEq, Eq)]
+/// A C runtime that programs can run on.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 pub struct Crt {
     /// `wine`, `system`, or the version of Microsoft's file.
     pub name: String,
-    /// Version of Microsoft's file, none for Wine's own.
+    /// Version of Microsoft's file; none for Wine's own.
     pub version: Option<String>,
-    /// The Wine prefix that holds it.
+    /// The Wine prefix that holds it; none on Windows.
     pub prefix: Option<PathBuf>,
     /// `WINEDLLOVERRIDES` that makes Wine use it.
     #[serde(default)]
-    pub overrides: Option<String>,
+    pub overrides: String,
 }
 
-/// Host paths of real programs for Windows.
-#[derive(Deserialize, Debug)]
+/// Host paths of Windows programs of other projects.
+#[derive(Serialize, Deserialize, Debug, Clone)]
 pub struct RealPrograms {
     /// An SMT solver.
     pub z3: PathBuf,
@@ -74,7 +71,7 @@ pub struct RealPrograms {
 }
 
 impl Crt {
-    /// Whether this is Wine's own implementation, which no behaviour is measured by.
+    /// Whether this is Wine's own implementation, which deviates from Microsoft's.
     pub fn is_wine(&self) -> bool {
         self.name == "wine"
     }
@@ -93,7 +90,7 @@ impl Stage {
             let path = std::env::var_os("ALLOGRAFT_STAGE").map_or_else(default_path, PathBuf::from);
             let stage = Stage::read(&path).and_then(|stage| {
                 if std::env::var("ALLOGRAFT_MACHINE").is_ok_and(|machine| machine == "x86") {
-                    stage.for_32_bits()
+                    stage.into_32_bits()
                 } else {
                     Ok(stage)
                 }
@@ -102,8 +99,8 @@ impl Stage {
         })
     }
 
-    /// The same for 32-bit programs.
-    fn for_32_bits(self) -> Result<Stage, String> {
+    /// The stage for 32-bit programs. The error is one line for a person.
+    pub fn into_32_bits(self) -> Result<Stage, String> {
         let x86 =
             self.x86.ok_or("this stage has no 32-bit programs: `cargo xtask setup` says why")?;
         Ok(Stage {
@@ -111,29 +108,14 @@ impl Stage {
             crts: x86.crts,
             real: RealPrograms { clang_format: x86.clang_format, ..self.real },
             x86: None,
-            machine: Machine::X86,
+            target: &X86,
             ..self
         })
     }
 
-    /// Where the 32-bit programs are beside the 64-bit ones, and the C runtimes that both run on;
-    /// none on a stage that is for 32-bit programs, or has none.
-    pub fn in_32_bits(&self) -> Option<(&Path, &[Crt])> {
-        let x86 = self.x86.as_ref()?;
-        Some((&x86.programs, &x86.crts))
-    }
-
     /// The module for the programs.
     pub fn module(&self) -> PathBuf {
-        self.bin.join(self.module_name())
-    }
-
-    /// Its file name.
-    pub fn module_name(&self) -> &'static str {
-        match self.machine {
-            Machine::X64 => "allograft.dll",
-            Machine::X86 => "allograft32.dll",
-        }
+        self.bin.join(self.target.module())
     }
 
     /// What `cargo xtask dist` lays out for those who link with `mimalloc.dll`: its import
@@ -143,17 +125,9 @@ impl Stage {
         self.programs.parent().expect("the programs lie in a folder of the stage")
     }
 
-    /// The file name of the module that mimalloc's own `mimalloc.dll` imports.
-    pub fn redirection_module_name(&self) -> &'static str {
-        match self.machine {
-            Machine::X64 => "mimalloc-redirect.dll",
-            Machine::X86 => "mimalloc-redirect32.dll",
-        }
-    }
-
     /// Reads the stage from `path`. The error is one line for a person.
     pub fn read(path: &Path) -> Result<Stage, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = fs::read_to_string(path).map_err(|error| {
             format!("no stage at {} ({error}): run `cargo xtask test`", path.display())
         })?;
         serde_json::from_str(&text).map_err(|error| {
@@ -162,6 +136,11 @@ impl Stage {
                 path.display()
             )
         })
+    }
+
+    /// Writes the stage to `path`.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        fs::write(path, serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// The C runtimes, at least one.
@@ -174,25 +153,9 @@ impl Stage {
         self.crts.iter().filter(|crt| !crt.is_wine())
     }
 
-    /// The C runtime that a scenario runs on to which the version does not matter: the newest of
-    /// Microsoft's.
+    /// The newest C runtime of Microsoft's, for what needs to run on one only.
     pub fn newest_crt(&self) -> &Crt {
         self.microsoft_crts().max_by_key(|crt| version_key(&crt.name)).unwrap_or(&self.crts[0])
-    }
-
-    /// The C runtime with this name.
-    pub fn crt(&self, name: &str) -> Option<&Crt> {
-        self.crts.iter().find(|crt| crt.name == name)
-    }
-
-    /// A launch of the test program `name` on [`Stage::newest_crt`].
-    pub fn program(&self, name: &str) -> Launch<'_> {
-        Launch::new(self, self.programs.join(format!("{name}.exe")))
-    }
-
-    /// A launch of `allograft.exe` itself.
-    pub fn launcher(&self) -> Launch<'_> {
-        Launch::new(self, self.bin.join("allograft.exe")).input("")
     }
 
     /// `path` as a Windows program must be given it: under Wine the host's files are on drive `Z:`.
@@ -220,7 +183,7 @@ mod tests {
                 "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""},
                          {"name": "10.0.9.1", "version": "10.0.9.1", "prefix": "/y", "overrides": "ucrtbase=n,b"},
                          {"name": "10.0.10.1", "version": "10.0.10.1", "prefix": "/z"}],
-                "real": {"z3": "/1", "java": "/2", "clang_format": "/3"}, "zig": ["zig"], "cmake": "cmake",
+                "real": {"z3": "/1", "java": "/2", "clang_format": "/3"}, "zig": "zig", "cmake": "cmake",
                 "x86": {"programs": "/p32", "clang_format": "/332",
                         "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""}]}}"#,
         )
@@ -229,11 +192,11 @@ mod tests {
 
     #[test]
     fn the_stage_for_32_bits_has_programs_runtimes_and_a_module_of_its_own() {
-        let stage = stage().for_32_bits().unwrap();
+        let stage = stage().into_32_bits().unwrap();
         assert_eq!(stage.programs, Path::new("/p32"));
         assert_eq!(stage.newest_crt().name, "wine");
         assert_eq!(stage.module(), Path::new("/b/allograft32.dll"));
-        assert!(stage.for_32_bits().is_err());
+        assert!(stage.into_32_bits().is_err());
     }
 
     #[test]

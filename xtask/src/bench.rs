@@ -1,58 +1,27 @@
-//! `cargo xtask bench`: builds the programs of the bench and the baseline, and starts the harness.
+//! Builds the programs of the bench and the baseline that they are measured against.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
+use allograft_tests::X64;
 use anyhow::{Context, Result};
 
-use crate::compile::{self, Output};
-use crate::files::copy;
-use crate::layout::{self, WINDOWS};
-use crate::machine::Machine;
+use crate::files::{copy, make_once};
+use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
-use crate::setup::{self, Environment};
-use crate::{crt, flags, programs, step};
+use crate::setup::Environment;
+use crate::{flags, programs, step};
 
-/// The package of the harness.
-pub const HARNESS: &str = "allograft-bench";
-
-/// Sets up, builds everything, and runs the harness with `arguments`. Its exit code is the
-/// harness's.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let stage = folder("stage.json");
-    if !measures(arguments) {
-        return run_harness(arguments, &stage);
-    }
-    let environment = setup::run(&crt::default())?;
-    compile::stage_for_bench(&environment, Output::Quiet)?.write_to(&stage)?;
-    let _servers = environment.wine.as_ref().map(|wine| wine.keep_alive(&environment.prefixes));
-    run_harness(arguments, &stage)
-}
-
-/// Whether the harness runs programs: not to print its manual or to present an earlier session.
-fn measures(arguments: &[String]) -> bool {
-    let runs_nothing = ["--help", "-h", "--from"];
-    !arguments.iter().any(|word| runs_nothing.contains(&word.as_str()))
-}
-
-fn run_harness(arguments: &[String], stage: &Path) -> Result<ExitCode> {
-    let mut cargo = layout::cargo();
-    // Paths among the arguments are the caller's.
-    cargo.current_dir(env::current_dir()?);
-    cargo.env("ALLOGRAFT_STAGE", stage);
-    cargo.args(["run", "--quiet", "--package", HARNESS, "--"]).args(arguments);
-    Ok(if step::status(&mut cargo)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Builds the programs on the stage, in one folder for each way of linking them. `redirected` is
-/// the folder with an unmodified `mimalloc.dll` and the redirection module.
+/// Lays the programs on the stage, in a folder for each way in which they are linked; `mimalloc`
+/// and `redirected`, the folder with an unmodified `mimalloc.dll` and our redirection module, were
+/// built before.
 pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path) -> Result<()> {
     let baseline = build_baseline(mimalloc)?;
     build_programs(environment, "plain", &[], &[])?;
     build_programs(environment, "baseline", &["-DBENCH_BASELINE"], &baseline)?;
-    // A flag, not an input: it is always copied again, and the programs only need its names.
+    // A flag, not an input: it is copied anew each time, and the programs need nothing of it but
+    // its names.
     let import_library = layout::stage().join("lib/libmimalloc.dll.a");
     let flags = ["-DBENCH_LINKED", &import_library.to_string_lossy()];
     let linked = build_programs(environment, "linked", &flags, &[])?;
@@ -87,7 +56,8 @@ fn build_programs(
     programs::build(
         &environment.zig,
         &programs::Folder {
-            machine: Machine::X64,
+            target: &X64,
+            only: None,
             what: &format!("the programs of the bench ({kind})"),
             sources: &layout::root().join("bench/programs"),
             output: &output,
@@ -98,32 +68,26 @@ fn build_programs(
     Ok(output)
 }
 
-/// Compiles the modules' mimalloc into a library, by the same compiler with the same flags. Returns
-/// what a program is linked with: that library, and the compiler's own with the thread-local
-/// variables.
+/// Compiles mimalloc as the modules have it into a library to link with, by the same compiler with
+/// the same flags. Returns what a program is linked with: that library, and the compiler's own,
+/// which has its thread-local variables.
 fn build_baseline(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     let folder = layout::stage().join("lib/baseline");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let source = layout::root().join("bench/native/baseline.c");
-    // A host other than the target makes the crate look for the cross compiler.
-    let host = if cfg!(windows) { WINDOWS } else { "x86_64-unknown-linux-gnu" };
+    // Anything but the target has cross compilation's compiler looked for.
+    let host = if cfg!(windows) { X64.rust } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
-    flags::set(&mut build, mimalloc.headers());
+    flags::set(&mut build, &mimalloc.sources.headers());
     flags::without_checks(&mut build);
-    build.file(&source).target(WINDOWS).host(host).out_dir(&folder).cargo_metadata(false);
+    build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("libbaseline.a");
-    let recipe_file = layout::beside(&library, "command");
-    let recipe = format!(
-        "{}\n{}",
-        step::shown(&compiler.to_command()),
-        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?
-    );
-    if !library.is_file() || !fs::read_to_string(&recipe_file).is_ok_and(|made| made == recipe) {
-        build.try_compile("baseline").context("compiling mimalloc for the bench")?;
-        fs::write(&recipe_file, recipe)
-            .with_context(|| format!("writing {}", recipe_file.display()))?;
-    }
+    let text =
+        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
+    let recipe = format!("{}\n{text}", step::shown(&compiler.to_command()));
+    make_once(&library, &recipe, || {
+        build.try_compile("baseline").context("compiling mimalloc for the bench")
+    })?;
     let mut ask = Command::new(compiler.path());
     let support = step::capture(ask.arg("-print-file-name=libgcc_eh.a"))?;
     Ok([library, PathBuf::from(support.trim())])

@@ -1,22 +1,18 @@
-//! `cargo xtask demo`: real programs on real input, without and with allograft, side by side.
+//! `cargo xtask demo`: real programs on real input, with and without allograft, side by side.
 
-mod report;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use allograft_tests::{Launch, Mode, ModuleReport, ProgramRun, Stage, X64};
+use anyhow::Result;
 
-use anyhow::{Context, Result, bail};
-
-use crate::crt;
+use crate::cargo::WindowsBuild;
 use crate::layout;
-use crate::setup::{self, Environment};
-use crate::stage::Stage;
-use crate::step::{self, Step};
-use crate::wine::{self, Prefix};
-use crate::{compile, stage};
-use report::Report;
+use crate::setup::{self, Request};
+use crate::stage::{self, Parts};
+use crate::step::Step;
+use crate::tools::exit_code;
 
 /// How long one run may take; it takes seconds.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -27,197 +23,184 @@ struct Program<'a> {
     task: &'static str,
     executable: &'a Path,
     arguments: Vec<String>,
-    /// Options of the launcher: when the module is loaded.
-    launch: &'static [&'static str],
-    /// Arguments with which it starts, says its version and ends; for a first start that nobody
-    /// times.
+    /// When the module is loaded.
+    mode: Mode,
+    /// Options of the launcher.
+    options: &'static [&'static str],
+    /// Makes it print its version and end. A first start with this is not timed.
     version: &'static str,
 }
 
-/// One run of it.
-struct Run {
-    output: Vec<u8>,
-    exit_code: Option<i32>,
-    took: Duration,
-}
-
-/// Runs the demonstration; the exit code says whether every program ran on mimalloc and did the
+/// Runs the demonstration. The exit code says whether every program ran on mimalloc and did the
 /// same as without.
 pub fn run() -> Result<ExitCode> {
-    let environment = setup::run(&crt::default())?;
-    let building = Step::begin("demo: building the module, the launcher and the test programs");
-    let stage = compile::stage(&environment, compile::Variant::default(), compile::Output::Quiet)?;
+    let environment = setup::run(&Request::demo())?;
+    let building = Step::begin("demo: building the module and the launcher");
+    let build = WindowsBuild::new(environment.rust, &X64);
+    let stage = stage::build(&environment, build, &Parts::none())?;
     building.done();
-    let host = Host::of(&environment, &stage);
-    let _servers = environment
-        .wine
-        .as_ref()
-        .map(|wine| wine.keep_alive(&host.prefix.iter().cloned().collect::<Vec<_>>()));
-    println!("On {}:", host.describe());
-    let mut all_well = true;
-    for program in programs(&stage.real)? {
-        all_well &= show(&host, &program)?;
+    let _servers = environment.start_wine();
+    let on_wine = stage.wine.is_some();
+    if on_wine {
+        println!("On Microsoft's ucrtbase.dll {} under Wine:", stage.newest_crt().name);
+    } else {
+        println!("On this Windows and its own C runtime:");
     }
-    if host.prefix.is_some() {
+    let mut all_well = true;
+    for program in programs(&stage) {
+        all_well &= show(&stage, &program);
+    }
+    if on_wine {
         println!("\nThe times without allograft are those of Wine's heap, not of Windows' own.");
     }
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(all_well))
 }
 
-fn programs(real: &stage::Real) -> Result<[Program<'_>; 3]> {
-    let input = windows_path(&layout::own("demo/factor.smt2"))?;
+fn programs(stage: &Stage) -> [Program<'_>; 3] {
+    let input = stage.windows_path(&layout::own("demo/factor.smt2"));
     let keytool =
         "-m java.base/sun.security.tools.keytool.Main -list -v -cacerts -storepass changeit";
-    Ok([
+    [
         Program {
             name: "z3",
             task: "factors an 11-digit number as a question of bit-vectors (xtask/demo/factor.smt2)",
-            executable: &real.z3,
+            executable: &stage.real.z3,
             arguments: vec![input.clone()],
-            launch: &[],
+            mode: Mode::Early,
+            options: &[],
             version: "--version",
         },
         Program {
             name: "z3, taken over while it runs,",
             task: "does the same; what it had allocated before moves to mimalloc as it is reallocated",
-            executable: &real.z3,
+            executable: &stage.real.z3,
             arguments: vec![input],
-            launch: &["--late", "500", "--count"],
+            mode: Mode::Late(500),
+            options: &["--count"],
             version: "--version",
         },
         Program {
             name: "java",
             task: "lists the certificates of its own key store (the class sun.security.tools.keytool.Main)",
-            executable: &real.java,
+            executable: &stage.real.java,
             arguments: keytool.split(' ').map(str::to_owned).collect(),
-            launch: &[],
+            mode: Mode::Early,
+            options: &[],
             version: "-version",
         },
-    ])
+    ]
 }
 
-/// What the programs run on.
-struct Host<'a> {
-    wine: Option<&'a wine::Wine>,
-    prefix: Option<Prefix>,
-    launcher: PathBuf,
-}
-
-impl<'a> Host<'a> {
-    fn of(environment: &'a Environment, stage: &Stage) -> Host<'a> {
-        let newest = environment
-            .prefixes
-            .iter()
-            .find(|prefix| prefix.version() == Some(crt::newest().version));
-        Host {
-            wine: environment.wine.as_ref(),
-            prefix: newest.cloned(),
-            launcher: stage.bin.join("allograft.exe"),
-        }
-    }
-
-    fn describe(&self) -> String {
-        match &self.prefix {
-            Some(prefix) => format!("Microsoft's ucrtbase.dll {} under Wine", prefix.name),
-            None => "this Windows and its own C runtime".to_owned(),
-        }
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        match (self.wine, &self.prefix) {
-            (Some(wine), Some(prefix)) => wine.command(prefix, program),
-            _ => Command::new(program),
-        }
-    }
-
-    /// Runs a program. Its output goes to a file: a pipe would stay open as long as anything that
-    /// it started.
-    fn run(&self, command: &mut Command) -> Result<Run> {
-        let file = folder()?.join("output.txt");
-        let output = File::create(&file).with_context(|| format!("writing {}", file.display()))?;
-        let began = Instant::now();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("cannot start `{}`", step::shown(command)))?;
-        let Some(status) = step::wait_within(&mut child, LIMIT)? else {
-            bail!("`{}` took longer than {}", step::shown(command), step::seconds(LIMIT));
-        };
-        let took = began.elapsed();
-        let output = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        Ok(Run { output, exit_code: status.code(), took })
-    }
-}
-
-fn show(host: &Host, program: &Program) -> Result<bool> {
+/// Runs a program without and with allograft and prints what differs. Returns whether it ran on
+/// mimalloc and did the same.
+fn show(stage: &Stage, program: &Program) -> bool {
     let step = Step::begin(format!("demo: running {} without and with allograft", program.name));
-    host.run(host.command(program.executable).arg(program.version))?;
-    let without = host.run(host.command(program.executable).args(&program.arguments))?;
-    let report_file = report_file(program.name)?;
-    let mut launcher = host.command(&host.launcher);
-    launcher
-        .args(["run", "--report", &windows_path(&report_file)?])
-        .args(program.launch)
-        .arg("--")
-        .arg(windows_path(program.executable)?)
-        .args(&program.arguments);
-    let with = host.run(&mut launcher)?;
+    let launch = || Launch::new(stage, program.executable.to_owned()).input("").limit(LIMIT);
+    launch().arg(program.version).run();
+    let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
+    let without = launch().args(&arguments).run();
+    let with =
+        program.options.iter().fold(launch(), |launch, option| launch.launcher_option(*option));
+    let with = with.args(&arguments).mode(program.mode).run();
     step.done();
 
-    let report = Report::read(&report_file)?;
     println!("\n{} {}", program.name, program.task);
-    for (what, value) in rows(&report, &without, &with) {
+    let rows = takeover_rows(with.report.as_ref()).into_iter().chain(run_rows(&without, &with));
+    for (what, value) in rows {
         println!("    {what:20} {value}");
     }
-    Ok(report.is_active() && same(&without, &with))
+    let is_same = without.stdout == with.stdout && without.code == with.code;
+    is_same && with.report.is_some_and(|report| report.is_active())
 }
 
-fn same(without: &Run, with: &Run) -> bool {
-    without.output == with.output && without.exit_code == with.exit_code
+type Row = (&'static str, String);
+
+/// What the module reports; it writes no report if it was not loaded.
+fn takeover_rows(report: Option<&ModuleReport>) -> Vec<Row> {
+    let Some(report) = report else {
+        return vec![("took over", "NOTHING: the module wrote no report".to_owned())];
+    };
+    if !report.is_active() {
+        return vec![("took over", format!("NOTHING ({}) {}", report.state, report.message))];
+    }
+    let mut rows = Vec::new();
+    for runtime in &report.runtimes {
+        let version = runtime.version.as_deref().unwrap_or_default();
+        let value = format!("{} functions of {} {version}", runtime.functions, runtime.name);
+        rows.push(("took over", value));
+    }
+    rows.push(("in", format!("{:.2} ms", report.attach_microseconds / 1000.0)));
+    if let Some(old) = &report.old_heap {
+        rows.push(("old heap held", blocks(old.blocks, old.bytes)));
+    }
+    let foreign = &report.foreign;
+    rows.push(("blocks migrated", blocks(foreign.migrated_blocks, foreign.migrated_bytes)));
+    rows.push(("old blocks freed", blocks(foreign.freed_blocks, foreign.freed_bytes)));
+    let peak = bytes(report.mimalloc.peak_committed_bytes);
+    let version = &report.mimalloc_version;
+    rows.push(("heap since", format!("mimalloc {version}, at most {peak} committed")));
+    rows
 }
 
-fn rows(report: &Report, without: &Run, with: &Run) -> Vec<(&'static str, String)> {
-    let lines = without.output.iter().filter(|byte| **byte == b'\n').count();
-    let mut rows = report.rows();
-    rows.push(("same output", format!("{} ({lines} lines)", yes(without.output == with.output))));
-    let code =
-        |run: &Run| run.exit_code.map_or("ended by a signal".to_owned(), |code| code.to_string());
-    let codes = if without.exit_code == with.exit_code {
+/// What can be seen from outside.
+fn run_rows(without: &ProgramRun, with: &ProgramRun) -> [Row; 3] {
+    let yes = |is: bool| if is { "yes" } else { "NO" };
+    let code = |run: &ProgramRun| run.code.map_or("none".to_owned(), |code| code.to_string());
+    let codes = if without.code == with.code {
         code(without)
     } else {
         format!("{} without, {} with", code(without), code(with))
     };
-    rows.push((
-        "same exit code",
-        format!("{} ({codes})", yes(without.exit_code == with.exit_code)),
-    ));
+    let lines = without.stdout.lines().count();
     let times = (without.took.as_secs_f64(), with.took.as_secs_f64());
-    rows.push(("time, start to end", format!("{:.2} s without, {:.2} s with", times.0, times.1)));
-    rows
+    [
+        ("same output", format!("{} ({lines} lines)", yes(without.stdout == with.stdout))),
+        ("same exit code", format!("{} ({codes})", yes(without.code == with.code))),
+        ("time, start to end", format!("{:.2} s without, {:.2} s with", times.0, times.1)),
+    ]
 }
 
-fn yes(is: bool) -> &'static str {
-    if is { "yes" } else { "NO" }
+fn blocks(count: u64, size: u64) -> String {
+    if count == 0 { "none".to_owned() } else { format!("{count} ({})", bytes(size)) }
 }
 
-/// Where the demonstration writes.
-fn folder() -> Result<PathBuf> {
-    let folder = layout::stage().join("demo");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    Ok(folder)
+/// A size as a person reads it.
+fn bytes(size: u64) -> String {
+    indicatif::BinaryBytes(size).to_string()
 }
 
-/// Where the module is to write its report; one of an earlier run is removed, so that it cannot be
-/// taken for this one's.
-fn report_file(name: &str) -> Result<PathBuf> {
-    let file = folder()?.join(format!("{}.json", name.replace([',', ' '], "")));
-    fs::remove_file(&file).ok();
-    Ok(file)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A path of this machine as the Windows programs call it.
-fn windows_path(path: &Path) -> Result<String> {
-    if cfg!(windows) { Ok(path.display().to_string()) } else { wine::dos_path(path) }
+    fn rows(report: &str) -> Vec<Row> {
+        takeover_rows(Some(&serde_json::from_str(report).unwrap()))
+    }
+
+    #[test]
+    fn a_takeover_is_shown_with_its_counts() {
+        let rows = rows(
+            r#"{"state": "active", "mimalloc_version": "3.3.2", "attach_microseconds": 1500.0, "old_heap": null,
+                "runtimes": [{"name": "ucrtbase.dll", "version": "10.0.26100.1742", "functions": 41}],
+                "foreign": {"migrated_blocks": 3, "migrated_bytes": 2048, "freed_blocks": 0, "freed_bytes": 0}}"#,
+        );
+        for row in [
+            ("took over", "41 functions of ucrtbase.dll 10.0.26100.1742"),
+            ("in", "1.50 ms"),
+            ("blocks migrated", "3 (2.00 KiB)"),
+            ("old blocks freed", "none"),
+        ] {
+            assert!(rows.contains(&(row.0, row.1.to_owned())), "{row:?} is not in {rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_reason() {
+        let rows = rows(
+            r#"{"state": "failed", "mimalloc_version": "3.3.2", "message": "no memory near the runtime",
+                "foreign": {"migrated_blocks": 0, "migrated_bytes": 0, "freed_blocks": 0, "freed_bytes": 0}}"#,
+        );
+        assert_eq!(rows, [("took over", "NOTHING (failed) no memory near the runtime".to_owned())]);
+        assert!(takeover_rows(None)[0].1.starts_with("NOTHING"));
+    }
 }

@@ -1,4 +1,4 @@
-//! Where things lie: in the checkout, under its target folder, and in the cache outside of it.
+//! The project's folders: in the checkout, under its target folder, and in the cache outside.
 
 use std::env;
 use std::fs;
@@ -6,21 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use allograft_tests::Target;
 use anyhow::{Result, anyhow};
 
 /// The version of allograft: the whole workspace has one.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The Rust name of the Windows target.
-pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
-
-/// The Rust name of the target for 32-bit programs.
-pub const WINDOWS_32: &str = "i686-pc-windows-gnu";
-
 /// The checkout's root.
 ///
-/// Taken at compile time: as cargo's runner this program is started in other packages' folders and
-/// environments.
+/// Taken at compile time: as cargo's runner, this program starts in the folders of other packages.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -38,19 +32,30 @@ pub fn target() -> PathBuf {
     root().join(named.unwrap_or_else(|| "target".into()))
 }
 
-/// The stage: what `build` makes and the scenarios read.
+/// The stage: what is built for scenarios, benches and the demo to run.
 pub fn stage() -> PathBuf {
     target().join("allograft")
 }
 
-/// What describes the stage to those who read it.
+/// The description of the stage, which scenarios read.
 pub fn stage_file() -> PathBuf {
     stage().join("stage.json")
+}
+
+/// The folder of what programs for `target` are linked with, under `root`. What is for 32-bit
+/// programs has a folder of its own.
+pub fn folder_of(target: &Target, root: &Path) -> PathBuf {
+    root.join(target.folder)
 }
 
 /// The Wine prefixes.
 pub fn prefixes() -> PathBuf {
     target().join("wine")
+}
+
+/// Where `dist` lays things out: in `output`, or in the checkout.
+pub fn dist(output: Option<&Path>) -> PathBuf {
+    output.map_or_else(|| root().join("dist"), Path::to_owned)
 }
 
 /// What is downloaded, outside of the checkout.
@@ -99,7 +104,7 @@ pub fn sweep(folder: &Path) {
             .map(|changed| changed.elapsed().unwrap_or_default());
         let is_old = age.is_ok_and(|age| age > LEFT_OVER);
         if is_old && entry.file_name().to_string_lossy().contains(".partial-") {
-            // If it cannot be removed, it is in nobody's way.
+            // If it cannot be removed, it does no harm.
             fs::remove_dir_all(entry.path()).ok();
         }
     }

@@ -2,7 +2,7 @@
 //! code, show it at work, test it and lay out what a user downloads.
 
 mod bench;
-mod compile;
+mod cargo;
 mod crt;
 mod demo;
 mod dist;
@@ -10,7 +10,6 @@ mod files;
 #[path = "../../crates/heap/flags.rs"]
 mod flags;
 mod layout;
-mod machine;
 mod mimalloc;
 mod programs;
 mod redirect;
@@ -19,15 +18,20 @@ mod setup;
 mod stage;
 mod step;
 mod test;
-mod tool;
+mod tools;
 mod wine;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use allograft_tests::X64;
+use allograft_tests::stress::StressOptions;
+use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
 use redirect::KitOptions;
+use setup::Request;
+use stage::Parts;
 
 /// Sets up, builds, shows and tests allograft.
 ///
@@ -62,22 +66,23 @@ enum Command {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
         #[arg(long)]
         long: bool,
-        /// Run only the tests whose names contain this, and none of the checks of the source.
+        /// Run only the scenario of this name, or else only the tests whose names contain it, and
+        /// build only what these need. The checks of the source are left out.
         filter: Option<String>,
     },
     /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with
     /// the takeover.
     ///
-    /// The table says for each C runtime, with the module there from the start and injected in the
+    /// The table shows for each C runtime, with the module there from the start and injected in the
     /// middle, how many operations were compared and how many deviated. A sequence that deviates is
     /// shortened and printed with its seed.
     Conformance {
         /// Seed of the first sequence.
-        #[arg(long, value_name = "N")]
-        seed: Option<u64>,
-        /// Operations for each C runtime; 200,000 by default.
-        #[arg(long, value_name = "N")]
-        ops: Option<u64>,
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Operations for each C runtime.
+        #[arg(long, value_name = "N", default_value_t = 200_000)]
+        ops: u64,
         /// Only this C runtime: a version of Microsoft's, or `wine`.
         #[arg(long, value_name = "VERSION")]
         crt: Option<String>,
@@ -99,7 +104,7 @@ enum Command {
     },
     /// Measure allograft side by side with the C runtime's own heap and with mimalloc linked in.
     ///
-    /// `cargo xtask bench --help` tells which options there are.
+    /// `cargo xtask bench --help` lists the options.
     #[command(disable_help_flag = true)]
     Bench {
         /// What is passed on to the harness.
@@ -160,58 +165,37 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup { all_crts } => {
-            let wanted = if all_crts { crt::all() } else { crt::default() };
-            setup::run(&wanted)?;
+            let crts = if all_crts { crt::all() } else { crt::default() };
+            setup::run(&Request::everything(crts))?;
             step::say("set-up: everything is there");
         }
         Command::Build(options) => {
-            let environment = setup::run(&crt::default())?;
-            let stage = compile::stage(&environment, options.into(), compile::Output::Shown)?;
-            step::say(&format!("built: {}", stage.bin.display()));
+            let environment = setup::run(&Request::everything(crt::default()))?;
+            let build = WindowsBuild {
+                debug: options.debug,
+                newer: options.avx2,
+                secure: options.secure,
+                quiet: false,
+                ..WindowsBuild::new(environment.rust, &X64)
+            };
+            stage::build_and_write(&environment, build, &Parts::ALL)?;
+            step::say(&format!("built: {}", layout::stage().join("bin").display()));
         }
         Command::Demo => return demo::run(),
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
         Command::Conformance { seed, ops, crt } => {
-            let mut arguments = Vec::new();
-            push_option(&mut arguments, "--seed", seed);
-            push_option(&mut arguments, "--ops", ops);
-            push_option(&mut arguments, "--crt", crt.as_deref());
-            return tool::run("conformance", &crt::all(), crt.as_deref(), &arguments);
+            return tools::conformance(seed, ops, crt.as_deref());
         }
         Command::Stress { runs, only, seed, long } => {
-            let mut arguments = Vec::new();
-            push_option(&mut arguments, "--runs", runs);
-            push_option(&mut arguments, "--only", only);
-            push_option(&mut arguments, "--seed", seed);
-            if long {
-                arguments.push("--long".to_owned());
-            }
-            return tool::run("stress", &crt::default(), None, &arguments);
+            let options = StressOptions { runs, only, long, ..StressOptions::default() };
+            return tools::stress(options, seed);
         }
-        Command::Bench { arguments } => return bench::run(&arguments),
+        Command::Bench { arguments } => return tools::bench(&arguments),
         Command::Dist { output, redirect_kit: true, kit } => {
-            dist::redirect_kit(output.as_deref(), kit)?
+            dist::redirect_kit::run(output.as_deref(), kit)?
         }
         Command::Dist { output, .. } => dist::run(output.as_deref())?,
         Command::Wine { command } => return runner::run(&command),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Passes an option on, if it was given.
-fn push_option(arguments: &mut Vec<String>, name: &str, value: Option<impl ToString>) {
-    if let Some(value) = value {
-        arguments.extend([name.to_owned(), value.to_string()]);
-    }
-}
-
-impl From<BuildOptions> for compile::Variant {
-    fn from(options: BuildOptions) -> Self {
-        compile::Variant {
-            debug: options.debug,
-            avx2: options.avx2,
-            secure: options.secure,
-            ..Self::default()
-        }
-    }
 }

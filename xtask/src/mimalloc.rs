@@ -6,18 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allograft_image::{Image, ImageFile};
+use allograft_tests::{Target, X64};
 use anyhow::{Context, Result};
-use serde_json::Value;
 
-use crate::compile::{self, Output, Variant};
+use crate::cargo::{self, MIMALLOC, WindowsBuild};
 use crate::files::{copy, fill_in};
-use crate::layout::{self, WINDOWS};
-use crate::machine::Machine;
-use crate::setup::Rust;
+use crate::layout::{self, folder_of};
 use crate::step;
-
-/// The package of `mimalloc.dll`.
-pub const PACKAGE: &str = "allograft-mimalloc";
 
 /// The file name of every `mimalloc.dll`, ours and mimalloc's own.
 pub const DLL: &str = "mimalloc.dll";
@@ -27,29 +22,28 @@ const SOURCES: &str = "libmimalloc-sys";
 
 /// mimalloc's own sources, as the package carries them.
 pub struct Sources {
-    headers: PathBuf,
+    folder: PathBuf,
 }
 
 impl Sources {
     /// Asks cargo where they are.
     pub fn find() -> Result<Sources> {
-        let mut cargo = layout::cargo();
-        cargo.args(["metadata", "--format-version", "1"]);
-        cargo.args(["--filter-platform", WINDOWS]);
-        let metadata = serde_json::from_str(&step::capture(&mut cargo)?)?;
-        let headers = headers_in(&metadata)
-            .with_context(|| format!("cargo knows of no package {SOURCES}"))?;
-        Ok(Sources { headers })
+        let metadata = cargo::metadata(&[&X64])?;
+        let package =
+            metadata.packages.into_iter().find(|package| package.name.as_str() == SOURCES);
+        let package = package.with_context(|| format!("cargo knows of no package {SOURCES}"))?;
+        let folder = package.manifest_path.with_file_name("c_src/mimalloc/v3");
+        Ok(Sources { folder: folder.into() })
     }
 
     /// The folder of the headers.
-    pub fn headers(&self) -> &Path {
-        &self.headers
+    pub fn headers(&self) -> PathBuf {
+        self.folder.join("include")
     }
 
     /// The folder of the code, with `static.c`, which includes all the rest.
     pub fn code(&self) -> PathBuf {
-        self.headers.with_file_name("src")
+        self.folder.join("src")
     }
 
     /// mimalloc's version, for instance `3.3.2`.
@@ -63,9 +57,10 @@ impl Sources {
     /// Copies the public headers into `folder`.
     pub fn copy_headers(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        for entry in fs::read_dir(&self.headers)
-            .with_context(|| format!("reading {}", self.headers.display()))?
-        {
+        let headers = self.headers();
+        let entries =
+            fs::read_dir(&headers).with_context(|| format!("reading {}", headers.display()))?;
+        for entry in entries {
             let header = entry?.path();
             if let (true, Some(name)) = (header.is_file(), header.file_name()) {
                 fs::copy(&header, folder.join(name))
@@ -84,38 +79,32 @@ pub struct Mimalloc {
     import_library: PathBuf,
     /// What it was built from.
     pub sources: Sources,
-    /// What it was built for.
-    machine: Machine,
+    target: &'static Target,
 }
 
 impl Mimalloc {
-    /// Builds it, by itself: together with the module cargo would give both the features of either.
-    pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<Mimalloc> {
-        let messages = compile::packages(rust, variant, output, &[PACKAGE], Some(PACKAGE))?;
+    /// Builds it alone: in one call of cargo, it and the module would get each other's features.
+    pub fn build(build: WindowsBuild) -> Result<Mimalloc> {
+        let built = build.packages(&[MIMALLOC])?;
         Ok(Mimalloc {
-            dll: compile::artifact(&messages, PACKAGE, "mimalloc.dll")?,
-            import_library: compile::artifact(&messages, PACKAGE, "libmimalloc.dll.a")?,
+            dll: built.file(DLL)?,
+            import_library: built.file("libmimalloc.dll.a")?,
             sources: Sources::find()?,
-            machine: variant.machine,
+            target: build.target,
         })
-    }
-
-    /// The folder of mimalloc's headers.
-    pub fn headers(&self) -> &Path {
-        self.sources.headers()
     }
 
     /// Lays out under `root` what programs that link with it are built with: the DLL, its import
     /// libraries, mimalloc's headers, and the file by which pkg-config finds all that. What is for
     /// 32-bit programs has a folder of its own.
     pub fn lay_out(&self, zig: &Path, root: &Path) -> Result<()> {
-        let folder = self.machine.developer_files(root);
+        let folder = folder_of(self.target, root);
         let library = folder.join("lib");
         copy(&self.dll, &folder.join(DLL))?;
         copy(&self.import_library, &library.join("libmimalloc.dll.a"))?;
-        write_import_library(zig, self.machine, &self.dll, &library.join("mimalloc.dll.lib"))?;
+        write_import_library(zig, self.target, &self.dll, &library.join("mimalloc.dll.lib"))?;
         self.sources.copy_headers(&folder.join("include"))?;
-        let version = self.machine.symbol_of("mi_version");
+        let version = format!("{}mi_version", self.target.symbol_prefix);
         fill_in_packaging("allograft.pc", &version, &library.join("pkgconfig"))
     }
 }
@@ -130,32 +119,28 @@ pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lays the file of packaging called `file` into `folder`. `symbol` is what linkers are told to
-/// look for.
+/// Lays a file of `packaging/` into `folder`. `symbol` is the one that linkers are made to look for,
+/// so that they link with the DLL.
 fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
     let words = [("@VERSION@", layout::VERSION), ("@SYMBOL@", symbol)];
     fill_in(&layout::own("packaging").join(file), &words, &folder.join(file))
 }
 
-/// Makes at `output`, by `zig`, a library that programs of `machine` link with to import what the
+/// Makes at `output`, by `zig`, a library that programs for `target` link with to import what the
 /// DLL at `dll` exports. Microsoft's linker takes it, LLVM's, and GNU's.
-pub fn write_import_library(zig: &Path, machine: Machine, dll: &Path, output: &Path) -> Result<()> {
+pub fn write_import_library(zig: &Path, target: &Target, dll: &Path, output: &Path) -> Result<()> {
     let file = ImageFile::open(dll)?;
     let exports = Image::parse(file.data())?.exports()?;
     let names = exports.into_iter().filter_map(|export| export.name);
-    write_library_of(zig, machine, &definitions(DLL, names), output)
+    write_library(zig, target, &definitions(DLL, names), output)
 }
 
 /// Makes the import library that the module definition `text` describes, whose functions are C's.
-pub fn write_library_of(zig: &Path, machine: Machine, text: &str, output: &Path) -> Result<()> {
+pub fn write_library(zig: &Path, target: &Target, text: &str, output: &Path) -> Result<()> {
     let definitions = layout::beside(output, "def");
     fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
     let mut command = Command::new(zig);
-    command
-        .args(["dlltool", "-m", machine.dlltool_target(), "-d"])
-        .arg(&definitions)
-        .arg("-l")
-        .arg(output);
+    command.args(["dlltool", "-m", target.dlltool, "-d"]).arg(&definitions).arg("-l").arg(output);
     step::capture(&mut command)?;
     fs::remove_file(&definitions).with_context(|| format!("removing {}", definitions.display()))
 }
@@ -167,15 +152,6 @@ pub fn definitions(library: &str, names: impl IntoIterator<Item = String>) -> St
         text.push_str(&format!("    {name}\n"));
     }
     text
-}
-
-/// Where the package with the sources keeps the headers of mimalloc 3, by what cargo says of all
-/// packages.
-fn headers_in(metadata: &Value) -> Option<PathBuf> {
-    let packages = metadata["packages"].as_array()?;
-    let package = packages.iter().find(|one| one["name"] == SOURCES)?;
-    let manifest = Path::new(package["manifest_path"].as_str()?);
-    Some(manifest.with_file_name("c_src").join("mimalloc/v3/include"))
 }
 
 /// The version that mimalloc's header states as one number: a digit, and then two for each further
@@ -201,14 +177,10 @@ mod tests {
 
     #[test]
     fn the_sources_lie_in_the_package_that_cargo_names() {
-        let metadata = serde_json::json!({"packages": [
-            {"name": "libc", "manifest_path": "/r/libc-0.2.1/Cargo.toml"},
-            {"name": "libmimalloc-sys", "manifest_path": "/r/libmimalloc-sys-0.1.49/Cargo.toml"},
-        ]});
-        assert_eq!(
-            headers_in(&metadata).unwrap(),
-            Path::new("/r/libmimalloc-sys-0.1.49/c_src/mimalloc/v3/include")
-        );
+        let sources = Sources::find().unwrap();
+        assert!(sources.headers().join("mimalloc.h").is_file());
+        assert!(sources.code().join("static.c").is_file());
+        assert!(sources.version().unwrap().starts_with("3."));
     }
 
     #[test]

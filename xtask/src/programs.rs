@@ -13,23 +13,25 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::SystemTime;
 
+use allograft_tests::Target;
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::layout;
-use crate::machine::Machine;
+use crate::files::{is_made_by, make_once};
+use crate::layout::{self, folder_of};
 use crate::step::{self, Step};
 
-/// How many of a source's lines can say how it is built.
+/// A comment in this many first lines of a source can say how it is built.
 const DIRECTIVE_LINES: usize = 20;
 
 /// A folder of programs, and how all of them are built.
 pub struct Folder<'a> {
     /// What they are, for messages: "the test programs".
     pub what: &'a str,
-    /// What they are built for.
-    pub machine: Machine,
-    /// Where their sources are.
+    pub target: &'a Target,
     pub sources: &'a Path,
+    /// The names of the programs to build; all, if there is no list. DLLs are built in any case,
+    /// unless the list is empty.
+    pub only: Option<&'a [String]>,
     /// Where the programs go, named after their sources.
     pub output: &'a Path,
     /// Flags that all of them are built with.
@@ -46,24 +48,26 @@ struct Program {
     flags: Vec<String>,
 }
 
-/// Compiles, by `zig`, what is out of date in `folder`.
-pub fn build(zig: &Path, folder: &Folder) -> Result<()> {
-    let output = folder.output;
-    fs::create_dir_all(output).with_context(|| format!("making {}", output.display()))?;
-    let inputs = newest_input(folder)?;
-    let mut stale = Vec::new();
-    for program in find(folder.sources)? {
-        if program.is_stale(zig, folder, inputs) {
-            stale.push(program);
-        }
+impl Folder<'_> {
+    fn wants(&self, program: &Program) -> bool {
+        self.only.is_none_or(|names| {
+            !names.is_empty() && (program.shared || names.contains(&program.name()))
+        })
     }
-    if stale.is_empty() {
+}
+
+/// Compiles with `zig` what is out of date in `folder`.
+pub fn build(zig: &Path, folder: &Folder) -> Result<()> {
+    let newest_input = newest_input(folder)?;
+    let (libraries, programs): (Vec<_>, Vec<_>) = find(folder.sources)?
+        .into_iter()
+        .filter(|program| folder.wants(program) && program.is_stale(zig, folder, newest_input))
+        .partition(|program| program.shared);
+    let count = libraries.len() + programs.len();
+    if count == 0 {
         return Ok(());
     }
-    let (libraries, programs): (Vec<_>, Vec<_>) =
-        stale.into_iter().partition(|program| program.shared);
-    let step =
-        Step::of(format!("compiling {}", folder.what), (libraries.len() + programs.len()) as u64);
+    let step = Step::with_pieces(format!("compiling {}", folder.what), count as u64);
     compile_all(zig, folder, libraries, &step)?;
     compile_all(zig, folder, programs, &step)?;
     step.done();
@@ -87,9 +91,23 @@ fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step)
         let outcomes = workers.into_iter().map(|worker| {
             worker.join().unwrap_or_else(|_| Err(anyhow!("compiling {} panicked", folder.what)))
         });
-        // All are waited for, the first failure is told.
+        // Collected first, so that all threads are joined.
         outcomes.collect::<Vec<_>>().into_iter().collect()
     })
+}
+
+/// A command that compiles `language` (`cc` or `c++`) for `target`.
+pub fn zig_cc(zig: &Path, language: &str, target: &Target) -> Command {
+    let mut command = Command::new(zig);
+    command.args([language, "-target", &format!("{}-windows-gnu", target.zig)]);
+    command
+}
+
+/// Runs a command of zig with its caches in the project's own.
+pub fn run_zig(command: &mut Command) -> Result<()> {
+    let cache = layout::cache()?.join("zig");
+    command.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
+    step::capture(command).map(drop)
 }
 
 fn find(sources: &Path) -> Result<Vec<Program>> {
@@ -120,6 +138,10 @@ impl Program {
         let mut program = Program { source, shared: false, flags: Vec::new() };
         for line in text.lines().take(DIRECTIVE_LINES) {
             let Some(directive) = line.trim().strip_prefix("// build:") else {
+                // A formatter may have moved it to the end of the line above.
+                if line.contains(" build: ") {
+                    bail!("{}: `{line}` does not begin with `// build:`", program.source.display());
+                }
                 continue;
             };
             let mut words = directive.split_whitespace();
@@ -134,43 +156,34 @@ impl Program {
         Ok(program)
     }
 
+    fn name(&self) -> String {
+        self.source.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     fn output(&self, folder: &Path) -> PathBuf {
-        let stem = self.source.file_stem().unwrap_or_default().to_string_lossy();
-        folder.join(format!("{stem}.{}", if self.shared { "dll" } else { "exe" }))
+        folder.join(format!("{}.{}", self.name(), if self.shared { "dll" } else { "exe" }))
     }
 
-    /// The file beside the program that says by which command it was made.
-    fn recipe(&self, folder: &Path) -> PathBuf {
-        layout::beside(&self.output(folder), "command")
-    }
-
-    fn is_stale(&self, zig: &Path, folder: &Folder, inputs: Option<SystemTime>) -> bool {
+    fn is_stale(&self, zig: &Path, folder: &Folder, newest_input: Option<SystemTime>) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|about| about.modified());
         let output = self.output(folder.output);
         let (Ok(built), Ok(source)) = (changed(&output), changed(&self.source)) else {
             return true;
         };
-        let command = step::shown(&self.command(zig, folder));
         source >= built
-            || inputs.is_some_and(|input| input >= built)
-            || !fs::read_to_string(self.recipe(folder.output)).is_ok_and(|recipe| recipe == command)
+            || newest_input.is_some_and(|input| input >= built)
+            || !is_made_by(&output, &step::shown(&self.command(zig, folder)))
     }
 
     fn command(&self, zig: &Path, folder: &Folder) -> Command {
         let is_cpp = self.source.extension().is_some_and(|extension| extension == "cpp");
-        let mut command = Command::new(zig);
+        let developer_files = folder_of(folder.target, &layout::stage());
+        let mut command = zig_cc(zig, if is_cpp { "c++" } else { "cc" }, folder.target);
         command
-            .args([
-                if is_cpp { "c++" } else { "cc" },
-                "-target",
-                folder.machine.zig_target(),
-                "-O2",
-                "-s",
-            ])
-            .args(["-Wall", "-Wextra", "-Werror", "-I"])
+            .args(["-O2", "-s", "-Wall", "-Wextra", "-Werror", "-I"])
             .arg(layout::root().join("include"))
             .arg("-I")
-            .arg(folder.machine.stage().join("include"))
+            .arg(developer_files.join("include"))
             .args(folder.flags)
             .arg(&self.source)
             .args(folder.linked);
@@ -181,7 +194,7 @@ impl Program {
             .arg("-L")
             .arg(folder.output)
             .arg("-L")
-            .arg(folder.machine.stage().join("lib"))
+            .arg(developer_files.join("lib"))
             .args(&self.flags)
             .arg("-o")
             .arg(self.output(folder.output));
@@ -190,16 +203,14 @@ impl Program {
 
     fn compile(&self, zig: &Path, folder: &Folder) -> Result<()> {
         let mut command = self.command(zig, folder);
-        let recipe = step::shown(&command);
-        let cache = layout::cache()?.join("zig");
-        command.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
-        step::capture(&mut command)?;
-        fs::write(self.recipe(folder.output), recipe)
-            .with_context(|| format!("writing to {}", folder.output.display()))
+        let output = self.output(folder.output);
+        // It is stale; by the same recipe, if an input has changed.
+        fs::remove_file(&output).ok();
+        make_once(&output, &step::shown(&command), || run_zig(&mut command))
     }
 }
 
-/// When the newest of the headers and of what is linked was changed; every program counts as
+/// When the newest of the headers and of what is linked was changed. Every program counts as
 /// depending on all of them.
 fn newest_input(folder: &Folder) -> Result<Option<SystemTime>> {
     let mut newest = None;
@@ -254,8 +265,10 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_rejected_with_its_line() {
-        let error = Program::parse("a.c".into(), "// build: static\n").unwrap_err().to_string();
-        assert!(error.contains("a.c") && error.contains("build: static"), "{error}");
+        for line in ["// build: static", "// What it is. build: shared"] {
+            let error = Program::parse("a.c".into(), line).unwrap_err().to_string();
+            assert!(error.contains("a.c") && error.contains(line), "{error}");
+        }
     }
 
     #[test]

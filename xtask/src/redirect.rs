@@ -5,19 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use allograft_tests::{Target, X64, X86};
+use anyhow::Result;
 use clap::Args;
 
-use crate::compile::{self, Output, Variant};
-use crate::files::copy;
+use crate::cargo::{REDIRECT, WindowsBuild};
+use crate::files::{copy, make_once};
 use crate::layout;
-use crate::machine::Machine;
 use crate::mimalloc::{self, Sources};
-use crate::setup::Rust;
-use crate::step;
+use crate::{programs, step};
 
-/// The package of the module.
-pub const PACKAGE: &str = "allograft-redirect";
+/// The folder of a kit in which it is built.
+pub const SCRATCH: &str = "build";
 
 /// The options of mimalloc's own build that matter to a DLL for a redirection module.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +38,13 @@ pub struct KitOptions {
 
 impl KitOptions {
     /// Which programs the kit is for.
-    pub fn machine(self) -> Machine {
-        if self.x86 { Machine::X86 } else { Machine::X64 }
+    pub fn target(self) -> &'static Target {
+        if self.x86 { &X86 } else { &X64 }
     }
 
-    /// The same options of mimalloc's build, for programs of `machine`.
-    pub fn for_machine(self, machine: Machine) -> KitOptions {
-        KitOptions { x86: machine == Machine::X86, ..self }
+    /// The same options of mimalloc's build, for other programs.
+    pub fn for_target(self, target: &Target) -> KitOptions {
+        KitOptions { x86: *target == X86, ..self }
     }
 
     /// The names of the options of mimalloc's build that are set, as they are typed.
@@ -69,7 +68,7 @@ impl KitOptions {
         if self.skip_collect_on_exit {
             flags.push("-DMI_SKIP_COLLECT_ON_EXIT=1");
         }
-        // Its third way, which is its first choice, needs pragmas of Microsoft's compiler.
+        // The third way to start mimalloc, its default, needs pragmas of Microsoft's compiler.
         flags.push(if self.raw_entry {
             "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"
         } else {
@@ -79,14 +78,13 @@ impl KitOptions {
     }
 }
 
-/// Builds the module, by itself: together with others cargo would give it a mimalloc of its own.
-pub fn build(rust: Rust, variant: Variant, output: Output) -> Result<PathBuf> {
-    let messages = compile::packages(rust, variant, output, &[PACKAGE], None)?;
-    compile::artifact(&messages, PACKAGE, "mimalloc_redirect.dll")
+/// Builds the module alone: in one call of cargo with others, it would get a mimalloc of its own.
+pub fn build(build: WindowsBuild) -> Result<PathBuf> {
+    build.packages(&[REDIRECT])?.file("mimalloc_redirect.dll")
 }
 
-/// Lays out in `folder` an unmodified `mimalloc.dll`, what programs link with it by, and `module`
-/// beside it; builds with `zig`.
+/// Lays out in `folder` an unmodified `mimalloc.dll`, what programs are linked with to use it, and
+/// the redirection module `module`.
 pub fn lay_out_kit(
     zig: &Path,
     sources: &Sources,
@@ -94,41 +92,41 @@ pub fn lay_out_kit(
     module: &Path,
     folder: &Path,
 ) -> Result<()> {
-    let machine = options.machine();
-    let library = folder.join("lib");
-    fs::create_dir_all(&library).with_context(|| format!("making {}", library.display()))?;
+    let target = options.target();
     // zig leaves other files beside what it links.
-    let scratch = folder.join("build");
-    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
-    let dll = build_mimalloc(zig, sources, options, &scratch)?;
-    copy(&dll, &folder.join(mimalloc::DLL))?;
-    for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
-        mimalloc::write_import_library(zig, machine, &dll, &library.join(name))?;
+    let built = folder.join(SCRATCH).join(mimalloc::DLL);
+    let raw_entry = layout::own("redirect-kit/raw_entry.c");
+    let mut command = mimalloc_command(zig, sources, options, &built);
+    if options.raw_entry {
+        command.arg(&raw_entry).arg("-Wl,--entry,raw_entry");
     }
-    fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
-    sources.copy_headers(&folder.join("include"))?;
-    copy(module, &folder.join(machine.redirection_module()))
+    let recipe = format!("{}\n{}", step::shown(&command), fs::read_to_string(&raw_entry)?);
+    make_once(&built, &recipe, || {
+        // mimalloc calls two functions of the module.
+        let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
+        let definitions = mimalloc::definitions(target.redirection_module, functions);
+        mimalloc::write_library(zig, target, &definitions, &imports_beside(&built))?;
+        programs::run_zig(&mut command)?;
+        for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
+            let library = built.with_file_name(name);
+            mimalloc::write_import_library(zig, target, &built, &library)?;
+            copy(&library, &folder.join("lib").join(name))?;
+        }
+        copy(&built, &folder.join(mimalloc::DLL))?;
+        sources.copy_headers(&folder.join("include"))
+    })?;
+    copy(module, &folder.join(target.redirection_module))
 }
 
-/// Compiles mimalloc's own sources in `folder` as its own build compiles them into a DLL. Returns
-/// that.
-fn build_mimalloc(
-    zig: &Path,
-    sources: &Sources,
-    options: KitOptions,
-    folder: &Path,
-) -> Result<PathBuf> {
-    let machine = options.machine();
-    let cache = layout::cache()?.join("zig");
-    let dll = folder.join(mimalloc::DLL);
-    let module = folder.join("module.a");
-    // mimalloc calls two functions of the module, whoever made it.
-    let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
-    let definitions = mimalloc::definitions(machine.redirection_module(), functions);
-    mimalloc::write_library_of(zig, machine, &definitions, &module)?;
-    let mut command = Command::new(zig);
+/// The library by which `dll` imports the redirection module.
+fn imports_beside(dll: &Path) -> PathBuf {
+    dll.with_file_name("module.a")
+}
+
+/// The command that compiles mimalloc's sources into `dll`, as its own build does.
+fn mimalloc_command(zig: &Path, sources: &Sources, options: KitOptions, dll: &Path) -> Command {
+    let mut command = programs::zig_cc(zig, "cc", options.target());
     command
-        .args(["cc", "-target", machine.zig_target()])
         .args(["-O2", "-s", "-shared", "-Wno-date-time"])
         .args(["-DNDEBUG", "-DMI_SHARED_LIB", "-DMI_SHARED_LIB_EXPORT"])
         .args(options.flags())
@@ -138,16 +136,10 @@ fn build_mimalloc(
         .arg(sources.code())
         .arg(sources.code().join("static.c"))
         .arg("-o")
-        .arg(&dll)
-        .arg(&module)
-        .args(["-ladvapi32", "-lbcrypt", "-lpsapi"])
-        .env("ZIG_GLOBAL_CACHE_DIR", &cache)
-        .env("ZIG_LOCAL_CACHE_DIR", &cache);
-    if options.raw_entry {
-        command.arg(layout::own("redirect-kit/raw_entry.c")).arg("-Wl,--entry,raw_entry");
-    }
-    step::capture(&mut command)?;
-    Ok(dll)
+        .arg(dll)
+        .arg(imports_beside(dll))
+        .args(["-ladvapi32", "-lbcrypt", "-lpsapi"]);
+    command
 }
 
 #[cfg(test)]

@@ -1,97 +1,163 @@
-//! The stage: what the scenarios in `tests/` run, and where; a JSON file that `build` writes and
-//! they read.
+//! Assembles the stage under `target/allograft`: everything that scenarios, benches and the demo
+//! run.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
+use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
-use serde::Serialize;
 
-use crate::layout;
+use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::files::put;
+use crate::layout::{self, folder_of};
+use crate::mimalloc::{self, Mimalloc};
+use crate::redirect::{self, KitOptions};
+use crate::setup::Environment;
 use crate::wine::Prefix;
+use crate::{bench, programs};
 
-/// Everything that a scenario needs to know of this machine.
-#[derive(Clone, Debug, Serialize)]
-pub struct Stage {
-    /// The folder with `allograft.exe` and `allograft.dll`.
-    pub bin: PathBuf,
-    /// The folder with the test programs.
-    pub programs: PathBuf,
-    /// Wine's loader; `None` on Windows.
-    pub wine: Option<PathBuf>,
-    /// The C runtimes to run on.
-    pub crts: Vec<Crt>,
-    /// Programs that were not written here.
-    pub real: Real,
-    /// The words that zig's own arguments are put behind.
-    pub zig: Vec<PathBuf>,
-    /// CMake.
-    pub cmake: PathBuf,
-    /// What differs for 32-bit programs; `None` where they are left out.
-    pub x86: Option<StageX86>,
+/// The options of the second kit on the stage: those that change how `mimalloc.dll` begins and
+/// ends, on every processor.
+const RAW_KIT: KitOptions =
+    KitOptions { x86: false, avx2: false, skip_collect_on_exit: true, raw_entry: true };
+
+/// The folder with the kit of an unmodified `mimalloc.dll` as its own build has it by default.
+const KIT: &str = "redirected";
+
+/// What is built besides the modules and launchers.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// The names of the test programs; `None` for all.
+    pub programs: Option<Vec<String>>,
+    /// `mimalloc.dll` and the kits.
+    pub mimalloc: bool,
+    /// The example that mixes Rust and C++.
+    pub example: bool,
+    /// The programs of the bench, in 64 bits.
+    pub bench: bool,
+    /// All of that in 32 bits too, where that is possible.
+    pub x86: bool,
 }
 
-/// What 32-bit programs have of their own.
-#[derive(Clone, Debug, Serialize)]
-pub struct StageX86 {
-    /// The folder with the test programs.
-    pub programs: PathBuf,
-    /// The C runtimes to run on.
-    pub crts: Vec<Crt>,
-    /// `clang-format.exe`
-    pub clang_format: PathBuf,
+impl Parts {
+    /// Everything.
+    pub const ALL: Parts =
+        Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
+
+    /// The module and the launcher for 64-bit programs.
+    pub fn none() -> Parts {
+        Parts { programs: Some(Vec::new()), ..Parts::default() }
+    }
+
+    /// What the bench needs.
+    pub fn for_bench() -> Parts {
+        Parts { mimalloc: true, bench: true, ..Parts::none() }
+    }
 }
 
-/// One C runtime to run on.
-#[derive(Clone, Debug, Serialize)]
-pub struct Crt {
-    /// `wine`, `system`, or the version of Microsoft's.
-    pub name: String,
-    /// The version, if it is Microsoft's.
-    pub version: Option<String>,
-    /// The Wine prefix; `None` on Windows.
-    pub prefix: Option<PathBuf>,
-    /// The value of `WINEDLLOVERRIDES`; empty on Windows.
-    pub overrides: String,
+/// Builds `parts` and returns the description of the stage. The description names all files, also
+/// those of parts that are not built.
+pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<Stage> {
+    build_for_target(environment, build, parts)?;
+    if parts.x86 && environment.x86.is_ok() {
+        build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
+    }
+    Ok(describe(environment))
 }
 
-/// Windows programs that were not written here.
-#[derive(Clone, Debug, Serialize)]
-pub struct Real {
-    /// `z3.exe`
-    pub z3: PathBuf,
-    /// `java.exe`
-    pub java: PathBuf,
-    /// `clang-format.exe`
-    pub clang_format: PathBuf,
-}
-
-impl Crt {
-    /// The C runtime of a Wine prefix.
-    pub fn of(prefix: &Prefix) -> Crt {
-        Crt {
-            name: prefix.name.clone(),
-            version: prefix.version().map(str::to_owned),
-            prefix: Some(prefix.folder.clone()),
-            overrides: prefix.overrides().to_owned(),
+fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<()> {
+    let target = build.target;
+    let stage = folder_of(target, &layout::stage());
+    let programs = stage.join("programs");
+    build_bin(build)?;
+    if parts.mimalloc {
+        let mimalloc = build_mimalloc(environment, build)?;
+        if parts.bench && *target == X64 {
+            bench::lay_out(environment, &mimalloc, &stage.join(KIT))?;
         }
     }
+    if parts.example {
+        let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
+        put(&example, &programs.join("rust-and-cpp.exe"))?;
+    }
+    let folder = programs::Folder {
+        what: "the test programs",
+        target,
+        sources: &layout::root().join("tests/programs"),
+        only: parts.programs.as_deref(),
+        output: &programs,
+        flags: &[],
+        linked: &[],
+    };
+    programs::build(&environment.zig, &folder)
+}
 
-    /// The C runtime of the Windows that this runs on.
-    pub fn system() -> Crt {
-        Crt { name: "system".to_owned(), version: None, prefix: None, overrides: String::new() }
+/// Builds the module and the launcher. The launcher for 32-bit programs lies beside the other.
+fn build_bin(build: WindowsBuild) -> Result<()> {
+    let bin = layout::stage().join("bin");
+    let built = build.packages(&[MODULE, LAUNCHER])?;
+    put(&built.file("allograft.dll")?, &bin.join(build.target.module()))?;
+    put(&built.file("allograft.exe")?, &bin.join(build.target.launcher()))
+}
+
+/// Builds what programs link with that use `mimalloc.dll`, and the kits of an unmodified one with
+/// our redirection module.
+fn build_mimalloc(environment: &Environment, build: WindowsBuild) -> Result<Mimalloc> {
+    let mimalloc = Mimalloc::build(build)?;
+    let module = redirect::build(build)?;
+    let stage = folder_of(build.target, &layout::stage());
+    for (options, name) in [(KitOptions::default(), KIT), (RAW_KIT, "redirected-raw")] {
+        let options = options.for_target(build.target);
+        let folder = stage.join(name);
+        redirect::lay_out_kit(&environment.zig, &mimalloc.sources, options, &module, &folder)?;
+    }
+    mimalloc.lay_out(&environment.zig, &layout::stage())?;
+    mimalloc::lay_out_for_cmake(&layout::stage())?;
+    put(&mimalloc.dll, &stage.join("programs").join(mimalloc::DLL))?;
+    Ok(mimalloc)
+}
+
+/// The description of the stage, whether its parts are built or not.
+pub fn describe(environment: &Environment) -> Stage {
+    let programs = |target: &Target| folder_of(target, &layout::stage()).join("programs");
+    let crts = |prefixes: &[Prefix]| -> Vec<Crt> {
+        if environment.wine.is_some() {
+            prefixes.iter().map(crt_of).collect()
+        } else {
+            let overrides = String::new();
+            vec![Crt { name: "system".to_owned(), version: None, prefix: None, overrides }]
+        }
+    };
+    Stage {
+        bin: layout::stage().join("bin"),
+        programs: programs(&X64),
+        wine: environment.wine.as_ref().map(|wine| wine.loader.clone()),
+        crts: crts(&environment.prefixes),
+        real: environment.real.clone(),
+        zig: environment.zig.clone(),
+        cmake: environment.cmake.clone(),
+        x86: environment.x86.as_ref().ok().map(|x86| Stage32 {
+            programs: programs(&X86),
+            crts: crts(&x86.prefixes),
+            clang_format: x86.clang_format.clone(),
+        }),
+        target: &X64,
     }
 }
 
-impl Stage {
-    /// Writes `stage.json`.
-    pub fn write(&self) -> Result<()> {
-        self.write_to(&layout::stage_file())
+fn crt_of(prefix: &Prefix) -> Crt {
+    Crt {
+        name: prefix.name.clone(),
+        version: prefix.version().map(str::to_owned),
+        prefix: Some(prefix.folder.clone()),
+        overrides: prefix.overrides().to_owned(),
     }
+}
 
-    /// Writes it to another file.
-    pub fn write_to(&self, file: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
-        fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))
-    }
+/// Builds `parts` and writes the description to where scenarios look for it.
+pub fn build_and_write(
+    environment: &Environment,
+    options: WindowsBuild,
+    parts: &Parts,
+) -> Result<()> {
+    let stage = build(environment, options, parts)?;
+    let file = layout::stage_file();
+    stage.write(&file).with_context(|| format!("writing {}", file.display()))
 }

@@ -1,18 +1,18 @@
-//! Saying what is being done, and running other programs.
+//! Prints what is being done, and runs other programs.
 //!
-//! Everything said here goes to standard error. On a terminal a step shows that it is alive;
-//! elsewhere it is a plain line.
+//! Everything goes to standard error. On a terminal a step shows that it is alive; elsewhere it is a
+//! plain line.
 
 use std::env;
 use std::io::{IsTerminal, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Says one line.
+/// Prints one line.
 pub fn say(line: &str) {
     eprintln!("{line}");
 }
@@ -31,8 +31,8 @@ impl Step {
         Step::with_bar(what.into(), ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})")
     }
 
-    /// The same, of a known number of pieces, each of which [`Step::advance`] counts.
-    pub fn of(what: impl Into<String>, pieces: u64) -> Step {
+    /// The same, of a known number of pieces, which [`Step::advance`] counts.
+    pub fn with_pieces(what: impl Into<String>, pieces: u64) -> Step {
         let template = "{spinner} {msg} {wide_bar} {pos}/{len} ({elapsed})";
         Step::with_bar(what.into(), ProgressBar::new(pieces), template)
     }
@@ -103,14 +103,13 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` with this program's own standard streams, and leaves it to the caller what its
-/// failure means.
+/// Runs `command` with this program's own standard streams. A failing exit code is no error.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("cannot start `{}`", shown(command)))
 }
 
-/// Runs `command` unseen and returns its standard output; the error of a failure ends with what the
-/// command said last.
+/// Runs `command` without output and returns its standard output. The error of a failure ends with
+/// the command's last lines.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -124,7 +123,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-/// Runs `command` unseen for at most `limit`; one that takes longer is ended and counts as failed.
+/// Runs `command` without output for at most `limit`. One that takes longer is ended, and is an error.
 pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
@@ -140,29 +139,22 @@ pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
         let _ = stderr.read_to_end(&mut said);
         String::from_utf8_lossy(&said).into_owned()
     });
-    let Some(status) = wait_within(&mut child, limit)? else {
-        bail!("`{}` took longer than {}", shown(command), seconds(limit));
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if began.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{}` took longer than {}", shown(command), seconds(limit));
+        }
+        thread::sleep(Duration::from_millis(5));
     };
     if !status.success() {
         bail!("{}", failure(command, status, &reader.join().unwrap_or_default()));
     }
     Ok(())
-}
-
-/// Waits for a program for at most `limit`; one that takes longer is ended, and there is no status.
-pub fn wait_within(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if began.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn failure(command: &Command, status: ExitStatus, said: &str) -> String {

@@ -1,242 +1,242 @@
-//! `cargo xtask test`: everything that is checked, as numbered steps, the fast ones first.
+//! `cargo xtask test`: everything that is checked, as numbered steps, the fast ones first. With a
+//! name, only the tests of that name, and only what they need is built.
 
 mod members;
-mod report;
+mod scenarios;
+mod steps;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use allograft_tests::{Target, X64, X86};
+use anyhow::{Context, Result, bail};
 
-use crate::crt;
-use crate::layout::{self, WINDOWS};
-use crate::machine::Machine;
-use crate::setup::{self, Environment, Rust};
-use crate::wine::Prefix;
-use crate::{bench, compile, step};
-use members::Members;
-use report::Report;
+use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
+use crate::files::files_under;
+use crate::setup::{self, Environment, Request, Rust};
+use crate::tools::exit_code;
+use crate::wine::{Prefix, Servers};
+use crate::{crt, layout, stage, step};
+use members::{Member, Members, test_in};
+use scenarios::Scenarios;
+use steps::Steps;
 
 /// The package that reads and patches images.
 const IMAGES: &str = "allograft-image";
 
-/// The package of the scenarios.
-pub const SCENARIOS: &str = "allograft-tests";
-
-/// The scenarios that are run with 32-bit programs too. The others are about the host, or about
-/// files that there are in 64 bits only.
-const SCENARIOS_IN_32_BITS: [&str; 16] = [
-    "children",
-    "conformance",
-    "contract",
-    "launcher",
-    "module",
-    "real_programs",
-    "routes_build",
-    "routes_linked",
-    "routes_patch",
-    "routes_proxy",
-    "routes_redirect",
-    "routes_rust",
-    "runtimes",
-    "status",
-    "stress",
-    "takeover",
-];
-
-/// Sets up, and runs every check and test; with `filter`, only the tests whose names contain it.
+/// Sets up, and runs every check and test; with `filter`, only the scenario of this name, or the
+/// tests whose names contain it.
 pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
-    let environment = setup::run(&crt::all())?;
-    let members = Members::read()?;
-    let session = Session { environment, members, long, filter };
-    let mut report = Report::default();
+    let environment = setup::run(&Request::everything(crt::all()))?;
+    let scenarios = Scenarios::find(filter)?;
+    let session = Session { environment, members: Members::read()?, scenarios, long, filter };
+    let mut steps = Steps::default();
     if filter.is_none() {
-        session.check_source(&mut report);
+        session.check_source(&mut steps);
     }
-    session.run_tests(&mut report);
-    report.close();
-    Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if !session.scenarios.is_named() {
+        session.run_unit_tests(&mut steps);
+    }
+    session.run_scenarios(&mut steps);
+    if steps.is_empty() {
+        bail!("there is no test and no scenario of that name");
+    }
+    steps.close();
+    Ok(exit_code(!steps.failed()))
 }
 
 struct Session<'a> {
     environment: Environment,
     members: Members,
+    scenarios: Scenarios,
     long: bool,
     filter: Option<&'a str>,
 }
 
 impl Session<'_> {
-    fn check_source(&self, report: &mut Report) {
-        report.step("formatting", || step::run(layout::cargo().args(["fmt", "--all", "--check"])));
-        report.step("clippy, host code", || {
+    fn check_source(&self, steps: &mut Steps) {
+        let members = &self.members;
+        steps.step("formatting", || step::run(layout::cargo().args(["fmt", "--all", "--check"])));
+        steps.step("formatting of C and C++", || self.check_c_formatting());
+        steps.step("clippy, host code", || {
             let mut cargo = layout::cargo();
-            cargo.args(["clippy", "--all-targets"]);
-            step::run(cargo.args(packages(&self.members.host)).args(["--", "--deny", "warnings"]))
+            cargo.args(["clippy", "--all-targets"]).args(packages(&members.host));
+            step::run(cargo.args(["--", "--deny", "warnings"]))
         });
-        let windows_members = &self.members.windows;
         if self.environment.rust == Rust::Usual {
-            report.step("clippy, Windows code", || {
+            steps.step("clippy, Windows code", || {
                 let mut cargo = layout::cargo();
-                cargo.args(["clippy", "--all-targets", "--target", WINDOWS]);
-                step::run(cargo.args(packages(windows_members)).args(["--", "--deny", "warnings"]))
+                cargo.args(["clippy", "--all-targets", "--target", X64.rust]);
+                step::run(cargo.args(packages(&members.windows)).args(["--", "--deny", "warnings"]))
             });
         } else {
-            report.skip(
+            steps.skip(
                 "clippy, Windows code",
                 "the toolchain with clippy has no standard library for Windows; `rustup target add x86_64-pc-windows-gnu` gives it one",
             );
         }
-        report.step("documentation, host code", || {
+        steps.step("documentation, host code", || {
             let mut cargo = layout::cargo();
             cargo.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
-            step::run(cargo.args(packages(&self.members.host)))
+            step::run(cargo.args(packages(&members.host)))
         });
-        report.step("documentation, Windows code", || {
-            let mut cargo = self.windows_cargo();
-            cargo.args(["doc", "--no-deps", "--target", WINDOWS]);
-            step::run(
-                cargo
-                    .env("RUSTDOCFLAGS", "--deny warnings")
-                    .args(packages(&self.members.only_windows)),
-            )
+        steps.step("documentation, Windows code", || {
+            let mut cargo = self.windows_cargo("doc", &X64);
+            cargo.arg("--no-deps").env("RUSTDOCFLAGS", "--deny warnings");
+            step::run(cargo.args(packages(&members.windows)))
         });
     }
 
-    fn run_tests(&self, report: &mut Report) {
-        report.step("unit tests on this machine", || {
-            let mut cargo = layout::cargo();
-            let need_stage = [SCENARIOS, bench::HARNESS];
-            let is_without = |name: &&String| !need_stage.contains(&name.as_str());
-            let host = self.members.host.iter().filter(is_without);
-            step::run(self.with_filter(cargo.arg("test").args(packages(host))))
-        });
-        report.step("images of real programs, against objdump", || {
-            let images = std::env::join_paths(downloaded_for_windows()?)?;
-            let mut cargo = layout::cargo();
-            cargo
-                .args(["test", "--package", IMAGES, "--test", "real_images"])
-                .env("ALLOGRAFT_IMAGES", images);
-            step::run(self.with_filter(&mut cargo).args(["--", "--ignored"]))
-        });
-        let servers =
-            self.environment.wine.as_ref().map(|wine| wine.keep_alive(&self.environment.prefixes));
-        for crt in self.unit_test_crts() {
-            report.step(&format!("unit tests of Windows code, {crt}"), || {
-                let mut cargo = self.windows_tests(Machine::X64)?;
-                cargo.args(packages(&self.members.windows_tests));
-                step::run(self.with_filter(cargo.env("ALLOGRAFT_CRT", crt)))
+    /// By the `clang-format.exe` of the scenarios.
+    fn check_c_formatting(&self) -> Result<()> {
+        let mut command = match &self.environment.wine {
+            Some(wine) => {
+                wine.command(&Prefix::named(Prefix::OWN), &self.environment.real.clang_format)
+            }
+            None => Command::new(&self.environment.real.clang_format),
+        };
+        command.current_dir(layout::root()).args(["--dry-run", "-Werror"]);
+        for folder in ["bench", "crates", "examples", "include", "tests", "xtask"] {
+            let is_c = |path: &PathBuf| {
+                let extension = path.extension().unwrap_or_default();
+                ["c", "cpp", "h"].iter().any(|name| extension == *name)
+            };
+            let files = files_under(&layout::root().join(folder))?.into_iter().filter(is_c);
+            command
+                .args(files.flat_map(|path| path.strip_prefix(layout::root()).map(PathBuf::from)));
+        }
+        step::run(&mut command)
+    }
+
+    fn run_unit_tests(&self, steps: &mut Steps) {
+        let (harness, host): (Vec<_>, Vec<_>) = self
+            .matching(&self.members.host)
+            .into_iter()
+            .partition(|member| [SCENARIOS, BENCH].contains(&member.name.as_str()));
+        if !host.is_empty() {
+            steps.step("unit tests on this machine", || {
+                let mut cargo = layout::cargo();
+                cargo.arg("test").args(packages(host));
+                step::run(self.with_filter(&mut cargo, self.filter))
             });
         }
-        self.run_unit_tests_in_32_bits(report);
-        let built = report.step("building the module, the launcher and the test programs", || {
-            compile::stage(&self.environment, compile::Variant::default(), compile::Output::Shown)
-                .map(drop)
+        // Without a filter they run with the scenarios.
+        if self.filter.is_some() && !harness.is_empty() {
+            steps.step("unit tests of the harness and the bench", || {
+                let mut cargo = layout::cargo();
+                cargo.args(["test", "--lib"]).args(packages(harness));
+                step::run(self.with_filter(&mut cargo, self.filter))
+            });
+        }
+        let real_images = layout::root().join("crates/image/tests/real_images.rs");
+        if self.filter.is_none_or(|filter| test_in(&real_images, "", filter)) {
+            steps.step("images of real programs, against objdump", || {
+                let mut cargo = layout::cargo();
+                cargo.args(["test", "--package", IMAGES, "--test", "real_images"]);
+                cargo.env("ALLOGRAFT_IMAGES", std::env::join_paths(downloaded_for_windows()?)?);
+                step::run(self.with_filter(&mut cargo, self.filter).args(["--", "--ignored"]))
+            });
+        }
+        let windows = self.matching(&self.members.windows_tests);
+        let dlls = self.matching(&self.members.dll_tests);
+        if windows.is_empty() {
+            return;
+        }
+        let _servers = self.keep_wine_alive();
+        // What the tests find on Wine's C runtime and on Microsoft's differs. The scenarios run on
+        // all versions.
+        let microsoft = crt::newest().version;
+        let crts = if cfg!(windows) { vec!["system"] } else { vec![Prefix::OWN, microsoft] };
+        for crt in crts {
+            steps.step(&format!("unit tests of Windows code, {crt}"), || {
+                self.run_windows_tests(&X64, &windows, crt)
+            });
+        }
+        let name = "unit tests of 32-bit code";
+        if !dlls.is_empty() && self.is_in_32_bits(steps, name) {
+            steps.step(name, || self.run_windows_tests(&X86, &dlls, Prefix::OWN));
+        }
+    }
+
+    fn run_windows_tests(&self, target: &Target, members: &[&Member], crt: &str) -> Result<()> {
+        let mut cargo = self.windows_cargo("test", target);
+        cargo.args(packages(members.iter().copied())).env("ALLOGRAFT_CRT", crt);
+        step::run(self.with_filter(&mut cargo, self.filter))
+    }
+
+    fn run_scenarios(&self, steps: &mut Steps) {
+        if self.scenarios.are_none() {
+            return;
+        }
+        let built = steps.step("building what the scenarios run", || {
+            let build = WindowsBuild::new(self.environment.rust, &X64);
+            let build = WindowsBuild { quiet: self.filter.is_some(), ..build };
+            stage::build_and_write(&self.environment, build, &self.scenarios.parts()?)
         });
         if !built {
-            report.skip("scenarios", "nothing to run them on: the build failed");
+            steps.skip("scenarios", "nothing to run them on: the build failed");
             return;
         }
-        if let Some(servers) = &servers {
-            servers.start();
-        }
-        report.step("scenarios", || {
-            let mut cargo = layout::cargo();
-            cargo.args(["test", "--package", SCENARIOS, "--package", bench::HARNESS]);
-            step::run(self.with_filter(&mut cargo))
-        });
-        if self.is_in_32_bits(report, "scenarios, 32-bit programs") {
-            report.step("scenarios, 32-bit programs", || {
+        let _servers = self.keep_wine_alive();
+        for target in [&X64, &X86] {
+            let arguments = self.scenarios.arguments(target);
+            let name = format!("scenarios, {} programs", target.machine);
+            if arguments.is_empty() || (*target == X86 && !self.is_in_32_bits(steps, &name)) {
+                continue;
+            }
+            steps.step(&name, || {
                 let mut cargo = layout::cargo();
-                cargo.args(["test", "--package", SCENARIOS]);
-                for scenario in SCENARIOS_IN_32_BITS {
-                    cargo.args(["--test", scenario]);
-                }
-                cargo.env("ALLOGRAFT_MACHINE", Machine::X86.name());
-                step::run(self.with_filter(&mut cargo))
+                cargo.arg("test").args(arguments);
+                cargo.env("ALLOGRAFT_MACHINE", target.machine.to_string());
+                step::run(self.with_filter(&mut cargo, None))
             });
         }
     }
 
-    /// Whether 32-bit programs are tested; if not, `report` says that `what` is left out, and why.
-    fn is_in_32_bits(&self, report: &mut Report, what: &str) -> bool {
-        match &self.environment.x86 {
-            Ok(_) => true,
-            Err(reason) => {
-                report.skip(what, reason);
-                false
-            }
+    /// Whether 32-bit programs are tested; if not, `steps` records that `what` is left out, and why.
+    fn is_in_32_bits(&self, steps: &mut Steps, what: &str) -> bool {
+        if let Err(reason) = &self.environment.x86 {
+            steps.skip(what, reason);
         }
+        self.environment.x86.is_ok()
     }
 
-    /// The tests of the code that is in other people's processes, which differs with the machine.
-    fn run_unit_tests_in_32_bits(&self, report: &mut Report) {
-        if !self.is_in_32_bits(report, "unit tests of 32-bit code") {
-            return;
-        }
-        report.step("unit tests of 32-bit code", || {
-            let members = &self.members;
-            let inside =
-                members.only_windows.iter().filter(|name| members.windows_tests.contains(name));
-            let mut cargo = self.windows_tests(Machine::X86)?;
-            cargo.args(packages(inside));
-            step::run(self.with_filter(cargo.env("ALLOGRAFT_CRT", Prefix::OWN)))
-        });
+    fn keep_wine_alive(&self) -> Option<Servers> {
+        let environment = &self.environment;
+        if self.filter.is_some() { environment.keep_wine_alive() } else { environment.start_wine() }
     }
 
-    /// Wine's C runtime and Microsoft's newest: what the unit tests find there differs, and the
-    /// scenarios run on them all.
-    fn unit_test_crts(&self) -> Vec<&str> {
-        if self.environment.wine.is_none() {
-            return vec!["system"];
-        }
-        vec![Prefix::OWN, crt::newest().version]
-    }
-
-    fn windows_cargo(&self) -> Command {
+    fn windows_cargo(&self, command: &str, target: &Target) -> Command {
         let mut cargo = layout::cargo();
         self.environment.rust.apply(&mut cargo);
+        cargo.args([command, "--target", target.rust]);
         cargo
     }
 
-    fn windows_tests(&self, machine: Machine) -> Result<Command> {
-        let target = machine.rust_target();
-        let mut cargo = self.windows_cargo();
-        cargo.args(["test", "--target", target]);
-        if self.environment.wine.is_some() {
-            // By --config and not by a variable: cargo cuts the variable at every space, and this
-            // program's path may have one.
-            let runner = serde_json::to_string(&[
-                std::env::current_exe()?.to_string_lossy().as_ref(),
-                "wine",
-            ])?;
-            cargo.arg("--config").arg(format!("target.{target}.runner={runner}"));
-        }
-        Ok(cargo)
-    }
-
-    fn with_filter<'c>(&self, cargo: &'c mut Command) -> &'c mut Command {
+    fn with_filter<'c>(&self, cargo: &'c mut Command, filter: Option<&str>) -> &'c mut Command {
         if self.long {
             cargo.env("ALLOGRAFT_LONG", "1");
         }
         // Without this one failing test binary would keep the others from being run.
-        cargo.arg("--no-fail-fast").args(self.filter)
+        cargo.arg("--no-fail-fast").args(filter)
+    }
+
+    /// Those of `members` that have unit tests or other tests of the name that was asked for.
+    fn matching<'m>(&self, members: &'m [Member]) -> Vec<&'m Member> {
+        let matches = |member: &&Member| self.filter.is_none_or(|filter| member.has_test(filter));
+        members.iter().filter(matches).collect()
     }
 }
 
 /// The folders of what was downloaded for Windows.
 fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
     let cache = layout::cache()?;
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(&cache).with_context(|| format!("reading {}", cache.display()))? {
-        let folder = entry?.path();
-        if folder.to_string_lossy().ends_with("-windows") {
-            folders.push(folder);
-        }
-    }
-    Ok(folders)
+    let entries = fs::read_dir(&cache).with_context(|| format!("reading {}", cache.display()))?;
+    let folders = entries.flatten().map(|entry| entry.path());
+    Ok(folders.filter(|folder| folder.to_string_lossy().ends_with("-windows")).collect())
 }
 
-fn packages<'a>(names: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
-    names.into_iter().flat_map(|name| ["--package", name.as_str()])
+fn packages<'a>(members: impl IntoIterator<Item = &'a Member>) -> impl Iterator<Item = &'a str> {
+    members.into_iter().flat_map(|member| ["--package", member.name.as_str()])
 }

@@ -1,16 +1,16 @@
-//! Wine as the project uses it: one prefix per C runtime, and a server that stays up while there is
-//! work.
+//! Wine: one prefix for each C runtime, and a server that stays up while there is work.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use allograft_tests::Target;
+use anyhow::Result;
 
 use crate::{layout, step};
 
-/// How long, in seconds, a server that was asked to stay outlives its last program. It is told to
-/// go long before; this is for when the session that asked for it was killed.
+/// How long, in seconds, a server outlives its last program. It is ended long before, unless the
+/// session that started it was killed.
 const SERVER_STAYS: &str = "600";
 
 /// The installed Wine.
@@ -57,14 +57,9 @@ impl Prefix {
         }
     }
 
-    /// The folder of the system's 64-bit DLLs in it.
-    pub fn system32(&self) -> PathBuf {
-        self.folder.join("drive_c/windows/system32")
-    }
-
-    /// The folder of the system's 32-bit DLLs in it.
-    pub fn syswow64(&self) -> PathBuf {
-        self.folder.join("drive_c/windows/syswow64")
+    /// The folder of the system's DLLs for `target` in it.
+    pub fn system_folder(&self, target: &Target) -> PathBuf {
+        self.folder.join("drive_c/windows").join(target.system_folder)
     }
 }
 
@@ -135,7 +130,7 @@ impl Wine {
     /// lives.
     pub fn keep_alive(&self, prefixes: &[Prefix]) -> Servers {
         let servers = Servers { wine: self.clone(), prefixes: prefixes.to_vec() };
-        servers.start();
+        servers.call(&format!("--persistent={SERVER_STAYS}"));
         servers
     }
 }
@@ -148,35 +143,43 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts those that are not running, and the services that Wine starts with the first program
-    /// of a prefix. That one runs already, or does not start, is no failure: the next program
-    /// starts its own.
+    /// Starts the services that Wine starts with the first program of a prefix. It takes a second
+    /// for each prefix, and pays off if many programs follow.
     ///
     /// The services live as long as the server and inherit the standard streams of that first
-    /// program: here they get none. They would hold the pipe of a program whose output is read open
-    /// long after that program's end.
-    pub fn start(&self) {
-        self.tell(&format!("--persistent={SERVER_STAYS}"));
-        for prefix in &self.prefixes {
+    /// program: here they get none. Else they would hold the pipe of a program whose output is read
+    /// open long after that program's end. It is no failure if they do not start: the next program
+    /// starts its own.
+    pub fn start_services(&self) {
+        self.for_each_prefix(|prefix| {
             let mut command = self.wine.command(prefix, "cmd.exe");
             command.args(["/c", "exit"]);
-            let _ = without_streams(&mut command).status();
-        }
+            command
+        });
     }
 
-    fn tell(&self, what: &str) {
-        for prefix in &self.prefixes {
+    fn call(&self, argument: &str) {
+        self.for_each_prefix(|prefix| {
             let mut command = Command::new(&self.wine.server);
-            command.arg(what);
+            command.arg(argument);
             prefix_environment(&mut command, prefix);
-            let _ = without_streams(&mut command).status();
+            command
+        });
+    }
+
+    /// Runs a command for each prefix, all at once: some do little more than wait.
+    fn for_each_prefix(&self, command: impl Fn(&Prefix) -> Command) {
+        let start = |prefix| without_streams(&mut command(prefix)).spawn();
+        let started: Vec<_> = self.prefixes.iter().map(start).collect();
+        for mut child in started.into_iter().flatten() {
+            let _ = child.wait();
         }
     }
 }
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        self.tell("--kill");
+        self.call("--kill");
     }
 }
 
@@ -190,17 +193,6 @@ fn prefix_environment(command: &mut Command, prefix: &Prefix) {
     command.env_remove("WINEARCH");
 }
 
-/// A path of this machine as programs under Wine call it: `Z:\…`, with backslashes throughout.
-pub fn dos_path(path: &Path) -> Result<String> {
-    let Some(text) = path.to_str() else {
-        bail!(
-            "{} is not valid UTF-8, which Windows programs under Wine cannot be given",
-            path.display()
-        );
-    };
-    Ok(format!("Z:{}", text.replace('/', "\\")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,10 +203,5 @@ mod tests {
         assert!(Prefix::named("10.0.1.2").overrides().starts_with("ucrtbase,"));
         assert_eq!(Prefix::named(Prefix::OWN).version(), None);
         assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
-    }
-
-    #[test]
-    fn paths_are_given_on_the_drive_that_stands_for_the_root() {
-        assert_eq!(dos_path(Path::new("/tmp/a b/c")).unwrap(), r"Z:\tmp\a b\c");
     }
 }

@@ -1,22 +1,12 @@
 //! Delta debugging: a short list of operations that still fails.
 
-/// Leaves items out of `items` as long as `fails` holds for the rest, with at most `most_tries`
-/// calls of it.
-///
-/// Tries ever smaller pieces, down to single items. The result fails, if `items` does.
-///
-/// ```
-/// use allograft_tests::conformance::reduce;
-///
-/// let shortest = reduce((0..1000).collect(), 200, |kept| kept.contains(&7) && kept.contains(&700));
-/// assert_eq!(shortest, [7, 700]);
-/// ```
+/// Leaves items out of `items` as long as `fails` holds for the rest: ever smaller pieces, down to
+/// single items. Calls `fails` at most `most_tries` times. The result fails if `items` does.
 pub fn reduce(
-    items: Vec<u64>,
+    mut items: Vec<u64>,
     most_tries: usize,
     mut fails: impl FnMut(&[u64]) -> bool,
 ) -> Vec<u64> {
-    let mut items = items;
     let mut tries = 0;
     let mut piece = items.len().div_ceil(2);
     while piece > 0 && tries < most_tries {

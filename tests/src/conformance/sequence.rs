@@ -5,37 +5,27 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::launch::Mode;
-use crate::run::Run;
+use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
 /// How long one run may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Which operations of a sequence are performed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Every one.
-    All,
-    /// Those with these numbers, in rising order.
-    Only(Vec<u64>),
-}
-
 /// A sequence of calls, and when the module comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// Seed of all operations.
-    pub seed: u64,
-    /// Number of operations.
-    pub operations: u64,
-    /// The operation before which the module comes, in [`Mode::Injected`].
-    pub stop: u64,
+    seed: u64,
+    /// Number of operations, before any are left out.
+    operations: u64,
+    /// The operation before which the module is injected, in [`Mode::Injected`].
+    stop: u64,
     /// [`Mode::Early`] or [`Mode::Injected`].
-    pub mode: Mode,
-    /// For a C runtime that breaks the contract by itself: only what it can do under the takeover,
-    /// and before the module comes only what it can do without.
-    pub tame: bool,
-    /// The operations that are performed.
-    pub kept: Kept,
+    pub(super) mode: Mode,
+    /// For a C runtime that deviates without a takeover: only operations that work under the
+    /// takeover, and before the injection only those that work without.
+    tame: bool,
+    /// The numbers of the operations that are performed, ascending; all, if there is no list.
+    kept: Option<Vec<u64>>,
 }
 
 impl Sequence {
@@ -49,11 +39,12 @@ impl Sequence {
             stop: quarter + spread % (2 * quarter + 1),
             mode,
             tame,
-            kept: Kept::All,
+            kept: None,
         }
     }
 
-    fn names(&self) -> &'static str {
+    /// What the program calls the operations that it may draw.
+    fn operation_set(&self) -> &'static str {
         match (self.tame, self.mode) {
             (false, _) => "all",
             (true, Mode::Injected) => "tame",
@@ -63,15 +54,12 @@ impl Sequence {
 
     /// The same sequence with the operations `numbers` only.
     pub fn keeping(&self, numbers: &[u64]) -> Sequence {
-        Sequence { kept: Kept::Only(numbers.to_vec()), ..self.clone() }
+        Sequence { kept: Some(numbers.to_vec()), ..self.clone() }
     }
 
     /// The numbers of the operations that are performed.
     pub fn numbers(&self) -> Vec<u64> {
-        match &self.kept {
-            Kept::All => (0..self.operations).collect(),
-            Kept::Only(numbers) => numbers.clone(),
-        }
+        self.kept.clone().unwrap_or_else(|| (0..self.operations).collect())
     }
 
     /// Performs it on `crt`.
@@ -79,15 +67,15 @@ impl Sequence {
     /// # Panics
     ///
     /// If the file that names the kept operations cannot be written.
-    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> Run {
+    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> ProgramRun {
         let mut launch = stage.program("conformance").on(crt).mode(mode).limit(LIMIT).args(&[
             &self.seed.to_string(),
             &self.operations.to_string(),
             &self.stop.to_string(),
-            self.names(),
+            self.operation_set(),
         ]);
         let mut file = tempfile::NamedTempFile::new().expect("a scratch file can be made");
-        if let Kept::Only(numbers) = &self.kept {
+        if let Some(numbers) = &self.kept {
             file.write_all(ranges(numbers).as_bytes()).expect("the scratch file can be written");
             launch = launch.path_arg(file.path());
         }
@@ -95,7 +83,7 @@ impl Sequence {
     }
 }
 
-/// Rising numbers as lines `FIRST LAST`.
+/// Ascending numbers as lines `FIRST LAST`.
 fn ranges(numbers: &[u64]) -> String {
     let mut text = String::new();
     let mut rest = numbers;
@@ -116,11 +104,9 @@ impl fmt::Display for Sequence {
             _ => write!(f, ", early")?,
         }
         match &self.kept {
-            Kept::All => Ok(()),
-            Kept::Only(numbers) if numbers.len() > 40 => {
-                write!(f, ", {} of them kept", numbers.len())
-            }
-            Kept::Only(numbers) => write!(f, ", only {numbers:?}"),
+            None => Ok(()),
+            Some(numbers) if numbers.len() > 40 => write!(f, ", {} of them kept", numbers.len()),
+            Some(numbers) => write!(f, ", only {numbers:?}"),
         }
     }
 }

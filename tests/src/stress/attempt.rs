@@ -1,13 +1,13 @@
-//! One run of one storm: its program, its injections, and what is demanded of both.
+//! One run of one storm: its program, its injections, and what both must do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::outcome::Figures;
 use super::random::Random;
-use crate::{Crt, Launch, Mode, Report, Run, Stage};
+use super::results::TakeoverFigures;
+use crate::{Crt, Launch, Mode, ModuleReport, ProgramRun, Stage};
 
-/// How long a launcher waits for the module while threads work at full speed. Wine's start alone
+/// How long a launcher waits for the module while threads work at full speed. Even Wine's start
 /// takes a second then.
 const PATIENCE: Duration = Duration::from_secs(50);
 
@@ -43,7 +43,7 @@ impl Attempt {
         self.injector().inject(pid, None)
     }
 
-    /// What injects, for threads of its own.
+    /// An injector that threads can use.
     pub(super) fn injector(&self) -> Injector {
         Injector { stage: self.stage, crt: self.crt, patience: PATIENCE }
     }
@@ -56,9 +56,18 @@ impl Attempt {
         )
     }
 
+    /// [`Attempt::inject_at_random`] for the test program `name`.
+    pub(super) fn inject_into(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<TakeoverFigures, String> {
+        self.inject_at_random(self.program(name).args(arguments))
+    }
+
     /// Runs `launch`, injects the module when the program is ready and a random moment has passed,
     /// and demands that both went well.
-    pub(super) fn inject_at_random(&self, launch: Launch<'_>) -> Result<Figures, String> {
+    pub(super) fn inject_at_random(&self, launch: Launch<'_>) -> Result<TakeoverFigures, String> {
         let pause = Duration::from_millis(self.random().below(60));
         let mut injection = None;
         let run = launch.run_meeting(|pid| {
@@ -71,7 +80,7 @@ impl Attempt {
     }
 }
 
-/// What injects.
+/// Injects the module by the launcher.
 #[derive(Clone, Copy)]
 pub(super) struct Injector {
     stage: &'static Stage,
@@ -106,7 +115,7 @@ impl Injector {
         Injection {
             run,
             // A report that is half written when the program is killed is no report.
-            report: Report::read(&path).ok(),
+            report: ModuleReport::read(&path).ok(),
         }
     }
 
@@ -118,18 +127,18 @@ impl Injector {
     }
 }
 
-/// What came of an injection.
+/// An injection that has ended.
 pub(super) struct Injection {
-    pub(super) run: Run,
-    pub(super) report: Option<Report>,
+    pub(super) run: ProgramRun,
+    pub(super) report: Option<ModuleReport>,
 }
 
 impl Injection {
     /// Demands that the heap was taken over.
-    pub(super) fn taken_over(&self) -> Result<Figures, String> {
+    pub(super) fn taken_over(&self) -> Result<TakeoverFigures, String> {
         demand(self.run.code == Some(0), "the injection failed", &self.run)?;
         match &self.report {
-            Some(report) if report.is_active() => Ok(Figures {
+            Some(report) if report.is_active() => Ok(TakeoverFigures {
                 milliseconds: report.attach_microseconds / 1000.0,
                 threads_stopped: report.threads_stopped,
             }),
@@ -139,7 +148,7 @@ impl Injection {
     }
 }
 
-/// What is said of a run that is not as demanded.
-pub(super) fn demand(holds: bool, complaint: &str, run: &Run) -> Result<(), String> {
+/// The error of a run that is not as demanded.
+pub(super) fn demand(holds: bool, complaint: &str, run: &ProgramRun) -> Result<(), String> {
     if holds { Ok(()) } else { Err(format!("{complaint}\n{run}")) }
 }

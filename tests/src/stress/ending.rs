@@ -1,11 +1,11 @@
-//! Programs that end, with the module and while it comes.
+//! Storms in which the program ends, with the module or while it is injected.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use super::attempt::{Attempt, demand};
-use super::outcome::Figures;
+use super::results::TakeoverFigures;
 
 /// The exit code of `exit_paths`; under Wine the lowest byte of its exception's is the same.
 const EXIT_CODE: i32 = 7;
@@ -29,12 +29,12 @@ const WAYS: [(&str, bool); 8] = [
     ("terminated-threads", true),
 ];
 
-/// The ways but the last: a thread that is terminated in the old heap keeps that heap's lock for
-/// ever, on Windows too, and nobody can free a block of it again.
+/// All but the last: a thread that is terminated inside the old heap holds its lock for ever, on
+/// Windows too, and no block of it can be freed again.
 const WITHOUT_TERMINATED_THREADS: usize = WAYS.len() - 1;
 
 /// The module is there, eight threads are busy, and the program ends.
-pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
+pub(super) fn exits(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let (way, runs_exit_functions) = WAYS[attempt.number as usize % WAYS.len()];
     let mut injection = None;
     let program = attempt.program("exit_paths").args(&[way, "busy"]);
@@ -48,14 +48,14 @@ pub(super) fn exits(attempt: &Attempt) -> Result<Figures, String> {
     injection.ok_or("the program was never ready")?.taken_over()
 }
 
-/// The program ends while a launcher is at work on it. What that says is its affair, as long as it
-/// ends; the program's exit code is its own.
+/// The program ends while a launcher works on it. The launcher may succeed or fail, but must end;
+/// the program must keep its exit code.
 ///
-/// Wine ends the other threads of a process wherever they are, in its own locks too (Windows takes
-/// the heap's lock first), so that a program that ends with busy threads hangs now and then,
-/// without the module as well: 6 of 120 runs of the untouched program, on Wine's C runtime and on
-/// Microsoft's. So under Wine a few such runs are not held against the module; more than that are.
-pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
+/// Wine ends the other threads of a process wherever they are, also while they hold its own locks
+/// (Windows takes the heap's lock first). So a program that ends with busy threads sometimes hangs
+/// without the module too: 6 of 120 runs of the untouched program, on Wine's C runtime and on
+/// Microsoft's. Under Wine a few such runs are therefore no failure; more are.
+pub(super) fn race(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let mut random = attempt.random();
     let (way, _) = *random.choose(&WAYS[..WITHOUT_TERMINATED_THREADS]);
     let head_start = Duration::from_millis(random.below(250));
@@ -69,7 +69,7 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     let injection =
         injecting.and_then(|thread| thread.join().ok()).ok_or("the injection came to no end")?;
     if run.code.is_none() && attempt.stage.wine.is_some() && is_one_of_few_hangs(attempt) {
-        return Ok(Figures::default());
+        return Ok(TakeoverFigures::default());
     }
     demand(ended_well(run.code), &format!("{way}: another exit code"), &run)?;
     demand(
@@ -80,7 +80,7 @@ pub(super) fn race(attempt: &Attempt) -> Result<Figures, String> {
     Ok(injection.taken_over().unwrap_or_default())
 }
 
-/// Counts a hang; whether there were no more, so far, than four and one in eight runs.
+/// Counts a hang. Returns whether there were at most four so far, plus one in eight runs.
 fn is_one_of_few_hangs(attempt: &Attempt) -> bool {
     static HANGS: AtomicU64 = AtomicU64::new(0);
     let hangs = HANGS.fetch_add(1, Ordering::Relaxed) + 1;

@@ -1,16 +1,14 @@
-//! The storms: the worst moments for a takeover, over and over, each with a seed that repeats it.
+//! The stress test: takes programs over at the worst moments, again and again, each time with a
+//! seed that repeats it.
 //!
-//! Each [`Storm`] is one situation. A run of it takes a program through that situation, with and
-//! against the module, and tells how long the takeover took; or says what went wrong, with
-//! everything that is needed to see it again. [`run`] runs storms and gathers an [`Outcome`] for
-//! each.
+//! Each [`Storm`] is one situation. One run of it takes a program through the situation and returns the figures of the takeover, or else what went wrong,
+//! with everything that is needed to see it again.
 
 mod attempt;
 mod ending;
-mod locks;
 mod moments;
-mod outcome;
 mod random;
+mod results;
 mod storms;
 mod system;
 
@@ -18,46 +16,46 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::{Machine, Stage};
+use crate::{Stage, X86};
 use attempt::Attempt;
-pub use outcome::{Outcome, table};
 use random::Random;
+pub use results::{StormResults, table};
 pub use storms::{STORMS, Storm};
 
-/// How many programs run at a time: more than there are processors to share would only slow each.
+/// How many programs run at a time. More would only slow each other down on two processors.
 const AT_ONCE: usize = 2;
 
-/// What is to be run.
+/// Which storms are run, and how.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// Runs of each storm; the storm's own short number if nothing is said.
+pub struct StressOptions {
+    /// How often each storm is run; if not given, as often as its short form says.
     pub runs: Option<u32>,
-    /// Only the storms whose names contain this.
+    /// Only storms whose names contain this.
     pub only: Option<String>,
-    /// What the seeds of the runs are drawn from.
+    /// What the seeds of the runs are derived from.
     pub seed: u64,
-    /// Whether storms that have a long form take it.
+    /// Whether storms that have a long form run in it.
     pub long: bool,
 }
 
-impl Plan {
-    /// The storms that are meant.
+impl StressOptions {
+    /// The storms that are run.
     pub fn storms(&self) -> impl Iterator<Item = &'static Storm> {
         let only = self.only.clone().unwrap_or_default();
         STORMS.iter().filter(move |storm| storm.name.contains(&only))
     }
 }
 
-/// Runs one storm as often as `plan` says, on the C runtimes of the stage in turn.
-pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
+/// Runs one storm, on each C runtime of the stage in turn.
+pub fn run(stage: &'static Stage, storm: &Storm, options: &StressOptions) -> StormResults {
     let crts: Vec<_> = stage
         .crts()
         .iter()
         .filter(|crt| !(storm.microsoft_only && crt.is_wine()))
-        .filter(|_| !(storm.x64_only && stage.machine == Machine::X86))
+        .filter(|_| !(storm.x64_only && *stage.target == X86))
         .collect();
-    let runs = if crts.is_empty() { 0 } else { plan.runs.unwrap_or(storm.short_runs) };
-    let outcome = Mutex::new(Outcome::new(storm.name, runs));
+    let runs = if crts.is_empty() { 0 } else { options.runs.unwrap_or(storm.short_runs) };
+    let results = Mutex::new(StormResults::new(storm.name, runs));
     let next = AtomicU32::new(0);
     let work = || {
         loop {
@@ -68,12 +66,12 @@ pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
             let attempt = Attempt {
                 stage,
                 crt: crts[number as usize % crts.len()],
-                seed: Random::of(plan.seed, storm.name, number).next(),
+                seed: Random::for_run(options.seed, storm.name, number).next(),
                 number,
-                long: plan.long,
+                long: options.long,
             };
             let result = (storm.act)(&attempt).map_err(|reason| attempt.failure(&reason));
-            outcome.lock().unwrap_or_else(PoisonError::into_inner).add(result);
+            results.lock().unwrap_or_else(PoisonError::into_inner).add(result);
         }
     };
     thread::scope(|scope| {
@@ -81,7 +79,7 @@ pub fn run(stage: &'static Stage, storm: &Storm, plan: &Plan) -> Outcome {
             scope.spawn(work);
         }
     });
-    outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -97,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_can_name_a_few_storms() {
-        let plan = Plan { only: Some("lock".into()), ..Plan::default() };
-        let names: Vec<_> = plan.storms().map(|storm| storm.name).collect();
+    fn a_few_storms_can_be_named() {
+        let options = StressOptions { only: Some("lock".into()), ..StressOptions::default() };
+        let names: Vec<_> = options.storms().map(|storm| storm.name).collect();
         assert_eq!(names, ["heap-lock", "loader-lock", "stream-lock"]);
-        assert_eq!(Plan::default().storms().count(), STORMS.len());
+        assert_eq!(StressOptions::default().storms().count(), STORMS.len());
     }
 }

@@ -1,13 +1,13 @@
-//! The module comes at whatever moment, once or several times.
+//! Storms in which the module comes at a random moment, once or several times.
 
 use std::thread;
 use std::time::Duration;
 
 use super::attempt::{Attempt, Injection, demand};
-use super::outcome::Figures;
+use super::results::TakeoverFigures;
 
 /// Eight busy threads, and one that starts and ends more.
-pub(super) fn under_load(attempt: &Attempt) -> Result<Figures, String> {
+pub(super) fn under_load(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let go_on = (20 + attempt.random().below(80)).to_string();
     let storm = attempt.program("storm").arg(attempt.seed.to_string());
     attempt.inject_at_random(storm.arg(go_on))
@@ -15,7 +15,7 @@ pub(super) fn under_load(attempt: &Attempt) -> Result<Figures, String> {
 
 /// Two launchers at once, the second with a copy of the module of another name, and a third one
 /// later: one takeover, and nobody fails.
-pub(super) fn together(attempt: &Attempt) -> Result<Figures, String> {
+pub(super) fn together(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let injector = attempt.injector();
     let copy = injector.copy_of_module(folder.path(), "another-name.dll");
@@ -45,7 +45,7 @@ pub(super) fn together(attempt: &Attempt) -> Result<Figures, String> {
     let reports = injections.iter().filter_map(|injection| injection.report.as_ref());
     let active: Vec<_> = reports.filter(|report| report.is_active()).collect();
     match active[..] {
-        [report] => Ok(Figures {
+        [report] => Ok(TakeoverFigures {
             milliseconds: report.attach_microseconds / 1000.0,
             threads_stopped: report.threads_stopped,
         }),

@@ -10,7 +10,7 @@ impl Random {
     }
 
     /// The generator for one run of one storm.
-    pub(super) fn of(seed: u64, storm: &str, run: u32) -> Random {
+    pub(super) fn for_run(seed: u64, storm: &str, run: u32) -> Random {
         let name = storm
             .bytes()
             .fold(seed, |mixed, byte| (mixed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn a_seed_repeats_its_numbers_and_runs_differ() {
         let numbers = |run| {
-            let mut random = Random::of(1, "load", run);
+            let mut random = Random::for_run(1, "load", run);
             [random.next(), random.next()]
         };
         assert_eq!(numbers(3), numbers(3));

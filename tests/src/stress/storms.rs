@@ -1,14 +1,14 @@
 //! The table of storms.
 
 use super::attempt::Attempt;
-use super::outcome::Figures;
-use super::{ending, locks, moments, system};
+use super::results::TakeoverFigures;
+use super::{ending, moments, system};
 
 /// One situation that a takeover must survive.
 pub struct Storm {
     /// Its name, for the command line and the table.
     pub name: &'static str,
-    /// What it is, in words.
+    /// The situation, in words.
     pub about: &'static str,
     /// How many runs the short form has.
     pub short_runs: u32,
@@ -16,28 +16,16 @@ pub struct Storm {
     pub(super) microsoft_only: bool,
     /// Only 64-bit programs have what it is about.
     pub(super) x64_only: bool,
-    pub(super) act: fn(&Attempt) -> Result<Figures, String>,
+    pub(super) act: fn(&Attempt) -> Result<TakeoverFigures, String>,
 }
 
 const fn storm(
     name: &'static str,
     about: &'static str,
     short_runs: u32,
-    act: fn(&Attempt) -> Result<Figures, String>,
+    act: fn(&Attempt) -> Result<TakeoverFigures, String>,
 ) -> Storm {
     Storm { name, about, short_runs, microsoft_only: false, x64_only: false, act }
-}
-
-impl Storm {
-    const fn on_microsofts_only(mut self) -> Storm {
-        self.microsoft_only = true;
-        self
-    }
-
-    const fn in_64_bits_only(mut self) -> Storm {
-        self.x64_only = true;
-        self
-    }
 }
 
 /// All storms.
@@ -54,14 +42,19 @@ pub const STORMS: &[Storm] = &[
         6,
         moments::together,
     ),
-    storm("heap-lock", "a thread holds the heap's lock", 6, locks::heap),
+    // What is done while a thread is suspended must not need a lock that it holds.
+    storm("heap-lock", "a thread holds the heap's lock", 6, |attempt| {
+        attempt.inject_into("locks", &["heap"])
+    }),
     storm(
         "loader-lock",
         "a thread holds the loader's lock: a DLL's initialiser sleeps",
         6,
-        locks::loader,
+        |attempt| attempt.inject_into("locks", &["loader"]),
     ),
-    storm("stream-lock", "a thread holds the lock of a stream of the C runtime", 4, locks::stream),
+    storm("stream-lock", "a thread holds the lock of a stream of the C runtime", 4, |attempt| {
+        attempt.inject_into("locks", &["stream"])
+    }),
     storm("exits", "the program ends in every way while its threads are busy", 24, ending::exits),
     storm("exit-race", "the program ends while the module is being injected", 16, ending::race),
     storm(
@@ -70,31 +63,37 @@ pub const STORMS: &[Storm] = &[
         2,
         system::thread_churn,
     ),
-    storm("stays", "the program frees the module again and again", 2, system::stays),
+    storm("stays", "the program frees the module again and again", 2, |attempt| {
+        attempt.inject_into("stays", &[])
+    }),
     storm(
         "fibers-and-pool",
         "fibers on several threads and work items of the thread pool allocate across the takeover",
         4,
-        system::fibers_and_pool,
+        |attempt| attempt.inject_into("fibers_and_pool", &[]),
     ),
-    storm("out-of-memory", "memory runs out after the takeover", 2, system::out_of_memory)
+    Storm {
         // Wine's own C runtime has no new handler, and returns NULL without an errno.
-        .on_microsofts_only(),
+        microsoft_only: true,
+        ..storm("out-of-memory", "memory runs out after the takeover", 2, system::out_of_memory)
+    },
     storm(
         "no-memory-to-attach",
         "memory has run out when the module comes",
         2,
         system::no_memory_to_attach,
     ),
-    storm(
-        "unwinding",
-        "an exception and a stack walk go through a replaced function",
-        2,
-        system::unwinding,
-    )
-    .on_microsofts_only()
-    // The test programs' 32-bit C++ unwinds by tables, of which the untouched C runtime has none
-    // either.
-    .in_64_bits_only(),
+    Storm {
+        microsoft_only: true,
+        // The test programs' 32-bit C++ unwinds by tables, which the untouched 32-bit C runtime
+        // does not support either.
+        x64_only: true,
+        ..storm(
+            "unwinding",
+            "an exception and a stack walk go through a replaced function",
+            2,
+            |attempt| attempt.inject_into("unwinding", &[]),
+        )
+    },
     storm("foreign-hook", "another tool has redirected malloc before", 2, system::foreign_hook),
 ];

@@ -1,8 +1,7 @@
-//! What the system does to a program that was taken over, and what others have done to one that
-//! will be.
+//! Storms about the system's limits, and about what other tools did to the program.
 
 use super::attempt::{Attempt, demand};
-use super::outcome::Figures;
+use super::results::TakeoverFigures;
 
 /// Bytes that the host lets a program have, where Wine does not enforce the limit of a job.
 const HOST_LIMIT: u64 = 700 << 20;
@@ -11,46 +10,31 @@ const HOST_LIMIT: u64 = 700 << 20;
 const THREADS: (&str, &str) = ("5000", "100000");
 
 /// Memory does not grow with the number of threads that have ended.
-pub(super) fn thread_churn(attempt: &Attempt) -> Result<Figures, String> {
+pub(super) fn thread_churn(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let threads = if attempt.long { THREADS.1 } else { THREADS.0 };
     let program = attempt.program("thread_churn").arg(threads);
     attempt.inject_at_random(program.limit(std::time::Duration::from_secs(900)))
 }
 
-/// The module cannot be freed.
-pub(super) fn stays(attempt: &Attempt) -> Result<Figures, String> {
-    attempt.inject_at_random(attempt.program("stays"))
-}
-
-/// Fibers and the thread pool.
-pub(super) fn fibers_and_pool(attempt: &Attempt) -> Result<Figures, String> {
-    attempt.inject_at_random(attempt.program("fibers_and_pool"))
-}
-
 /// Memory runs out after the takeover.
-pub(super) fn out_of_memory(attempt: &Attempt) -> Result<Figures, String> {
+pub(super) fn out_of_memory(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let program = attempt.program("exhausted").arg("400");
     attempt.inject_at_random(program.memory_limit(HOST_LIMIT))
 }
 
 /// There is no memory when the module comes: it takes over with what little there is, or does not,
-/// and the program goes on. The program loads the module by itself, since the system has no memory
-/// for an injector's thread either.
-pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<Figures, String> {
+/// and the program goes on. The program itself loads the module: the system has no memory for an
+/// injector's thread.
+pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let module = attempt.stage.module();
     let program = attempt.program("exhausted").arg("400").path_arg(&module);
     let run = program.memory_limit(HOST_LIMIT).run();
     demand(run.code == Some(0), "the program failed", &run)?;
-    Ok(Figures::default())
+    Ok(TakeoverFigures::default())
 }
 
-/// Exceptions and stack walks.
-pub(super) fn unwinding(attempt: &Attempt) -> Result<Figures, String> {
-    attempt.inject_at_random(attempt.program("unwinding"))
-}
-
-/// A function that another tool has redirected: nothing is changed, and the launcher says why.
-pub(super) fn foreign_hook(attempt: &Attempt) -> Result<Figures, String> {
+/// Another tool has redirected a function: nothing is changed, and the launcher says why.
+pub(super) fn foreign_hook(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let mut injection = None;
     let program = attempt.program("foreign_hook");
     let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
@@ -59,5 +43,5 @@ pub(super) fn foreign_hook(attempt: &Attempt) -> Result<Figures, String> {
     let refused = injection.run.code == Some(125)
         && injection.run.stderr.contains("another tool has already redirected its function malloc");
     demand(refused, "the injection was not refused with its reason", &injection.run)?;
-    Ok(Figures::default())
+    Ok(TakeoverFigures::default())
 }

@@ -1,162 +1,77 @@
 //! Whose code is linked into what we hand out, and the texts of its licences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use allograft_tests::{X64, X86};
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use cargo_metadata::{DependencyKind, Metadata, Package};
 
+use crate::cargo;
 use crate::files::copy;
-use crate::layout::{self, WINDOWS, WINDOWS_32};
 use crate::step;
 
-/// The packages of others that are linked into what we hand out.
-pub struct Linked {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    resolve: Resolve,
-}
-
-#[derive(Deserialize, Clone)]
-struct Package {
-    id: String,
-    name: String,
-    version: String,
-    /// Empty for the packages of this workspace.
-    source: Option<String>,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize, Clone)]
-struct Target {
-    kind: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    /// `dev`, `build`, or nothing for an ordinary one.
-    kind: Option<String>,
-}
-
-impl Linked {
-    /// Asks cargo what is linked into the packages `roots`.
-    pub fn into(roots: &[&str]) -> Result<Linked> {
-        let mut cargo = layout::cargo();
-        cargo.args(["metadata", "--format-version", "1"]);
-        for target in [WINDOWS, WINDOWS_32] {
-            cargo.args(["--filter-platform", target]);
+/// Copies into `folder` the licence texts of what is linked into the packages `roots`: one folder
+/// for each package of others.
+///
+/// # Errors
+///
+/// When a package carries none: what we hand out has to name its terms.
+pub fn copy_licences(roots: &[&str], folder: &Path) -> Result<()> {
+    let metadata = cargo::metadata(&[&X64, &X86])?;
+    for package in linked_into(&metadata, roots)? {
+        let to = folder.join(format!("{}-{}", package.name, package.version));
+        let from = package.manifest_path.as_std_path().with_file_name("");
+        let texts = licence_texts(&from)?;
+        if texts.is_empty() {
+            bail!("the package {} {} carries no licence text", package.name, package.version);
         }
-        Self::parse(&step::capture(&mut cargo)?, roots)
-            .context("reading what cargo says of the dependencies")
-    }
-
-    fn parse(text: &str, roots: &[&str]) -> Result<Linked> {
-        let metadata: Metadata = serde_json::from_str(text)?;
-        let packages: BTreeMap<&str, &Package> =
-            metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
-        let nodes: BTreeMap<&str, &Node> =
-            metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-        let mut waiting: Vec<&str> = metadata
-            .packages
-            .iter()
-            .filter(|package| roots.contains(&package.name.as_str()))
-            .map(|package| package.id.as_str())
-            .collect();
-        if waiting.len() != roots.len() {
-            bail!("not all of these are packages: {}", roots.join(", "));
+        copy_all(&texts, &to)?;
+        if package.name.as_str() == "libmimalloc-sys" {
+            let text = from.join("c_src/mimalloc/v3/LICENSE");
+            copy(&text, &folder.join("mimalloc/LICENSE"))?;
         }
-        let mut seen = BTreeSet::new();
-        while let Some(id) = waiting.pop() {
-            // A procedural macro runs in the compiler; neither it nor what it depends on is linked.
-            if packages.get(id).is_some_and(|package| package.is_macro()) || !seen.insert(id) {
-                continue;
-            }
-            let dependencies = nodes.get(id).into_iter().flat_map(|node| &node.deps);
-            waiting
-                .extend(dependencies.filter(|one| one.is_ordinary()).map(|one| one.pkg.as_str()));
-        }
-        let linked = seen.into_iter().filter_map(|id| packages.get(id).copied());
-        Ok(Linked {
-            packages: linked.filter(|package| package.source.is_some()).cloned().collect(),
-        })
     }
-
-    /// Copies the licence texts into `folder`, one folder for each package.
-    ///
-    /// # Errors
-    ///
-    /// When a package carries none: what we hand out has to name its terms.
-    pub fn copy_licences(&self, folder: &Path) -> Result<()> {
-        for package in &self.packages {
-            let to = folder.join(format!("{}-{}", package.name, package.version));
-            let texts = package.licence_texts()?;
-            if texts.is_empty() {
-                bail!("the package {} {} carries no licence text", package.name, package.version);
-            }
-            copy_all(&texts, &to)?;
-            if package.name == "libmimalloc-sys" {
-                copy(
-                    &package.folder().join("c_src/mimalloc/v3/LICENSE"),
-                    &folder.join("mimalloc/LICENSE"),
-                )?;
-            }
-        }
-        copy_all(&rust_texts()?, &folder.join("rust-standard-library"))?;
-        copy_mingw_text(&folder.join("mingw-w64"))
-    }
+    copy_all(&rust_texts()?, &folder.join("rust-standard-library"))?;
+    copy_mingw_text(&folder.join("mingw-w64"))
 }
 
-impl Package {
-    fn is_macro(&self) -> bool {
-        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "proc-macro"))
+/// The packages of others that are linked into `roots`.
+fn linked_into<'m>(metadata: &'m Metadata, roots: &[&str]) -> Result<Vec<&'m Package>> {
+    let nodes = &metadata.resolve.as_ref().context("cargo names no dependencies")?.nodes;
+    let is_root = |package: &&Package| roots.contains(&package.name.as_str());
+    let mut waiting: Vec<_> =
+        metadata.packages.iter().filter(is_root).map(|package| &package.id).collect();
+    if waiting.len() != roots.len() {
+        bail!("not all of these are packages: {}", roots.join(", "));
     }
-
-    fn folder(&self) -> &Path {
-        self.manifest_path.parent().unwrap_or(Path::new("."))
-    }
-
-    fn licence_texts(&self) -> Result<Vec<PathBuf>> {
-        let mut texts = Vec::new();
-        for entry in fs::read_dir(self.folder())
-            .with_context(|| format!("reading {}", self.folder().display()))?
-        {
-            let entry = entry?;
-            if entry.file_type()?.is_file() && is_licence(&entry.file_name().to_string_lossy()) {
-                texts.push(entry.path());
-            }
+    let mut seen = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        // A procedural macro runs in the compiler; neither it nor what it depends on is linked.
+        let is_macro = metadata[id].targets.iter().any(|target| target.is_proc_macro());
+        if is_macro || !seen.insert(id) {
+            continue;
         }
-        Ok(texts)
+        let dependencies = nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
+        let is_linked = |kind: DependencyKind| kind == DependencyKind::Normal;
+        waiting.extend(
+            dependencies
+                .filter(|dependency| dependency.dep_kinds.iter().any(|one| is_linked(one.kind)))
+                .map(|dependency| &dependency.pkg),
+        );
     }
+    let linked = seen.into_iter().map(|id| &metadata[id]);
+    Ok(linked.filter(|package| package.source.is_some()).collect())
 }
 
-impl Dependency {
-    fn is_ordinary(&self) -> bool {
-        self.dep_kinds.iter().any(|kind| kind.kind.is_none())
-    }
+fn licence_texts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
+    Ok(files
+        .filter(|path| is_licence(&path.file_name().unwrap_or_default().to_string_lossy()))
+        .collect())
 }
 
 fn is_licence(name: &str) -> bool {
@@ -213,38 +128,22 @@ fn copy_mingw_text(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{LAUNCHER_PACKAGE, MODULE_PACKAGE};
+    use crate::cargo::{LAUNCHER, MODULE};
 
     #[test]
     fn only_what_is_linked_counts() {
-        let package = |name: &str, source: &str, kind: &str| {
-            format!(
-                r#"{{"id": "{name}", "name": "{name}", "version": "1.0.0", "source": {source},
-                    "manifest_path": "/p/{name}/Cargo.toml", "targets": [{{"kind": ["{kind}"]}}]}}"#
-            )
-        };
-        let packages = [
-            package(MODULE_PACKAGE, "null", "cdylib"),
-            package(LAUNCHER_PACKAGE, "null", "bin"),
-            package("linked", "\"registry\"", "lib"),
-            package("builder", "\"registry\"", "lib"),
-            package("macros", "\"registry\"", "proc-macro"),
-            package("parser", "\"registry\"", "lib"),
-        ];
-        let text = format!(
-            r#"{{"packages": [{}], "resolve": {{"nodes": [
-                {{"id": "{MODULE_PACKAGE}", "deps": [
-                    {{"pkg": "linked", "dep_kinds": [{{"kind": null}}]}},
-                    {{"pkg": "builder", "dep_kinds": [{{"kind": "build"}}]}},
-                    {{"pkg": "macros", "dep_kinds": [{{"kind": null}}]}}]}},
-                {{"id": "macros", "deps": [{{"pkg": "parser", "dep_kinds": [{{"kind": null}}]}}]}}
-            ]}}}}"#,
-            packages.join(",")
-        );
-        let linked = Linked::parse(&text, &[MODULE_PACKAGE, LAUNCHER_PACKAGE]).unwrap();
-        let names: Vec<&str> =
-            linked.packages.iter().map(|package| package.name.as_str()).collect();
-        assert_eq!(names, ["linked"]);
+        let metadata = cargo::metadata(&[&X64, &X86]).unwrap();
+        let linked = linked_into(&metadata, &[MODULE, LAUNCHER]).unwrap();
+        let names: Vec<&str> = linked.iter().map(|package| package.name.as_str()).collect();
+        for name in ["libmimalloc-sys", "clap", "windows-sys"] {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+        // A build dependency, a procedural macro, what only that uses, a dependency of tests, and
+        // a package of our own.
+        for name in ["cc", "clap_derive", "syn", "proptest", "allograft-heap"] {
+            assert!(!names.contains(&name), "{name} is in {names:?}");
+        }
+        assert!(linked_into(&metadata, &["no-such-package"]).is_err());
     }
 
     #[test]

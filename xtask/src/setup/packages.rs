@@ -1,4 +1,4 @@
-//! Debian packages, and on Windows the one thing that must be there.
+//! Debian packages. On Windows the same programs must be installed by hand.
 
 use std::process::Command;
 
@@ -8,75 +8,66 @@ use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
 
-/// A package that is missing, and what for.
+/// A Debian package, and what it is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// Its name in Debian 12.
     pub package: &'static str,
-    /// What it is needed for.
-    pub purpose: &'static str,
+    purpose: &'static str,
 }
 
-const MINGW: Need = Need {
-    package: "gcc-mingw-w64-x86-64-win32",
-    purpose: "compiles the C part of the module and links Windows code (x86_64-w64-mingw32-gcc)",
-};
+const fn need(package: &'static str, purpose: &'static str) -> Need {
+    Need { package, purpose }
+}
 
-const MINGW_CPP: Need = Need {
-    package: "g++-mingw-w64-x86-64-win32",
-    purpose: "compiles the C++ library of an example (x86_64-w64-mingw32-g++)",
-};
+const WINE: Need = need("wine64", "runs Windows programs (wine64, wineserver)");
 
-const MINGW_32: Need = Need {
-    package: "gcc-mingw-w64-i686-win32",
-    purpose: "compiles and links 32-bit Windows code (i686-w64-mingw32-gcc)",
-};
+/// What a Python with pip needs.
+pub const PIP: [Need; 2] =
+    [need("python3", "downloads from PyPI, with pip"), need("python3-pip", "downloads from PyPI")];
 
-const MINGW_CPP_32: Need = Need {
-    package: "g++-mingw-w64-i686-win32",
-    purpose: "compiles 32-bit C++ (i686-w64-mingw32-g++)",
-};
-
-const WINE: Need =
-    Need { package: "wine64", purpose: "runs Windows programs (wine64, wineserver)" };
-
-/// What a Python with pip takes.
-pub const PIP: [Need; 2] = [
-    Need { package: "python3", purpose: "downloads from PyPI, with pip" },
-    Need { package: "python3-pip", purpose: "downloads from PyPI" },
-];
-
-/// What the Rust compiler of the distribution takes.
+/// What the Rust compiler of the distribution needs.
 pub const RUST: [Need; 2] = [
-    Need {
-        package: "rustc-web",
-        purpose: "compiles Rust for Windows where rustup cannot fetch the target",
-    },
-    Need { package: "rust-web-src", purpose: "the sources of its standard library" },
+    need("rustc-web", "compiles Rust for Windows where rustup cannot fetch the target"),
+    need("rust-web-src", "the sources of its standard library"),
 ];
 
-/// Which of the packages that are needed in any case are missing.
+/// The packages without which nothing can be built or run, as far as they are missing.
 pub fn missing() -> Vec<Need> {
-    let mut missing = Vec::new();
-    if layout::in_path("x86_64-w64-mingw32-gcc").is_none() {
-        missing.push(MINGW);
-    }
-    if layout::in_path("x86_64-w64-mingw32-g++").is_none() {
-        missing.push(MINGW_CPP);
-    }
+    let mut missing = without_program([
+        (
+            "x86_64-w64-mingw32-gcc",
+            "gcc-mingw-w64-x86-64-win32",
+            "compiles the C part of the module and links Windows code",
+        ),
+        (
+            "x86_64-w64-mingw32-g++",
+            "g++-mingw-w64-x86-64-win32",
+            "compiles the C++ library of an example",
+        ),
+    ]);
     if !cfg!(windows) && Wine::find().is_none() {
         missing.push(WINE);
     }
     missing
 }
 
-/// Which of the packages that 32-bit programs take are missing.
+/// The packages that 32-bit programs need, as far as they are missing.
 pub fn missing_for_32_bits() -> Vec<Need> {
-    [("i686-w64-mingw32-gcc", MINGW_32), ("i686-w64-mingw32-g++", MINGW_CPP_32)]
-        .into_iter()
-        .filter(|(program, _)| layout::in_path(program).is_none())
-        .map(|(_, need)| need)
-        .collect()
+    without_program([
+        (
+            "i686-w64-mingw32-gcc",
+            "gcc-mingw-w64-i686-win32",
+            "compiles and links 32-bit Windows code",
+        ),
+        ("i686-w64-mingw32-g++", "g++-mingw-w64-i686-win32", "compiles 32-bit C++"),
+    ])
+}
+
+/// Those packages whose program is not in `PATH`.
+fn without_program<const N: usize>(table: [(&str, &'static str, &'static str); N]) -> Vec<Need> {
+    let missing = table.into_iter().filter(|(program, ..)| layout::in_path(program).is_none());
+    missing.map(|(_, package, purpose)| need(package, purpose)).collect()
 }
 
 /// Whether this program may install packages: it is root, and there is apt-get.
@@ -85,7 +76,7 @@ pub fn can_install() -> bool {
 }
 
 #[cfg(unix)]
-pub(super) fn is_root() -> bool {
+fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
 
     // The owner of /proc/self is the user whom this process acts as.
@@ -93,11 +84,12 @@ pub(super) fn is_root() -> bool {
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_root() -> bool {
+fn is_root() -> bool {
     false
 }
 
-/// Says what is missing and how to get it; for where it cannot be installed from here.
+/// The error where packages are missing and cannot be installed from here: which, and how to get
+/// them.
 pub fn refusal(missing: &[Need]) -> String {
     let list: String =
         missing.iter().map(|need| format!("\n  {:27} {}", need.package, need.purpose)).collect();

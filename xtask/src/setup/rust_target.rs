@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use allograft_tests::{X64, X86};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::packages::{self, Need};
 use crate::files::write_script;
-use crate::layout::{self, WINDOWS, WINDOWS_32};
+use crate::layout;
 use crate::step::{self, Step};
 
 /// How long rustup may take; where there is no network it can try for minutes.
@@ -34,26 +35,31 @@ pub enum Rust {
 
 impl Rust {
     /// Makes a cargo command use this compiler.
+    ///
+    /// By options and not by variables: those would also reach the call of cargo that is the runner
+    /// of Windows tests, which is to build this program by the usual compiler.
     pub fn apply(self, cargo: &mut Command) {
         if self == Rust::Distribution {
-            cargo.env("RUSTC", DISTRIBUTION).env("RUSTDOC", "/usr/bin/rustdoc");
+            for (name, program) in [("rustc", DISTRIBUTION), ("rustdoc", "/usr/bin/rustdoc")] {
+                cargo.arg("--config").arg(format!("build.{name}=\"{program}\""));
+            }
         }
     }
 
     /// Builds the distribution's standard library for Windows, if it is this compiler and has none
     /// yet.
-    pub fn complete(self) -> Result<Rust> {
-        if self == Rust::Distribution && !distribution_has_std(WINDOWS) {
-            build_std(WINDOWS)?;
+    pub fn complete(self) -> Result<()> {
+        if self == Rust::Distribution && !distribution_has_std(X64.rust) {
+            build_std(X64.rust)?;
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Gives this compiler the standard library for 32-bit Windows too.
     pub fn complete_for_32_bits(self) -> Result<()> {
         match self {
-            Rust::Usual if !usual_has_std(WINDOWS_32) => add_by_rustup(WINDOWS_32),
-            Rust::Distribution if !distribution_has_std(WINDOWS_32) => build_std(WINDOWS_32),
+            Rust::Usual if !usual_has_std(X86.rust) => add_by_rustup(&[X86.rust]),
+            Rust::Distribution if !distribution_has_std(X86.rust) => build_std(X86.rust),
             _ => Ok(()),
         }
     }
@@ -61,26 +67,39 @@ impl Rust {
 
 /// Finds a compiler that has the Windows target, or needs only a step of our own to have it.
 pub fn find() -> Option<Rust> {
-    if !distribution_is_asked_for() && usual_has_std(WINDOWS) {
+    if !distribution_is_asked_for() && usual_has_std(X64.rust) {
         return Some(Rust::Usual);
     }
-    let ready = distribution_has_std(WINDOWS)
+    let ready = distribution_has_std(X64.rust)
         || (distribution_is_asked_for() && distribution_has_sources());
     ready.then_some(Rust::Distribution)
 }
 
-/// Gets the Windows target by rustup; where that fails, adds the packages that the other way takes
-/// to `missing`.
+/// What a person does instead where this program cannot install packages.
+pub const BY_HAND: &str = "\n  and the Rust target: `rustup target add x86_64-pc-windows-gnu`";
+
+/// The targets that the compiler `rust` lacks.
+pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
+    let lacks = |target: &&str| match rust {
+        Some(Rust::Distribution) => !distribution_has_std(target),
+        _ => !usual_has_std(target),
+    };
+    [X64.rust, X86.rust].into_iter().filter(lacks).collect()
+}
+
+/// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its packages
+/// are added to `missing`.
 ///
 /// # Errors
 ///
-/// When rustup cannot and the packages cannot be installed.
-pub fn add(missing: &mut Vec<Need>) -> Result<Rust> {
+/// When rustup fails and the packages cannot be installed.
+pub fn add(targets: &[&str], missing: &mut Vec<Need>) -> Result<Rust> {
     if !distribution_is_asked_for() {
-        match add_by_rustup(WINDOWS) {
+        match add_by_rustup(targets) {
             Ok(()) => return Ok(Rust::Usual),
             Err(error) => step::say(&format!(
-                "set-up: rustup cannot add the target {WINDOWS}; the distribution's Rust is taken instead ({error:#})"
+                "set-up: rustup cannot add the target {}; the distribution's Rust is used instead ({error:#})",
+                targets.join(" ")
             )),
         }
     }
@@ -97,11 +116,13 @@ fn distribution_is_asked_for() -> bool {
     env::var("ALLOGRAFT_RUST").is_ok_and(|value| value == "distribution")
 }
 
-fn add_by_rustup(target: &str) -> Result<()> {
+fn add_by_rustup(targets: &[&str]) -> Result<()> {
     let rustup = layout::in_path("rustup").ok_or_else(|| anyhow!("there is no rustup"))?;
-    let step = Step::begin(format!("set-up: adding the Rust target {target} by rustup"));
-    step::capture_within(Command::new(rustup).args(["target", "add", target]), RUSTUP_LIMIT)?;
-    if !usual_has_std(target) {
+    let targets_shown = targets.join(" ");
+    let step = Step::begin(format!("set-up: adding the Rust targets {targets_shown} by rustup"));
+    let mut command = Command::new(rustup);
+    step::capture_within(command.args(["target", "add"]).args(targets), RUSTUP_LIMIT)?;
+    if !targets.iter().all(|target| usual_has_std(target)) {
         bail!("rustup added it to another toolchain than the one in use");
     }
     step.done();
@@ -148,8 +169,7 @@ fn distribution_has_sources() -> bool {
         && distribution_folder().is_some_and(|folder| folder.join("src/rust/library/std").is_dir())
 }
 
-/// The file beside the built libraries that says which compiler built them: an upgraded compiler
-/// rejects them.
+/// The file beside the built libraries that names the compiler: an upgraded one rejects them.
 const BUILT_BY: &str = "built-by-allograft.txt";
 
 fn distribution_has_std(target: &str) -> bool {
@@ -179,9 +199,8 @@ fn build_std(target: &str) -> Result<()> {
 /// Name of the empty crate that is compiled so that cargo compiles the standard library for it.
 const SCRATCH: &str = "empty";
 
-/// What cargo starts the compiler by. Of the two ways to panic each has a library that must be
-/// compiled for that very way; cargo compiles all for one. (Rust's own build makes the same
-/// exception.)
+/// What cargo starts instead of the compiler. `panic_abort` must be compiled with `panic=abort`;
+/// cargo compiles all libraries for unwinding. (Rust's own build makes the same exception.)
 const WRAPPER: &str = r#"#!/bin/sh
 case " $* " in
 *" --crate-name panic_abort "*) exec "$@" -Cpanic=abort ;;
@@ -215,9 +234,9 @@ fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
 }
 
 /// Compiles into `built` the objects that the compiler links first and last into every 32-bit
-/// image. Cargo knows nothing of them.
+/// image. Cargo does not build them.
 fn compile_start_objects(folder: &Path, target: &str, built: &Path) -> Result<()> {
-    if target != WINDOWS_32 {
+    if target != X86.rust {
         return Ok(());
     }
     for name in ["rsbegin", "rsend"] {

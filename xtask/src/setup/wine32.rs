@@ -1,12 +1,12 @@
 //! A Wine that runs 32-bit programs beside 64-bit ones, in one prefix.
 //!
-//! Debian gives Wine's 32-bit half as packages of another architecture, which a system takes only
-//! if it was told of that one. Here those that console programs need are unpacked in the cache and
-//! used from there, by their own dynamic loader: nothing is installed, and nothing takes root. Wine
-//! finds both halves because they lie as Debian lays them.
+//! Debian has Wine's 32-bit half in packages of another architecture, which a system must be
+//! configured for. Here the packages that console programs need are unpacked in the cache and used
+//! from there, by their own dynamic loader: nothing is installed, and root is not needed. Wine finds
+//! both halves because they lie in the same folders as on Debian.
 //!
-//! Given the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes; but
-//! there it loses the calls that are queued to a thread that has not begun.
+//! With the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes. But
+//! there it loses calls that are queued to a thread that has not started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::files::{copy, write_script};
+use crate::files::{copy, publish, write_script};
 use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
@@ -45,7 +45,7 @@ const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
 /// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
 
-/// The Wine that runs both: `wine` itself where it does, else one completed in the cache.
+/// The Wine that runs both: `wine` itself, or one completed in the cache.
 ///
 /// # Errors
 ///
@@ -56,19 +56,26 @@ pub fn complete(wine: &Wine) -> Result<Wine> {
     }
     let folder = Wine::completed_folder()?;
     let version = wine.version()?;
-    let belongs =
-        fs::read_to_string(folder.join(BELONGS_TO)).is_ok_and(|text| text.trim() == version);
-    if !belongs {
+    if !belongs_to(&folder, &version) {
         let step = Step::begin("set-up: downloading the 32-bit half of Wine");
         make(wine, &version, &folder)?;
         step.done();
     }
-    // The script is as this version of the set-up wants it, whoever made the rest.
+    // Written also where the rest was there: an older set-up may have made it.
     let (place, text) = (folder.join("wine64"), script(wine));
     if fs::read_to_string(&place).ok().as_deref() != Some(&text) {
         write_script(&place, &text)?;
     }
     Wine::completed().ok_or_else(|| anyhow!("{} holds no loader", folder.display()))
+}
+
+/// Whether the 32-bit half is to be downloaded: the installed Wine lacks it, and so does the cache.
+pub fn is_missing() -> bool {
+    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole())
+}
+
+fn belongs_to(folder: &Path, version: &str) -> bool {
+    fs::read_to_string(folder.join(BELONGS_TO)).is_ok_and(|text| text.trim() == version)
 }
 
 fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
@@ -79,7 +86,7 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
     fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
     let outcome = fill(wine, package, &partial)
         .and_then(|()| Ok(fs::write(partial.join(BELONGS_TO), version)?))
-        .and_then(|()| publish(&partial, folder));
+        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)));
     if outcome.is_err() {
         fs::remove_dir_all(&partial).ok();
     }
@@ -105,7 +112,6 @@ fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
     }
     fs::remove_dir_all(scratch)?;
     place_loaders(wine, &root)?;
-    write_script(&folder.join("wine64"), &script(wine))?;
     step::capture(Command::new(root.join(LOADERS).join("wine")).arg("--version"))
         .map(drop)
         .context("32-bit programs do not run on this machine")
@@ -122,8 +128,7 @@ fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
     write_script(&loaders.join("wine"), SCRIPT_32)
 }
 
-/// Downloads the packages by an apt with state of its own, which thinks that it looks after an
-/// empty 32-bit system.
+/// Downloads the packages by an apt with separate state, as if for an empty 32-bit system.
 fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
     for part in ["lists/partial", "cache/archives/partial", "state"] {
         fs::create_dir_all(folder.join(part))?;
@@ -182,10 +187,9 @@ fn script(wine: &Wine) -> String {
     )
 }
 
-/// What makes a program and those that it starts have their addresses not drawn at random, where
-/// the system lets us; nothing where it does not. Debian's Wine comes without the loader that would
-/// reserve what Windows has at fixed addresses: about one start in a thousand finds something of
-/// the host's there, and ends with nothing but an exit code of 1.
+/// The command that switches off address space randomisation, where the system allows it. Debian's
+/// Wine lacks the loader that reserves the addresses which Windows uses: about one start in a
+/// thousand finds something of the host's there, and ends with the exit code 1 and no message.
 fn at_fixed_addresses() -> &'static str {
     const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
     let mut trial = Command::new(SETARCH[0]);
@@ -204,13 +208,6 @@ here=${0%/*}
 exec "$here/ld-linux.so.2" --library-path "$here/../i386-linux-gnu:$here/../../../lib/i386-linux-gnu" \
     --argv0 "$0" "$here/wine.32" "$@"
 "#;
-
-fn publish(partial: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
-    fs::rename(partial, folder).with_context(|| format!("making {}", folder.display()))
-}
 
 #[cfg(test)]
 mod tests {

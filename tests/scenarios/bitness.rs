@@ -1,12 +1,11 @@
-//! 64-bit and 32-bit programs side by side: launchers, modules, and children that are not of their
-//! parent's kind.
+//! 64-bit and 32-bit programs side by side: launchers, modules, and children of the other bitness.
 
 use std::path::{Path, PathBuf};
 
-use allograft_tests::{Crt, Launch, Mode, Run, Stage};
+use allograft_tests::{Crt, Launch, Mode, Stage, inputs};
 use tempfile::TempDir;
 
-/// The programs of both word sizes, and the C runtimes that there are for both.
+/// The programs of both bitnesses, and the C runtimes that there are for both.
 struct Both {
     stage: &'static Stage,
     programs32: &'static Path,
@@ -14,12 +13,12 @@ struct Both {
 }
 
 impl Both {
-    /// None where there are no 32-bit programs, which set-up has told of; nor in the run for 32-bit
+    /// None where there are no 32-bit programs, which set-up reports; and none in the run for 32-bit
     /// programs alone.
     fn load() -> Option<Both> {
         let stage = Stage::load();
-        let (programs32, crts) = stage.in_32_bits()?;
-        Some(Both { stage, programs32, crts })
+        let x86 = stage.x86.as_ref()?;
+        Some(Both { stage, programs32: &x86.programs, crts: &x86.crts })
     }
 
     /// The test program `name`, of 64 bits and of 32.
@@ -37,26 +36,14 @@ impl Both {
         Launch::new(self.stage, path).on(&self.crts[0])
     }
 
-    /// A folder with the files of these names, as they are beside the launcher.
+    /// A folder with the files of these names, copied from beside the launcher.
     fn folder_with(&self, names: &[&str]) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for name in names {
-            std::fs::copy(self.stage.bin.join(name), folder.path().join(name)).unwrap();
-        }
-        folder
+        inputs::folder_with(&names.iter().map(|name| self.stage.bin.join(name)).collect::<Vec<_>>())
     }
 }
 
-/// The one line of standard error, which must contain `words`.
-#[track_caller]
-fn expect_line(run: &Run, words: &str) {
-    let lines: Vec<&str> = run.stderr.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(lines.len(), 1, "{run}");
-    assert!(lines[0].contains(words), "{run}");
-}
-
 #[test]
-fn children_are_followed_from_one_word_size_to_the_other_and_back() {
+fn children_are_followed_from_one_bitness_to_the_other_and_back() {
     let Some(both) = Both::load() else { return };
     let [wide, narrow] = both.pair("family");
     for crt in both.crts {
@@ -117,7 +104,7 @@ fn the_launcher_of_32_bits_starts_32_bit_programs_by_itself() {
         .run();
     run.expect_code(7);
     assert_eq!(run.stderr, "", "{run}");
-    let report = allograft_tests::Report::read(&report).unwrap();
+    let report = allograft_tests::ModuleReport::read(&report).unwrap();
     assert!(report.is_active(), "{run}");
 }
 
@@ -126,12 +113,12 @@ fn the_launcher_of_32_bits_refuses_64_bit_programs_in_words() {
     let Some(both) = Both::load() else { return };
     let [wide, _] = both.pair("waiting");
     let run = both.launcher32().args(&["run", "--"]).path_arg(&wide).run();
-    run.expect_code(126);
-    expect_line(&run, "it is a 64-bit program: use allograft.exe");
+    run.expect_code(126).expect_error_line(&["it is a 64-bit program: use allograft.exe"]);
     let run = both.program(wide).run_meeting(|id| {
         let injection = both.launcher32().args(&["inject", "--pid", &id.to_string()]).run();
-        injection.expect_code(125);
-        expect_line(&injection, "it is a 64-bit program: use allograft.exe");
+        injection
+            .expect_code(125)
+            .expect_error_line(&["it is a 64-bit program: use allograft.exe"]);
     });
     run.expect_code(0);
 }
@@ -148,12 +135,11 @@ fn without_the_launcher_of_32_bits_a_32_bit_program_runs_on_its_own_heap() {
         .path_arg(&narrow)
         .arg("7")
         .run();
-    run.expect_code(7);
-    expect_line(&run, "no allograft32.exe beside this program");
+    run.expect_code(7).expect_error_line(&["no allograft32.exe beside this program"]);
 }
 
 #[test]
-fn a_module_of_the_other_word_size_is_refused() {
+fn a_module_of_the_other_bitness_is_refused() {
     let Some(both) = Both::load() else { return };
     let [wide, narrow] = both.pair("waiting");
     for (program, module) in [(wide, "allograft32.dll"), (narrow, "allograft.dll")] {
@@ -166,7 +152,6 @@ fn a_module_of_the_other_word_size_is_refused() {
             .arg("--")
             .path_arg(&program)
             .run();
-        run.expect_code(125);
-        expect_line(&run, "it is made for");
+        run.expect_code(125).expect_error_line(&["it is made for"]);
     }
 }

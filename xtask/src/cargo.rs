@@ -1,0 +1,159 @@
+//! Calls cargo: to build packages of the workspace for Windows, and to read what it knows of them.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use allograft_tests::Target;
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
+use serde_json::Value;
+
+use crate::layout;
+use crate::setup::Rust;
+use crate::step;
+
+/// The package of the module.
+pub const MODULE: &str = "allograft-dll";
+
+/// The package of the launcher.
+pub const LAUNCHER: &str = "allograft-cli";
+
+/// The package of `mimalloc.dll`.
+pub const MIMALLOC: &str = "allograft-mimalloc";
+
+/// The package of the redirection module.
+pub const REDIRECT: &str = "allograft-redirect";
+
+/// The package of the example that mixes Rust and C++.
+pub const EXAMPLE: &str = "rust-and-cpp";
+
+/// The package of the scenarios.
+pub const SCENARIOS: &str = "allograft-tests";
+
+/// The package of the benches.
+pub const BENCH: &str = "allograft-bench";
+
+/// How packages are built for Windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowsBuild {
+    pub rust: Rust,
+    pub target: &'static Target,
+    /// Unoptimised, with mimalloc's own checks.
+    pub debug: bool,
+    /// For processors with AVX2; with SSE4.2, for 32-bit programs.
+    pub newer: bool,
+    /// With mimalloc's mitigations.
+    pub secure: bool,
+    /// Cargo shows warnings and errors only.
+    pub quiet: bool,
+}
+
+impl WindowsBuild {
+    /// The ordinary release build.
+    pub fn new(rust: Rust, target: &'static Target) -> WindowsBuild {
+        WindowsBuild { rust, target, debug: false, newer: false, secure: false, quiet: true }
+    }
+
+    /// Builds `packages` in one call of cargo, which gives each the features that any of them asks
+    /// for.
+    pub fn packages(self, packages: &[&str]) -> Result<Artifacts> {
+        let mut cargo = layout::cargo();
+        self.rust.apply(&mut cargo);
+        cargo.args(["build", "--message-format=json-render-diagnostics"]);
+        cargo.args(["--target", self.target.rust]);
+        for package in packages {
+            cargo.args(["--package", package]);
+            for feature in self.features(package) {
+                cargo.args(["--features", &feature]);
+            }
+        }
+        if !self.debug {
+            cargo.arg("--release");
+        }
+        if self.quiet {
+            cargo.arg("--quiet");
+        }
+        let output = cargo
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start `{}`", step::shown(&cargo)))?;
+        if !output.status.success() {
+            bail!("`{}` failed ({})", step::shown(&cargo), output.status);
+        }
+        Ok(Artifacts::parse(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    fn features(self, package: &str) -> Vec<String> {
+        if ![MODULE, MIMALLOC].contains(&package) {
+            return Vec::new();
+        }
+        let newer = self.target.newer_feature;
+        [(self.debug, "debug"), (self.newer, newer), (self.secure, "secure")]
+            .into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, feature)| format!("{package}/{feature}"))
+            .collect()
+    }
+}
+
+/// The files that cargo built.
+pub struct Artifacts(Vec<PathBuf>);
+
+impl Artifacts {
+    /// Reads the messages that cargo prints for programs, one on each line.
+    fn parse(messages: &str) -> Artifacts {
+        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let files = messages.flat_map(|message| match &message["filenames"] {
+            Value::Array(files) => files.clone(),
+            _ => Vec::new(),
+        });
+        Artifacts(files.filter_map(|file| file.as_str().map(PathBuf::from)).collect())
+    }
+
+    /// The path of the file `name`.
+    pub fn file(&self, name: &str) -> Result<PathBuf> {
+        let is_it = |path: &&PathBuf| path.file_name().is_some_and(|file| file == name);
+        self.0.iter().find(is_it).cloned().with_context(|| format!("cargo built no {name}"))
+    }
+}
+
+/// What cargo knows of the packages of the workspace, and with `targets`, of all that they depend
+/// on for these.
+pub fn metadata(targets: &[&Target]) -> Result<Metadata> {
+    let mut command = MetadataCommand::new();
+    command.current_dir(layout::root());
+    if targets.is_empty() {
+        command.no_deps();
+    }
+    let filters = targets.iter().flat_map(|target| ["--filter-platform", target.rust]);
+    command.other_options(filters.map(str::to_owned).collect::<Vec<_>>());
+    command.exec().context("reading what cargo says of the workspace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use allograft_tests::X64;
+    use std::path::Path;
+
+    #[test]
+    fn the_options_of_a_build_are_the_modules_features() {
+        let build = WindowsBuild::new(Rust::Usual, &X64);
+        assert!(build.features(MODULE).is_empty());
+        let build = WindowsBuild { newer: true, secure: true, ..build };
+        let feature = |name: &str| format!("{MODULE}/{name}");
+        assert_eq!(build.features(MODULE), ["avx2", "secure"].map(feature));
+        assert!(build.features(LAUNCHER).is_empty());
+    }
+
+    #[test]
+    fn what_cargo_built_is_found_in_its_messages() {
+        let artifacts = Artifacts::parse(
+            r#"{"reason": "build-finished"}
+               {"reason": "compiler-artifact", "filenames": ["/t/liballograft.dll.a", "/t/allograft.dll"]}"#,
+        );
+        assert_eq!(artifacts.file("allograft.dll").unwrap(), Path::new("/t/allograft.dll"));
+        let error = artifacts.file("allograft.exe").unwrap_err();
+        assert!(error.to_string().contains("allograft.exe"));
+    }
+}
