@@ -39,7 +39,7 @@ pub fn run() -> Result<ExitCode> {
     let build = WindowsBuild::new(environment.rust, &X64);
     let stage = stage::build(&environment, build, &Parts::none())?;
     building.done();
-    let _servers = environment.start_wine();
+    let _servers = environment.keep_wine_alive();
     let on_wine = stage.wine.is_some();
     if on_wine {
         println!("On Microsoft's ucrtbase.dll {} under Wine:", stage.newest_crt().name);
