@@ -1,9 +1,9 @@
 /* The C interface of allograft's module (allograft.dll, allograft32.dll).
  *
  * A program does not need it: the takeover works without a word from the program. It is for
- * programs that show the state of their heap, and for tools. Link with the module's import library, or ask
- * GetProcAddress for the names. All functions can be called from any thread at any time after the
- * module was loaded.
+ * programs that show the state of their heap, and for tools. Link with the module's import library,
+ * or ask GetProcAddress for the names. All functions can be called from any thread at any time
+ * after the module was loaded.
  */
 #ifndef ALLOGRAFT_H
 #define ALLOGRAFT_H
