@@ -80,7 +80,7 @@ impl<'a> LoadedImage<'a> {
 
         let table = self.import_directory();
         let descriptors = (0..).map_while(move |index: usize| {
-            let descriptor = table? + index * DESCRIPTOR_SIZE;
+            let descriptor = table?.saturating_add(index * DESCRIPTOR_SIZE);
             let lookups = self.read::<u32>(descriptor)? as usize;
             let addresses = self.read::<u32>(descriptor + ADDRESS_TABLE)? as usize;
             (addresses != 0).then_some((lookups, addresses))
@@ -94,7 +94,8 @@ impl<'a> LoadedImage<'a> {
         const OPTIONAL_HEADER: usize = 24;
         const IMPORT_DIRECTORY: usize = if cfg!(target_pointer_width = "64") { 120 } else { 104 };
         let headers = self.read::<u32>(NT_HEADERS)? as usize;
-        let table = self.read::<u32>(headers + OPTIONAL_HEADER + IMPORT_DIRECTORY)? as usize;
+        let directory = headers.saturating_add(OPTIONAL_HEADER + IMPORT_DIRECTORY);
+        let table = self.read::<u32>(directory)? as usize;
         (table != 0).then_some(table)
     }
 
@@ -102,11 +103,11 @@ impl<'a> LoadedImage<'a> {
     /// ends with a zero of its own.
     fn imports_in(&self, lookups: usize, addresses: usize) -> impl Iterator<Item = BoundImport> {
         (0..).map_while(move |index: usize| {
-            let slot = addresses + index * size_of::<usize>();
+            let slot = addresses.saturating_add(index * size_of::<usize>());
             let address = self.read::<usize>(slot)?;
             let lookup = match lookups {
                 0 => 0,
-                _ => self.read::<usize>(lookups + index * size_of::<usize>())?,
+                _ => self.read::<usize>(lookups.saturating_add(index * size_of::<usize>()))?,
             };
             let is_last = if lookups == 0 { address == 0 } else { lookup == 0 };
             let slot = self.base + slot;
@@ -133,6 +134,8 @@ impl<'a> LoadedImage<'a> {
         CStr::from_bytes_until_nul(bytes).ok()
     }
 
+    /// Offsets that the image states may be anything: they are added up with saturation, and fail
+    /// here.
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
         let end = offset.checked_add(size_of::<T>())?;
         // SAFETY: the range lies in readable pages of the module, and `T` is an integer.
