@@ -44,7 +44,6 @@ pub struct ProgramArgs {
 
 impl ProgramArgs {
     /// What the user calls the program, and its arguments.
-    #[cfg(any(windows, test))]
     pub fn name_and_arguments(&self) -> (&OsString, &[OsString]) {
         let (name, arguments) = self.words.split_first().expect("one word is required");
         (name, arguments)

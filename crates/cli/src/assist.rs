@@ -15,10 +15,6 @@ use std::os::windows::io::{FromRawHandle, OwnedHandle};
 
 /// Loads the module, or has it loaded when the process begins. Returns the exit code, see
 /// [`Ending`].
-///
-/// # Errors
-///
-/// If the process refuses that, or is of another machine.
 pub fn run(args: &AssistArgs) -> Result<u32, Error> {
     let process = Process::handed_down(owned(args.process));
     let machine = process.machine();

@@ -4,11 +4,8 @@
 
 mod args;
 
-#[cfg(any(windows, test))]
 mod findings;
-#[cfg(any(windows, test))]
 mod output;
-#[cfg(any(windows, test))]
 mod rounds;
 #[cfg(windows)]
 mod session;

@@ -48,24 +48,16 @@ enum Answer {
     Refused { path: PathBuf, error: String },
 }
 
-/// Checks everything that `args` name. Returns the exit code.
-///
-/// # Errors
-///
-/// If the answer cannot be printed. What is wrong with a file is printed on standard error, and the
-/// others are checked all the same.
+/// Checks everything that `args` name. Returns the exit code. A file that cannot be read is reported
+/// on standard error and does not stop the others.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
     let text = if args.json { output::pretty_json(&answers)? } else { plain(&answers) };
-    let mut has_failed = false;
-    for answer in &answers {
-        if let Answer::Refused { path, error } = answer {
-            has_failed = true;
-            output::notify(format_args!("{}: {error}", path.display()));
-        }
-    }
-    output::print(&text)?;
-    Ok(if has_failed { 125 } else { 0 })
+    let refusals = answers.iter().filter_map(|answer| match answer {
+        Answer::Refused { path, error } => Some((path.as_path(), error.as_str())),
+        Answer::Report(_) => None,
+    });
+    output::print_with_refusals(&text, refusals)
 }
 
 fn answers_for(path: &Path) -> Vec<Answer> {

@@ -14,7 +14,6 @@ pub struct Error {
     line: String,
 }
 
-#[cfg_attr(not(windows), allow(dead_code, reason = "most failures need a Windows process"))]
 impl Error {
     /// A failure that `line` describes. Exits with 125.
     pub fn new(line: impl Into<String>) -> Error {
@@ -60,6 +59,12 @@ impl Error {
     /// The exit code: 127 and 126 concern the program to be run, 125 is everything else.
     pub fn exit_code(&self) -> u8 {
         self.exit_code
+    }
+}
+
+impl From<allograft_image::Error> for Error {
+    fn from(error: allograft_image::Error) -> Error {
+        Error::new(error.to_string())
     }
 }
 

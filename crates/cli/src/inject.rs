@@ -21,10 +21,6 @@ use std::{panic, thread};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
-///
-/// # Errors
-///
-/// If the process is not on mimalloc afterwards, or it is not known whether it is.
 pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let pid = find(&args.target)?;

@@ -21,10 +21,6 @@ pub struct StatusPage(allograft_inject::StatusPage<'static, Windows>);
 
 impl StatusPage {
     /// Opens the page of `process`, or creates it.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses, or there is something of that name that is no page of this process.
     pub fn for_target(process: &Process) -> Result<StatusPage, Error> {
         allograft_inject::StatusPage::for_target(&Windows, process.into())
             .map(StatusPage)
@@ -33,10 +29,6 @@ impl StatusPage {
 
     /// A copy of the page of `process`, without a trace in the process; none if its module has not
     /// written one.
-    ///
-    /// # Errors
-    ///
-    /// If there is something of that name that is no page of this process.
     pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
         match allograft_inject::StatusPage::open(&Windows, process.into()) {
             Ok(page) => Ok(page.map(|page| StatusPage(page).copy())),
@@ -74,10 +66,6 @@ pub struct QueuedLoad {
 
 impl<'a> Injection<'a> {
     /// What `process` gets by `request`; `unfit` makes the error if there is no route into it.
-    ///
-    /// # Errors
-    ///
-    /// If there is no route, or no module for it.
     pub fn new(
         process: &Process,
         request: &'a Request,
@@ -89,11 +77,6 @@ impl<'a> Injection<'a> {
     }
 
     /// Has the module loaded when the program is resumed, before its own code runs.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses that, or an assistant is needed and missing; the program then begins
-    /// without the module.
     pub fn queue(&self, program: &Suspended) -> Result<QueuedLoad, Error> {
         let (process, thread) = (program.process(), handle(&program.thread()));
         let page = StatusPage::for_target(process)?;
@@ -117,10 +100,6 @@ impl<'a> Injection<'a> {
 
     /// Loads the module into a running process, whose `page` tells it the options, and waits until
     /// that is done, at most for `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses that, or an assistant is needed and missing.
     pub fn load(
         &self,
         process: &Process,

@@ -32,10 +32,6 @@ pub struct Module {
 
 impl Request {
     /// Settles what the user asks for.
-    ///
-    /// # Errors
-    ///
-    /// If the module that the user names is none, or a path is too long.
     pub fn resolve(args: &ModuleArgs) -> Result<Request, Error> {
         Ok(Request {
             module: match &args.module {
@@ -62,10 +58,6 @@ impl Request {
 
     /// The path of the module for a program of `machine`: what the user names, or the one of that
     /// machine beside this program.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is made for another machine.
     pub fn module_for(&self, machine: Machine) -> Result<PathBuf, Error> {
         let default;
         let module = match &self.module {

@@ -5,15 +5,26 @@ use crate::error::Error;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Prints one line on standard error, which the program that is run may share.
 pub fn notify(line: impl Display) {
     eprintln!("allograft: {line}");
 }
 
-/// Prints `text` on standard output.
-pub fn print(text: &str) -> Result<(), Error> {
-    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
+/// Prints `text` on standard output, and the files that were refused, with the reasons, on standard
+/// error. Returns the exit code.
+pub fn print_with_refusals<'a>(
+    text: &str,
+    refusals: impl IntoIterator<Item = (&'a Path, &'a str)>,
+) -> Result<u32, Error> {
+    let mut exit_code = 0;
+    for (path, reason) in refusals {
+        exit_code = 125;
+        notify(format_args!("{}: {reason}", path.display()));
+    }
+    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)?;
+    Ok(exit_code)
 }
 
 /// `value` as indented JSON with a line break behind it.
@@ -27,13 +38,11 @@ fn unprintable(source: io::Error) -> Error {
 }
 
 /// `text` on one line and without control characters, which could steer a terminal.
-#[cfg(any(windows, test))]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `1 block`, `1,234 blocks`.
-#[cfg(any(windows, test))]
 pub fn counted(count: u64, noun: &str) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -48,7 +57,6 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// A number of bytes in the largest unit of which there is at least one.
-#[cfg(any(windows, test))]
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let Some((shift, unit)) = UNITS.into_iter().find(|(shift, _)| bytes >> shift > 0) else {

@@ -64,11 +64,6 @@ Exit codes:
        or removed";
 
 /// Writes the proxy, or removes it. Returns the exit code.
-///
-/// # Errors
-///
-/// If it cannot be made, a file of another maker is in its place, or the folder cannot be written
-/// to.
 pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
     let path = args.into.join(&args.name);
     if args.remove {
@@ -107,10 +102,6 @@ fn module_name(machine: Machine) -> &'static str {
 
 /// The machine that the user chooses, or else the one of the DLL to read, or else that of the
 /// programs in the folder, or else x86-64.
-///
-/// # Errors
-///
-/// If the programs in the folder are not all of one machine, or the DLL to read is no image.
 fn machine_for(args: &ProxyArgs) -> Result<Machine, Error> {
     if let Some(choice) = args.machine {
         return Ok(match choice {
@@ -183,10 +174,6 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// The proxy that is at `path`, if there is one.
-///
-/// # Errors
-///
-/// If there is something else.
 fn present(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match fs::read(path) {
         Ok(bytes) if is_proxy(&bytes) => Ok(Some(bytes)),

@@ -15,12 +15,8 @@ use allograft_inject::{Ending, State};
 use std::path::Path;
 use std::time::Duration;
 
-/// Runs the program and returns its exit code.
-///
-/// # Errors
-///
-/// If the program could not be started. From then on nothing is an error any more: what goes wrong
-/// with the module is said, and the program runs on.
+/// Runs the program and returns its exit code. Once the program has started, a failure to load the
+/// module is a message and no error: the program runs on.
 pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let (name, arguments) = args.program.name_and_arguments();
@@ -36,10 +32,6 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
 }
 
 /// What `program`, whose file is at `path`, gets by `request`.
-///
-/// # Errors
-///
-/// If there is no route into it, or no module for it.
 pub fn injection_into<'a>(
     program: &Suspended,
     path: &Path,

@@ -10,10 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 /// Finds the file of the program `name`. `.exe` may be left off.
-///
-/// # Errors
-///
-/// If there is none, or it is a batch file: the process would be the interpreter's.
 pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
     let failed = |source: io::Error| Error::system("find the current folder", source);
     let current = std::env::current_dir().map_err(failed)?;

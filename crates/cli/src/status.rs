@@ -14,10 +14,6 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints the state of one process, or of all that have the module. Returns the exit code.
-///
-/// # Errors
-///
-/// If the process has no module, or its page cannot be trusted.
 pub fn run(args: &StatusArgs) -> Result<u32, Error> {
     let redraws = args.watch && !args.json && console::enable_cursor_movements();
     let mut screen = Screen { redraws, lines: 0 };

@@ -48,10 +48,6 @@ struct EndedRun {
 }
 
 /// Measures the program and prints the answer. Returns the exit code.
-///
-/// # Errors
-///
-/// If the two sides cannot be compared, or a file cannot be written.
 pub fn run(args: &BenchArgs) -> Result<u32, Error> {
     let (name, arguments) = args.program.name_and_arguments();
     let (name, arguments) = (name.clone(), arguments.to_vec());
@@ -85,11 +81,6 @@ impl<'a> BenchSession<'a> {
     }
 
     /// Returns the exit code of every run, and all rounds.
-    ///
-    /// # Errors
-    ///
-    /// If a run is interrupted, ends with another exit code than the others, or should be on
-    /// mimalloc and is not.
     fn run(mut self) -> Result<(u32, Vec<Round>), Error> {
         for side in Side::BOTH {
             self.measure(side, "warming up")?;

@@ -1,14 +1,11 @@
 //! The outcome for each image, as text or as JSON.
 
-use super::output::{Refusal, Written};
-use crate::error::Error;
-use crate::output;
 use allograft_image::check::AntiCheat;
 use allograft_image::crt::CrtKind;
 use allograft_image::{Image, ImportKind, ImportedModule, Machine, Note};
 use serde::Serialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What was done with an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
@@ -48,32 +45,27 @@ pub struct PatchOutcome {
     pub anti_cheats: Vec<AntiCheat>,
     /// Why nothing was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Refusal>,
+    pub error: Option<String>,
 }
 
 impl PatchOutcome {
-    pub fn new(image: &Path, action: Action) -> PatchOutcome {
-        PatchOutcome { image: image.to_owned(), action, ..PatchOutcome::default() }
-    }
-
-    pub fn written(image: &Path, action: Action, written: Written) -> PatchOutcome {
-        let action = if written.is_there_already { Action::AlreadyPatched } else { action };
-        PatchOutcome {
-            dry_run: written.dry_run,
-            output: Some(written.output),
-            backup: written.backup,
-            ..PatchOutcome::new(image, action)
-        }
-    }
-
-    pub fn refused(image: &Path, refusal: Refusal) -> PatchOutcome {
-        PatchOutcome { error: Some(refusal), ..PatchOutcome::new(image, Action::Refused) }
-    }
-
     /// Whether the module is where the patched program will look for it first.
     fn module_is_beside(&self) -> bool {
         let result = self.output.as_deref().unwrap_or(&self.image);
         self.module.as_deref().is_none_or(|module| result.with_file_name(module).is_file())
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
+        writeln!(f, "{}{machine}", self.image.display())?;
+        let imports = self.imports.as_deref().unwrap_or_default();
+        if imports.is_empty() {
+            writeln!(f, "  imports nothing")?;
+        }
+        for (index, import) in imports.iter().enumerate() {
+            writeln!(f, "{:>4}  {import}", index + 1)?;
+        }
+        Ok(())
     }
 }
 
@@ -115,21 +107,6 @@ impl fmt::Display for PatchOutcome {
                 f,
                 "  next: put {module} beside {result}; without it the program does not start"
             )?;
-        }
-        Ok(())
-    }
-}
-
-impl PatchOutcome {
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
-        writeln!(f, "{}{machine}", self.image.display())?;
-        let imports = self.imports.as_deref().unwrap_or_default();
-        if imports.is_empty() {
-            writeln!(f, "  imports nothing")?;
-        }
-        for (index, import) in imports.iter().enumerate() {
-            writeln!(f, "{:>4}  {import}", index + 1)?;
         }
         Ok(())
     }
@@ -183,22 +160,4 @@ impl fmt::Display for ListedImport {
         }
         Ok(())
     }
-}
-
-/// Prints the outcomes on standard output, and refusals on standard error.
-///
-/// # Errors
-///
-/// If standard output cannot be written to.
-pub fn print(outcomes: &[PatchOutcome], as_json: bool) -> Result<(), Error> {
-    let text = match as_json {
-        true => output::pretty_json(outcomes)?,
-        false => outcomes.iter().map(PatchOutcome::to_string).collect(),
-    };
-    for outcome in outcomes {
-        if let Some(error) = &outcome.error {
-            output::notify(format_args!("{}: {error}", outcome.image.display()));
-        }
-    }
-    output::print(&text)
 }

@@ -49,19 +49,11 @@ pub struct Process {
 
 impl Process {
     /// Opens the process `pid` with the rights that loading a module into it needs.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such process, or this user may not open it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         Process::with_rights(RIGHTS, pid)
     }
 
     /// Opens the process `pid` with the rights that questions and waiting for its end need.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such process, or this user may not open it.
     pub fn observed(pid: u32) -> Result<Process, Error> {
         Process::with_rights(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, pid)
     }
@@ -191,10 +183,6 @@ impl Process {
 
     /// Checks that the status page can be shared with it: names that begin with `Local\` belong to
     /// one session.
-    ///
-    /// # Errors
-    ///
-    /// If it belongs to another session.
     pub fn check_reachable(&self) -> Result<(), Error> {
         match (session(self.pid), session(std::process::id())) {
             (Some(theirs), Some(own)) if theirs != own => Err(Error::cannot_take_over(

@@ -10,10 +10,6 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 
 /// The id of the one process that runs a file called `name`. Case does not matter, and `.exe` may
 /// be left off.
-///
-/// # Errors
-///
-/// If there is none, or more than one.
 pub fn find(name: &str) -> Result<u32, Error> {
     let pids: Vec<u32> =
         all()?.into_iter().filter(|(_, file)| is_called(file, name)).map(|(pid, _)| pid).collect();
