@@ -12,9 +12,9 @@ use crate::windows::process_list;
 use allograft_inject::{Ending, InjectionLock, State, Windows};
 use std::fmt::Display;
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
-use std::{panic, thread};
 
 /// How long a system call into a process that is just ending may take, beyond the timeout for the
 /// loading itself: some return only once the process has ended.
@@ -28,13 +28,12 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let (sender, receiver) = mpsc::channel();
     let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
     match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
-        // The thread is joined, so that this process does not end while it is still ending.
-        Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
-        Err(RecvTimeoutError::Timeout) => Err(timed_out(format_args!("process {pid}"), timeout)),
-        Err(RecvTimeoutError::Disconnected) => match work.join() {
-            Err(panic) => panic::resume_unwind(panic),
-            Ok(_) => unreachable!("the thread has sent its result"),
-        },
+        Ok(result) => {
+            // This process must not end while the thread does. The thread has nothing left to do.
+            let _ = work.join();
+            result
+        }
+        Err(_) => Err(timed_out(format_args!("process {pid}"), timeout)),
     }
 }
 

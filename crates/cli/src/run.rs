@@ -23,7 +23,7 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let path = locate(name)?;
     console::leave_interrupts_to_the_program()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())
-        .map_err(|error| diagnosis::start_failure(&path, name, error))?;
+        .map_err(|error| diagnosis::start_failure(&path, name, &error))?;
     let injection = injection_into(&program, &path, &request)?;
     match args.late {
         None => run_early(program, &injection),

@@ -135,7 +135,7 @@ impl<'a> BenchSession<'a> {
         let streams = Streams { input: Some(&input), output: output.as_ref() };
         let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, &streams)
-            .map_err(|error| diagnosis::start_failure(path, name, error))?;
+            .map_err(|error| diagnosis::start_failure(path, name, &error))?;
         // On return this ends the program, if it has not ended, and all processes that it started.
         let job = Job::new()?;
         job.assign(program.process())?;

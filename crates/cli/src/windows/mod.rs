@@ -14,8 +14,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{FromRawHandle, OwnedHandle};
-use windows_sys::Win32::Foundation::{FALSE, HANDLE};
+use windows_sys::Win32::Foundation::FALSE;
 use windows_sys::core::BOOL;
 
 /// `text` as Windows takes it: UTF-16 units with a NUL behind them.
@@ -31,17 +30,4 @@ fn last_error(action: impl Display) -> Error {
 /// Checks the result of a system call that did `action`.
 fn check(result: BOOL, action: impl Display) -> Result<(), Error> {
     if result == FALSE { Err(last_error(action)) } else { Ok(()) }
-}
-
-/// Takes ownership of the handle that a system call has returned for `action`.
-///
-/// # Safety
-///
-/// `handle` is null, which means that the call failed, or open and owned by nobody else.
-unsafe fn own(handle: HANDLE, action: impl Display) -> Result<OwnedHandle, Error> {
-    if handle.is_null() {
-        return Err(last_error(action));
-    }
-    // SAFETY: the caller vouches for the handle.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
