@@ -2,15 +2,11 @@
 //!
 //! [`session`] runs the program; the rest is plain calculation, which is tested on any host.
 
-mod args;
-
 mod findings;
 mod output;
 mod rounds;
 #[cfg(windows)]
 mod session;
-
-pub use args::{BENCH_MANUAL, BenchArgs};
 
 #[cfg(windows)]
 pub use session::run;

@@ -1,6 +1,6 @@
 //! `allograft inject`: the module loaded into a running process.
 
-use crate::args::{InjectArgs, TargetArgs};
+use crate::args::InjectArgs;
 use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
 use crate::injection::{Injection, StatusPage};
@@ -23,7 +23,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
 pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
-    let pid = find(&args.target)?;
+    let pid = match (args.target.pid, &args.target.name) {
+        (Some(pid), _) => pid,
+        (None, name) => process_list::find(name.as_deref().unwrap_or_default())?,
+    };
     let timeout = args.timeout;
     let (sender, receiver) = mpsc::channel();
     let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
@@ -50,7 +53,7 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
         })?;
     let injection = Injection::new(&process, request, |unreachable| unfit(&unreachable))?;
     let page = StatusPage::for_target(&process)?;
-    let read = || PageReading::new(&page.copy(), process.name());
+    let read = || page.read(process.name());
     if let Some(line) = already_attached(&read()) {
         println!("{process}: {line}");
         return Ok(0);
@@ -59,15 +62,6 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
         Ending::Returned => report_outcome(&process, &injection.module, &read()),
         Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
         Ending::TimedOut => Err(timed_out(&process, timeout)),
-    }
-}
-
-/// The id of the process that the user means.
-fn find(target: &TargetArgs) -> Result<u32, Error> {
-    match (target.pid, &target.name) {
-        (Some(pid), _) => Ok(pid),
-        (None, Some(name)) => process_list::find(name),
-        (None, None) => Err(Error::new("which process?")),
     }
 }
 

@@ -3,20 +3,20 @@
 
 use crate::error::Error;
 use crate::module::{Request, beside_this_program};
+use crate::page_reading::PageReading;
 use crate::windows::process::Process;
 use crate::windows::start::Suspended;
 use crate::windows::wait::handle;
 use crate::windows::wide;
 use allograft_image::Machine;
 use allograft_inject::{
-    Assistant, Ending, LoadedEvent, PATH_UNITS, Page, RemotePath, Route, Step, SystemError, Task,
+    Assistant, Ending, LoadedEvent, PATH_UNITS, RemotePath, Route, Step, SystemError, Task,
     Unreachable, Windows, load_by_thread, queue_load,
 };
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The status page of a process.
 pub struct StatusPage(allograft_inject::StatusPage<'static, Windows>);
 
 impl StatusPage {
@@ -27,11 +27,11 @@ impl StatusPage {
             .map_err(|error| failure(process, error))
     }
 
-    /// A copy of the page of `process`, without a trace in the process; none if its module has not
+    /// Reads the page of `process`, without a trace in the process; none if its module has not
     /// written one.
-    pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
+    pub fn read_of(process: &Process) -> Result<Option<PageReading>, Error> {
         match allograft_inject::StatusPage::open(&Windows, process.into()) {
-            Ok(page) => Ok(page.map(|page| StatusPage(page).copy())),
+            Ok(page) => Ok(page.map(|page| StatusPage(page).read(process.name()))),
             Err(allograft_inject::Error::Rejected(reason)) => {
                 Err(Error::new(format!("no status of {process}: {reason}")))
             }
@@ -39,18 +39,18 @@ impl StatusPage {
         }
     }
 
-    /// A copy of the page as it is now.
-    pub fn copy(&self) -> Box<Page> {
+    /// Reads the page as it is now. Its process runs the file `program`.
+    pub fn read(&self, program: &str) -> PageReading {
         let mut copy = Box::new_uninit();
         self.0.copy_to(&mut copy);
         // SAFETY: `copy_to` has initialised it.
-        unsafe { copy.assume_init() }
+        let page = unsafe { copy.assume_init() };
+        PageReading::new(&page, program)
     }
 }
 
 /// What is loaded into a process, and how.
 pub struct Injection<'a> {
-    /// The module.
     pub module: PathBuf,
     request: &'a Request,
     route: Route,

@@ -21,7 +21,7 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let (name, arguments) = args.program.name_and_arguments();
     let path = locate(name)?;
-    console::leave_interrupts_to_the_program()?;
+    console::catch_interrupts()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())
         .map_err(|error| diagnosis::start_failure(&path, name, &error))?;
     let injection = injection_into(&program, &path, &request)?;
@@ -82,8 +82,7 @@ fn run_late(program: Suspended, injection: &Injection<'_>, delay: Duration) -> R
 
 /// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
 fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
-    let read = || PageReading::new(&page.copy(), process.name());
-    let reading = read();
+    let reading = page.read(process.name());
     if reading.is_on_mimalloc() {
         return process.wait();
     }
@@ -92,7 +91,7 @@ fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Er
     if matches!(reading.state, Some(State::NoRuntime | State::Active)) {
         // The program may still load a C runtime, which the module takes over then.
         let exit_code = process.wait()?;
-        notify_unless_on_mimalloc(process, module, &read(), &program);
+        notify_unless_on_mimalloc(process, module, &page.read(process.name()), &program);
         return Ok(exit_code);
     }
     notify_unless_on_mimalloc(process, module, &reading, &program);

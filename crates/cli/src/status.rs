@@ -40,12 +40,11 @@ pub fn run(args: &StatusArgs) -> Result<u32, Error> {
 }
 
 fn read(process: &Process) -> Result<PageReading, Error> {
-    let page = StatusPage::read(process)?.ok_or_else(|| {
+    StatusPage::read_of(process)?.ok_or_else(|| {
         Error::new(format!(
             "no status of {process}: the module is not in it (`allograft inject` puts it there)"
         ))
-    })?;
-    Ok(PageReading::new(&page, process.name()))
+    })
 }
 
 /// Reads the pages of all processes that have one. Processes that this user may not open, or that
@@ -54,9 +53,8 @@ fn read_all() -> Vec<PageReading> {
     let pids = process_list::pids().unwrap_or_default();
     let mut found = Vec::new();
     for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
-        match StatusPage::read(&process) {
-            Ok(Some(page)) => found.push(PageReading::new(&page, process.name())),
-            Ok(None) => {}
+        match StatusPage::read_of(&process) {
+            Ok(reading) => found.extend(reading),
             Err(error) => notify(error),
         }
     }

@@ -1,13 +1,11 @@
 //! Runs the program without and with the module, round after round, and prints the answer.
 
-use super::args::BenchArgs;
 use super::output::{Answer, Subject};
 use super::rounds::{Measurement, Round, Side, objection};
-use crate::args::ModuleArgs;
+use crate::args::{BenchArgs, ModuleArgs};
 use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::module::Request;
-use crate::page_reading::PageReading;
 use crate::run::injection_into;
 use crate::search_path::locate;
 use crate::windows::job::Job;
@@ -68,7 +66,7 @@ impl<'a> BenchSession<'a> {
     fn new(args: &'a BenchArgs, subject: &'a Subject) -> Result<BenchSession<'a>, Error> {
         let module = ModuleArgs { module: args.module.clone(), ..ModuleArgs::default() };
         let request = Request::resolve(&module)?;
-        let interruption = console::interruption()?;
+        let interruption = console::catch_interrupts()?;
         let runs = (u64::from(args.runs) + 1) * Side::BOTH.len() as u64;
         let progress = match args.show_output {
             true => ProgressBar::hidden(),
@@ -154,7 +152,7 @@ impl<'a> BenchSession<'a> {
         let began = Instant::now();
         let process = program.resume()?;
         let (page, ending) = load.wait(&process)?;
-        let read = || PageReading::new(&page.copy(), &self.subject.file_name());
+        let read = || page.read(&self.subject.file_name());
         // For the diagnosis, which a process that has ended does not allow.
         let program = match ending == Ending::Returned && !read().is_on_mimalloc() {
             true => RunningProgram::observe(&process),

@@ -178,24 +178,14 @@ fn write_new(path: &Path, like: &Path, pieces: &[&[u8]]) -> io::Result<()> {
     for piece in pieces {
         file.write_all(piece)?;
     }
-    file.set_permissions(writable(fs::metadata(like)?.permissions()))?;
+    let mut permissions = fs::metadata(like)?.permissions();
+    if cfg!(windows) {
+        // A read-only image gives a result that can be patched or undone again.
+        #[expect(clippy::permissions_set_readonly_false, reason = "one attribute on Windows")]
+        permissions.set_readonly(false);
+    }
+    file.set_permissions(permissions)?;
     file.sync_all()
-}
-
-/// A read-only image gives a result that can be patched or undone again.
-#[cfg(windows)]
-#[expect(
-    clippy::permissions_set_readonly_false,
-    reason = "on Windows this clears one attribute and grants nobody anything"
-)]
-fn writable(mut permissions: fs::Permissions) -> fs::Permissions {
-    permissions.set_readonly(false);
-    permissions
-}
-
-#[cfg(not(windows))]
-fn writable(permissions: fs::Permissions) -> fs::Permissions {
-    permissions
 }
 
 /// Refuses if `path` exists and cannot be replaced, for example because it runs. Opening it for
@@ -249,13 +239,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_a_program_runs_is_said_to_be_in_use() {
-        let line =
-            refusal(Path::new("a.exe"), &io::ErrorKind::ExecutableFileBusy.into()).to_string();
-        assert_eq!(
-            line,
-            "a.exe is in use: end the program that runs it or holds it open, then try again"
-        );
+    fn a_file_that_cannot_be_written_is_refused_with_the_reason() {
+        const IN_USE: &str =
+            "a.exe is in use: end the program that runs it or holds it open, then try again";
+        for (error, line) in [
+            (io::ErrorKind::ExecutableFileBusy.into(), IN_USE),
+            (io::ErrorKind::PermissionDenied.into(), "no permission to write a.exe: run allograft"),
+            #[cfg(windows)]
+            (io::Error::from_raw_os_error(32), IN_USE),
+        ] {
+            let refusal = refusal(Path::new("a.exe"), &error).to_string();
+            assert!(refusal.starts_with(line), "{refusal}");
+        }
     }
 
     #[test]
@@ -268,19 +263,6 @@ mod tests {
         drop(staged);
         assert!(holds(&path, &[b"old"]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(windows)]
-    #[test]
-    fn a_sharing_violation_is_said_to_be_a_file_in_use() {
-        let line = refusal(Path::new("a.exe"), &io::Error::from_raw_os_error(32)).to_string();
-        assert!(line.starts_with("a.exe is in use"), "{line}");
-    }
-
-    #[test]
-    fn missing_rights_are_said_to_be_that() {
-        let line = refusal(Path::new("a.exe"), &io::ErrorKind::PermissionDenied.into()).to_string();
-        assert!(line.starts_with("no permission to write a.exe: "), "{line}");
     }
 
     #[test]
