@@ -14,7 +14,6 @@ use std::{fs, io};
 /// How many levels of folders below the one given are searched for programs.
 const MAX_DEPTH: usize = 4;
 
-/// How many programs of a folder are checked.
 const MAX_PROGRAMS: usize = 256;
 
 #[derive(Debug, Args)]
@@ -40,7 +39,6 @@ Exit codes:
   125  at least one could not; one line on standard error for each gives the
        reason";
 
-/// The answer for one file.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -112,7 +110,6 @@ fn is_program(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
 }
 
-/// The answer for a person.
 fn plain(answers: &[Answer]) -> String {
     let mut text = String::new();
     for answer in answers {

@@ -102,7 +102,6 @@ impl RunningProgram {
         }
     }
 
-    /// Why the module found no C runtime to take over in it.
     fn why_no_runtime(&self) -> String {
         match self.runtime() {
             None => {

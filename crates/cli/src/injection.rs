@@ -49,7 +49,6 @@ impl StatusPage {
     }
 }
 
-/// What is loaded into a process, and how.
 pub struct Injection<'a> {
     pub module: PathBuf,
     request: &'a Request,
@@ -117,7 +116,6 @@ impl<'a> Injection<'a> {
         }
     }
 
-    /// Has the assistant do its task in `process`.
     fn assist(&self, process: &Process, task: Task) -> Result<Ending, Error> {
         let path = wide(beside_this_program(Assistant::NAME)?.as_os_str());
         let (mut errors, writer) =

@@ -15,20 +15,17 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug, Serialize)]
 pub struct PageReading {
     pub pid: u32,
-    /// The file name of its program.
     pub name: String,
     /// None if the page holds a number that is no state.
     #[serde(serialize_with = "serialize_state")]
     pub state: Option<State>,
     /// Why the takeover failed; empty if it did not.
     pub message: String,
-    /// `1.2.3`
     pub module_version: String,
     /// Version of the mimalloc inside the module: `3.3.2`.
     pub mimalloc_version: String,
     /// When the last takeover was complete, in seconds since 1970.
     pub attached_at: Option<u64>,
-    /// How long the takeovers took.
     pub attach_microseconds: f64,
     /// The most threads that were suspended for one takeover.
     pub threads_stopped: u32,
@@ -53,20 +50,15 @@ pub struct PageReading {
 /// A number of blocks and the bytes in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HeapBlocks {
-    /// How many.
     pub blocks: u64,
-    /// Their sizes, added up.
     pub bytes: u64,
 }
 
-/// One C runtime of the process.
 #[derive(Debug, Serialize)]
 pub struct RuntimeReading {
-    /// File name.
     pub name: String,
     /// File version; all zero if the file has none.
     pub version: FileVersion,
-    /// Functions that were redirected.
     pub functions: u32,
 }
 
@@ -175,7 +167,6 @@ pub mod sample {
         page
     }
 
-    /// Adds a C runtime to `page`.
     pub fn add_runtime(page: &mut Page, name: &str, version: [u16; 4], functions: u32) {
         let count = page.status.runtime_count.get_mut();
         let runtime = &mut page.status.runtimes[*count as usize];
@@ -187,7 +178,6 @@ pub mod sample {
         *runtime.functions.get_mut() = functions;
     }
 
-    /// Sets what the old heap held at the takeover.
     pub fn count_old_heap(page: &mut Page, blocks: u64, bytes: u64) {
         *page.status.old_known.get_mut() = 1;
         *page.status.old_blocks.get_mut() = blocks;

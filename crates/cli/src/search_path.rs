@@ -66,7 +66,6 @@ fn candidates(name: &OsStr) -> Vec<OsString> {
     names
 }
 
-/// Whether `name` has a folder or a drive in it.
 fn names_a_folder(name: &OsStr) -> bool {
     name.as_encoded_bytes().iter().any(|byte| matches!(byte, b'/' | b'\\' | b':'))
 }

@@ -8,33 +8,33 @@ use crate::page_reading::PageReading;
 use crate::page_text::details;
 use crate::windows::{console, process::Process, process_list, wait};
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
-/// How often `--watch` looks.
-const INTERVAL: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints the state of one process, or of all that have the module. Returns the exit code.
 pub fn run(args: &StatusArgs) -> Result<u32, Error> {
     let redraws = args.watch && !args.json && console::enable_cursor_movements();
     let mut screen = Screen { redraws, lines: 0 };
-    let Some(pid) = args.pid else {
-        loop {
-            screen.show(&text(&read_all(), args));
-            if !args.watch {
-                return Ok(0);
-            }
-            std::thread::sleep(INTERVAL);
-        }
-    };
-    let process = Process::observed(pid)?;
+    let process = args.pid.map(Process::observed).transpose()?;
     loop {
-        screen.show(&text(&[read(&process)?], args));
+        let found = match &process {
+            Some(process) => vec![read(process)?],
+            None => read_all(),
+        };
+        screen.show(&text(&found, args));
         if !args.watch {
             return Ok(0);
         }
-        if wait::first_of(&[process.handle()], Some(INTERVAL))?.is_some() {
-            notify(format_args!("{process} has ended"));
-            return Ok(0);
+        match &process {
+            None => thread::sleep(WATCH_INTERVAL),
+            Some(process) => {
+                if wait::first_of(&[process.handle()], Some(WATCH_INTERVAL))?.is_some() {
+                    notify(format_args!("{process} has ended"));
+                    return Ok(0);
+                }
+            }
         }
     }
 }

@@ -17,7 +17,6 @@ const BAR: f64 = 40.0;
 /// Parts of a cell, in eighths.
 const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// The program that is measured.
 #[derive(Debug)]
 pub struct Subject {
     /// As the user wrote it.
@@ -65,7 +64,6 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The table, the bars and the verdict.
     pub fn text(&self) -> String {
         let program = self.subject.file_name();
         let rounds = counted(self.rounds.len() as u64, "round");
@@ -78,7 +76,6 @@ impl<'a> Answer<'a> {
         )
     }
 
-    /// Pretty-printed, with a line break at the end.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and text can be written as JSON") + "\n"
     }

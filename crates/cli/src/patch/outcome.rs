@@ -7,7 +7,6 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What was done with an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -30,12 +29,10 @@ pub struct PatchOutcome {
     #[serde(serialize_with = "allograft_image::serialize_machine")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    /// The module's file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
-    /// The copy of the original, if one is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +40,6 @@ pub struct PatchOutcome {
     pub notes: Vec<Note>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anti_cheats: Vec<AntiCheat>,
-    /// Why nothing was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -112,14 +108,12 @@ impl fmt::Display for PatchOutcome {
     }
 }
 
-/// One imported module.
 #[derive(Debug, Serialize)]
 pub struct ListedImport {
     pub module: String,
     pub kind: ImportKind,
     /// Whether its addresses were written into the image in advance.
     pub bound: bool,
-    /// How many functions are imported from it.
     pub functions: usize,
     /// The file of the C runtime that it is, or that it is forwarded to.
     pub crt: Option<&'static str>,

@@ -16,7 +16,6 @@ use windows_sys::Win32::System::JobObjects::{
 pub struct Job(OwnedHandle);
 
 impl Job {
-    /// A job without processes.
     pub fn new() -> Result<Job, Error> {
         // SAFETY: without attributes and name the system makes a job that nobody else can open.
         let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
@@ -38,7 +37,6 @@ impl Job {
         Ok(job)
     }
 
-    /// Puts `process` into the job.
     pub fn assign(&self, process: &Process) -> Result<(), Error> {
         // SAFETY: `self` and `process` keep the handles open during the call.
         let assigned = unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.raw()) };

@@ -97,7 +97,6 @@ impl Process {
         self.handle.as_raw_handle()
     }
 
-    /// The file name of its program.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -146,7 +145,6 @@ impl Process {
         String::from_utf16_lossy(&name[..used as usize])
     }
 
-    /// The machine that its program is made for.
     pub fn machine(&self) -> Machine {
         let mut emulated = IMAGE_FILE_MACHINE_UNKNOWN;
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
