@@ -2,6 +2,7 @@
 //! Everything in this crate but `error` may use it; of this crate it uses `error` only.
 
 use crate::error::Error;
+use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -44,16 +45,8 @@ pub fn printable(text: &str) -> String {
 
 /// `1 block`, `1,234 blocks`.
 pub fn counted(count: u64, noun: &str) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
     let plural = if count == 1 { "" } else { "s" };
-    format!("{text} {noun}{plural}")
+    format!("{} {noun}{plural}", HumanCount(count))
 }
 
 /// A number of bytes in the largest unit of which there is at least one.

@@ -37,7 +37,8 @@ pub struct PageReading {
     pub migrated: HeapBlocks,
     /// Blocks of the old heap that the program freed.
     pub freed: HeapBlocks,
-    /// What is left of `old_heap`.
+    /// What is left of `old_heap`: nothing if more went than was counted, since the program may have
+    /// got blocks after the count.
     pub outstanding: Option<HeapBlocks>,
     /// Bytes that mimalloc had committed when the module last asked it.
     pub committed_bytes: u64,
@@ -93,11 +94,14 @@ impl PageReading {
             attached_at: seconds_since_1970(status.attached_at.load(Relaxed)),
             attach_microseconds: status.attach_nanoseconds.load(Relaxed) as f64 / 1e3,
             threads_stopped: status.threads_stopped.load(Relaxed),
-            runtimes: status.runtimes[..runtime_count].iter().map(RuntimeReading::new).collect(),
+            runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             old_heap,
             migrated,
             freed,
-            outstanding: old_heap.map(|old| old.minus(migrated).minus(freed)),
+            outstanding: old_heap.map(|old| HeapBlocks {
+                blocks: old.blocks.saturating_sub(migrated.blocks).saturating_sub(freed.blocks),
+                bytes: old.bytes.saturating_sub(migrated.bytes).saturating_sub(freed.bytes),
+            }),
             committed_bytes: status.mimalloc_committed.load(Relaxed),
             peak_committed_bytes: status.mimalloc_committed_peak.load(Relaxed),
             used_bytes: status.mimalloc_used.load(Relaxed),
@@ -114,25 +118,12 @@ impl PageReading {
     }
 }
 
-impl HeapBlocks {
-    /// What is left after `gone`; nothing if more went than was counted, since the program may
-    /// have got blocks after the count.
-    fn minus(self, gone: HeapBlocks) -> HeapBlocks {
-        HeapBlocks {
-            blocks: self.blocks.saturating_sub(gone.blocks),
-            bytes: self.bytes.saturating_sub(gone.bytes),
-        }
-    }
-}
-
-impl RuntimeReading {
-    fn new(runtime: &RuntimeRecord) -> RuntimeReading {
-        let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
-        RuntimeReading {
-            name: printable(&String::from_utf16_lossy(name)),
-            version: FileVersion(runtime.version),
-            functions: runtime.functions.load(Relaxed),
-        }
+fn runtime_reading(runtime: &RuntimeRecord) -> RuntimeReading {
+    let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
+    RuntimeReading {
+        name: printable(&String::from_utf16_lossy(name)),
+        version: FileVersion(runtime.version),
+        functions: runtime.functions.load(Relaxed),
     }
 }
 

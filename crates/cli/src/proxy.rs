@@ -238,6 +238,10 @@ mod tests {
         }
     }
 
+    fn refusal(args: &ProxyArgs) -> String {
+        run(args).unwrap_err().to_string()
+    }
+
     fn folder_with_module() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(MODULE), "a module").unwrap();
@@ -268,7 +272,7 @@ mod tests {
         fs::write(&path, "MZ: somebody's own").unwrap();
         for remove in [false, true] {
             let args = ProxyArgs { remove, ..args(folder.path(), "winmm.dll") };
-            let line = run(&args).unwrap_err().to_string();
+            let line = refusal(&args);
             assert!(line.contains("winmm.dll: it was not made by allograft"), "{line}");
             assert_eq!(fs::read(&path).unwrap(), b"MZ: somebody's own");
         }
@@ -295,7 +299,7 @@ mod tests {
         add_program(folder.path(), "a.exe", Machine::X86);
         add_program(folder.path(), "b.exe", Machine::X64);
         let mut args = args(folder.path(), "version.dll");
-        let line = run(&args).unwrap_err().to_string();
+        let line = refusal(&args);
         assert!(line.contains("--machine"), "{line}");
         args.machine = Some(ProxyFor::X86);
         run(&args).unwrap();
@@ -308,8 +312,7 @@ mod tests {
         let model = folder.path().join("model");
         let image = ImageSpec { machine: Machine::Arm64, ..ImageSpec::default() };
         fs::write(&model, image.build()).unwrap();
-        let line = run(&ProxyArgs { from: Some(model), ..args(folder.path(), "version.dll") });
-        let line = line.unwrap_err().to_string();
+        let line = refusal(&ProxyArgs { from: Some(model), ..args(folder.path(), "version.dll") });
         assert!(line.contains("not for ARM64"), "{line}");
     }
 
@@ -317,21 +320,17 @@ mod tests {
     fn a_dll_that_is_not_known_is_read_from_a_file() {
         let folder = folder_with_module();
         let mut args = args(folder.path(), "dbghelp.dll");
-        let line = run(&args).unwrap_err().to_string();
+        let line = refusal(&args);
         assert!(line.contains("--from FILE"), "{line}");
         // A proxy is as good a DLL as any other to read exports from.
         let model = folder.path().join("model");
-        fs::write(
-            &model,
-            build_proxy(Machine::X86, "x.dll", MODULE, &known_exports("dxgi.dll").unwrap())
-                .unwrap(),
-        )
-        .unwrap();
+        let exports = known_exports("dxgi.dll").unwrap();
+        let dll = build_proxy(Machine::X86, "x.dll", MODULE, &exports).unwrap();
+        fs::write(&model, dll).unwrap();
         args.from = Some(model);
         run(&args).unwrap();
-        let file = ImageFile::open(&folder.path().join("dbghelp.dll")).unwrap();
-        let exports = Image::parse(file.data()).unwrap().exports().unwrap();
-        assert_eq!(exports.len(), known_exports("dxgi.dll").unwrap().len());
+        let (written, _) = read_dll(&folder.path().join("dbghelp.dll")).unwrap();
+        assert_eq!(written.len(), exports.len());
     }
 
     #[test]

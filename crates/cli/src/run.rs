@@ -13,7 +13,6 @@ use crate::windows::start::{Streams, Suspended};
 use crate::windows::{console, wait};
 use allograft_inject::{Ending, State};
 use std::path::Path;
-use std::time::Duration;
 
 /// Runs the program and returns its exit code. Once the program has started, a failure to load the
 /// module is a message and no error: the program runs on.
@@ -25,10 +24,37 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let program = Suspended::start(&path, name, arguments, &Streams::default())
         .map_err(|error| diagnosis::start_failure(&path, name, &error))?;
     let injection = injection_into(&program, &path, &request)?;
-    match args.late {
-        None => run_early(program, &injection),
-        Some(delay) => run_late(program, &injection, delay),
+    let (process, attempt) = match args.late {
+        // Before the program's own code runs.
+        None => {
+            let queued = injection.queue(&program);
+            let process = program.resume()?;
+            let attempt = queued.and_then(|load| load.wait(&process));
+            (process, attempt)
+        }
+        Some(delay) => {
+            let process = program.resume()?;
+            if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
+                notify(format_args!(
+                    "{} ended before the {} ms after which it was to be taken over",
+                    process.name(),
+                    delay.as_millis()
+                ));
+                return process.exit_code();
+            }
+            let attempt = StatusPage::for_target(&process).and_then(|page| {
+                let ending = injection.load(&process, &page, None)?;
+                Ok((page, ending))
+            });
+            (process, attempt)
+        }
+    };
+    match attempt {
+        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
+        Ok(_) => {}
+        Err(error) => notify(error),
     }
+    process.wait()
 }
 
 /// What `program`, whose file is at `path`, gets by `request`.
@@ -42,44 +68,6 @@ pub fn injection_into<'a>(
     })
 }
 
-/// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error> {
-    let queued = injection.queue(&program);
-    let process = program.resume()?;
-    match queued {
-        Ok(load) => {
-            if let (page, Ending::Returned) = load.wait(&process)? {
-                return finish(&process, &injection.module, &page);
-            }
-        }
-        Err(error) => notify(error),
-    }
-    process.wait()
-}
-
-/// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, injection: &Injection<'_>, delay: Duration) -> Result<u32, Error> {
-    let process = program.resume()?;
-    if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
-        let ms = delay.as_millis();
-        notify(format_args!(
-            "{} ended before the {ms} ms after which it was to be taken over",
-            process.name()
-        ));
-        return process.exit_code();
-    }
-    let attempt = StatusPage::for_target(&process).and_then(|page| {
-        let ending = injection.load(&process, &page, None)?;
-        Ok((page, ending))
-    });
-    match attempt {
-        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
-        Ok(_) => {}
-        Err(error) => notify(error),
-    }
-    process.wait()
-}
-
 /// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
 fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
     let reading = page.read(process.name());
@@ -88,23 +76,17 @@ fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Er
     }
     // A process that has ended shows nothing of this.
     let program = RunningProgram::observe(process);
-    if matches!(reading.state, Some(State::NoRuntime | State::Active)) {
-        // The program may still load a C runtime, which the module takes over then.
-        let exit_code = process.wait()?;
-        notify_unless_on_mimalloc(process, module, &page.read(process.name()), &program);
-        return Ok(exit_code);
+    let notify_of = |reading: &PageReading| {
+        if let Some(reason) = diagnosis::why_on_own_heap(reading, module, &program) {
+            notify(format_args!("{} runs on its own heap: {reason}", process.name()));
+        }
+    };
+    if !matches!(reading.state, Some(State::NoRuntime | State::Active)) {
+        notify_of(&reading);
+        return process.wait();
     }
-    notify_unless_on_mimalloc(process, module, &reading, &program);
-    process.wait()
-}
-
-fn notify_unless_on_mimalloc(
-    process: &Process,
-    module: &Path,
-    reading: &PageReading,
-    program: &RunningProgram,
-) {
-    if let Some(reason) = diagnosis::why_on_own_heap(reading, module, program) {
-        notify(format_args!("{} runs on its own heap: {reason}", process.name()));
-    }
+    // The program may still load a C runtime, which the module takes over then.
+    let exit_code = process.wait()?;
+    notify_of(&page.read(process.name()));
+    Ok(exit_code)
 }

@@ -50,9 +50,9 @@ fn read(process: &Process) -> Result<PageReading, Error> {
 /// Reads the pages of all processes that have one. Processes that this user may not open, or that
 /// have just ended, are left out; a page that cannot be trusted is reported.
 fn read_all() -> Vec<PageReading> {
-    let pids = process_list::pids().unwrap_or_default();
+    let processes = process_list::all().unwrap_or_default();
     let mut found = Vec::new();
-    for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
+    for process in processes.into_iter().filter_map(|(pid, _)| Process::observed(pid).ok()) {
         match StatusPage::read_of(&process) {
             Ok(reading) => found.extend(reading),
             Err(error) => notify(error),

@@ -126,10 +126,8 @@ impl<'a> BenchSession<'a> {
     fn run_once(&self, side: Side) -> Result<Option<EndedRun>, Error> {
         let input = self.args.input.as_deref().unwrap_or(Path::new(NULL_DEVICE));
         let input = open(input, OpenOptions::new().read(true))?;
-        let output = match self.args.show_output {
-            true => None,
-            false => Some(open(Path::new(NULL_DEVICE), OpenOptions::new().write(true))?),
-        };
+        let hide = || open(Path::new(NULL_DEVICE), OpenOptions::new().write(true));
+        let output = (!self.args.show_output).then(hide).transpose()?;
         let streams = Streams { input: Some(&input), output: output.as_ref() };
         let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, &streams)

@@ -16,11 +16,6 @@ pub fn find(name: &str) -> Result<u32, Error> {
     the_only(&pids, name)
 }
 
-/// The ids of all processes, in order.
-pub fn pids() -> Result<Vec<u32>, Error> {
-    Ok(all()?.into_iter().map(|(pid, _)| pid).collect())
-}
-
 fn the_only(pids: &[u32], name: &str) -> Result<u32, Error> {
     match pids {
         [] => Err(Error::new(format!("no process runs {name}"))),
@@ -43,7 +38,7 @@ fn is_called(file: &str, name: &str) -> bool {
 }
 
 /// Ids and file names of all processes, in the order of the ids.
-fn all() -> Result<Vec<(u32, String)>, Error> {
+pub fn all() -> Result<Vec<(u32, String)>, Error> {
     // SAFETY: the call takes no pointers.
     let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
     if snapshot == INVALID_HANDLE_VALUE {
