@@ -10,7 +10,8 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[error("{line}")]
 pub struct Error {
-    exit_code: u8,
+    /// 127 and 126 concern the program to be run, 125 is everything else.
+    pub exit_code: u8,
     line: String,
 }
 
@@ -55,11 +56,6 @@ impl Error {
         let line = format!("{} cannot be executed: {reason}", path.display());
         Error { exit_code: 126, line }
     }
-
-    /// The exit code: 127 and 126 concern the program to be run, 125 is everything else.
-    pub fn exit_code(&self) -> u8 {
-        self.exit_code
-    }
 }
 
 impl From<allograft_image::Error> for Error {
@@ -99,8 +95,8 @@ mod tests {
                 "cannot list the processes: no more files",
             ),
         ] {
-            assert_eq!((error.to_string().as_str(), error.exit_code()), (line, exit_code));
+            assert_eq!((error.to_string().as_str(), error.exit_code), (line, exit_code));
         }
-        assert_eq!(Error::access_denied("process 4").exit_code(), 125);
+        assert_eq!(Error::access_denied("process 4").exit_code, 125);
     }
 }

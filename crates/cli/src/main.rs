@@ -51,7 +51,7 @@ fn main() {
     }
     .unwrap_or_else(|error| {
         output::notify(&error);
-        error.exit_code().into()
+        error.exit_code.into()
     });
     // Windows has exit codes of 32 bits, and this function passes all of them on.
     std::process::exit(exit_code as i32);

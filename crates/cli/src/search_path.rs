@@ -122,7 +122,7 @@ mod tests {
         let path = folder.path().join("Build.BAT");
         std::fs::write(&path, "echo").unwrap();
         let error = locate(path.as_os_str()).unwrap_err();
-        assert_eq!(error.exit_code(), 126);
+        assert_eq!(error.exit_code, 126);
         assert!(error.to_string().contains("batch file"), "{error}");
     }
 }

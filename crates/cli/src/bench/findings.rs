@@ -124,37 +124,32 @@ mod tests {
 
     #[test]
     fn a_verdict_lists_what_is_clear_before_what_is_not() {
-        for (count, time, memory, words) in [
+        for (rounds, words) in [
             (
-                9,
-                0.92,
-                1.05,
+                rounds(9, 0.92, 1.05),
                 "8.0% faster, 5.0% more memory; the differences are larger than the noise",
             ),
-            (9, 1.5, 0.5, "50% slower, 50% less memory; the differences are larger than the noise"),
             (
-                9,
-                0.8,
-                1.0,
+                rounds(9, 1.5, 0.5),
+                "50% slower, 50% less memory; the differences are larger than the noise",
+            ),
+            (
+                rounds(9, 0.8, 1.0),
                 "20% faster; the difference is larger than the noise; \
                  memory: no difference that this run can show",
             ),
             (
-                9,
-                1.0,
-                2.0,
+                rounds(9, 1.0, 2.0),
                 "100% more memory; the difference is larger than the noise; \
                  time: no difference that this run can show",
             ),
-            (9, 1.0, 1.0, "no difference that this run can show"),
+            (rounds(9, 1.0, 1.0), "no difference that this run can show"),
             (
-                3,
-                0.5,
-                1.0,
+                rounds(3, 0.5, 1.0),
                 "no difference that this run can show: it takes 6 rounds at least to tell one from the noise",
             ),
         ] {
-            assert_eq!(verdict(&findings(&rounds(count, time, memory))), words);
+            assert_eq!(verdict(&findings(&rounds)), words);
         }
     }
 

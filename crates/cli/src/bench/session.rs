@@ -6,6 +6,7 @@ use crate::args::{BenchArgs, ModuleArgs};
 use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::module::Request;
+use crate::output::pretty_json;
 use crate::run::injection_into;
 use crate::search_path::locate;
 use crate::windows::job::Job;
@@ -54,7 +55,7 @@ pub fn run(args: &BenchArgs) -> Result<u32, Error> {
     let answer = Answer::new(&subject, exit_code, &rounds);
     print!("{}", answer.text());
     if let Some(path) = &args.json {
-        write(path, &answer.json())?;
+        write(path, &pretty_json(&answer)?)?;
     }
     if let Some(path) = &args.html {
         write(path, &answer.html())?;

@@ -44,7 +44,8 @@ impl Output {
             Some(name) if output.is_dir() => output.join(name),
             _ => output.to_owned(),
         };
-        if is_same_file(image, &path) {
+        let canonical = (fs::canonicalize(image), fs::canonicalize(&path));
+        if matches!(canonical, (Ok(image), Ok(path)) if image == path) {
             return Err(Error::new(
                 "the output is the image itself: use --inplace, which keeps a backup",
             ));
@@ -136,10 +137,6 @@ fn default_name(image: &Path) -> OsString {
     name
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 /// A temporary file beside the path that it will be renamed to. Dropped before that, it is removed.
 #[derive(Debug)]
 struct StagedFile {
@@ -200,8 +197,10 @@ fn refuse_if_in_use(path: &Path) -> Result<(), Error> {
 
 fn refusal(path: &Path, error: &io::Error) -> Error {
     let path = path.display();
+    // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE.
+    let is_shared = cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33 | 1224));
     Error::new(match error.kind() {
-        _ if is_in_use(error) => format!(
+        kind if is_shared || kind == io::ErrorKind::ExecutableFileBusy => format!(
             "{path} is in use: end the program that runs it or holds it open, then try again"
         ),
         io::ErrorKind::PermissionDenied => format!(
@@ -210,13 +209,6 @@ fn refusal(path: &Path, error: &io::Error) -> Error {
         ),
         _ => format!("cannot write {path}: {error}"),
     })
-}
-
-/// Whether the file cannot be written because a process runs it, maps it or holds it open.
-fn is_in_use(error: &io::Error) -> bool {
-    // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE.
-    let is_shared = cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33 | 1224));
-    is_shared || error.kind() == io::ErrorKind::ExecutableFileBusy
 }
 
 /// Whether the contents of the file at `path` are `pieces`, one after the other.
