@@ -19,7 +19,7 @@ pub fn run(args: &AssistArgs) -> Result<u32, Error> {
     let handle = Handle::from_number(args.process);
     // SAFETY: the program that started this one made the handle for it, and nobody else here has
     // it. The system refuses a number that is no handle.
-    let process = Process::handed_down(unsafe { OwnedHandle::from_raw_handle(handle.0 as *mut _) });
+    let process = Process::new(unsafe { OwnedHandle::from_raw_handle(handle.0 as *mut _) });
     let machine = process.machine();
     if machine != Machine::OWN {
         return Err(Error::cannot_take_over(

@@ -135,11 +135,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         fs::write(folder.path().join("bin/game.exe"), ImageSpec::default().build()).unwrap();
-        fs::write(
-            folder.path().join("setup.exe"),
-            ImageSpec { imports: Vec::new(), ..ImageSpec::default() }.build(),
-        )
-        .unwrap();
+        let setup = ImageSpec { imports: Vec::new(), ..ImageSpec::default() };
+        fs::write(folder.path().join("setup.exe"), setup.build()).unwrap();
         folder
     }
 
@@ -147,21 +144,14 @@ mod tests {
     fn a_folder_gives_an_answer_for_each_program_in_it() {
         let folder = game_folder();
         let text = plain(&answers_for(folder.path()));
-        assert!(
-            text.contains("verdict                it will work: it imports ucrtbase.dll"),
-            "{text}"
-        );
-        assert!(
-            text.contains(
-                "verdict                no: it links its C runtime statically, or has none"
-            ),
-            "{text}"
-        );
-        let command = format!(
-            "command                allograft run -- {}",
-            folder.path().join("bin").join("game.exe").display()
-        );
-        assert!(text.contains(&command), "{text}");
+        let game = folder.path().join("bin").join("game.exe");
+        for line in [
+            "verdict                it will work: it imports ucrtbase.dll",
+            "verdict                no: it links its C runtime statically, or has none",
+            &format!("command                allograft run -- {}", game.display()),
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
         assert!(text.ends_with("cannot be seen in its files.\n"), "{text}");
     }
 
@@ -169,9 +159,7 @@ mod tests {
     fn the_answer_in_json_has_the_verdict_and_its_command() {
         let folder = game_folder();
         let answers = answers_for(&folder.path().join("bin/game.exe"));
-        let value: serde_json::Value =
-            serde_json::from_str(&output::pretty_json(&answers).unwrap()).unwrap();
-        let report = &value[0];
+        let report = &serde_json::to_value(answers).unwrap()[0];
         assert_eq!(report["machine"], "x86-64");
         assert_eq!(report["crts"][0]["file"], "ucrtbase.dll");
         assert_eq!(report["verdict"]["works"], true);

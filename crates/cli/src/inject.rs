@@ -7,11 +7,9 @@ use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
-use crate::windows::process::Process;
-use crate::windows::process_list;
+use crate::windows::{process::Process, process_list};
 use allograft_inject::{Ending, InjectionLock, State, Windows};
 use std::fmt::Display;
-use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -59,9 +57,19 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
         return Ok(0);
     }
     match injection.load(&process, &page, Some(timeout))? {
-        Ending::Returned => report_outcome(&process, &injection.module, &read()),
-        Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
-        Ending::TimedOut => Err(timed_out(&process, timeout)),
+        Ending::Returned => {}
+        Ending::ProcessEnded => return Err(unfit(&"it ended meanwhile")),
+        Ending::TimedOut => return Err(timed_out(&process, timeout)),
+    }
+    let reading = read();
+    match why_on_own_heap(&reading, &injection.module, &RunningProgram::observe(&process)) {
+        None => {
+            println!("{process}: {}", summary(&reading));
+            Ok(0)
+        }
+        Some(reason) => Err(Error::new(format!(
+            "{process} was not taken over and keeps running untouched: {reason}"
+        ))),
     }
 }
 
@@ -73,19 +81,6 @@ fn already_attached(reading: &PageReading) -> Option<String> {
             "already attached, and waiting for a C runtime that allograft can take over".to_owned(),
         ),
         _ => None,
-    }
-}
-
-/// Prints a success, or makes the error that explains why it is none.
-fn report_outcome(process: &Process, module: &Path, reading: &PageReading) -> Result<u32, Error> {
-    match why_on_own_heap(reading, module, &RunningProgram::observe(process)) {
-        None => {
-            println!("{process}: {}", summary(reading));
-            Ok(0)
-        }
-        Some(reason) => Err(Error::new(format!(
-            "{process} was not taken over and keeps running untouched: {reason}"
-        ))),
     }
 }
 

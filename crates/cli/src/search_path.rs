@@ -6,13 +6,12 @@
 
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 /// Finds the file of the program `name`. `.exe` may be left off.
 pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
-    let failed = |source: io::Error| Error::system("find the current folder", source);
-    let current = std::env::current_dir().map_err(failed)?;
+    let current = std::env::current_dir()
+        .map_err(|source| Error::system("find the current folder", source))?;
     let variable = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
     let path =

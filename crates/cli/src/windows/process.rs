@@ -62,7 +62,7 @@ impl Process {
         let handle = unsafe { OpenProcess(rights, FALSE, pid) };
         if !handle.is_null() {
             // SAFETY: the call above opened the handle for this function alone.
-            return Ok(Process::new(unsafe { OwnedHandle::from_raw_handle(handle) }, pid));
+            return Ok(Process::new(unsafe { OwnedHandle::from_raw_handle(handle) }));
         }
         let error = io::Error::last_os_error();
         Err(match error.raw_os_error().map(i32::cast_unsigned) {
@@ -72,20 +72,15 @@ impl Process {
         })
     }
 
-    /// The process of a handle that has all rights.
-    pub fn new(handle: OwnedHandle, pid: u32) -> Process {
+    /// The process of a handle that has at least the rights for questions.
+    pub fn new(handle: OwnedHandle) -> Process {
+        // SAFETY: the call takes any handle, and returns 0 for one that is not a process's.
+        let pid = unsafe { GetProcessId(handle.as_raw_handle()) };
         let mut process = Process { handle, pid, name: "the program".to_owned() };
         if let Some(name) = process.image_path().as_deref().and_then(Path::file_name) {
             process.name = name.to_string_lossy().into_owned();
         }
         process
-    }
-
-    /// The process of a handle that was handed down to this program.
-    pub fn handed_down(handle: OwnedHandle) -> Process {
-        // SAFETY: the call takes any handle, and returns 0 for one that is not a process's.
-        let pid = unsafe { GetProcessId(handle.as_raw_handle()) };
-        Process::new(handle, pid)
     }
 
     pub fn handle(&self) -> BorrowedHandle<'_> {

@@ -82,7 +82,7 @@ impl Suspended {
                 OwnedHandle::from_raw_handle(created.hThread),
             )
         };
-        Ok(Suspended { process: Some(Process::new(process, created.dwProcessId)), thread })
+        Ok(Suspended { process: Some(Process::new(process)), thread })
     }
 
     pub fn process(&self) -> &Process {
