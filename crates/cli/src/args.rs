@@ -1,4 +1,5 @@
-//! Arguments that several commands have, and those of the commands whose code only Windows compiles.
+//! Arguments that several commands have, and those of the commands whose code only Windows
+//! compiles.
 
 use clap::{ArgGroup, Args};
 use std::ffi::OsString;

@@ -46,8 +46,8 @@ enum Answer {
     Refused { path: PathBuf, error: String },
 }
 
-/// Checks everything that `args` name. Returns the exit code. A file that cannot be read is reported
-/// on standard error and does not stop the others.
+/// Checks everything that `args` name. Returns the exit code. A file that cannot be read is
+/// reported on standard error and does not stop the others.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
     let text = if args.json { output::pretty_json(&answers)? } else { plain(&answers) };

@@ -6,8 +6,7 @@ use crate::module::{Request, beside_this_program};
 use crate::page_reading::PageReading;
 use crate::windows::process::Process;
 use crate::windows::start::Suspended;
-use crate::windows::wait::handle;
-use crate::windows::wide;
+use crate::windows::{handle, wide};
 use allograft_image::Machine;
 use allograft_inject::{
     Assistant, Ending, LoadedEvent, PATH_UNITS, RemotePath, Route, Step, SystemError, Task,
@@ -143,7 +142,7 @@ impl<'a> Injection<'a> {
 
 impl QueuedLoad {
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
-    /// ended. Returns the status page, which says how the loading went.
+    /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
         let ending = self.event.wait(self.path).map_err(|error| failure(process, error))?;
         Ok((self.page, ending))
@@ -156,7 +155,7 @@ impl From<&Process> for allograft_inject::Handle {
     }
 }
 
-/// The error that tells the user why the process did not get the module.
+/// Explains to the user why the process did not get the module.
 pub fn failure(process: &Process, error: allograft_inject::Error) -> Error {
     use allograft_inject::Error::{AssistantMissing, Refused};
     match error {

@@ -37,8 +37,8 @@ pub struct PageReading {
     pub migrated: HeapBlocks,
     /// Blocks of the old heap that the program freed.
     pub freed: HeapBlocks,
-    /// What is left of `old_heap`: nothing if more went than was counted, since the program may have
-    /// got blocks after the count.
+    /// What is left of `old_heap`: nothing if more went than was counted, since the program may
+    /// have got blocks after the count.
     pub outstanding: Option<HeapBlocks>,
     /// Bytes that mimalloc had committed when the module last asked it.
     pub committed_bytes: u64,

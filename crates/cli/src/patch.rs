@@ -67,8 +67,8 @@ Exit codes:
   0    done; or it was done already, which is said
   125  at least one image was refused; one line on standard error for each says why";
 
-/// Patches, lists or restores every image of `args`. Returns the exit code. An image that is refused
-/// is reported on standard error and does not stop the others.
+/// Patches, lists or restores every image of `args`. Returns the exit code. An image that is
+/// refused is reported on standard error and does not stop the others.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
     if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
         return Err(Error::new("--output must name a folder where there is more than one image"));

@@ -1,5 +1,5 @@
-//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on any
-//! host.
+//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on
+//! any host.
 
 use crate::error::Error;
 use allograft_image::{

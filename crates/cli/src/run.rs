@@ -10,7 +10,7 @@ use crate::page_reading::PageReading;
 use crate::search_path::locate;
 use crate::windows::process::Process;
 use crate::windows::start::{Streams, Suspended};
-use crate::windows::{console, wait};
+use crate::windows::{console, wait_for_first};
 use allograft_inject::{Ending, State};
 use std::path::Path;
 
@@ -29,12 +29,15 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
         None => {
             let queued = injection.queue(&program);
             let process = program.resume()?;
-            let attempt = queued.and_then(|load| load.wait(&process));
+            let attempt = match queued {
+                Ok(load) => Ok(load.wait(&process)?),
+                Err(error) => Err(error),
+            };
             (process, attempt)
         }
         Some(delay) => {
             let process = program.resume()?;
-            if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
+            if wait_for_first(&[process.handle()], Some(delay))?.is_some() {
                 notify(format_args!(
                     "{} ended before the {} ms after which it was to be taken over",
                     process.name(),
@@ -68,7 +71,8 @@ pub fn injection_into<'a>(
     })
 }
 
-/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
+/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit
+/// code.
 fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
     let reading = page.read(process.name());
     if reading.is_on_mimalloc() {

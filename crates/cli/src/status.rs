@@ -6,7 +6,7 @@ use crate::injection::StatusPage;
 use crate::output::notify;
 use crate::page_reading::PageReading;
 use crate::page_text::details;
-use crate::windows::{console, process::Process, process_list, wait};
+use crate::windows::{console, process::Process, process_list, wait_for_first};
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub fn run(args: &StatusArgs) -> Result<u32, Error> {
         match &process {
             None => thread::sleep(WATCH_INTERVAL),
             Some(process) => {
-                if wait::first_of(&[process.handle()], Some(WATCH_INTERVAL))?.is_some() {
+                if wait_for_first(&[process.handle()], Some(WATCH_INTERVAL))?.is_some() {
                     notify(format_args!("{process} has ended"));
                     return Ok(0);
                 }

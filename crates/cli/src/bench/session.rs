@@ -13,7 +13,7 @@ use crate::windows::job::Job;
 use crate::windows::process::Process;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::usage::{self, PeakMemory};
-use crate::windows::{console, wait};
+use crate::windows::{console, wait_for_first};
 use allograft_inject::Ending;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File, OpenOptions};
@@ -169,7 +169,7 @@ impl<'a> BenchSession<'a> {
         let objects = [self.interruption, process.handle()];
         let mut memory = PeakMemory::default();
         let wall_seconds = loop {
-            match wait::first_of(&objects, Some(SAMPLING_INTERVAL))? {
+            match wait_for_first(&objects, Some(SAMPLING_INTERVAL))? {
                 Some(0) => return Ok(None),
                 Some(_) => break began.elapsed().as_secs_f64(),
                 None => memory.note(process),

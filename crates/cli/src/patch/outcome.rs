@@ -45,12 +45,6 @@ pub struct PatchOutcome {
 }
 
 impl PatchOutcome {
-    /// Whether the module is where the patched program will look for it first.
-    fn module_is_beside(&self) -> bool {
-        let result = self.output.as_deref().unwrap_or(&self.image);
-        self.module.as_deref().is_none_or(|module| result.with_file_name(module).is_file())
-    }
-
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
         writeln!(f, "{}{machine}", self.image.display())?;
@@ -68,9 +62,9 @@ impl PatchOutcome {
 impl fmt::Display for PatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let image = self.image.display();
-        let result = self.output.as_deref().unwrap_or(&self.image);
+        let path = self.output.as_deref().unwrap_or(&self.image);
+        let result = path.display();
         let module = self.module.as_deref().unwrap_or_default();
-        let result = result.display();
         let text = match (self.action, self.dry_run) {
             (Action::Listed, _) => return self.list(f),
             (Action::Refused, _) => return Ok(()),
@@ -98,7 +92,8 @@ impl fmt::Display for PatchOutcome {
             let kind = if note.is_warning() { "warning" } else { "note" };
             writeln!(f, "  {kind}: {note}")?;
         }
-        if self.action != Action::Undone && !self.module_is_beside() {
+        // The patched program looks for the module in its own folder first.
+        if self.action != Action::Undone && !path.with_file_name(module).is_file() {
             writeln!(
                 f,
                 "  next: put {module} beside {result}; without it the program does not start"

@@ -1,5 +1,5 @@
-//! Where a patched image goes. It is written beside its destination and takes its place by renaming,
-//! so a file is there whole or not at all.
+//! Where a patched image goes. It is written beside its destination and takes its place by
+//! renaming, so a file is there whole or not at all.
 
 use crate::error::Error;
 use allograft_image::ImageFile;

@@ -1,6 +1,6 @@
 //! The console that the launcher shares with the program.
 
-use super::{check, wait};
+use super::{check, new_event};
 use crate::error::Error;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ pub fn catch_interrupts() -> Result<BorrowedHandle<'static>, Error> {
             _ => FALSE,
         }
     }
-    let event = wait::new_event()?;
+    let event = new_event()?;
     let event = EVENT.get_or_init(|| event);
     // SAFETY: the handler uses nothing but its argument and the static, so it may run on any
     // thread at any time.

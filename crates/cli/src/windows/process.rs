@@ -2,7 +2,7 @@
 //! denies is an error only where the caller asks for it; questions about the program may go
 //! unanswered.
 
-use super::{check, wait};
+use super::{check, wait_for_first};
 use crate::error::Error;
 use allograft_image::Machine;
 use allograft_inject::machine_of_process;
@@ -167,7 +167,7 @@ impl Process {
 
     /// Waits until it ends and returns its exit code.
     pub fn wait(&self) -> Result<u32, Error> {
-        wait::first_of(&[self.handle()], None)?;
+        wait_for_first(&[self.handle()], None)?;
         self.exit_code()
     }
 
