@@ -1,10 +1,13 @@
-//! Arguments that several commands have, and those of `run`, `inject`, `status` and `assist`, whose
-//! code only Windows compiles.
+//! Arguments that several commands have, and those of the commands whose code only Windows
+//! compiles.
 
 use clap::{ArgGroup, Args};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// More rounds would not show more.
+const MOST_ROUNDS: i64 = 1000;
 
 /// Which module to load, and its options.
 #[derive(Debug, Default, Args)]
@@ -44,7 +47,6 @@ pub struct ProgramArgs {
 
 impl ProgramArgs {
     /// What the user calls the program, and its arguments.
-    #[cfg(any(windows, test))]
     pub fn name_and_arguments(&self) -> (&OsString, &[OsString]) {
         let (name, arguments) = self.words.split_first().expect("one word is required");
         (name, arguments)
@@ -155,6 +157,63 @@ Exit codes:
   0    the state was printed
   125  the process has no module, or its status page cannot be trusted; one line
        on standard error gives the reason";
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Run it N times without and N times with the module
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=MOST_ROUNDS))]
+    pub runs: u32,
+    /// The module to load [default: that of the program's machine, beside this program]
+    #[arg(long, value_name = "DLL")]
+    pub module: Option<PathBuf>,
+    /// Give the program FILE as its standard input, from the beginning in every run [default:
+    /// nothing]
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Show the program's output
+    #[arg(long)]
+    pub show_output: bool,
+    /// Write all measurements and findings to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a page with charts to FILE
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub program: ProgramArgs,
+}
+
+pub const BENCH_MANUAL: &str = "\
+The program must end without user input, and do the same work in every run.
+Each round runs it once without and once with the module; the order alternates.
+One run of each comes first and does not count.
+
+Measured are, without the programs that it starts: the time from its first
+instruction to its end, including the loading of the module; CPU time; the peak
+of committed memory and of the working set. A system that forgets the memory of
+a program that has ended, as Wine does, is asked every 10 milliseconds while
+the program runs. If the system does not report the CPU time, it is left out.
+
+The table shows medians, with half the distance between the quartiles as their
+spread. \"8% faster\" is 8% less wall time. A difference counts if it is 95%
+sure: it is estimated from the ratios of the two runs of each round (by the
+Hodges-Lehmann estimator, with the interval of Wilcoxon's signed-rank test).
+Fewer than 6 rounds cannot show any.
+
+Processes that the program leaves running are ended with it.
+
+Examples:
+      allograft bench -- z3.exe -smt2 problem.smt2
+      allograft bench --runs 30 --html z3.html -- z3.exe -smt2 problem.smt2
+      allograft bench --input big.cpp --json times.json -- clang-format.exe
+
+Exit codes:
+  0    both were measured, whatever the verdict
+  125  they cannot be compared: the program stays on its own heap in spite of
+       the module, ends with different exit codes, crashes, or was interrupted;
+       one line on standard error names the reason
+  126  the program cannot be executed
+  127  the program was not found";
 
 #[derive(Debug, Args)]
 pub struct AssistArgs {

@@ -15,12 +15,11 @@ use std::os::windows::io::{FromRawHandle, OwnedHandle};
 
 /// Loads the module, or has it loaded when the process begins. Returns the exit code, see
 /// [`Ending`].
-///
-/// # Errors
-///
-/// If the process refuses that, or is of another machine.
 pub fn run(args: &AssistArgs) -> Result<u32, Error> {
-    let process = Process::handed_down(owned(args.process));
+    let handle = Handle::from_number(args.process);
+    // SAFETY: the program that started this one made the handle for it, and nobody else here has
+    // it. The system refuses a number that is no handle.
+    let process = Process::new(unsafe { OwnedHandle::from_raw_handle(handle.0 as *mut _) });
     let machine = process.machine();
     if machine != Machine::OWN {
         return Err(Error::cannot_take_over(
@@ -42,10 +41,4 @@ pub fn run(args: &AssistArgs) -> Result<u32, Error> {
         }
     };
     ending.map(|ending| ending as u32).map_err(|error| failure(&process, error))
-}
-
-fn owned(number: u32) -> OwnedHandle {
-    // SAFETY: the program that started this one made the handle for it, and nobody else here has
-    // it. The system refuses a number that is no handle.
-    unsafe { OwnedHandle::from_raw_handle(Handle::from_number(number).0 as *mut _) }
 }

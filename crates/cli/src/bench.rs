@@ -2,18 +2,11 @@
 //!
 //! [`session`] runs the program; the rest is plain calculation, which is tested on any host.
 
-mod args;
-
-#[cfg(any(windows, test))]
 mod findings;
-#[cfg(any(windows, test))]
 mod output;
-#[cfg(any(windows, test))]
 mod rounds;
 #[cfg(windows)]
 mod session;
-
-pub use args::{BENCH_MANUAL, BenchArgs};
 
 #[cfg(windows)]
 pub use session::run;

@@ -14,7 +14,6 @@ use std::{fs, io};
 /// How many levels of folders below the one given are searched for programs.
 const MAX_DEPTH: usize = 4;
 
-/// How many programs of a folder are checked.
 const MAX_PROGRAMS: usize = 256;
 
 #[derive(Debug, Args)]
@@ -40,7 +39,6 @@ Exit codes:
   125  at least one could not; one line on standard error for each gives the
        reason";
 
-/// The answer for one file.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
@@ -48,24 +46,16 @@ enum Answer {
     Refused { path: PathBuf, error: String },
 }
 
-/// Checks everything that `args` name. Returns the exit code.
-///
-/// # Errors
-///
-/// If the answer cannot be printed. What is wrong with a file is printed on standard error, and the
-/// others are checked all the same.
+/// Checks everything that `args` name. Returns the exit code. A file that cannot be read is
+/// reported on standard error and does not stop the others.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
     let text = if args.json { output::pretty_json(&answers)? } else { plain(&answers) };
-    let mut has_failed = false;
-    for answer in &answers {
-        if let Answer::Refused { path, error } = answer {
-            has_failed = true;
-            output::notify(format_args!("{}: {error}", path.display()));
-        }
-    }
-    output::print(&text)?;
-    Ok(if has_failed { 125 } else { 0 })
+    let refusals = answers.iter().filter_map(|answer| match answer {
+        Answer::Refused { path, error } => Some((path.as_path(), error.as_str())),
+        Answer::Report(_) => None,
+    });
+    output::print_with_refusals(&text, refusals)
 }
 
 fn answers_for(path: &Path) -> Vec<Answer> {
@@ -120,7 +110,6 @@ fn is_program(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
 }
 
-/// The answer for a person.
 fn plain(answers: &[Answer]) -> String {
     let mut text = String::new();
     for answer in answers {
@@ -146,11 +135,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         fs::write(folder.path().join("bin/game.exe"), ImageSpec::default().build()).unwrap();
-        fs::write(
-            folder.path().join("setup.exe"),
-            ImageSpec { imports: Vec::new(), ..ImageSpec::default() }.build(),
-        )
-        .unwrap();
+        let setup = ImageSpec { imports: Vec::new(), ..ImageSpec::default() };
+        fs::write(folder.path().join("setup.exe"), setup.build()).unwrap();
         folder
     }
 
@@ -158,21 +144,14 @@ mod tests {
     fn a_folder_gives_an_answer_for_each_program_in_it() {
         let folder = game_folder();
         let text = plain(&answers_for(folder.path()));
-        assert!(
-            text.contains("verdict                it will work: it imports ucrtbase.dll"),
-            "{text}"
-        );
-        assert!(
-            text.contains(
-                "verdict                no: it links its C runtime statically, or has none"
-            ),
-            "{text}"
-        );
-        let command = format!(
-            "command                allograft run -- {}",
-            folder.path().join("bin").join("game.exe").display()
-        );
-        assert!(text.contains(&command), "{text}");
+        let game = folder.path().join("bin").join("game.exe");
+        for line in [
+            "verdict                it will work: it imports ucrtbase.dll",
+            "verdict                no: it links its C runtime statically, or has none",
+            &format!("command                allograft run -- {}", game.display()),
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
         assert!(text.ends_with("cannot be seen in its files.\n"), "{text}");
     }
 
@@ -180,9 +159,7 @@ mod tests {
     fn the_answer_in_json_has_the_verdict_and_its_command() {
         let folder = game_folder();
         let answers = answers_for(&folder.path().join("bin/game.exe"));
-        let value: serde_json::Value =
-            serde_json::from_str(&output::pretty_json(&answers).unwrap()).unwrap();
-        let report = &value[0];
+        let report = &serde_json::to_value(answers).unwrap()[0];
         assert_eq!(report["machine"], "x86-64");
         assert_eq!(report["crts"][0]["file"], "ucrtbase.dll");
         assert_eq!(report["verdict"]["works"], true);

@@ -2,9 +2,9 @@
 //! arguments.
 
 use crate::args::{
-    AssistArgs, INJECT_MANUAL, InjectArgs, RUN_MANUAL, RunArgs, STATUS_MANUAL, StatusArgs,
+    AssistArgs, BENCH_MANUAL, BenchArgs, INJECT_MANUAL, InjectArgs, RUN_MANUAL, RunArgs,
+    STATUS_MANUAL, StatusArgs,
 };
-use crate::bench::{BENCH_MANUAL, BenchArgs};
 use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
@@ -158,6 +158,25 @@ mod tests {
             assert_eq!(args.late, Some(Duration::from_millis(5)));
             assert_eq!(args.module.log, None);
         }
+        let args = bench("allograft bench --runs 3 -- z3 --json a").unwrap();
+        let (name, arguments) = args.program.name_and_arguments();
+        assert_eq!(name, "z3");
+        assert_eq!(arguments, ["--json", "a"]);
+        assert_eq!((args.runs, args.json, args.show_output), (3, None, false));
+    }
+
+    fn bench(line: &str) -> Result<BenchArgs, clap::Error> {
+        let Command::Bench(args) = parse(line)? else { panic!("not a bench") };
+        Ok(args)
+    }
+
+    #[test]
+    fn a_bench_has_ten_runs_or_another_sensible_number() {
+        assert_eq!(bench("allograft bench z3").unwrap().runs, 10);
+        for runs in ["0", "-1", "1001", "many"] {
+            assert!(bench(&format!("allograft bench --runs {runs} z3")).is_err(), "{runs}");
+        }
+        assert!(bench("allograft bench").is_err());
     }
 
     #[test]
@@ -172,7 +191,7 @@ mod tests {
         assert_eq!((name.as_os_str(), arguments.len()), (OsStr::new("-odd-name.exe"), 1));
     }
 
-    /// The module writes this command line (`module/src/children/assistant.rs`).
+    /// The module writes this command line (`inject/src/assistant.rs`).
     #[test]
     fn the_command_line_by_which_a_module_asks_for_assistance_is_understood() {
         let line = "allograft assist --module C:\\m.dll --process 12 --thread 4294967295";
@@ -188,12 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_has_examples() {
-        for command in ["run", "inject", "status"] {
+    fn the_manual_has_examples_and_exit_codes() {
+        for command in ["run", "inject", "status", "bench"] {
             let manual = parse(&format!("allograft {command} --help")).unwrap_err();
             let text = manual.render().to_string();
             assert!(text.contains(&format!("allograft {command} --")), "{text}");
             assert!(text.contains("Exit codes"), "{text}");
         }
+        let least = allograft_measure::comparison::MINIMUM_ROUNDS;
+        assert!(BENCH_MANUAL.contains(&format!("Fewer than {least} rounds")));
     }
 }

@@ -106,29 +106,19 @@ mod tests {
     }
 
     #[test]
-    fn plain_arguments_stay_as_they_are() {
-        assert_eq!(
-            joined(r"C:\a\z3.exe", &["-smt2", r"C:\in.smt2", "x=1"]),
-            r#""C:\a\z3.exe" -smt2 C:\in.smt2 x=1"#
-        );
-    }
-
-    #[test]
-    fn a_program_in_a_folder_with_blanks_is_one_word() {
-        assert_eq!(joined(r"C:\Program Files\a.exe", &[]), r#""C:\Program Files\a.exe""#);
-    }
-
-    #[test]
-    fn empty_arguments_and_blanks_are_quoted() {
-        assert_eq!(joined("p", &["", "a b", "\t"]), "\"p\" \"\" \"a b\" \"\t\"");
-    }
-
-    #[test]
-    fn backslashes_are_doubled_only_before_quotation_marks() {
-        assert_eq!(
-            joined("p", &[r"a\b", r"a b\", r#"a\"b"#, r"c:\"]),
-            r#""p" a\b "a b\\" a\\\"b c:\"#
-        );
+    fn quotation_marks_and_backslashes_are_added_only_where_they_are_needed() {
+        for (program, arguments, line) in [
+            (
+                r"C:\a\z3.exe",
+                &["-smt2", r"C:\in.smt2", "x=1"][..],
+                r#""C:\a\z3.exe" -smt2 C:\in.smt2 x=1"#,
+            ),
+            (r"C:\Program Files\a.exe", &[], r#""C:\Program Files\a.exe""#),
+            ("p", &["", "a b", "\t"], "\"p\" \"\" \"a b\" \"\t\""),
+            ("p", &[r"a\b", r"a b\", r#"a\"b"#, r"c:\"], r#""p" a\b "a b\\" a\\\"b c:\"#),
+        ] {
+            assert_eq!(joined(program, arguments), line);
+        }
     }
 
     proptest! {

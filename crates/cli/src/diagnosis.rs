@@ -1,30 +1,35 @@
 //! Why a program cannot be started, a module cannot be loaded, or a takeover did not help: reasons
 //! in words, from what can be seen in the files and on the status page.
 
-#[cfg(windows)]
-use crate::error::Error;
 use crate::page_reading::PageReading;
 #[cfg(windows)]
-use crate::windows::{process::Process, start::StartError};
+use crate::{error::Error, windows::process::Process};
 use allograft_image::crt::{Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
 use allograft_inject::State;
 use std::path::Path;
+#[cfg(windows)]
+use std::{ffi::OsStr, io};
+#[cfg(windows)]
+use windows_sys::Win32::Foundation::{
+    ERROR_BAD_EXE_FORMAT, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH,
+    ERROR_FILE_NOT_FOUND, ERROR_INVALID_EXE_SIGNATURE, ERROR_PATH_NOT_FOUND,
+};
 
 /// The error for the program at `path`, which the user calls `name` and the system did not start.
 #[cfg(windows)]
-pub fn start_failure(path: &Path, name: &std::ffi::OsStr, error: StartError) -> Error {
-    match error {
-        StartError::NotFound => Error::program_not_found(name),
-        StartError::BadFormat => {
-            Error::not_executable(path, why_not_executable(allograft_image::summary(path)))
+pub fn start_failure(path: &Path, name: &OsStr, error: &io::Error) -> Error {
+    let reason = match error.raw_os_error().unwrap_or_default().cast_unsigned() {
+        ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => return Error::program_not_found(name),
+        ERROR_BAD_EXE_FORMAT | ERROR_EXE_MACHINE_TYPE_MISMATCH | ERROR_INVALID_EXE_SIGNATURE => {
+            why_not_executable(allograft_image::summary(path))
         }
-        StartError::NeedsElevation => Error::not_executable(
-            path,
-            "it needs administrator rights: run allograft as administrator",
-        ),
-        StartError::Other(error) => Error::not_executable(path, error),
-    }
+        ERROR_ELEVATION_REQUIRED => {
+            "it needs administrator rights: run allograft as administrator".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Error::not_executable(path, reason)
 }
 
 /// Why the system refuses to start a file of which `summary` could be read.
@@ -97,7 +102,6 @@ impl RunningProgram {
         }
     }
 
-    /// Why the module found no C runtime to take over in it.
     fn why_no_runtime(&self) -> String {
         match self.runtime() {
             None => {
@@ -146,10 +150,7 @@ mod tests {
             is_dll: false,
             subsystem: Subsystem::Console,
             is_dotnet: false,
-            crt_imports: runtimes
-                .iter()
-                .map(|name| Crt::from_module(name).expect("a C runtime"))
-                .collect(),
+            crt_imports: runtimes.iter().map(|name| Crt::from_module(name).unwrap()).collect(),
         }
     }
 
@@ -158,26 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_another_bitness_is_named_as_such() {
-        let (other, words) = match Machine::OWN {
-            Machine::X86 => (Machine::X64, "it is a 64-bit program"),
-            _ => (Machine::X86, "it is a 32-bit program"),
+    fn a_file_that_the_system_does_not_start_is_named_as_what_it_is() {
+        let (other, bitness) = match Machine::OWN {
+            Machine::X86 => (Machine::X64, "it is a 64-bit program, and this system runs none"),
+            _ => (Machine::X86, "it is a 32-bit program, and this system runs none"),
         };
-        let reason = why_not_executable(Ok(program(other, &[])));
-        assert!(reason.starts_with(words), "{reason}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_program_is_named_as_such() {
-        assert_eq!(
-            why_not_executable(Err(Error::NotAnImage("it is a text"))),
-            "it is not a program for Windows"
-        );
-        assert_eq!(why_not_executable(Ok(module(Machine::X64))), "it is a DLL");
-        assert_eq!(
-            why_not_executable(Ok(program(Machine::Arm64, &[]))),
-            "it is a program for ARM64"
-        );
+        for (summary, reason) in [
+            (Ok(program(other, &[])), bitness),
+            (Err(Error::NotAnImage("it is a text")), "it is not a program for Windows"),
+            (Ok(module(Machine::X64)), "it is a DLL"),
+            (Ok(program(Machine::Arm64, &[])), "it is a program for ARM64"),
+        ] {
+            assert_eq!(why_not_executable(summary), reason);
+        }
     }
 
     #[test]
@@ -199,26 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn a_program_without_a_runtime_links_it_statically() {
-        let loaded = ["KERNEL32.DLL", "msvcrt.dll"];
-        for program in [running(&[], &loaded), RunningProgram::default()] {
-            let reason = program.why_no_runtime();
-            assert!(reason.starts_with("it links its C runtime statically"), "{reason}");
-        }
-    }
-
-    #[test]
-    fn a_runtime_that_is_not_taken_over_is_named() {
-        for program in [
-            running(&["msvcr120d.dll"], &["MSVCR120d.dll"]),
-            running(&[], &["KERNEL32.DLL", "MSVCR120d.dll"]),
+    fn what_the_module_did_not_take_over_is_named() {
+        const STATIC: &str =
+            "it links its C runtime statically, so there is none that allograft could take over";
+        const UNSUPPORTED: &str = "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
+                                   which allograft does not take over";
+        for (imported, loaded, reason) in [
+            (&[][..], &["KERNEL32.DLL", "msvcrt.dll"][..], STATIC),
+            (&["msvcr120d.dll"], &["MSVCR120d.dll"], UNSUPPORTED),
+            (&[], &["KERNEL32.DLL", "MSVCR120d.dll"], UNSUPPORTED),
+            (&["ucrtbase.dll"], &[], "the module did not find ucrtbase.dll in it"),
         ] {
-            assert_eq!(
-                program.why_no_runtime(),
-                "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
-                 which allograft does not take over"
-            );
+            assert_eq!(running(imported, loaded).why_no_runtime(), reason);
         }
+        assert_eq!(RunningProgram::default().why_no_runtime(), STATIC);
     }
 
     #[test]
@@ -230,14 +218,6 @@ mod tests {
         );
         assert_eq!(running(&["msvcrt.dll"], &loaded).why_only_windows_own(), None);
         assert_eq!(running(&[], &["MSVCR120.dll"]).why_only_windows_own(), None);
-    }
-
-    #[test]
-    fn a_runtime_that_the_module_missed_is_not_called_static() {
-        assert_eq!(
-            running(&["ucrtbase.dll"], &[]).why_no_runtime(),
-            "the module did not find ucrtbase.dll in it"
-        );
     }
 
     fn why(page: &Page) -> Option<String> {

@@ -10,11 +10,11 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[error("{line}")]
 pub struct Error {
-    exit_code: u8,
+    /// 127 and 126 concern the program to be run, 125 is everything else.
+    pub exit_code: u8,
     line: String,
 }
 
-#[cfg_attr(not(windows), allow(dead_code, reason = "most failures need a Windows process"))]
 impl Error {
     /// A failure that `line` describes. Exits with 125.
     pub fn new(line: impl Into<String>) -> Error {
@@ -56,10 +56,11 @@ impl Error {
         let line = format!("{} cannot be executed: {reason}", path.display());
         Error { exit_code: 126, line }
     }
+}
 
-    /// The exit code: 127 and 126 concern the program to be run, 125 is everything else.
-    pub fn exit_code(&self) -> u8 {
-        self.exit_code
+impl From<allograft_image::Error> for Error {
+    fn from(error: allograft_image::Error) -> Error {
+        Error::new(error.to_string())
     }
 }
 
@@ -68,34 +69,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_not_found_exits_with_127() {
-        let error = Error::program_not_found(OsStr::new("z3"));
-        assert_eq!(error.exit_code(), 127);
-        assert_eq!(error.to_string(), "z3: not found, neither as given nor in the folders of PATH");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_executed_exits_with_126() {
-        let error = Error::not_executable(Path::new("a.txt"), "it is not a program for Windows");
-        assert_eq!(error.exit_code(), 126);
-        assert_eq!(error.to_string(), "a.txt cannot be executed: it is not a program for Windows");
-    }
-
-    #[test]
-    fn every_other_failure_exits_with_125() {
-        for error in [
-            Error::new("what?"),
-            Error::file(Path::new("a.dll"), "it is not a DLL"),
-            Error::access_denied("process 4"),
-            Error::cannot_take_over("process 4", "it has ended"),
+    fn every_failure_is_one_line_and_one_of_three_exit_codes() {
+        let path = Path::new("a.txt");
+        for (error, exit_code, line) in [
+            (
+                Error::program_not_found(OsStr::new("z3")),
+                127,
+                "z3: not found, neither as given nor in the folders of PATH",
+            ),
+            (
+                Error::not_executable(path, "it is not a program for Windows"),
+                126,
+                "a.txt cannot be executed: it is not a program for Windows",
+            ),
+            (Error::new("what?"), 125, "what?"),
+            (Error::file(path, "it is not a DLL"), 125, "a.txt: it is not a DLL"),
+            (
+                Error::cannot_take_over("process 4", "it has ended"),
+                125,
+                "process 4 cannot be taken over: it has ended",
+            ),
+            (
+                Error::system("list the processes", io::Error::other("no more files")),
+                125,
+                "cannot list the processes: no more files",
+            ),
         ] {
-            assert_eq!(error.exit_code(), 125, "{error}");
+            assert_eq!((error.to_string().as_str(), error.exit_code), (line, exit_code));
         }
-    }
-
-    #[test]
-    fn a_failed_system_call_is_reported_with_its_purpose_and_reason() {
-        let error = Error::system("list the processes", io::Error::other("no more files"));
-        assert_eq!(error.to_string(), "cannot list the processes: no more files");
+        assert_eq!(Error::access_denied("process 4").exit_code, 125);
     }
 }

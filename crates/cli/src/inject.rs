@@ -1,44 +1,40 @@
 //! `allograft inject`: the module loaded into a running process.
 
-use crate::args::{InjectArgs, TargetArgs};
+use crate::args::InjectArgs;
 use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
 use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
-use crate::windows::process::Process;
-use crate::windows::process_list;
+use crate::windows::{process::Process, process_list};
 use allograft_inject::{Ending, InjectionLock, State, Windows};
 use std::fmt::Display;
-use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
-use std::{panic, thread};
 
 /// How long a system call into a process that is just ending may take, beyond the timeout for the
 /// loading itself: some return only once the process has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads the module, waits for the outcome and prints it. Returns the exit code.
-///
-/// # Errors
-///
-/// If the process is not on mimalloc afterwards, or it is not known whether it is.
 pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
-    let pid = find(&args.target)?;
+    let pid = match (args.target.pid, &args.target.name) {
+        (Some(pid), _) => pid,
+        (None, name) => process_list::find(name.as_deref().unwrap_or_default())?,
+    };
     let timeout = args.timeout;
     let (sender, receiver) = mpsc::channel();
     let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
     match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
-        // The thread is joined, so that this process does not end while it is still ending.
-        Ok(result) => work.join().map_or_else(|panic| panic::resume_unwind(panic), |_| result),
-        Err(RecvTimeoutError::Timeout) => Err(timed_out(format_args!("process {pid}"), timeout)),
-        Err(RecvTimeoutError::Disconnected) => match work.join() {
-            Err(panic) => panic::resume_unwind(panic),
-            Ok(_) => unreachable!("the thread has sent its result"),
-        },
+        Ok(result) => {
+            // This process must not end while the thread does. The thread has nothing left to do.
+            let _ = work.join();
+            result
+        }
+        Err(_) => Err(timed_out(format_args!("process {pid}"), timeout)),
     }
 }
 
@@ -55,24 +51,25 @@ fn load_into(pid: u32, request: &Request, timeout: Duration) -> Result<u32, Erro
         })?;
     let injection = Injection::new(&process, request, |unreachable| unfit(&unreachable))?;
     let page = StatusPage::for_target(&process)?;
-    let read = || PageReading::new(&page.copy(), process.name());
+    let read = || page.read(process.name());
     if let Some(line) = already_attached(&read()) {
         println!("{process}: {line}");
         return Ok(0);
     }
     match injection.load(&process, &page, Some(timeout))? {
-        Ending::Returned => report_outcome(&process, &injection.module, &read()),
-        Ending::ProcessEnded => Err(unfit(&"it ended meanwhile")),
-        Ending::TimedOut => Err(timed_out(&process, timeout)),
+        Ending::Returned => {}
+        Ending::ProcessEnded => return Err(unfit(&"it ended meanwhile")),
+        Ending::TimedOut => return Err(timed_out(&process, timeout)),
     }
-}
-
-/// The id of the process that the user means.
-fn find(target: &TargetArgs) -> Result<u32, Error> {
-    match (target.pid, &target.name) {
-        (Some(pid), _) => Ok(pid),
-        (None, Some(name)) => process_list::find(name),
-        (None, None) => Err(Error::new("which process?")),
+    let reading = read();
+    match why_on_own_heap(&reading, &injection.module, &RunningProgram::observe(&process)) {
+        None => {
+            println!("{process}: {}", summary(&reading));
+            Ok(0)
+        }
+        Some(reason) => Err(Error::new(format!(
+            "{process} was not taken over and keeps running untouched: {reason}"
+        ))),
     }
 }
 
@@ -84,19 +81,6 @@ fn already_attached(reading: &PageReading) -> Option<String> {
             "already attached, and waiting for a C runtime that allograft can take over".to_owned(),
         ),
         _ => None,
-    }
-}
-
-/// Prints a success, or makes the error that explains why it is none.
-fn report_outcome(process: &Process, module: &Path, reading: &PageReading) -> Result<u32, Error> {
-    match why_on_own_heap(reading, module, &RunningProgram::observe(process)) {
-        None => {
-            println!("{process}: {}", summary(reading));
-            Ok(0)
-        }
-        Some(reason) => Err(Error::new(format!(
-            "{process} was not taken over and keeps running untouched: {reason}"
-        ))),
     }
 }
 

@@ -3,43 +3,34 @@
 
 use crate::error::Error;
 use crate::module::{Request, beside_this_program};
+use crate::page_reading::PageReading;
 use crate::windows::process::Process;
 use crate::windows::start::Suspended;
-use crate::windows::wait::handle;
-use crate::windows::wide;
+use crate::windows::{handle, wide};
 use allograft_image::Machine;
 use allograft_inject::{
-    Assistant, Ending, LoadedEvent, PATH_UNITS, Page, RemotePath, Route, Step, SystemError, Task,
+    Assistant, Ending, LoadedEvent, PATH_UNITS, RemotePath, Route, Step, SystemError, Task,
     Unreachable, Windows, load_by_thread, queue_load,
 };
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The status page of a process.
 pub struct StatusPage(allograft_inject::StatusPage<'static, Windows>);
 
 impl StatusPage {
     /// Opens the page of `process`, or creates it.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses, or there is something of that name that is no page of this process.
     pub fn for_target(process: &Process) -> Result<StatusPage, Error> {
         allograft_inject::StatusPage::for_target(&Windows, process.into())
             .map(StatusPage)
             .map_err(|error| failure(process, error))
     }
 
-    /// A copy of the page of `process`, without a trace in the process; none if its module has not
+    /// Reads the page of `process`, without a trace in the process; none if its module has not
     /// written one.
-    ///
-    /// # Errors
-    ///
-    /// If there is something of that name that is no page of this process.
-    pub fn read(process: &Process) -> Result<Option<Box<Page>>, Error> {
+    pub fn read_of(process: &Process) -> Result<Option<PageReading>, Error> {
         match allograft_inject::StatusPage::open(&Windows, process.into()) {
-            Ok(page) => Ok(page.map(|page| StatusPage(page).copy())),
+            Ok(page) => Ok(page.map(|page| StatusPage(page).read(process.name()))),
             Err(allograft_inject::Error::Rejected(reason)) => {
                 Err(Error::new(format!("no status of {process}: {reason}")))
             }
@@ -47,18 +38,17 @@ impl StatusPage {
         }
     }
 
-    /// A copy of the page as it is now.
-    pub fn copy(&self) -> Box<Page> {
+    /// Reads the page as it is now. Its process runs the file `program`.
+    pub fn read(&self, program: &str) -> PageReading {
         let mut copy = Box::new_uninit();
         self.0.copy_to(&mut copy);
         // SAFETY: `copy_to` has initialised it.
-        unsafe { copy.assume_init() }
+        let page = unsafe { copy.assume_init() };
+        PageReading::new(&page, program)
     }
 }
 
-/// What is loaded into a process, and how.
 pub struct Injection<'a> {
-    /// The module.
     pub module: PathBuf,
     request: &'a Request,
     route: Route,
@@ -74,10 +64,6 @@ pub struct QueuedLoad {
 
 impl<'a> Injection<'a> {
     /// What `process` gets by `request`; `unfit` makes the error if there is no route into it.
-    ///
-    /// # Errors
-    ///
-    /// If there is no route, or no module for it.
     pub fn new(
         process: &Process,
         request: &'a Request,
@@ -89,11 +75,6 @@ impl<'a> Injection<'a> {
     }
 
     /// Has the module loaded when the program is resumed, before its own code runs.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses that, or an assistant is needed and missing; the program then begins
-    /// without the module.
     pub fn queue(&self, program: &Suspended) -> Result<QueuedLoad, Error> {
         let (process, thread) = (program.process(), handle(&program.thread()));
         let page = StatusPage::for_target(process)?;
@@ -117,10 +98,6 @@ impl<'a> Injection<'a> {
 
     /// Loads the module into a running process, whose `page` tells it the options, and waits until
     /// that is done, at most for `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// If the process refuses that, or an assistant is needed and missing.
     pub fn load(
         &self,
         process: &Process,
@@ -138,7 +115,6 @@ impl<'a> Injection<'a> {
         }
     }
 
-    /// Has the assistant do its task in `process`.
     fn assist(&self, process: &Process, task: Task) -> Result<Ending, Error> {
         let path = wide(beside_this_program(Assistant::NAME)?.as_os_str());
         let (mut errors, writer) =
@@ -166,7 +142,7 @@ impl<'a> Injection<'a> {
 
 impl QueuedLoad {
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
-    /// ended. Returns the status page, which says how the loading went.
+    /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
         let ending = self.event.wait(self.path).map_err(|error| failure(process, error))?;
         Ok((self.page, ending))
@@ -179,7 +155,7 @@ impl From<&Process> for allograft_inject::Handle {
     }
 }
 
-/// The error that tells the user why the process did not get the module.
+/// Explains to the user why the process did not get the module.
 pub fn failure(process: &Process, error: allograft_inject::Error) -> Error {
     use allograft_inject::Error::{AssistantMissing, Refused};
     match error {

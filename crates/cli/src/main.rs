@@ -3,25 +3,20 @@
 //! From the bottom to the top: `error` and `output`; `windows`; `page_reading`, `page_text` and
 //! `diagnosis`; a module for each command; `cli`. No module uses one above it.
 
+#![cfg_attr(not(windows), allow(dead_code, reason = "only code for Windows uses all of it"))]
+
 mod args;
 mod bench;
 mod check;
 mod cli;
+mod command_line;
+mod diagnosis;
 mod error;
 mod output;
+mod page_reading;
+mod page_text;
 mod patch;
 mod proxy;
-
-// Windows code uses these; other hosts compile them for their tests alone.
-#[cfg(any(windows, test))]
-mod command_line;
-#[cfg(any(windows, test))]
-mod diagnosis;
-#[cfg(any(windows, test))]
-mod page_reading;
-#[cfg(any(windows, test))]
-mod page_text;
-#[cfg(any(windows, test))]
 mod search_path;
 
 #[cfg(windows)]
@@ -56,7 +51,7 @@ fn main() {
     }
     .unwrap_or_else(|error| {
         output::notify(&error);
-        error.exit_code().into()
+        error.exit_code.into()
     });
     // Windows has exit codes of 32 bits, and this function passes all of them on.
     std::process::exit(exit_code as i32);

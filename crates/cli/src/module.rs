@@ -11,37 +11,20 @@ use std::path::{Path, PathBuf, absolute};
 /// What the user asks for, with paths that exist and mean the same in every process.
 #[derive(Debug)]
 pub struct Request {
-    /// The module that the user names.
-    pub module: Option<Module>,
-    /// The log file, NUL-terminated; a lone NUL for none.
-    pub log: Vec<u16>,
-    /// The report file, likewise.
-    pub report: Vec<u16>,
-    /// Whether to count the blocks of the old heap.
-    pub count: bool,
-    /// Whether the programs that the program starts get the module too.
-    pub follow: bool,
-}
-
-/// A DLL that exists.
-#[derive(Debug)]
-pub struct Module {
-    path: PathBuf,
-    machine: Machine,
+    /// The module that the user names, and the machine that it is made for.
+    module: Option<(PathBuf, Machine)>,
+    /// NUL-terminated; a lone NUL for none.
+    log: Vec<u16>,
+    /// NUL-terminated; a lone NUL for none.
+    report: Vec<u16>,
+    count: bool,
+    follow: bool,
 }
 
 impl Request {
-    /// Settles what the user asks for.
-    ///
-    /// # Errors
-    ///
-    /// If the module that the user names is none, or a path is too long.
     pub fn resolve(args: &ModuleArgs) -> Result<Request, Error> {
         Ok(Request {
-            module: match &args.module {
-                Some(path) => Some(Module::at(full_path(path)?)?),
-                None => None,
-            },
+            module: args.module.as_deref().map(|path| module_at(full_path(path)?)).transpose()?,
             log: option("the log file", args.log.as_deref())?,
             report: option("the report file", args.report.as_deref())?,
             count: args.count,
@@ -49,7 +32,6 @@ impl Request {
         })
     }
 
-    /// What the module is told.
     pub fn options(&self) -> OptionValues<'_> {
         OptionValues {
             disable: false,
@@ -62,48 +44,34 @@ impl Request {
 
     /// The path of the module for a program of `machine`: what the user names, or the one of that
     /// machine beside this program.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is made for another machine.
     pub fn module_for(&self, machine: Machine) -> Result<PathBuf, Error> {
-        let default;
-        let module = match &self.module {
-            Some(module) => module,
+        let (path, made_for) = match &self.module {
+            Some(module) => module.clone(),
             None => {
-                default = Module::beside_this_program(machine)?;
-                &default
+                let name = machine.module_name();
+                let name = name.expect("a program for which there is no module is refused before");
+                module_at(beside_this_program(name)?)?
             }
         };
-        if module.machine != machine {
-            return Err(cannot_be_loaded(
-                &module.path,
-                &format!("it is made for {}, and the program for {machine}", module.machine),
-            ));
+        if made_for != machine {
+            let reason = format!("it is made for {made_for}, and the program for {machine}");
+            return Err(cannot_be_loaded(&path, &reason));
         }
-        Ok(module.path.clone())
+        Ok(path)
     }
 }
 
-impl Module {
-    fn beside_this_program(machine: Machine) -> Result<Module, Error> {
-        let name = machine
-            .module_name()
-            .expect("a program for which there is no module is refused before");
-        Module::at(beside_this_program(name)?)
+/// The module at `path`, and the machine that it is made for.
+fn module_at(path: PathBuf) -> Result<(PathBuf, Machine), Error> {
+    if !path.is_file() {
+        return Err(Error::new(format!(
+            "no module at {}: put it there, or name another with --module",
+            path.display()
+        )));
     }
-
-    fn at(path: PathBuf) -> Result<Module, Error> {
-        if !path.is_file() {
-            return Err(Error::new(format!(
-                "no module at {}: put it there, or name another with --module",
-                path.display()
-            )));
-        }
-        match diagnosis::machine_of_module(allograft_image::summary(&path)) {
-            Ok(machine) => Ok(Module { path, machine }),
-            Err(reason) => Err(cannot_be_loaded(&path, &reason)),
-        }
+    match diagnosis::machine_of_module(allograft_image::summary(&path)) {
+        Ok(machine) => Ok((path, machine)),
+        Err(reason) => Err(cannot_be_loaded(&path, &reason)),
     }
 }
 

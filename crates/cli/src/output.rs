@@ -2,18 +2,30 @@
 //! Everything in this crate but `error` may use it; of this crate it uses `error` only.
 
 use crate::error::Error;
+use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Prints one line on standard error, which the program that is run may share.
 pub fn notify(line: impl Display) {
     eprintln!("allograft: {line}");
 }
 
-/// Prints `text` on standard output.
-pub fn print(text: &str) -> Result<(), Error> {
-    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
+/// Prints `text` on standard output, and the files that were refused, with the reasons, on standard
+/// error. Returns the exit code.
+pub fn print_with_refusals<'a>(
+    text: &str,
+    refusals: impl IntoIterator<Item = (&'a Path, &'a str)>,
+) -> Result<u32, Error> {
+    let mut exit_code = 0;
+    for (path, reason) in refusals {
+        exit_code = 125;
+        notify(format_args!("{}: {reason}", path.display()));
+    }
+    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)?;
+    Ok(exit_code)
 }
 
 /// `value` as indented JSON with a line break behind it.
@@ -27,28 +39,17 @@ fn unprintable(source: io::Error) -> Error {
 }
 
 /// `text` on one line and without control characters, which could steer a terminal.
-#[cfg(any(windows, test))]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `1 block`, `1,234 blocks`.
-#[cfg(any(windows, test))]
 pub fn counted(count: u64, noun: &str) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
     let plural = if count == 1 { "" } else { "s" };
-    format!("{text} {noun}{plural}")
+    format!("{} {noun}{plural}", HumanCount(count))
 }
 
 /// A number of bytes in the largest unit of which there is at least one.
-#[cfg(any(windows, test))]
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let Some((shift, unit)) = UNITS.into_iter().find(|(shift, _)| bytes >> shift > 0) else {

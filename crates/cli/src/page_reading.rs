@@ -15,20 +15,17 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug, Serialize)]
 pub struct PageReading {
     pub pid: u32,
-    /// The file name of its program.
     pub name: String,
     /// None if the page holds a number that is no state.
     #[serde(serialize_with = "serialize_state")]
     pub state: Option<State>,
     /// Why the takeover failed; empty if it did not.
     pub message: String,
-    /// `1.2.3`
     pub module_version: String,
     /// Version of the mimalloc inside the module: `3.3.2`.
     pub mimalloc_version: String,
     /// When the last takeover was complete, in seconds since 1970.
     pub attached_at: Option<u64>,
-    /// How long the takeovers took.
     pub attach_microseconds: f64,
     /// The most threads that were suspended for one takeover.
     pub threads_stopped: u32,
@@ -40,7 +37,8 @@ pub struct PageReading {
     pub migrated: HeapBlocks,
     /// Blocks of the old heap that the program freed.
     pub freed: HeapBlocks,
-    /// What is left of `old_heap`.
+    /// What is left of `old_heap`: nothing if more went than was counted, since the program may
+    /// have got blocks after the count.
     pub outstanding: Option<HeapBlocks>,
     /// Bytes that mimalloc had committed when the module last asked it.
     pub committed_bytes: u64,
@@ -53,20 +51,15 @@ pub struct PageReading {
 /// A number of blocks and the bytes in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HeapBlocks {
-    /// How many.
     pub blocks: u64,
-    /// Their sizes, added up.
     pub bytes: u64,
 }
 
-/// One C runtime of the process.
 #[derive(Debug, Serialize)]
 pub struct RuntimeReading {
-    /// File name.
     pub name: String,
     /// File version; all zero if the file has none.
     pub version: FileVersion,
-    /// Functions that were redirected.
     pub functions: u32,
 }
 
@@ -101,11 +94,14 @@ impl PageReading {
             attached_at: seconds_since_1970(status.attached_at.load(Relaxed)),
             attach_microseconds: status.attach_nanoseconds.load(Relaxed) as f64 / 1e3,
             threads_stopped: status.threads_stopped.load(Relaxed),
-            runtimes: status.runtimes[..runtime_count].iter().map(RuntimeReading::new).collect(),
+            runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             old_heap,
             migrated,
             freed,
-            outstanding: old_heap.map(|old| old.minus(migrated).minus(freed)),
+            outstanding: old_heap.map(|old| HeapBlocks {
+                blocks: old.blocks.saturating_sub(migrated.blocks).saturating_sub(freed.blocks),
+                bytes: old.bytes.saturating_sub(migrated.bytes).saturating_sub(freed.bytes),
+            }),
             committed_bytes: status.mimalloc_committed.load(Relaxed),
             peak_committed_bytes: status.mimalloc_committed_peak.load(Relaxed),
             used_bytes: status.mimalloc_used.load(Relaxed),
@@ -122,25 +118,12 @@ impl PageReading {
     }
 }
 
-impl HeapBlocks {
-    /// What is left after `gone`; nothing if more went than was counted, since the program may
-    /// have got blocks after the count.
-    fn minus(self, gone: HeapBlocks) -> HeapBlocks {
-        HeapBlocks {
-            blocks: self.blocks.saturating_sub(gone.blocks),
-            bytes: self.bytes.saturating_sub(gone.bytes),
-        }
-    }
-}
-
-impl RuntimeReading {
-    fn new(runtime: &RuntimeRecord) -> RuntimeReading {
-        let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
-        RuntimeReading {
-            name: printable(&String::from_utf16_lossy(name)),
-            version: FileVersion(runtime.version),
-            functions: runtime.functions.load(Relaxed),
-        }
+fn runtime_reading(runtime: &RuntimeRecord) -> RuntimeReading {
+    let name = runtime.name.split(|&unit| unit == 0).next().unwrap_or_default();
+    RuntimeReading {
+        name: printable(&String::from_utf16_lossy(name)),
+        version: FileVersion(runtime.version),
+        functions: runtime.functions.load(Relaxed),
     }
 }
 
@@ -175,7 +158,6 @@ pub mod sample {
         page
     }
 
-    /// Adds a C runtime to `page`.
     pub fn add_runtime(page: &mut Page, name: &str, version: [u16; 4], functions: u32) {
         let count = page.status.runtime_count.get_mut();
         let runtime = &mut page.status.runtimes[*count as usize];
@@ -187,7 +169,6 @@ pub mod sample {
         *runtime.functions.get_mut() = functions;
     }
 
-    /// Sets what the old heap held at the takeover.
     pub fn count_old_heap(page: &mut Page, blocks: u64, bytes: u64) {
         *page.status.old_known.get_mut() = 1;
         *page.status.old_blocks.get_mut() = blocks;

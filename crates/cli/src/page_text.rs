@@ -88,7 +88,6 @@ fn state(reading: &PageReading) -> String {
     }
 }
 
-/// What is left of the old heap, as a bar that gets shorter.
 fn bar(left: u64, total: u64) -> String {
     let filled =
         (u128::from(left.min(total)) * u128::from(BAR_WIDTH)).div_ceil(u128::from(total.max(1)));

@@ -6,15 +6,13 @@ mod output;
 mod tests;
 
 use crate::error::Error;
-use allograft_image::{
-    Image, ImageFile, Machine, Note, PatchState, check, patch, patch_state, undo,
-};
+use crate::output::{pretty_json, print_with_refusals};
+use allograft_image::{Image, ImageFile, PatchState, check, patch, patch_state, undo};
 use clap::Args;
 use outcome::{Action, ListedImport, PatchOutcome};
-use output::{Destination, Pending, Refusal};
+use output::Output;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `allograft patch`.
 #[derive(Debug, Args)]
 pub struct PatchArgs {
     /// The programs and DLLs to patch
@@ -50,7 +48,6 @@ pub struct PatchArgs {
     pub json: bool,
 }
 
-/// What `allograft patch --help` says behind the options.
 pub const PATCH_MANUAL: &str = "\
 The patched program loads the module before everything else it imports, and so runs on
 mimalloc without a launcher. Put the module beside it: without it the program does not start.
@@ -70,143 +67,139 @@ Exit codes:
   0    done; or it was done already, which is said
   125  at least one image was refused; one line on standard error for each says why";
 
-/// Patches, lists or restores every image of `args`. Returns the exit code.
-///
-/// # Errors
-///
-/// If the answer cannot be printed. An image that is refused is reported on standard error and does
-/// not stop the others.
+/// Patches, lists or restores every image of `args`. Returns the exit code. An image that is
+/// refused is reported on standard error and does not stop the others.
 pub fn run(args: &PatchArgs) -> Result<u32, Error> {
     if args.images.len() > 1 && args.output.as_deref().is_some_and(|output| !output.is_dir()) {
         return Err(Error::new("--output must name a folder where there is more than one image"));
     }
     let outcomes: Vec<PatchOutcome> =
         args.images.iter().map(|path| outcome_of(path, args)).collect();
-    let has_failed = outcomes.iter().any(|outcome| outcome.action == Action::Refused);
-    outcome::print(&outcomes, args.json)?;
-    Ok(if has_failed { 125 } else { 0 })
+    let text = match args.json {
+        true => pretty_json(&outcomes)?,
+        false => outcomes.iter().map(PatchOutcome::to_string).collect(),
+    };
+    let refusals = outcomes.iter().filter_map(|outcome| {
+        outcome.error.as_deref().map(|error| (outcome.image.as_path(), error))
+    });
+    print_with_refusals(&text, refusals)
 }
 
 fn outcome_of(path: &Path, args: &PatchArgs) -> PatchOutcome {
-    let result = if args.list {
-        listed(path)
-    } else if args.undo {
-        undone(path, args)
-    } else {
-        patched(path, args)
+    let action = match (args.list, args.undo) {
+        (true, _) => Action::Listed,
+        (_, true) => Action::Undone,
+        _ => Action::Patched,
     };
-    result.unwrap_or_else(|refusal| PatchOutcome::refused(path, refusal))
+    let new = |action| PatchOutcome { image: path.to_owned(), action, ..PatchOutcome::default() };
+    let mut outcome = new(action);
+    match carry_out(&mut outcome, args) {
+        Ok(()) => outcome,
+        Err(error) => PatchOutcome { error: Some(error.to_string()), ..new(Action::Refused) },
+    }
 }
 
-/// Lists what the image at `path` imports.
-fn listed(path: &Path) -> Result<PatchOutcome, Refusal> {
-    let file = ImageFile::open(path).map_err(line)?;
-    let image = Image::parse(file.data()).map_err(line)?;
-    let modules = image.imports().map_err(line)?.into_iter();
-    let imports: allograft_image::Result<_> =
-        modules.map(|module| ListedImport::new(&image, module)).collect();
-    Ok(PatchOutcome {
-        machine: Some(image.headers().machine),
-        imports: Some(imports.map_err(line)?),
-        ..PatchOutcome::new(path, Action::Listed)
-    })
-}
-
-/// Takes the module out of the image at `path`.
-fn undone(path: &Path, args: &PatchArgs) -> Result<PatchOutcome, Refusal> {
-    // The image is no longer mapped when this returns: a mapped file cannot be replaced.
-    let (pending, notes) = prepare_original(path, args)?;
-    Ok(PatchOutcome { notes, ..PatchOutcome::written(path, Action::Undone, pending.finish()?) })
-}
-
-fn prepare_original(path: &Path, args: &PatchArgs) -> Result<(Pending, Vec<Note>), Refusal> {
-    let file = ImageFile::open(path).map_err(line)?;
-    let image = Image::parse(file.data()).map_err(line)?;
-    let restored = undo(&image, args.force).map_err(line)?;
-    let destination = match &args.output {
-        Some(output) => Destination::file(path, output, args.force)?,
-        None => Destination::in_place(path, false),
+fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> {
+    let Some(mut output) = prepare(outcome, args)? else {
+        return Ok(());
     };
-    let pending = destination.prepare(&restored.pieces(), args.dry_run, |_| Ok(()))?;
-    Ok((pending, restored.notes))
+    outcome.dry_run = args.dry_run;
+    outcome.backup = output.finish(args.dry_run)?;
+    if output.is_there_already {
+        outcome.action = Action::AlreadyPatched;
+    }
+    outcome.output = Some(output.path);
+    Ok(())
 }
 
-/// Puts the module first in the image at `path`.
-fn patched(path: &Path, args: &PatchArgs) -> Result<PatchOutcome, Refusal> {
-    // The image is no longer mapped when this returns: a mapped file cannot be replaced.
-    let Prepared { machine, module, patched } = prepare_patched(path, args)?;
-    let outcome = match patched {
-        Some((pending, notes)) => PatchOutcome {
-            notes,
-            anti_cheats: check::anti_cheats_near(path),
-            ..PatchOutcome::written(path, Action::Patched, pending.finish()?)
-        },
-        None => PatchOutcome::new(path, Action::AlreadyPatched),
+/// Does what needs the image, and returns the result that is to be moved to its place, if any. By
+/// then the image is no longer mapped: Windows does not replace a mapped file.
+fn prepare(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<Option<Output>, Error> {
+    let file = ImageFile::open(&outcome.image)?;
+    let image = Image::parse(file.data())?;
+    match outcome.action {
+        Action::Listed => list(&image, outcome).map(|()| None),
+        Action::Undone => prepare_original(&image, outcome, args).map(Some),
+        _ => prepare_patched(&image, outcome, args),
+    }
+}
+
+fn list(image: &Image<'_>, outcome: &mut PatchOutcome) -> Result<(), Error> {
+    let modules = image.imports()?.into_iter();
+    let imports = modules.map(|module| ListedImport::new(image, module));
+    outcome.imports = Some(imports.collect::<allograft_image::Result<_>>()?);
+    outcome.machine = Some(image.headers().machine);
+    Ok(())
+}
+
+fn prepare_original(
+    image: &Image<'_>,
+    outcome: &mut PatchOutcome,
+    args: &PatchArgs,
+) -> Result<Output, Error> {
+    let restored = undo(image, args.force)?;
+    let mut output = match &args.output {
+        Some(output) => Output::file(&outcome.image, output, args.force)?,
+        None => Output::in_place(&outcome.image, false),
     };
-    Ok(PatchOutcome { machine: Some(machine), module: Some(module), ..outcome })
+    output.prepare(&restored.pieces(), args.dry_run, |_| Ok(()))?;
+    outcome.notes = restored.notes;
+    Ok(output)
 }
 
-/// The new image, written and read back.
-struct Prepared {
-    machine: Machine,
-    module: String,
-    /// `None` if the module is first already.
-    patched: Option<(Pending, Vec<Note>)>,
-}
-
-fn prepare_patched(path: &Path, args: &PatchArgs) -> Result<Prepared, Refusal> {
-    let file = ImageFile::open(path).map_err(line)?;
-    let image = Image::parse(file.data()).map_err(line)?;
+/// Returns `None` if the module is first already.
+fn prepare_patched(
+    image: &Image<'_>,
+    outcome: &mut PatchOutcome,
+    args: &PatchArgs,
+) -> Result<Option<Output>, Error> {
     let machine = image.headers().machine;
     let module = args.module.as_deref().or(machine.module_name()).ok_or_else(|| {
-        format!("made for {machine}, for which there is no module: name one with --module")
+        Error::new(format!(
+            "made for {machine}, for which there is no module: name one with --module"
+        ))
     })?;
-    let patched = match patch_state(&image, module).map_err(line)? {
+    outcome.machine = Some(machine);
+    outcome.module = Some(module.to_owned());
+    let (bytes, undone);
+    let original = match patch_state(image, module)? {
+        PatchState::Unpatched => image,
         PatchState::Patched { module: old } if !old.eq_ignore_ascii_case(module) => {
-            let original = undo(&image, args.force).map_err(line)?.to_vec();
-            let original = Image::parse(&original).map_err(line)?;
-            Some(prepare_from(&original, path, module, args)?)
+            bytes = undo(image, args.force)?.to_vec();
+            undone = Image::parse(&bytes)?;
+            &undone
         }
-        PatchState::Patched { .. } | PatchState::ImportsFirst => None,
-        PatchState::Unpatched => Some(prepare_from(&image, path, module, args)?),
+        PatchState::Patched { .. } | PatchState::ImportsFirst => {
+            outcome.action = Action::AlreadyPatched;
+            return Ok(None);
+        }
     };
-    Ok(Prepared { machine, module: module.to_owned(), patched })
-}
-
-fn prepare_from(
-    original: &Image<'_>,
-    path: &Path,
-    module: &str,
-    args: &PatchArgs,
-) -> Result<(Pending, Vec<Note>), Refusal> {
+    let path = &outcome.image;
     if !args.force {
         refuse_if_useless(path, original)?;
     }
-    let patched = patch(original, module, args.force).map_err(line)?;
+    let patched = patch(original, module, args.force)?;
     let pieces = patched.pieces();
-    let destination = match &args.output {
-        _ if args.in_place => Destination::in_place(path, true),
-        Some(output) => Destination::file(path, output, args.force)?,
-        None => Destination::beside(path, &pieces, args.force)?,
+    let mut output = match &args.output {
+        _ if args.in_place => Output::in_place(path, true),
+        Some(output) => Output::file(path, output, args.force)?,
+        None => Output::beside(path, &pieces, args.force)?,
     };
-    let check = |written: &[u8]| patched.check(written).map_err(line);
-    let pending = destination.prepare(&pieces, args.dry_run, check)?;
-    Ok((pending, patched.notes.clone()))
+    output.prepare(&pieces, args.dry_run, |written| Ok(patched.check(written)?))?;
+    outcome.notes = patched.notes.clone();
+    outcome.anti_cheats = check::anti_cheats_near(&outcome.image);
+    Ok(Some(output))
 }
 
-fn refuse_if_useless(path: &Path, image: &Image<'_>) -> Result<(), Refusal> {
+fn refuse_if_useless(path: &Path, image: &Image<'_>) -> Result<(), Error> {
     // A packed image is refused as such, with what to do about it.
     if allograft_image::packer_of(image.headers()).is_some() {
         return Ok(());
     }
-    match check::nothing_to_take_over(path, image).map_err(line)? {
-        Some(reason) => {
-            Err(format!("{reason}; patching would do nothing (--force patches it all the same)"))
-        }
+    match check::nothing_to_take_over(path, image)? {
+        Some(reason) => Err(Error::new(format!(
+            "{reason}; patching would do nothing (--force patches it all the same)"
+        ))),
         None => Ok(()),
     }
-}
-
-fn line(error: allograft_image::Error) -> Refusal {
-    error.to_string()
 }

@@ -1,5 +1,5 @@
-//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on any
-//! host.
+//! `allograft proxy`: writes a DLL that a program loads instead of one of the system's. Works on
+//! any host.
 
 use crate::error::Error;
 use allograft_image::{
@@ -10,7 +10,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `allograft proxy`.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
     /// The system DLL to stand in for: version.dll, winmm.dll, winhttp.dll, dinput8.dll, dxgi.dll
@@ -41,7 +40,6 @@ pub enum ProxyFor {
     X64,
 }
 
-/// What `allograft proxy --help` says behind the options.
 pub const PROXY_MANUAL: &str = "\
 Windows gives a program the DLL of its own folder, where there is one, rather than the system's of the
 same name. The proxy is such a DLL: it loads allograft.dll (allograft32.dll in 32-bit programs) from its
@@ -63,12 +61,7 @@ Exit codes:
   125  it was not; one line on standard error says why. A file of another maker is never overwritten
        or removed";
 
-/// Writes the proxy, or removes it. Returns the exit code.
-///
-/// # Errors
-///
-/// If it cannot be made, a file of another maker is in its place, or the folder cannot be written
-/// to.
+/// Writes the proxy, or removes it. Returns the exit code. A file of another maker stays as it is.
 pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
     let path = args.into.join(&args.name);
     if args.remove {
@@ -80,11 +73,13 @@ pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
 }
 
 fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
-    let exports = exports_of(args)?;
-    let machine = machine_for(args)?;
+    let (exports, machine) = match &args.from {
+        Some(from) => read_dll(from).map_err(|error| Error::file(from, error))?,
+        None => (known(&args.name)?, machine_for(args)?),
+    };
     let module = module_name(machine);
     let bytes = build_proxy(machine, &args.name, module, &exports)
-        .map_err(|error| refused(args.from.as_deref().unwrap_or(path), error))?;
+        .map_err(|error| Error::file(args.from.as_deref().unwrap_or(path), error))?;
     let shown = path.display();
     if present(path)?.is_some_and(|there| there == bytes) {
         println!("{shown} is there already");
@@ -105,30 +100,35 @@ fn module_name(machine: Machine) -> &'static str {
     machine.module_name().unwrap_or("allograft.dll")
 }
 
-/// The machine that the user chooses, or else the one of the DLL to read, or else that of the
-/// programs in the folder, or else x86-64.
-///
-/// # Errors
-///
-/// If the programs in the folder are not all of one machine, or the DLL to read is no image.
+/// What the DLL to stand in for exports, and its machine.
+fn read_dll(from: &Path) -> allograft_image::Result<(Vec<Export>, Machine)> {
+    let file = ImageFile::open(from)?;
+    let image = Image::parse(file.data())?;
+    Ok((image.exports()?, image.headers().machine))
+}
+
+fn known(name: &str) -> Result<Vec<Export>, Error> {
+    known_exports(name).ok_or_else(|| {
+        let known: Vec<&str> = known_names().collect();
+        Error::new(format!(
+            "what {name} exports is known for {} only: name the DLL itself with --from FILE",
+            known.join(", ")
+        ))
+    })
+}
+
+/// The machine that the user chooses, or else that of the programs in the folder, or else x86-64.
 fn machine_for(args: &ProxyArgs) -> Result<Machine, Error> {
-    if let Some(choice) = args.machine {
-        return Ok(match choice {
-            ProxyFor::X86 => Machine::X86,
-            ProxyFor::X64 => Machine::X64,
-        });
-    }
-    if let Some(from) = &args.from {
-        return match summary(from) {
-            Ok(image) => Ok(image.machine),
-            Err(error) => Err(refused(from, error)),
-        };
+    match args.machine {
+        Some(ProxyFor::X86) => return Ok(Machine::X86),
+        Some(ProxyFor::X64) => return Ok(Machine::X64),
+        None => {}
     }
     let machines = machines_in(&args.into);
     match machines[..] {
         [] => Ok(Machine::X64),
         [first, ..] if machines.iter().all(|&machine| machine == first) => Ok(first),
-        _ => Err(refused(
+        _ => Err(Error::file(
             &args.into,
             "the programs in it are not all of one bitness: say with --machine which ones the proxy is for",
         )),
@@ -148,24 +148,6 @@ fn machines_in(folder: &Path) -> Vec<Machine> {
         .collect()
 }
 
-/// What the DLL to stand in for exports.
-fn exports_of(args: &ProxyArgs) -> Result<Vec<Export>, Error> {
-    let Some(from) = &args.from else {
-        return known_exports(&args.name).ok_or_else(|| {
-            let known: Vec<&str> = known_names().collect();
-            Error::new(format!(
-                "what {} exports is known for {} only: name the DLL itself with --from FILE",
-                args.name,
-                known.join(", ")
-            ))
-        });
-    };
-    let file = ImageFile::open(from).map_err(|error| refused(from, error))?;
-    let image = Image::parse(file.data()).map_err(|error| refused(from, error))?;
-    image.exports().map_err(|error| refused(from, error))
-}
-
-/// Removes the proxy at `path`.
 fn remove(path: &Path) -> Result<(), Error> {
     let shown = path.display();
     let Some(proxy) = present(path)? else {
@@ -173,7 +155,8 @@ fn remove(path: &Path) -> Result<(), Error> {
         return Ok(());
     };
     let machine = Image::parse(&proxy).map(|image| image.headers().machine);
-    fs::remove_file(path).map_err(|source| refused(path, cannot("remove it", &source)))?;
+    fs::remove_file(path)
+        .map_err(|source| Error::file(path, format_args!("cannot remove it: {source}")))?;
     println!("removed {shown}");
     let module = module_name(machine.unwrap_or(Machine::X64));
     if path.with_file_name(module).exists() {
@@ -182,20 +165,16 @@ fn remove(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The proxy that is at `path`, if there is one.
-///
-/// # Errors
-///
-/// If there is something else.
+/// The proxy that is at `path`, if there is one. Anything else there is an error.
 fn present(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match fs::read(path) {
         Ok(bytes) if is_proxy(&bytes) => Ok(Some(bytes)),
-        Ok(_) => Err(refused(
+        Ok(_) => Err(Error::file(
             path,
             "it was not made by allograft, and is left as it is: choose another DLL to stand in for",
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(refused(path, cannot("read what is there", &error))),
+        Err(error) => Err(Error::file(path, format_args!("cannot read what is there: {error}"))),
     }
 }
 
@@ -207,7 +186,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     result.map_err(|error| {
         // The temporary file may never have come to be; the first error is the one to report.
         let _ = fs::remove_file(&temporary);
-        refused(path, cannot("write it", &error))
+        Error::file(path, format_args!("cannot write it: {error}"))
     })
 }
 
@@ -221,8 +200,9 @@ fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
     let own = std::env::current_exe().map(|program| program.with_file_name(module));
     match own {
         Ok(own) if own.is_file() => {
-            fs::copy(&own, &there)
-                .map_err(|source| refused(&there, cannot("copy the module there", &source)))?;
+            fs::copy(&own, &there).map_err(|source| {
+                Error::file(&there, format_args!("cannot copy the module there: {source}"))
+            })?;
             println!("copied {module} beside it");
         }
         _ => eprintln!(
@@ -231,14 +211,6 @@ fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
         ),
     }
     Ok(())
-}
-
-fn refused(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::file(path, reason)
-}
-
-fn cannot(what: &str, error: &io::Error) -> String {
-    format!("cannot {what}: {error}")
 }
 
 /// A file name of a DLL; `.dll` may be left off.
@@ -264,6 +236,10 @@ mod tests {
             machine: None,
             remove: false,
         }
+    }
+
+    fn refusal(args: &ProxyArgs) -> String {
+        run(args).unwrap_err().to_string()
     }
 
     fn folder_with_module() -> tempfile::TempDir {
@@ -296,7 +272,7 @@ mod tests {
         fs::write(&path, "MZ: somebody's own").unwrap();
         for remove in [false, true] {
             let args = ProxyArgs { remove, ..args(folder.path(), "winmm.dll") };
-            let line = run(&args).unwrap_err().to_string();
+            let line = refusal(&args);
             assert!(line.contains("winmm.dll: it was not made by allograft"), "{line}");
             assert_eq!(fs::read(&path).unwrap(), b"MZ: somebody's own");
         }
@@ -307,18 +283,13 @@ mod tests {
         fs::write(folder.join(name), program.build()).unwrap();
     }
 
-    fn machine_of(path: &Path) -> Machine {
-        let file = ImageFile::open(path).unwrap();
-        Image::parse(file.data()).unwrap().headers().machine
-    }
-
     #[test]
     fn a_proxy_is_for_the_programs_in_its_folder() {
         for machine in [Machine::X86, Machine::X64] {
             let folder = folder_with_module();
             add_program(folder.path(), "a.exe", machine);
             run(&args(folder.path(), "version.dll")).unwrap();
-            assert_eq!(machine_of(&folder.path().join("version.dll")), machine);
+            assert_eq!(summary(&folder.path().join("version.dll")).unwrap().machine, machine);
         }
     }
 
@@ -328,11 +299,11 @@ mod tests {
         add_program(folder.path(), "a.exe", Machine::X86);
         add_program(folder.path(), "b.exe", Machine::X64);
         let mut args = args(folder.path(), "version.dll");
-        let line = run(&args).unwrap_err().to_string();
+        let line = refusal(&args);
         assert!(line.contains("--machine"), "{line}");
         args.machine = Some(ProxyFor::X86);
         run(&args).unwrap();
-        assert_eq!(machine_of(&folder.path().join("version.dll")), Machine::X86);
+        assert_eq!(summary(&folder.path().join("version.dll")).unwrap().machine, Machine::X86);
     }
 
     #[test]
@@ -341,8 +312,7 @@ mod tests {
         let model = folder.path().join("model");
         let image = ImageSpec { machine: Machine::Arm64, ..ImageSpec::default() };
         fs::write(&model, image.build()).unwrap();
-        let line = run(&ProxyArgs { from: Some(model), ..args(folder.path(), "version.dll") });
-        let line = line.unwrap_err().to_string();
+        let line = refusal(&ProxyArgs { from: Some(model), ..args(folder.path(), "version.dll") });
         assert!(line.contains("not for ARM64"), "{line}");
     }
 
@@ -350,21 +320,17 @@ mod tests {
     fn a_dll_that_is_not_known_is_read_from_a_file() {
         let folder = folder_with_module();
         let mut args = args(folder.path(), "dbghelp.dll");
-        let line = run(&args).unwrap_err().to_string();
+        let line = refusal(&args);
         assert!(line.contains("--from FILE"), "{line}");
         // A proxy is as good a DLL as any other to read exports from.
         let model = folder.path().join("model");
-        fs::write(
-            &model,
-            build_proxy(Machine::X86, "x.dll", MODULE, &known_exports("dxgi.dll").unwrap())
-                .unwrap(),
-        )
-        .unwrap();
+        let exports = known_exports("dxgi.dll").unwrap();
+        let dll = build_proxy(Machine::X86, "x.dll", MODULE, &exports).unwrap();
+        fs::write(&model, dll).unwrap();
         args.from = Some(model);
         run(&args).unwrap();
-        let file = ImageFile::open(&folder.path().join("dbghelp.dll")).unwrap();
-        let exports = Image::parse(file.data()).unwrap().exports().unwrap();
-        assert_eq!(exports.len(), known_exports("dxgi.dll").unwrap().len());
+        let (written, _) = read_dll(&folder.path().join("dbghelp.dll")).unwrap();
+        assert_eq!(written.len(), exports.len());
     }
 
     #[test]

@@ -10,36 +10,57 @@ use crate::page_reading::PageReading;
 use crate::search_path::locate;
 use crate::windows::process::Process;
 use crate::windows::start::{Streams, Suspended};
-use crate::windows::{console, wait};
+use crate::windows::{console, wait_for_first};
 use allograft_inject::{Ending, State};
 use std::path::Path;
-use std::time::Duration;
 
-/// Runs the program and returns its exit code.
-///
-/// # Errors
-///
-/// If the program could not be started. From then on nothing is an error any more: what goes wrong
-/// with the module is said, and the program runs on.
+/// Runs the program and returns its exit code. Once the program has started, a failure to load the
+/// module is a message and no error: the program runs on.
 pub fn run(args: &RunArgs) -> Result<u32, Error> {
     let request = Request::resolve(&args.module)?;
     let (name, arguments) = args.program.name_and_arguments();
     let path = locate(name)?;
-    console::leave_interrupts_to_the_program()?;
+    console::catch_interrupts()?;
     let program = Suspended::start(&path, name, arguments, &Streams::default())
-        .map_err(|error| diagnosis::start_failure(&path, name, error))?;
+        .map_err(|error| diagnosis::start_failure(&path, name, &error))?;
     let injection = injection_into(&program, &path, &request)?;
-    match args.late {
-        None => run_early(program, &injection),
-        Some(delay) => run_late(program, &injection, delay),
+    let (process, attempt) = match args.late {
+        // Before the program's own code runs.
+        None => {
+            let queued = injection.queue(&program);
+            let process = program.resume()?;
+            let attempt = match queued {
+                Ok(load) => Ok(load.wait(&process)?),
+                Err(error) => Err(error),
+            };
+            (process, attempt)
+        }
+        Some(delay) => {
+            let process = program.resume()?;
+            if wait_for_first(&[process.handle()], Some(delay))?.is_some() {
+                notify(format_args!(
+                    "{} ended before the {} ms after which it was to be taken over",
+                    process.name(),
+                    delay.as_millis()
+                ));
+                return process.exit_code();
+            }
+            let attempt = StatusPage::for_target(&process).and_then(|page| {
+                let ending = injection.load(&process, &page, None)?;
+                Ok((page, ending))
+            });
+            (process, attempt)
+        }
+    };
+    match attempt {
+        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
+        Ok(_) => {}
+        Err(error) => notify(error),
     }
+    process.wait()
 }
 
 /// What `program`, whose file is at `path`, gets by `request`.
-///
-/// # Errors
-///
-/// If there is no route into it, or no module for it.
 pub fn injection_into<'a>(
     program: &Suspended,
     path: &Path,
@@ -50,70 +71,26 @@ pub fn injection_into<'a>(
     })
 }
 
-/// Loads the module before the program's own code runs.
-fn run_early(program: Suspended, injection: &Injection<'_>) -> Result<u32, Error> {
-    let queued = injection.queue(&program);
-    let process = program.resume()?;
-    match queued {
-        Ok(load) => {
-            if let (page, Ending::Returned) = load.wait(&process)? {
-                return finish(&process, &injection.module, &page);
-            }
-        }
-        Err(error) => notify(error),
-    }
-    process.wait()
-}
-
-/// Loads the module into the running program, `delay` after its start.
-fn run_late(program: Suspended, injection: &Injection<'_>, delay: Duration) -> Result<u32, Error> {
-    let process = program.resume()?;
-    if wait::first_of(&[process.handle()], Some(delay))?.is_some() {
-        let ms = delay.as_millis();
-        notify(format_args!(
-            "{} ended before the {ms} ms after which it was to be taken over",
-            process.name()
-        ));
-        return process.exit_code();
-    }
-    let attempt = StatusPage::for_target(&process).and_then(|page| {
-        let ending = injection.load(&process, &page, None)?;
-        Ok((page, ending))
-    });
-    match attempt {
-        Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
-        Ok(_) => {}
-        Err(error) => notify(error),
-    }
-    process.wait()
-}
-
-/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit code.
+/// Prints why the program is on its own heap if it is, waits for its end, and returns its exit
+/// code.
 fn finish(process: &Process, module: &Path, page: &StatusPage) -> Result<u32, Error> {
-    let read = || PageReading::new(&page.copy(), process.name());
-    let reading = read();
+    let reading = page.read(process.name());
     if reading.is_on_mimalloc() {
         return process.wait();
     }
     // A process that has ended shows nothing of this.
     let program = RunningProgram::observe(process);
-    if matches!(reading.state, Some(State::NoRuntime | State::Active)) {
-        // The program may still load a C runtime, which the module takes over then.
-        let exit_code = process.wait()?;
-        notify_unless_on_mimalloc(process, module, &read(), &program);
-        return Ok(exit_code);
+    let notify_of = |reading: &PageReading| {
+        if let Some(reason) = diagnosis::why_on_own_heap(reading, module, &program) {
+            notify(format_args!("{} runs on its own heap: {reason}", process.name()));
+        }
+    };
+    if !matches!(reading.state, Some(State::NoRuntime | State::Active)) {
+        notify_of(&reading);
+        return process.wait();
     }
-    notify_unless_on_mimalloc(process, module, &reading, &program);
-    process.wait()
-}
-
-fn notify_unless_on_mimalloc(
-    process: &Process,
-    module: &Path,
-    reading: &PageReading,
-    program: &RunningProgram,
-) {
-    if let Some(reason) = diagnosis::why_on_own_heap(reading, module, program) {
-        notify(format_args!("{} runs on its own heap: {reason}", process.name()));
-    }
+    // The program may still load a C runtime, which the module takes over then.
+    let exit_code = process.wait()?;
+    notify_of(&page.read(process.name()));
+    Ok(exit_code)
 }

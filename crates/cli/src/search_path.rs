@@ -6,17 +6,12 @@
 
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 /// Finds the file of the program `name`. `.exe` may be left off.
-///
-/// # Errors
-///
-/// If there is none, or it is a batch file: the process would be the interpreter's.
 pub fn locate(name: &OsStr) -> Result<PathBuf, Error> {
-    let failed = |source: io::Error| Error::system("find the current folder", source);
-    let current = std::env::current_dir().map_err(failed)?;
+    let current = std::env::current_dir()
+        .map_err(|source| Error::system("find the current folder", source))?;
     let variable = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&variable).collect();
     let path =
@@ -70,7 +65,6 @@ fn candidates(name: &OsStr) -> Vec<OsString> {
     names
 }
 
-/// Whether `name` has a folder or a drive in it.
 fn names_a_folder(name: &OsStr) -> bool {
     name.as_encoded_bytes().iter().any(|byte| matches!(byte, b'/' | b'\\' | b':'))
 }
@@ -94,51 +88,40 @@ mod tests {
         })
     }
 
-    fn program(path: &str) -> Option<PathBuf> {
-        Some(path.into())
+    #[test]
+    fn programs_are_found_where_a_command_prompt_finds_them() {
+        let everywhere = ["tools/z3.exe", "bin/z3.exe", "here/z3.exe"];
+        for (name, files, found) in [
+            // The current folder goes before the search path.
+            ("z3.exe", &everywhere[..], Some("here/z3.exe")),
+            ("z3.exe", &everywhere[..2], Some("bin/z3.exe")),
+            ("z3.exe", &everywhere[..1], Some("tools/z3.exe")),
+            // The extension of a program may be left off.
+            ("java", &["bin/java.exe"], Some("bin/java.exe")),
+            ("python3.12", &["bin/python3.12.exe"], Some("bin/python3.12.exe")),
+            // A program goes before another file of the bare name.
+            ("java", &["here/java", "here/java.exe"], Some("here/java.exe")),
+            ("java", &["here/java"], Some("here/java")),
+            // A name with a folder is not looked for in the search path.
+            ("sub/z3", &["bin/sub/z3.exe"], None),
+            ("sub/z3", &["here/sub/z3.exe"], Some("here/sub/z3.exe")),
+            // A batch file is found, to be refused.
+            ("npm", &["bin/npm.cmd"], Some("bin/npm.cmd")),
+            ("nothing", &["bin/something.exe"], None),
+        ] {
+            assert_eq!(search(name, files), found.map(PathBuf::from), "{name} among {files:?}");
+        }
     }
 
     #[test]
-    fn the_current_folder_goes_before_the_search_path() {
-        let files = ["tools/z3.exe", "bin/z3.exe", "here/z3.exe"];
-        assert_eq!(search("z3.exe", &files), program("here/z3.exe"));
-        assert_eq!(search("z3.exe", &files[..2]), program("bin/z3.exe"));
-        assert_eq!(search("z3.exe", &files[..1]), program("tools/z3.exe"));
-    }
-
-    #[test]
-    fn the_extension_of_a_program_may_be_left_off() {
-        assert_eq!(search("java", &["bin/java.exe"]), program("bin/java.exe"));
-        assert_eq!(search("python3.12", &["bin/python3.12.exe"]), program("bin/python3.12.exe"));
-    }
-
-    #[test]
-    fn a_program_goes_before_another_file_of_the_bare_name() {
-        assert_eq!(search("java", &["here/java", "here/java.exe"]), program("here/java.exe"));
-        assert_eq!(search("java", &["here/java"]), program("here/java"));
-    }
-
-    #[test]
-    fn a_name_with_a_folder_is_not_looked_for_in_the_search_path() {
-        assert_eq!(search("sub/z3", &["bin/sub/z3.exe"]), None);
-        assert_eq!(search("sub/z3", &["here/sub/z3.exe"]), program("here/sub/z3.exe"));
-    }
-
-    #[test]
-    fn a_batch_file_is_found_and_refused() {
-        assert_eq!(search("npm", &["bin/npm.cmd"]), program("bin/npm.cmd"));
+    fn a_batch_file_is_refused() {
         assert!(is_batch(Path::new("bin/npm.cmd")) && is_batch(Path::new("here/Build.BAT")));
         assert!(!is_batch(Path::new("here/bat.exe")));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("Build.BAT");
         std::fs::write(&path, "echo").unwrap();
         let error = locate(path.as_os_str()).unwrap_err();
-        assert_eq!(error.exit_code(), 126);
+        assert_eq!(error.exit_code, 126);
         assert!(error.to_string().contains("batch file"), "{error}");
-    }
-
-    #[test]
-    fn a_name_that_is_nowhere_is_not_found() {
-        assert_eq!(search("nothing", &["bin/something.exe"]), None);
     }
 }

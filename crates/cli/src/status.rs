@@ -6,61 +6,55 @@ use crate::injection::StatusPage;
 use crate::output::notify;
 use crate::page_reading::PageReading;
 use crate::page_text::details;
-use crate::windows::{console, process::Process, process_list, wait};
+use crate::windows::{console, process::Process, process_list, wait_for_first};
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
-/// How often `--watch` looks.
-const INTERVAL: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints the state of one process, or of all that have the module. Returns the exit code.
-///
-/// # Errors
-///
-/// If the process has no module, or its page cannot be trusted.
 pub fn run(args: &StatusArgs) -> Result<u32, Error> {
     let redraws = args.watch && !args.json && console::enable_cursor_movements();
     let mut screen = Screen { redraws, lines: 0 };
-    let Some(pid) = args.pid else {
-        loop {
-            screen.show(&text(&read_all(), args));
-            if !args.watch {
-                return Ok(0);
-            }
-            std::thread::sleep(INTERVAL);
-        }
-    };
-    let process = Process::observed(pid)?;
+    let process = args.pid.map(Process::observed).transpose()?;
     loop {
-        screen.show(&text(&[read(&process)?], args));
+        let found = match &process {
+            Some(process) => vec![read(process)?],
+            None => read_all(),
+        };
+        screen.show(&text(&found, args));
         if !args.watch {
             return Ok(0);
         }
-        if wait::first_of(&[process.handle()], Some(INTERVAL))?.is_some() {
-            notify(format_args!("{process} has ended"));
-            return Ok(0);
+        match &process {
+            None => thread::sleep(WATCH_INTERVAL),
+            Some(process) => {
+                if wait_for_first(&[process.handle()], Some(WATCH_INTERVAL))?.is_some() {
+                    notify(format_args!("{process} has ended"));
+                    return Ok(0);
+                }
+            }
         }
     }
 }
 
 fn read(process: &Process) -> Result<PageReading, Error> {
-    let page = StatusPage::read(process)?.ok_or_else(|| {
+    StatusPage::read_of(process)?.ok_or_else(|| {
         Error::new(format!(
             "no status of {process}: the module is not in it (`allograft inject` puts it there)"
         ))
-    })?;
-    Ok(PageReading::new(&page, process.name()))
+    })
 }
 
 /// Reads the pages of all processes that have one. Processes that this user may not open, or that
 /// have just ended, are left out; a page that cannot be trusted is reported.
 fn read_all() -> Vec<PageReading> {
-    let pids = process_list::pids().unwrap_or_default();
+    let processes = process_list::all().unwrap_or_default();
     let mut found = Vec::new();
-    for process in pids.into_iter().filter_map(|pid| Process::observed(pid).ok()) {
-        match StatusPage::read(&process) {
-            Ok(Some(page)) => found.push(PageReading::new(&page, process.name())),
-            Ok(None) => {}
+    for process in processes.into_iter().filter_map(|(pid, _)| Process::observed(pid).ok()) {
+        match StatusPage::read_of(&process) {
+            Ok(reading) => found.extend(reading),
             Err(error) => notify(error),
         }
     }

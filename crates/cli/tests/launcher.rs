@@ -5,7 +5,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -53,21 +53,25 @@ fn allograft(command: &str, module: impl AsRef<OsStr>) -> Command {
     launcher
 }
 
+const AS_THE_PROGRAM: [&str; 3] = ["--exact", "the_program", "--nocapture"];
+
+fn this_binary() -> PathBuf {
+    env::current_exe().expect("this binary")
+}
+
 /// The launcher about to run this binary as the program that does `act`.
 fn run(act: &str, options: &[&str]) -> Command {
-    let mut command = allograft("run", no_module());
-    command
-        .args(options)
-        .arg("--")
-        .arg(env::current_exe().expect("this binary"))
-        .args(["--exact", "the_program", "--nocapture"])
-        .env(ACT, act);
-    command
+    let mut launcher = allograft("run", no_module());
+    launcher.args(options).arg("--").arg(this_binary()).args(AS_THE_PROGRAM).env(ACT, act);
+    launcher
 }
 
 fn inject(option: &str, value: impl AsRef<OsStr>) -> Output {
-    let mut launcher = allograft("inject", no_module());
-    launcher.arg(option).arg(value).output().expect("the launcher starts")
+    output(allograft("inject", no_module()).arg(option).arg(value))
+}
+
+fn output(launcher: &mut Command) -> Output {
+    launcher.output().expect("the launcher starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -93,19 +97,14 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start() -> Sleeper {
-        let mut child = Command::new(env::current_exe().expect("this binary"))
-            .args(["--exact", "the_program", "--nocapture"])
+        let mut child = Command::new(this_binary())
+            .args(AS_THE_PROGRAM)
             .env(ACT, "sleep")
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let mut heard = String::new();
-        let output = child.stdout.as_mut().expect("a pipe");
-        while !heard.contains("awake") {
-            let mut byte = [0];
-            output.read_exact(&mut byte).expect("it speaks");
-            heard.push(byte[0].into());
-        }
+        let mut lines = BufReader::new(child.stdout.as_mut().expect("a pipe")).lines();
+        assert!(lines.any(|line| line.expect("it speaks").contains("awake")));
         Sleeper(child)
     }
 }
@@ -120,7 +119,7 @@ impl Drop for Sleeper {
 #[test]
 fn all_32_bits_of_the_exit_code_are_the_programs() {
     for options in [&[][..], &["--late", "0"]] {
-        let output = run("exit", options).output().expect("the launcher starts");
+        let output = output(&mut run("exit", options));
         assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
     }
 }
@@ -144,8 +143,7 @@ fn the_standard_streams_are_the_programs() {
 #[test]
 fn the_arguments_arrive_as_they_were() {
     let arguments = ["", "a b", r#"say "hi""#, r"C:\end with\", r#"\\"\"#, "ä\u{1F600}"];
-    let output = run("arguments", &[]).args(arguments).output().expect("the launcher starts");
-    let output = text(&output.stdout);
+    let output = text(&output(run("arguments", &[]).args(arguments)).stdout);
     for argument in arguments {
         assert!(output.contains(&format!("argument {argument:?}\n")), "{output}");
     }
@@ -154,16 +152,14 @@ fn the_arguments_arrive_as_they_were() {
 #[test]
 fn the_current_folder_is_the_programs() {
     let folder = tempfile::tempdir().expect("a folder");
-    let output =
-        run("folder", &[]).current_dir(folder.path()).output().expect("the launcher starts");
-    let output = text(&output.stdout);
+    let output = text(&output(run("folder", &[]).current_dir(folder.path())).stdout);
     let name = folder.path().file_name().expect("a name");
     assert!(output.contains(name.to_str().expect("a plain name")), "{output}");
 }
 
 #[test]
 fn a_module_that_writes_no_status_is_reported_and_the_program_runs() {
-    let output = run("copy", &[]).stdin(Stdio::null()).output().expect("the launcher starts");
+    let output = output(run("copy", &[]).stdin(Stdio::null()));
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("<>"));
     assert!(text(&output.stderr).contains("runs on its own heap: Windows did not load"));
@@ -171,15 +167,14 @@ fn a_module_that_writes_no_status_is_reported_and_the_program_runs() {
 
 #[test]
 fn a_program_that_ends_before_the_late_loading_is_reported() {
-    let output = run("exit", &["--late", "60000"]).output().expect("the launcher starts");
+    let output = output(&mut run("exit", &["--late", "60000"]));
     assert_eq!(output.status.code(), Some(0xC000_0005_u32 as i32));
     assert!(line_of(&output).contains("ended before the 60000 ms"));
 }
 
 #[test]
 fn a_program_that_is_not_there_exits_with_127() {
-    let mut launcher = allograft("run", no_module());
-    let output = launcher.args(["--", "no-such-program"]).output().expect("the launcher starts");
+    let output = output(allograft("run", no_module()).args(["--", "no-such-program"]));
     assert_fails(&output, 127, "no-such-program: not found");
 }
 
@@ -189,20 +184,18 @@ fn a_file_that_is_no_program_exits_with_126() {
     for (name, words) in [("notes.txt", "not a program for Windows"), ("build.cmd", "batch file")] {
         let path = folder.path().join(name);
         std::fs::write(&path, "echo hello").expect("it is written");
-        let mut launcher = allograft("run", no_module());
-        let output = launcher.arg(&path).output().expect("the launcher starts");
+        let output = output(allograft("run", no_module()).arg(&path));
         assert_fails(&output, 126, words);
     }
 }
 
 #[test]
 fn a_module_that_is_not_there_or_no_dll_exits_with_125() {
-    let this = env::current_exe().expect("this binary");
+    let this = this_binary();
     for (module, words) in
         [(OsStr::new("no-such.dll"), "no module at"), (this.as_os_str(), "it is not a DLL")]
     {
-        let mut launcher = allograft("run", module);
-        let output = launcher.args(["--", "anything"]).output().expect("the launcher starts");
+        let output = output(allograft("run", module).args(["--", "anything"]));
         assert_fails(&output, 125, words);
     }
 }
@@ -226,8 +219,7 @@ fn a_process_that_does_not_take_the_module_runs_on() {
 #[test]
 fn several_processes_of_one_name_are_listed() {
     let sleepers = [Sleeper::start(), Sleeper::start()];
-    let this = env::current_exe().expect("this binary");
-    let output = inject("--name", this.file_name().expect("a name"));
+    let output = inject("--name", this_binary().file_name().expect("a name"));
     assert_fails(&output, 125, "choose one with --pid");
     let line = line_of(&output);
     for sleeper in &sleepers {

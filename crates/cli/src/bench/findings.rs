@@ -37,7 +37,6 @@ impl Finding {
     }
 }
 
-/// The findings about all metrics that have one.
 pub fn findings(rounds: &[Round]) -> Vec<Finding> {
     Metric::ALL.into_iter().filter_map(|metric| Finding::new(metric, rounds)).collect()
 }
@@ -123,47 +122,35 @@ mod tests {
         assert_eq!(finding.significance, Significance::Higher);
     }
 
-    fn verdict_on(count: u32, time: f64, memory: f64) -> String {
-        verdict(&findings(&rounds(count, time, memory)))
-    }
-
     #[test]
-    fn clear_differences_are_listed_together() {
-        assert_eq!(
-            verdict_on(9, 0.92, 1.05),
-            "8.0% faster, 5.0% more memory; the differences are larger than the noise"
-        );
-        assert_eq!(
-            verdict_on(9, 1.5, 0.5),
-            "50% slower, 50% less memory; the differences are larger than the noise"
-        );
-    }
-
-    #[test]
-    fn what_is_unclear_follows_what_is_clear() {
-        assert_eq!(
-            verdict_on(9, 0.8, 1.0),
-            "20% faster; the difference is larger than the noise; \
-             memory: no difference that this run can show"
-        );
-        assert_eq!(
-            verdict_on(9, 1.0, 2.0),
-            "100% more memory; the difference is larger than the noise; \
-             time: no difference that this run can show"
-        );
-    }
-
-    #[test]
-    fn noise_is_no_difference() {
-        assert_eq!(verdict_on(9, 1.0, 1.0), "no difference that this run can show");
-    }
-
-    #[test]
-    fn too_few_rounds_are_named_as_the_reason() {
-        assert_eq!(
-            verdict_on(3, 0.5, 1.0),
-            "no difference that this run can show: it takes 6 rounds at least to tell one from the noise"
-        );
+    fn a_verdict_lists_what_is_clear_before_what_is_not() {
+        for (rounds, words) in [
+            (
+                rounds(9, 0.92, 1.05),
+                "8.0% faster, 5.0% more memory; the differences are larger than the noise",
+            ),
+            (
+                rounds(9, 1.5, 0.5),
+                "50% slower, 50% less memory; the differences are larger than the noise",
+            ),
+            (
+                rounds(9, 0.8, 1.0),
+                "20% faster; the difference is larger than the noise; \
+                 memory: no difference that this run can show",
+            ),
+            (
+                rounds(9, 1.0, 2.0),
+                "100% more memory; the difference is larger than the noise; \
+                 time: no difference that this run can show",
+            ),
+            (rounds(9, 1.0, 1.0), "no difference that this run can show"),
+            (
+                rounds(3, 0.5, 1.0),
+                "no difference that this run can show: it takes 6 rounds at least to tell one from the noise",
+            ),
+        ] {
+            assert_eq!(verdict(&findings(&rounds)), words);
+        }
     }
 
     #[test]

@@ -17,7 +17,6 @@ const BAR: f64 = 40.0;
 /// Parts of a cell, in eighths.
 const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// The program that is measured.
 #[derive(Debug)]
 pub struct Subject {
     /// As the user wrote it.
@@ -65,7 +64,6 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The table, the bars and the verdict.
     pub fn text(&self) -> String {
         let program = self.subject.file_name();
         let rounds = counted(self.rounds.len() as u64, "round");
@@ -76,11 +74,6 @@ impl<'a> Answer<'a> {
             self.table(),
             self.verdict
         )
-    }
-
-    /// Pretty-printed, with a line break at the end.
-    pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers and text can be written as JSON") + "\n"
     }
 
     pub fn html(&self) -> String {
@@ -244,8 +237,7 @@ mod tests {
 
     #[test]
     fn the_json_has_rounds_findings_and_verdict() {
-        let json = Answer::new(&z3("a b"), 7, &rounds(8, 0.5, 1.0)).json();
-        let json: Value = serde_json::from_str(&json).unwrap();
+        let json = serde_json::to_value(Answer::new(&z3("a b"), 7, &rounds(8, 0.5, 1.0))).unwrap();
         assert_eq!(json["program"], "bin/z3.exe");
         assert_eq!(json["arguments"][0], "a b");
         assert_eq!(json["exit_code"], 7);

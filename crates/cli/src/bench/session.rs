@@ -1,20 +1,19 @@
 //! Runs the program without and with the module, round after round, and prints the answer.
 
-use super::args::BenchArgs;
 use super::output::{Answer, Subject};
 use super::rounds::{Measurement, Round, Side, objection};
-use crate::args::ModuleArgs;
+use crate::args::{BenchArgs, ModuleArgs};
 use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::module::Request;
-use crate::page_reading::PageReading;
+use crate::output::pretty_json;
 use crate::run::injection_into;
 use crate::search_path::locate;
 use crate::windows::job::Job;
 use crate::windows::process::Process;
 use crate::windows::start::{Streams, Suspended};
 use crate::windows::usage::{self, PeakMemory};
-use crate::windows::{console, wait};
+use crate::windows::{console, wait_for_first};
 use allograft_inject::Ending;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File, OpenOptions};
@@ -48,10 +47,6 @@ struct EndedRun {
 }
 
 /// Measures the program and prints the answer. Returns the exit code.
-///
-/// # Errors
-///
-/// If the two sides cannot be compared, or a file cannot be written.
 pub fn run(args: &BenchArgs) -> Result<u32, Error> {
     let (name, arguments) = args.program.name_and_arguments();
     let (name, arguments) = (name.clone(), arguments.to_vec());
@@ -60,7 +55,7 @@ pub fn run(args: &BenchArgs) -> Result<u32, Error> {
     let answer = Answer::new(&subject, exit_code, &rounds);
     print!("{}", answer.text());
     if let Some(path) = &args.json {
-        write(path, &answer.json())?;
+        write(path, &pretty_json(&answer)?)?;
     }
     if let Some(path) = &args.html {
         write(path, &answer.html())?;
@@ -72,7 +67,7 @@ impl<'a> BenchSession<'a> {
     fn new(args: &'a BenchArgs, subject: &'a Subject) -> Result<BenchSession<'a>, Error> {
         let module = ModuleArgs { module: args.module.clone(), ..ModuleArgs::default() };
         let request = Request::resolve(&module)?;
-        let interruption = console::interruption()?;
+        let interruption = console::catch_interrupts()?;
         let runs = (u64::from(args.runs) + 1) * Side::BOTH.len() as u64;
         let progress = match args.show_output {
             true => ProgressBar::hidden(),
@@ -85,11 +80,6 @@ impl<'a> BenchSession<'a> {
     }
 
     /// Returns the exit code of every run, and all rounds.
-    ///
-    /// # Errors
-    ///
-    /// If a run is interrupted, ends with another exit code than the others, or should be on
-    /// mimalloc and is not.
     fn run(mut self) -> Result<(u32, Vec<Round>), Error> {
         for side in Side::BOTH {
             self.measure(side, "warming up")?;
@@ -137,14 +127,12 @@ impl<'a> BenchSession<'a> {
     fn run_once(&self, side: Side) -> Result<Option<EndedRun>, Error> {
         let input = self.args.input.as_deref().unwrap_or(Path::new(NULL_DEVICE));
         let input = open(input, OpenOptions::new().read(true))?;
-        let output = match self.args.show_output {
-            true => None,
-            false => Some(open(Path::new(NULL_DEVICE), OpenOptions::new().write(true))?),
-        };
+        let hide = || open(Path::new(NULL_DEVICE), OpenOptions::new().write(true));
+        let output = (!self.args.show_output).then(hide).transpose()?;
         let streams = Streams { input: Some(&input), output: output.as_ref() };
         let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, &streams)
-            .map_err(|error| diagnosis::start_failure(path, name, error))?;
+            .map_err(|error| diagnosis::start_failure(path, name, &error))?;
         // On return this ends the program, if it has not ended, and all processes that it started.
         let job = Job::new()?;
         job.assign(program.process())?;
@@ -163,7 +151,7 @@ impl<'a> BenchSession<'a> {
         let began = Instant::now();
         let process = program.resume()?;
         let (page, ending) = load.wait(&process)?;
-        let read = || PageReading::new(&page.copy(), &self.subject.file_name());
+        let read = || page.read(&self.subject.file_name());
         // For the diagnosis, which a process that has ended does not allow.
         let program = match ending == Ending::Returned && !read().is_on_mimalloc() {
             true => RunningProgram::observe(&process),
@@ -181,7 +169,7 @@ impl<'a> BenchSession<'a> {
         let objects = [self.interruption, process.handle()];
         let mut memory = PeakMemory::default();
         let wall_seconds = loop {
-            match wait::first_of(&objects, Some(SAMPLING_INTERVAL))? {
+            match wait_for_first(&objects, Some(SAMPLING_INTERVAL))? {
                 Some(0) => return Ok(None),
                 Some(_) => break began.elapsed().as_secs_f64(),
                 None => memory.note(process),

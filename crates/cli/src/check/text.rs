@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 /// How many of the modules that use a C runtime are named.
 const MAX_NAMES: usize = 4;
 
-/// Appends `report` to `text`.
 pub fn write(text: &mut String, report: &CheckReport) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", report.path);

@@ -1,16 +1,12 @@
 //! The outcome for each image, as text or as JSON.
 
-use super::output::{Refusal, Written};
-use crate::error::Error;
-use crate::output;
 use allograft_image::check::AntiCheat;
 use allograft_image::crt::CrtKind;
 use allograft_image::{Image, ImportKind, ImportedModule, Machine, Note};
 use serde::Serialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// What was done with an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -33,12 +29,10 @@ pub struct PatchOutcome {
     #[serde(serialize_with = "allograft_image::serialize_machine")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    /// The module's file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
-    /// The copy of the original, if one is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,43 +40,31 @@ pub struct PatchOutcome {
     pub notes: Vec<Note>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anti_cheats: Vec<AntiCheat>,
-    /// Why nothing was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Refusal>,
+    pub error: Option<String>,
 }
 
 impl PatchOutcome {
-    pub fn new(image: &Path, action: Action) -> PatchOutcome {
-        PatchOutcome { image: image.to_owned(), action, ..PatchOutcome::default() }
-    }
-
-    pub fn written(image: &Path, action: Action, written: Written) -> PatchOutcome {
-        let action = if written.is_there_already { Action::AlreadyPatched } else { action };
-        PatchOutcome {
-            dry_run: written.dry_run,
-            output: Some(written.output),
-            backup: written.backup,
-            ..PatchOutcome::new(image, action)
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
+        writeln!(f, "{}{machine}", self.image.display())?;
+        let imports = self.imports.as_deref().unwrap_or_default();
+        if imports.is_empty() {
+            writeln!(f, "  imports nothing")?;
         }
-    }
-
-    pub fn refused(image: &Path, refusal: Refusal) -> PatchOutcome {
-        PatchOutcome { error: Some(refusal), ..PatchOutcome::new(image, Action::Refused) }
-    }
-
-    /// Whether the module is where the patched program will look for it first.
-    fn module_is_beside(&self) -> bool {
-        let result = self.output.as_deref().unwrap_or(&self.image);
-        self.module.as_deref().is_none_or(|module| result.with_file_name(module).is_file())
+        for (index, import) in imports.iter().enumerate() {
+            writeln!(f, "{:>4}  {import}", index + 1)?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for PatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let image = self.image.display();
-        let result = self.output.as_deref().unwrap_or(&self.image);
+        let path = self.output.as_deref().unwrap_or(&self.image);
+        let result = path.display();
         let module = self.module.as_deref().unwrap_or_default();
-        let result = result.display();
         let text = match (self.action, self.dry_run) {
             (Action::Listed, _) => return self.list(f),
             (Action::Refused, _) => return Ok(()),
@@ -110,7 +92,8 @@ impl fmt::Display for PatchOutcome {
             let kind = if note.is_warning() { "warning" } else { "note" };
             writeln!(f, "  {kind}: {note}")?;
         }
-        if self.action != Action::Undone && !self.module_is_beside() {
+        // The patched program looks for the module in its own folder first.
+        if self.action != Action::Undone && !path.with_file_name(module).is_file() {
             writeln!(
                 f,
                 "  next: put {module} beside {result}; without it the program does not start"
@@ -120,29 +103,12 @@ impl fmt::Display for PatchOutcome {
     }
 }
 
-impl PatchOutcome {
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = self.machine.map(|machine| format!(" ({machine})")).unwrap_or_default();
-        writeln!(f, "{}{machine}", self.image.display())?;
-        let imports = self.imports.as_deref().unwrap_or_default();
-        if imports.is_empty() {
-            writeln!(f, "  imports nothing")?;
-        }
-        for (index, import) in imports.iter().enumerate() {
-            writeln!(f, "{:>4}  {import}", index + 1)?;
-        }
-        Ok(())
-    }
-}
-
-/// One imported module.
 #[derive(Debug, Serialize)]
 pub struct ListedImport {
     pub module: String,
     pub kind: ImportKind,
     /// Whether its addresses were written into the image in advance.
     pub bound: bool,
-    /// How many functions are imported from it.
     pub functions: usize,
     /// The file of the C runtime that it is, or that it is forwarded to.
     pub crt: Option<&'static str>,
@@ -183,22 +149,4 @@ impl fmt::Display for ListedImport {
         }
         Ok(())
     }
-}
-
-/// Prints the outcomes on standard output, and refusals on standard error.
-///
-/// # Errors
-///
-/// If standard output cannot be written to.
-pub fn print(outcomes: &[PatchOutcome], as_json: bool) -> Result<(), Error> {
-    let text = match as_json {
-        true => output::pretty_json(outcomes)?,
-        false => outcomes.iter().map(PatchOutcome::to_string).collect(),
-    };
-    for outcome in outcomes {
-        if let Some(error) = &outcome.error {
-            output::notify(format_args!("{}: {error}", outcome.image.display()));
-        }
-    }
-    output::print(&text)
 }

@@ -1,6 +1,7 @@
-//! Where a patched image goes. It is written beside its destination and takes its place by renaming,
-//! so a file is there whole or not at all.
+//! Where a patched image goes. It is written beside its destination and takes its place by
+//! renaming, so a file is there whole or not at all.
 
+use crate::error::Error;
 use allograft_image::ImageFile;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -10,57 +11,46 @@ use std::path::{Path, PathBuf};
 /// Most backups of one image.
 const MAX_BACKUPS: u32 = 100;
 
-/// Why an image was not patched: one line.
-pub type Refusal = String;
-
-/// Where a result goes: a path that is free or may be overwritten.
+/// A result and where it goes: a path that is free or may be overwritten. Dropped before it is
+/// moved there, it leaves nothing behind.
 #[derive(Debug)]
-pub struct Destination {
-    path: PathBuf,
+pub struct Output {
+    pub path: PathBuf,
     /// The image whose permissions the result gets.
     like: PathBuf,
     keeps_backup: bool,
-    is_there_already: bool,
-}
-
-/// What was written, or would be.
-#[derive(Debug)]
-pub struct Written {
-    pub output: PathBuf,
-    /// The copy of the original, if one is kept.
-    pub backup: Option<PathBuf>,
-    /// Nothing was written because the user asked for that.
-    pub dry_run: bool,
-    /// Nothing was written because a file with these contents is there.
+    /// Whether a file with these contents is at `path`.
     pub is_there_already: bool,
+    staged: Option<StagedFile>,
 }
 
-impl Destination {
+impl Output {
     /// The image itself, or the file that it is a link to.
-    pub fn in_place(image: &Path, keeps_backup: bool) -> Destination {
+    pub fn in_place(image: &Path, keeps_backup: bool) -> Output {
         let is_link = fs::symlink_metadata(image).is_ok_and(|metadata| metadata.is_symlink());
         let target = if is_link { fs::canonicalize(image).ok() } else { None };
         let path = target.unwrap_or_else(|| image.to_owned());
-        Destination { like: path.clone(), path, keeps_backup, is_there_already: false }
+        Output { like: path.clone(), path, keeps_backup, is_there_already: false, staged: None }
     }
 
     /// `NAME-allograft.exe` beside the image `NAME.exe`.
-    pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Destination, Refusal> {
-        Destination::new(image, image.with_file_name(default_name(image)), overwrite, Some(pieces))
+    pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Output, Error> {
+        Output::new(image, image.with_file_name(default_name(image)), overwrite, Some(pieces))
     }
 
     /// The file `output`, or the image's own name in the folder `output`.
-    pub fn file(image: &Path, output: &Path, overwrite: bool) -> Result<Destination, Refusal> {
+    pub fn file(image: &Path, output: &Path, overwrite: bool) -> Result<Output, Error> {
         let path = match image.file_name() {
             Some(name) if output.is_dir() => output.join(name),
             _ => output.to_owned(),
         };
-        if is_same_file(image, &path) {
-            return Err(
-                "the output is the image itself: use --inplace, which keeps a backup".to_owned()
-            );
+        let canonical = (fs::canonicalize(image), fs::canonicalize(&path));
+        if matches!(canonical, (Ok(image), Ok(path)) if image == path) {
+            return Err(Error::new(
+                "the output is the image itself: use --inplace, which keeps a backup",
+            ));
         }
-        Destination::new(image, path, overwrite, None)
+        Output::new(image, path, overwrite, None)
     }
 
     fn new(
@@ -68,73 +58,73 @@ impl Destination {
         path: PathBuf,
         overwrite: bool,
         pieces: Option<&[&[u8]]>,
-    ) -> Result<Destination, Refusal> {
+    ) -> Result<Output, Error> {
         let is_there_already = pieces.is_some_and(|pieces| holds(&path, pieces));
         if !overwrite && !is_there_already && path.symlink_metadata().is_ok() {
-            return Err(format!("{} exists already: --force overwrites it", path.display()));
+            return Err(Error::new(format!(
+                "{} exists already: --force overwrites it",
+                path.display()
+            )));
         }
-        Ok(Destination { path, like: image.to_owned(), keeps_backup: false, is_there_already })
+        let like = image.to_owned();
+        Ok(Output { path, like, keeps_backup: false, is_there_already, staged: None })
     }
 
     /// Writes `pieces` to a file beside the destination and has `check` read it back. Nothing
-    /// changes until [`Pending::finish`].
+    /// changes until [`Output::finish`].
     pub fn prepare(
-        self,
+        &mut self,
         pieces: &[&[u8]],
         dry_run: bool,
-        check: impl FnOnce(&[u8]) -> Result<(), Refusal>,
-    ) -> Result<Pending, Refusal> {
-        let staged = if dry_run {
-            check(&pieces.concat())?;
-            None
-        } else if self.is_there_already {
-            None
-        } else {
-            let staged = StagedFile::write(&self.path, &self.like, pieces)?;
-            let written = ImageFile::open(staged.file())
-                .map_err(|error| format!("cannot read back what was written: {error}"))?;
-            check(written.data())?;
-            Some(staged)
-        };
-        Ok(Pending { destination: self, staged, dry_run })
+        check: impl FnOnce(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if dry_run {
+            return check(&pieces.concat());
+        }
+        if self.is_there_already {
+            return Ok(());
+        }
+        let staged = StagedFile::write(&self.path, &self.like, pieces)?;
+        let written = ImageFile::open(&staged.temporary)
+            .map_err(|error| Error::new(format!("cannot read back what was written: {error}")))?;
+        check(written.data())?;
+        self.staged = Some(staged);
+        Ok(())
     }
-}
 
-/// A result that is written beside its destination. Dropped, it leaves nothing behind.
-#[derive(Debug)]
-pub struct Pending {
-    destination: Destination,
-    /// `None` if there is nothing to write.
-    staged: Option<StagedFile>,
-    dry_run: bool,
-}
-
-impl Pending {
-    /// Moves the result to its destination. The image must not be open or mapped any more: Windows
-    /// does not replace such a file.
-    pub fn finish(self) -> Result<Written, Refusal> {
-        let Destination { path, keeps_backup, is_there_already, .. } = self.destination;
+    /// Moves the result to its destination, and returns the copy of the original, if one is kept.
+    /// The image must not be open or mapped any more: Windows does not replace such a file.
+    pub fn finish(&mut self, dry_run: bool) -> Result<Option<PathBuf>, Error> {
         // Before a backup is made for nothing.
-        refuse_if_in_use(&path)?;
-        let backup = match keeps_backup {
-            true if self.dry_run => Some(backup_of(&path)?.0),
-            true => Some(keep_backup(&path)?),
-            false => None,
-        };
-        if let Some(staged) = self.staged {
+        refuse_if_in_use(&self.path)?;
+        let backup = self.keeps_backup.then(|| keep_backup(&self.path, dry_run)).transpose()?;
+        if let Some(staged) = self.staged.take() {
             staged.take_place()?;
         }
-        Ok(Written { output: path, backup, dry_run: self.dry_run, is_there_already })
+        Ok(backup)
     }
 }
 
-fn keep_backup(image: &Path) -> Result<PathBuf, Refusal> {
-    let (backup, is_kept) = backup_of(image)?;
-    if !is_kept {
-        let original = original_of(image)?;
-        StagedFile::write(&backup, image, &[original.data()])?.take_place()?;
+/// Copies `image` to the first backup path that is free, unless a backup has its contents. A backup
+/// with other contents is never overwritten.
+fn keep_backup(image: &Path, dry_run: bool) -> Result<PathBuf, Error> {
+    let original = ImageFile::open(image)
+        .map_err(|error| Error::new(format!("no backup could be made: {error}")))?;
+    let original = [original.data()];
+    for number in 0..MAX_BACKUPS {
+        let suffix = if number == 0 { ".bak".to_owned() } else { format!(".bak{number}") };
+        let backup = with_suffix(image, &suffix);
+        let is_free = backup.symlink_metadata().is_err();
+        if is_free && !dry_run {
+            StagedFile::write(&backup, image, &original)?.take_place()?;
+        }
+        if is_free || holds(&backup, &original) {
+            return Ok(backup);
+        }
     }
-    Ok(backup)
+    Err(Error::new(format!(
+        "there are {MAX_BACKUPS} backups of it beside it: delete those that are not needed"
+    )))
 }
 
 fn default_name(image: &Path) -> OsString {
@@ -147,10 +137,6 @@ fn default_name(image: &Path) -> OsString {
     name
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 /// A temporary file beside the path that it will be renamed to. Dropped before that, it is removed.
 #[derive(Debug)]
 struct StagedFile {
@@ -161,7 +147,7 @@ struct StagedFile {
 impl StagedFile {
     /// Writes `pieces`, one behind the other, to a temporary file beside `path` with the
     /// permissions of the file `like`.
-    fn write(path: &Path, like: &Path, pieces: &[&[u8]]) -> Result<StagedFile, Refusal> {
+    fn write(path: &Path, like: &Path, pieces: &[&[u8]]) -> Result<StagedFile, Error> {
         let staged = StagedFile {
             path: path.to_owned(),
             temporary: with_suffix(path, &format!(".{}.tmp", std::process::id())),
@@ -170,12 +156,8 @@ impl StagedFile {
         Ok(staged)
     }
 
-    fn file(&self) -> &Path {
-        &self.temporary
-    }
-
     /// Renames it to its path. If that fails, what is there stays as it is.
-    fn take_place(self) -> Result<(), Refusal> {
+    fn take_place(self) -> Result<(), Error> {
         refuse_if_in_use(&self.path)?;
         fs::rename(&self.temporary, &self.path).map_err(|error| refusal(&self.path, &error))
     }
@@ -193,29 +175,19 @@ fn write_new(path: &Path, like: &Path, pieces: &[&[u8]]) -> io::Result<()> {
     for piece in pieces {
         file.write_all(piece)?;
     }
-    file.set_permissions(writable(fs::metadata(like)?.permissions()))?;
+    let mut permissions = fs::metadata(like)?.permissions();
+    if cfg!(windows) {
+        // A read-only image gives a result that can be patched or undone again.
+        #[expect(clippy::permissions_set_readonly_false, reason = "one attribute on Windows")]
+        permissions.set_readonly(false);
+    }
+    file.set_permissions(permissions)?;
     file.sync_all()
-}
-
-/// A read-only image gives a result that can be patched or undone again.
-#[cfg(windows)]
-#[expect(
-    clippy::permissions_set_readonly_false,
-    reason = "on Windows this clears one attribute and grants nobody anything"
-)]
-fn writable(mut permissions: fs::Permissions) -> fs::Permissions {
-    permissions.set_readonly(false);
-    permissions
-}
-
-#[cfg(not(windows))]
-fn writable(permissions: fs::Permissions) -> fs::Permissions {
-    permissions
 }
 
 /// Refuses if `path` exists and cannot be replaced, for example because it runs. Opening it for
 /// writing shows that and changes nothing.
-fn refuse_if_in_use(path: &Path) -> Result<(), Refusal> {
+fn refuse_if_in_use(path: &Path) -> Result<(), Error> {
     match OpenOptions::new().write(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -223,52 +195,20 @@ fn refuse_if_in_use(path: &Path) -> Result<(), Refusal> {
     }
 }
 
-fn refusal(path: &Path, error: &io::Error) -> Refusal {
+fn refusal(path: &Path, error: &io::Error) -> Error {
     let path = path.display();
-    if is_in_use(error) {
-        return format!(
-            "{path} is in use: end the program that runs it or holds it open, then try again"
-        );
-    }
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            format!(
-                "no permission to write {path}: run allograft with the rights to, or choose another place with --output"
-            )
-        }
-        _ => format!("cannot write {path}: {error}"),
-    }
-}
-
-/// Whether the file cannot be written because a process runs it, maps it or holds it open.
-fn is_in_use(error: &io::Error) -> bool {
     // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE.
     let is_shared = cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33 | 1224));
-    is_shared || error.kind() == io::ErrorKind::ExecutableFileBusy
-}
-
-/// Where the backup of `image` goes, and whether it is there already. A backup with other contents is
-/// never overwritten.
-fn backup_of(image: &Path) -> Result<(PathBuf, bool), Refusal> {
-    let original = original_of(image)?;
-    for number in 0..MAX_BACKUPS {
-        let suffix = if number == 0 { ".bak".to_owned() } else { format!(".bak{number}") };
-        let backup = with_suffix(image, &suffix);
-        if backup.symlink_metadata().is_err() {
-            return Ok((backup, false));
-        }
-        if holds(&backup, &[original.data()]) {
-            return Ok((backup, true));
-        }
-    }
-    Err(format!(
-        "there are {MAX_BACKUPS} backups of it beside it: delete those that are not needed"
-    ))
-}
-
-/// The image, to be copied.
-fn original_of(image: &Path) -> Result<ImageFile, Refusal> {
-    ImageFile::open(image).map_err(|error| format!("no backup could be made: {error}"))
+    Error::new(match error.kind() {
+        kind if is_shared || kind == io::ErrorKind::ExecutableFileBusy => format!(
+            "{path} is in use: end the program that runs it or holds it open, then try again"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "no permission to write {path}: run allograft with the rights to, or choose another \
+             place with --output"
+        ),
+        _ => format!("cannot write {path}: {error}"),
+    })
 }
 
 /// Whether the contents of the file at `path` are `pieces`, one after the other.
@@ -291,12 +231,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_a_program_runs_is_said_to_be_in_use() {
-        let line = refusal(Path::new("a.exe"), &io::ErrorKind::ExecutableFileBusy.into());
-        assert_eq!(
-            line,
-            "a.exe is in use: end the program that runs it or holds it open, then try again"
-        );
+    fn a_file_that_cannot_be_written_is_refused_with_the_reason() {
+        const IN_USE: &str =
+            "a.exe is in use: end the program that runs it or holds it open, then try again";
+        for (error, line) in [
+            (io::ErrorKind::ExecutableFileBusy.into(), IN_USE),
+            (io::ErrorKind::PermissionDenied.into(), "no permission to write a.exe: run allograft"),
+            #[cfg(windows)]
+            (io::Error::from_raw_os_error(32), IN_USE),
+        ] {
+            let refusal = refusal(Path::new("a.exe"), &error).to_string();
+            assert!(refusal.starts_with(line), "{refusal}");
+        }
     }
 
     #[test]
@@ -305,23 +251,10 @@ mod tests {
         let path = folder.path().join("a.exe");
         fs::write(&path, b"old").unwrap();
         let staged = StagedFile::write(&path, &path, &[b"n", b"ew"]).unwrap();
-        assert!(holds(staged.file(), &[b"new"]));
+        assert!(holds(&staged.temporary, &[b"new"]));
         drop(staged);
         assert!(holds(&path, &[b"old"]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(windows)]
-    #[test]
-    fn a_sharing_violation_is_said_to_be_a_file_in_use() {
-        let line = refusal(Path::new("a.exe"), &io::Error::from_raw_os_error(32));
-        assert!(line.starts_with("a.exe is in use"), "{line}");
-    }
-
-    #[test]
-    fn missing_rights_are_said_to_be_that() {
-        let line = refusal(Path::new("a.exe"), &io::ErrorKind::PermissionDenied.into());
-        assert!(line.starts_with("no permission to write a.exe: "), "{line}");
     }
 
     #[test]

@@ -69,6 +69,8 @@ fn the_result_goes_beside_the_image_and_the_image_stays_as_it_is() {
     assert_eq!(outcome.module.as_deref(), Some("allograft.dll"));
     assert_eq!(folder.get("game.exe"), original);
     assert_eq!(folder.names(), ["game-allograft.exe", "game.exe"]);
+    // Now the output is there already and up to date.
+    assert_eq!(folder.patch(&[]).action, Action::AlreadyPatched);
 }
 
 #[test]
@@ -81,13 +83,6 @@ fn patching_twice_is_patching_once_and_is_said() {
     }
     assert_eq!(folder.get("game.exe"), patched);
     assert_eq!(folder.names(), ["game.exe", "game.exe.bak"]);
-}
-
-#[test]
-fn an_output_that_is_there_already_and_up_to_date_is_left_alone() {
-    let folder = Folder::with_game();
-    folder.patch(&[]);
-    assert_eq!(folder.patch(&[]).action, Action::AlreadyPatched);
 }
 
 #[test]
@@ -146,11 +141,17 @@ fn an_output_folder_takes_the_image_s_own_name() {
 }
 
 #[test]
-fn the_image_itself_as_output_is_refused_even_by_force() {
+fn an_output_that_is_the_image_itself_or_in_no_folder_is_refused() {
     let folder = Folder::with_game();
-    let game = folder.path("game.exe");
-    let refusal = folder.refusal(&["--force", "--output", game.to_str().unwrap()]);
-    assert_eq!(refusal, "the output is the image itself: use --inplace, which keeps a backup");
+    for (output, words) in [
+        ("game.exe", "the output is the image itself: use --inplace, which keeps a backup"),
+        ("missing/game.exe", "cannot write "),
+    ] {
+        let output = folder.path(output);
+        let refusal = folder.refusal(&["--force", "--output", output.to_str().unwrap()]);
+        assert!(refusal.starts_with(words), "{refusal}");
+    }
+    assert_eq!(folder.names(), ["game.exe"]);
 }
 
 #[test]
@@ -199,15 +200,6 @@ fn undoing_what_was_not_patched_or_has_changed_since_is_refused_and_changes_noth
     assert_eq!(folder.get("game.exe"), changed);
     assert_eq!(folder.patch(&["--undo", "--force"]).action, Action::Undone);
     assert_eq!(folder.get("game.exe"), original);
-}
-
-#[test]
-fn a_folder_that_is_not_there_is_no_output() {
-    let folder = Folder::with_game();
-    let output = folder.path("missing").join("game.exe");
-    let refusal = folder.refusal(&["--output", output.to_str().unwrap()]);
-    assert!(refusal.starts_with("cannot write "), "{refusal}");
-    assert_eq!(folder.names(), ["game.exe"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The console that the launcher shares with the program.
 
-use super::{check, wait};
+use super::{check, new_event};
 use crate::error::Error;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::sync::OnceLock;
@@ -12,21 +12,12 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Threading::SetEvent;
 use windows_sys::core::BOOL;
 
-/// Makes this process ignore Ctrl+C and Ctrl+Break. They reach every process of the console: the
-/// program decides for itself, and the launcher lives on to return its exit code.
+/// Makes Ctrl+C and Ctrl+Break signal the returned event instead of ending this process. They still
+/// reach the program, as every process of the console, and it decides for itself.
 ///
 /// This uses a handler instead of the system's switch to ignore Ctrl+C: the program would inherit
 /// the switch.
-pub fn leave_interrupts_to_the_program() -> Result<(), Error> {
-    unsafe extern "system" fn ignore(event: u32) -> BOOL {
-        matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT).into()
-    }
-    // SAFETY: the handler uses nothing but its argument, so it may run on any thread at any time.
-    check(unsafe { SetConsoleCtrlHandler(Some(ignore), TRUE) }, "leave Ctrl+C to the program")
-}
-
-/// Makes Ctrl+C and Ctrl+Break signal the returned event instead of ending this process.
-pub fn interruption() -> Result<BorrowedHandle<'static>, Error> {
+pub fn catch_interrupts() -> Result<BorrowedHandle<'static>, Error> {
     static EVENT: OnceLock<OwnedHandle> = OnceLock::new();
     unsafe extern "system" fn signal(event: u32) -> BOOL {
         match (event, EVENT.get()) {
@@ -37,11 +28,11 @@ pub fn interruption() -> Result<BorrowedHandle<'static>, Error> {
             _ => FALSE,
         }
     }
-    let event = wait::new_event()?;
+    let event = new_event()?;
     let event = EVENT.get_or_init(|| event);
     // SAFETY: the handler uses nothing but its argument and the static, so it may run on any
     // thread at any time.
-    check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "receive Ctrl+C")?;
+    check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "leave Ctrl+C to the program")?;
     Ok(event.as_handle())
 }
 

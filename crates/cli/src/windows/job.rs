@@ -1,9 +1,9 @@
 //! Job objects: processes that end together.
 
+use super::check;
 use super::process::Process;
-use super::{check, own};
 use crate::error::Error;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
@@ -16,11 +16,12 @@ use windows_sys::Win32::System::JobObjects::{
 pub struct Job(OwnedHandle);
 
 impl Job {
-    /// A job without processes.
     pub fn new() -> Result<Job, Error> {
-        // SAFETY: both pointers may be null, and the handle is new. Children do not inherit it, so
-        // that it is the only one and the job is closed with it.
-        let job = Job(unsafe { own(CreateJobObjectW(ptr::null(), ptr::null()), "make a job") }?);
+        // SAFETY: without attributes and name the system makes a job that nobody else can open.
+        let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
+        check((!job.is_null()).into(), "make a job")?;
+        // SAFETY: the handle was just made. Children do not inherit it, so it is the only one.
+        let job = Job(unsafe { OwnedHandle::from_raw_handle(job) });
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
         limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
         // SAFETY: the structure is the one of this information class, and lives during the call.
@@ -36,7 +37,6 @@ impl Job {
         Ok(job)
     }
 
-    /// Puts `process` into the job.
     pub fn assign(&self, process: &Process) -> Result<(), Error> {
         // SAFETY: `self` and `process` keep the handles open during the call.
         let assigned = unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.raw()) };

@@ -7,15 +7,16 @@ pub mod process;
 pub mod process_list;
 pub mod start;
 pub mod usage;
-pub mod wait;
 
 use crate::error::Error;
+use allograft_inject::{Handle, System, SystemError, Windows};
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
-use std::os::windows::io::{FromRawHandle, OwnedHandle};
-use windows_sys::Win32::Foundation::{FALSE, HANDLE};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::time::Duration;
+use windows_sys::Win32::Foundation::FALSE;
 use windows_sys::core::BOOL;
 
 /// `text` as Windows takes it: UTF-16 units with a NUL behind them.
@@ -33,15 +34,29 @@ fn check(result: BOOL, action: impl Display) -> Result<(), Error> {
     if result == FALSE { Err(last_error(action)) } else { Ok(()) }
 }
 
-/// Takes ownership of the handle that a system call has returned for `action`.
-///
-/// # Safety
-///
-/// `handle` is null, which means that the call failed, or open and owned by nobody else.
-unsafe fn own(handle: HANDLE, action: impl Display) -> Result<OwnedHandle, Error> {
-    if handle.is_null() {
-        return Err(last_error(action));
-    }
-    // SAFETY: the caller vouches for the handle.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+/// The handle of `object`, as the injecting code takes it.
+pub fn handle(object: &impl AsRawHandle) -> Handle {
+    Handle(object.as_raw_handle() as isize)
+}
+
+/// Waits until one of `objects` is signalled and returns the index of the first that is; none if
+/// `timeout` ran out first. Without a timeout it waits for ever.
+pub fn wait_for_first(
+    objects: &[BorrowedHandle<'_>],
+    timeout: Option<Duration>,
+) -> Result<Option<usize>, Error> {
+    let handles: Vec<Handle> = objects.iter().map(handle).collect();
+    Windows.wait(&handles, timeout).map_err(|error| failure("wait for the program", error))
+}
+
+/// A new event, which is not signalled, and stays signalled once it is.
+pub fn new_event() -> Result<OwnedHandle, Error> {
+    let event = Windows.create_event().map_err(|error| failure("make an event", error))?;
+    // SAFETY: the handle was just made, and nobody else has it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(event.0 as *mut _) })
+}
+
+fn failure(action: &str, SystemError(code): SystemError) -> Error {
+    let source = io::Error::from_raw_os_error(code.cast_signed());
+    Error::system(action, source)
 }

@@ -2,7 +2,7 @@
 //! denies is an error only where the caller asks for it; questions about the program may go
 //! unanswered.
 
-use super::{check, last_error, wait};
+use super::{check, wait_for_first};
 use crate::error::Error;
 use allograft_image::Machine;
 use allograft_inject::machine_of_process;
@@ -14,7 +14,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle,
 use std::path::{Path, PathBuf};
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FALSE, FILETIME, HANDLE, HMODULE,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FALSE, HANDLE, HMODULE,
 };
 use windows_sys::Win32::System::ProcessStatus::{
     K32EnumProcessModulesEx, K32GetModuleBaseNameW, LIST_MODULES_ALL,
@@ -22,10 +22,10 @@ use windows_sys::Win32::System::ProcessStatus::{
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::SystemInformation::IMAGE_FILE_MACHINE_UNKNOWN;
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessId, GetProcessTimes, IsWow64Process2, OpenProcess,
-    PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION,
-    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_VM_OPERATION, PROCESS_VM_READ,
-    PROCESS_VM_WRITE, QueryFullProcessImageNameW,
+    GetExitCodeProcess, GetProcessId, IsWow64Process2, OpenProcess, PROCESS_CREATE_THREAD,
+    PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SYNCHRONIZE, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+    QueryFullProcessImageNameW,
 };
 
 /// The access rights that loading a module into a process needs.
@@ -39,7 +39,6 @@ const RIGHTS: u32 = PROCESS_CREATE_THREAD
 /// Modules of a process beyond this number are ignored.
 const MAX_MODULES: usize = 4096;
 
-/// An open process.
 #[derive(Debug)]
 pub struct Process {
     handle: OwnedHandle,
@@ -49,19 +48,11 @@ pub struct Process {
 
 impl Process {
     /// Opens the process `pid` with the rights that loading a module into it needs.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such process, or this user may not open it.
     pub fn open(pid: u32) -> Result<Process, Error> {
         Process::with_rights(RIGHTS, pid)
     }
 
     /// Opens the process `pid` with the rights that questions and waiting for its end need.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such process, or this user may not open it.
     pub fn observed(pid: u32) -> Result<Process, Error> {
         Process::with_rights(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, pid)
     }
@@ -71,7 +62,7 @@ impl Process {
         let handle = unsafe { OpenProcess(rights, FALSE, pid) };
         if !handle.is_null() {
             // SAFETY: the call above opened the handle for this function alone.
-            return Ok(Process::new(unsafe { OwnedHandle::from_raw_handle(handle) }, pid));
+            return Ok(Process::new(unsafe { OwnedHandle::from_raw_handle(handle) }));
         }
         let error = io::Error::last_os_error();
         Err(match error.raw_os_error().map(i32::cast_unsigned) {
@@ -81,20 +72,15 @@ impl Process {
         })
     }
 
-    /// The process of a handle that has all rights.
-    pub fn new(handle: OwnedHandle, pid: u32) -> Process {
+    /// The process of a handle that has at least the rights for questions.
+    pub fn new(handle: OwnedHandle) -> Process {
+        // SAFETY: the call takes any handle, and returns 0 for one that is not a process's.
+        let pid = unsafe { GetProcessId(handle.as_raw_handle()) };
         let mut process = Process { handle, pid, name: "the program".to_owned() };
         if let Some(name) = process.image_path().as_deref().and_then(Path::file_name) {
             process.name = name.to_string_lossy().into_owned();
         }
         process
-    }
-
-    /// The process of a handle that was handed down to this program.
-    pub fn handed_down(handle: OwnedHandle) -> Process {
-        // SAFETY: the call takes any handle, and returns 0 for one that is not a process's.
-        let pid = unsafe { GetProcessId(handle.as_raw_handle()) };
-        Process::new(handle, pid)
     }
 
     pub fn handle(&self) -> BorrowedHandle<'_> {
@@ -106,11 +92,6 @@ impl Process {
         self.handle.as_raw_handle()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// The file name of its program.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -159,26 +140,6 @@ impl Process {
         String::from_utf16_lossy(&name[..used as usize])
     }
 
-    /// When it was created, as a `FILETIME`: 100 ns since 1601.
-    pub fn created(&self) -> Result<u64, Error> {
-        let [created, ..] =
-            self.times().ok_or_else(|| last_error(format_args!("ask when {self} was created")))?;
-        Ok(created)
-    }
-
-    /// When it was created and when it ended, and how long it ran in the system and in its program,
-    /// in units of 100 ns.
-    pub(super) fn times(&self) -> Option<[u64; 4]> {
-        let mut times = [FILETIME::default(); 4];
-        let [created, ended, kernel, user] = &mut times;
-        // SAFETY: `self` keeps the handle open, and the four references are to distinct places.
-        let known = unsafe { GetProcessTimes(self.raw(), created, ended, kernel, user) } != FALSE;
-        known.then(|| {
-            times.map(|time| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime))
-        })
-    }
-
-    /// The machine that its program is made for.
     pub fn machine(&self) -> Machine {
         let mut emulated = IMAGE_FILE_MACHINE_UNKNOWN;
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
@@ -189,12 +150,8 @@ impl Process {
         })
     }
 
-    /// Checks that the status page can be shared with it: names that begin with `Local\` belong to
-    /// one session.
-    ///
-    /// # Errors
-    ///
-    /// If it belongs to another session.
+    /// Fails if it belongs to another session: the status page cannot be shared with it, because
+    /// names that begin with `Local\` belong to one session.
     pub fn check_reachable(&self) -> Result<(), Error> {
         match (session(self.pid), session(std::process::id())) {
             (Some(theirs), Some(own)) if theirs != own => Err(Error::cannot_take_over(
@@ -210,7 +167,7 @@ impl Process {
 
     /// Waits until it ends and returns its exit code.
     pub fn wait(&self) -> Result<u32, Error> {
-        wait::first_of(&[self.handle()], None)?;
+        wait_for_first(&[self.handle()], None)?;
         self.exit_code()
     }
 

@@ -10,19 +10,10 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 
 /// The id of the one process that runs a file called `name`. Case does not matter, and `.exe` may
 /// be left off.
-///
-/// # Errors
-///
-/// If there is none, or more than one.
 pub fn find(name: &str) -> Result<u32, Error> {
     let pids: Vec<u32> =
         all()?.into_iter().filter(|(_, file)| is_called(file, name)).map(|(pid, _)| pid).collect();
     the_only(&pids, name)
-}
-
-/// The ids of all processes, in order.
-pub fn pids() -> Result<Vec<u32>, Error> {
-    Ok(all()?.into_iter().map(|(pid, _)| pid).collect())
 }
 
 fn the_only(pids: &[u32], name: &str) -> Result<u32, Error> {
@@ -47,7 +38,7 @@ fn is_called(file: &str, name: &str) -> bool {
 }
 
 /// Ids and file names of all processes, in the order of the ids.
-fn all() -> Result<Vec<(u32, String)>, Error> {
+pub fn all() -> Result<Vec<(u32, String)>, Error> {
     // SAFETY: the call takes no pointers.
     let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
     if snapshot == INVALID_HANDLE_VALUE {

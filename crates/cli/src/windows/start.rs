@@ -12,9 +12,7 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle,
 use std::path::Path;
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    ERROR_BAD_EXE_FORMAT, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH,
-    ERROR_FILE_NOT_FOUND, ERROR_INVALID_EXE_SIGNATURE, ERROR_PATH_NOT_FOUND, FALSE, HANDLE,
-    HANDLE_FLAG_INHERIT, SetHandleInformation, TRUE,
+    FALSE, HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation, TRUE,
 };
 use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
@@ -30,23 +28,9 @@ const MAX_COMMAND_LINE: usize = 32767;
 /// The standard streams of a program; None stands for that of this process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Streams<'a> {
-    /// Standard input.
     pub input: Option<&'a File>,
     /// Standard output and standard error.
     pub output: Option<&'a File>,
-}
-
-/// Why the system did not start a program.
-#[derive(Debug)]
-pub enum StartError {
-    /// There is no such file.
-    NotFound,
-    /// The file is not a program that this system runs.
-    BadFormat,
-    /// The program needs administrator rights.
-    NeedsElevation,
-    /// The reason in words.
-    Other(String),
 }
 
 /// A process whose first thread is suspended. Dropped, it ends without having run any code.
@@ -67,7 +51,7 @@ impl Suspended {
         name: &OsStr,
         arguments: &[OsString],
         streams: &Streams<'_>,
-    ) -> Result<Suspended, StartError> {
+    ) -> io::Result<Suspended> {
         let mut command_line = command_line(name, arguments)?;
         let application = wide(path.as_os_str());
         let startup = startup_information(streams);
@@ -89,7 +73,7 @@ impl Suspended {
             )
         };
         if started == FALSE {
-            return Err(StartError::new(&io::Error::last_os_error()));
+            return Err(io::Error::last_os_error());
         }
         // SAFETY: the call above opened both handles for this function alone.
         let (process, thread) = unsafe {
@@ -98,14 +82,13 @@ impl Suspended {
                 OwnedHandle::from_raw_handle(created.hThread),
             )
         };
-        Ok(Suspended { process: Some(Process::new(process, created.dwProcessId)), thread })
+        Ok(Suspended { process: Some(Process::new(process)), thread })
     }
 
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("only `resume` takes it")
     }
 
-    /// The first thread.
     pub fn thread(&self) -> BorrowedHandle<'_> {
         self.thread.as_handle()
     }
@@ -129,30 +112,15 @@ impl Drop for Suspended {
     }
 }
 
-impl StartError {
-    fn new(error: &io::Error) -> StartError {
-        match error.raw_os_error().map(i32::cast_unsigned) {
-            Some(ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND) => StartError::NotFound,
-            Some(
-                ERROR_BAD_EXE_FORMAT
-                | ERROR_EXE_MACHINE_TYPE_MISMATCH
-                | ERROR_INVALID_EXE_SIGNATURE,
-            ) => StartError::BadFormat,
-            Some(ERROR_ELEVATION_REQUIRED) => StartError::NeedsElevation,
-            _ => StartError::Other(error.to_string()),
-        }
-    }
-}
-
 /// The command line of the program, NUL-terminated.
-fn command_line(name: &OsStr, arguments: &[OsString]) -> Result<Vec<u16>, StartError> {
+fn command_line(name: &OsStr, arguments: &[OsString]) -> io::Result<Vec<u16>> {
     let name: Vec<u16> = name.encode_wide().collect();
     let arguments: Vec<Vec<u16>> =
         arguments.iter().map(|argument| argument.encode_wide().collect()).collect();
     let mut line = command_line::join(&name, arguments.iter().map(Vec::as_slice));
     line.push(0);
     if line.len() > MAX_COMMAND_LINE {
-        return Err(StartError::Other(format!(
+        return Err(io::Error::other(format!(
             "its command line would be {} characters long, and Windows allows {}",
             line.len() - 1,
             MAX_COMMAND_LINE - 1

@@ -1,18 +1,17 @@
 //! Memory and CPU time that a process has used.
 
 use super::process::Process;
-use windows_sys::Win32::Foundation::FALSE;
+use windows_sys::Win32::Foundation::{FALSE, FILETIME};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::Threading::GetProcessTimes;
 use windows_sys::{s, w};
 
 /// The peaks of a process's memory, in bytes. Windows knows them until the process has ended and
 /// after that. Wine reports what is in use now, so the peaks are those of the moments noted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PeakMemory {
-    /// Committed memory.
     pub commit: Option<u64>,
-    /// Memory in use.
     pub working_set: Option<u64>,
 }
 
@@ -41,9 +40,14 @@ pub fn cpu_seconds(process: &Process) -> Option<f64> {
     if is_wine() {
         return None;
     }
-    let [_created, _ended, kernel, user] = process.times()?;
-    let total = kernel + user;
-    (total > 0).then(|| total as f64 / PER_SECOND)
+    let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: `process` keeps the handle open, and the four references are to distinct places.
+    let is_known =
+        unsafe { GetProcessTimes(process.raw(), &mut created, &mut ended, &mut kernel, &mut user) }
+            != FALSE;
+    let [kernel, user] = [kernel, user]
+        .map(|time| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime));
+    (is_known && kernel + user > 0).then(|| (kernel + user) as f64 / PER_SECOND)
 }
 
 /// Whether the system is Wine, which reports the caller's CPU time for every process (up to 8.0 at
