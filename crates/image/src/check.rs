@@ -14,6 +14,7 @@ use crate::{
     packer_of, patch_state,
 };
 use neighbours::{Neighbours, Reach};
+use object::pe;
 use properties::{mitigations, static_runtime};
 use serde::Serialize;
 use std::path::Path;
@@ -142,7 +143,10 @@ pub fn check(path: &Path) -> Result<CheckReport> {
         dotnet: dotnet(&image),
         packer: packer_of(image.headers()),
         is_signed: image.certificates().is_some(),
-        patched_with: patched_with(&image)?,
+        patched_with: match patch_state(&image, "")? {
+            PatchState::Patched { module } => Some(module),
+            _ => None,
+        },
         crts: crt_uses(path, &own, &neighbours),
         static_runtime: if own.is_empty() { static_runtime(&image)? } else { None },
         allocators: allocators(&imports),
@@ -176,73 +180,54 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {
-    image
-        .is_dotnet()
-        .then(|| if image.dotnet_flags().is_pure { Dotnet::Pure } else { Dotnet::Mixed })
-}
-
-fn patched_with(image: &Image<'_>) -> Result<Option<String>> {
-    Ok(match patch_state(image, "")? {
-        PatchState::Patched { module } => Some(module),
-        _ => None,
-    })
+    let is_pure = image.dotnet_flags().contains(pe::COMIMAGE_FLAGS_ILONLY);
+    image.is_dotnet().then_some(if is_pure { Dotnet::Pure } else { Dotnet::Mixed })
 }
 
 fn allocators(imports: &[ImportedModule]) -> Vec<String> {
-    let known = |module: &&ImportedModule| {
-        ALLOCATORS.iter().any(|name| name.eq_ignore_ascii_case(&module.name))
-    };
-    imports.iter().filter(known).map(|module| module.name.clone()).collect()
+    let names = imports.iter().map(|module| &module.name);
+    names
+        .filter(|name| ALLOCATORS.iter().any(|known| known.eq_ignore_ascii_case(name)))
+        .cloned()
+        .collect()
 }
 
 /// The runtimes that the program itself (`own`) and its neighbours import, with who uses which.
 fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<CrtUse> {
-    let program =
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut uses: Vec<CrtUse> = own.iter().map(|crt| crt_use(crt, neighbours)).collect();
-    for entry in &mut uses {
-        entry.used_by.push(program.clone());
-    }
-    for dll in &neighbours.dlls {
-        // A runtime's own parts import one another; that says nothing about the program.
-        if is_runtime_file(&dll.name) {
-            continue;
-        }
-        for crt in &dll.crt_imports {
-            let index = uses.iter().position(|entry| entry.crt == *crt).unwrap_or_else(|| {
-                uses.push(crt_use(crt, neighbours));
+    let program = path.file_name().unwrap_or_default().to_string_lossy();
+    // A runtime's own parts import one another; that says nothing about the program.
+    let dlls = neighbours.dlls.iter().filter(|dll| !is_runtime_file(&dll.name));
+    let users = dlls.map(|dll| (&*dll.name, dll.is_imported, &*dll.crt_imports));
+    let mut uses: Vec<CrtUse> = Vec::new();
+    for (user, is_loaded, crts) in std::iter::once((&*program, true, own)).chain(users) {
+        for &crt in crts {
+            let index = uses.iter().position(|usage| usage.crt == crt).unwrap_or_else(|| {
+                let version_beside = neighbours.dll(crt.file).and_then(|dll| dll.version);
+                uses.push(CrtUse { crt, version_beside, used_by: vec![], maybe_used_by: vec![] });
                 uses.len() - 1
             });
-            let users = if dll.is_imported {
-                &mut uses[index].used_by
-            } else {
-                &mut uses[index].maybe_used_by
-            };
-            users.push(dll.name.clone());
+            let CrtUse { used_by, maybe_used_by, .. } = &mut uses[index];
+            if is_loaded { used_by } else { maybe_used_by }.push(user.to_owned());
         }
     }
     uses
 }
 
-fn crt_use(crt: &'static Crt, neighbours: &Neighbours) -> CrtUse {
-    CrtUse {
-        crt,
-        version_beside: neighbours.dll(crt.file).and_then(|dll| dll.version),
-        used_by: Vec::new(),
-        maybe_used_by: Vec::new(),
-    }
-}
-
 /// The verdict on the program of `report`, which uses a C runtime through `reach`.
 fn verdict(report: &CheckReport, reach: Reach<'_>) -> CheckVerdict {
     if let Some(reason) = obstacle(report, reach) {
-        return CheckVerdict { works: false, route: Route::None, command: String::new(), reason };
+        return CheckVerdict { reason, ..CheckVerdict::default() };
     }
     if let Some(module) = &report.patched_with {
         let reason = format!("it is patched already: {module} is first in its import table");
         return CheckVerdict { works: true, reason, ..CheckVerdict::default() };
     }
-    let (route, command) = route_to(report);
+    let path = quoted(&report.path);
+    let (route, command) = if report.is_dll {
+        (Route::Patch, format!("allograft patch {path}"))
+    } else {
+        (Route::Run, format!("allograft run -- {path}"))
+    };
     CheckVerdict { works: true, route, command, reason: reason(report, reach) }
 }
 
@@ -314,15 +299,6 @@ fn reason(report: &CheckReport, reach: Reach<'_>) -> String {
             dll.name
         ),
         Reach::Nowhere => String::new(),
-    }
-}
-
-fn route_to(report: &CheckReport) -> (Route, String) {
-    let path = quoted(&report.path);
-    if report.is_dll {
-        (Route::Patch, format!("allograft patch {path}"))
-    } else {
-        (Route::Run, format!("allograft run -- {path}"))
     }
 }
 

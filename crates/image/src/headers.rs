@@ -12,6 +12,9 @@ use std::mem::offset_of;
 /// Bytes of one entry of the section table.
 pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>();
 
+/// Offset of the optional header from the PE signature.
+const OPTIONAL_HEADER: usize = size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+
 /// Most data directories that any loader looks at.
 const MAX_DIRECTORIES: usize = 16;
 
@@ -103,10 +106,6 @@ impl Section {
 pub struct Headers {
     /// File offset of the PE signature.
     pub nt_offset: usize,
-    /// File offset of the optional header.
-    pub optional_offset: usize,
-    /// File offset of the first data directory.
-    pub directories_offset: usize,
     /// File offset of the section table.
     pub section_table_offset: usize,
     /// The processor that the image is made for.
@@ -129,6 +128,8 @@ pub struct Headers {
     pub size_of_headers: u32,
     /// Bytes of initialised data, summed over the sections.
     pub size_of_initialized_data: u32,
+    /// The address that the image prefers to be mapped at.
+    pub image_base: u64,
     /// The checksum as the image states it; zero if it states none.
     pub checksum: u32,
     /// File offset and number of COFF symbols.
@@ -154,7 +155,7 @@ impl Headers {
         if signature.get(LE) != pe::IMAGE_NT_SIGNATURE {
             return Err(Error::NotAnImage("it has no PE signature (a DOS or 16-bit program?)"));
         }
-        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let optional_offset = nt_offset + OPTIONAL_HEADER;
         let magic: &object::U16<LE> = record(data, optional_offset)
             .ok_or_else(|| cut(data, "the file header", optional_offset + 2))?;
         match magic.get(LE) {
@@ -184,7 +185,7 @@ impl Headers {
             )));
         }
         let directories_offset = nt_offset + size_of::<Nt>();
-        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let optional_offset = nt_offset + OPTIONAL_HEADER;
         let section_table_offset =
             optional_offset + usize::from(file.size_of_optional_header.get(LE));
         let space = section_table_offset.checked_sub(directories_offset).ok_or_else(|| {
@@ -198,8 +199,6 @@ impl Headers {
         }
         Ok(Headers {
             nt_offset,
-            optional_offset,
-            directories_offset,
             section_table_offset,
             machine,
             is_64: nt.is_type_64(),
@@ -211,6 +210,7 @@ impl Headers {
             size_of_image: optional.size_of_image(),
             size_of_headers: optional.size_of_headers(),
             size_of_initialized_data: optional.size_of_initialized_data(),
+            image_base: optional.image_base(),
             checksum: optional.check_sum(),
             symbols: (file.pointer_to_symbol_table.get(LE), file.number_of_symbols.get(LE)),
             directories: table(data, "the data directories", directories_offset, count)?
@@ -237,15 +237,29 @@ impl Headers {
         self.directories.get(index).copied().filter(|directory| directory.address != 0)
     }
 
+    /// The file offset of the optional header.
+    pub(crate) fn optional_offset(&self) -> usize {
+        self.nt_offset + OPTIONAL_HEADER
+    }
+
+    /// The file offset of the first data directory.
+    pub(crate) fn directories_offset(&self) -> usize {
+        let nt_len = match self.is_64 {
+            true => size_of::<pe::ImageNtHeaders64>(),
+            false => size_of::<pe::ImageNtHeaders32>(),
+        };
+        self.nt_offset + nt_len
+    }
+
     /// The file offset of the data directory number `index`, if the image has it.
     pub(crate) fn directory_offset(&self, index: usize) -> Option<usize> {
         (index < self.directories.len())
-            .then(|| self.directories_offset + index * size_of::<pe::ImageDataDirectory>())
+            .then(|| self.directories_offset() + index * size_of::<pe::ImageDataDirectory>())
     }
 
     /// The file offset of the checksum.
     pub(crate) fn checksum_offset(&self) -> usize {
-        self.optional_offset + offset_of!(pe::ImageOptionalHeader64, check_sum)
+        self.optional_offset() + offset_of!(pe::ImageOptionalHeader64, check_sum)
     }
 
     /// File offset just behind the section table.

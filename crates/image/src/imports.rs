@@ -122,8 +122,8 @@ impl<'data> Image<'data> {
     fn delayed_imports(&self) -> Result<Vec<ImportedModule>> {
         let module = |descriptor: &pe::ImageDelayloadDescriptor| {
             // Bit 0 means relative addresses; without it, 32-bit images hold virtual ones.
-            let base =
-                if descriptor.attributes.get(LE) & 1 == 0 { self.image_base_32() } else { 0 };
+            let is_virtual = descriptor.attributes.get(LE) & 1 == 0 && !self.headers().is_64;
+            let base = if is_virtual { self.headers().image_base as u32 } else { 0 };
             Ok(ImportedModule {
                 name: self.module_name(descriptor.dll_name_rva.get(LE).wrapping_sub(base))?,
                 kind: ImportKind::Delayed,
@@ -209,14 +209,5 @@ impl<'data> Image<'data> {
     /// Bytes of one entry in a table of imported functions.
     pub(crate) fn thunk_len(&self) -> u32 {
         if self.headers().is_64 { 8 } else { 4 }
-    }
-
-    fn image_base_32(&self) -> u32 {
-        let optional: Option<&pe::ImageOptionalHeader32> =
-            crate::headers::record(self.data(), self.headers().optional_offset);
-        match optional {
-            Some(optional) if !self.headers().is_64 => optional.image_base.get(LE),
-            _ => 0,
-        }
     }
 }

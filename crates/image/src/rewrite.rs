@@ -19,8 +19,9 @@ use crate::packers::packer_of;
 use crate::{Error, Image, ImportKind, ImportedFunction, Result};
 use layout::FileLayout;
 use object::pe;
-use plan::{Pieces, Rewrite};
+use plan::Rewrite;
 use section::UndoRecord;
+use std::borrow::Cow;
 
 /// Longest name of a module, in bytes.
 const MAX_MODULE_NAME: usize = 255;
@@ -96,7 +97,7 @@ fn check_module_name(module: &str) -> Result<()> {
 pub struct Patched<'a> {
     original: &'a Image<'a>,
     module: String,
-    pieces: Pieces<'a>,
+    pieces: [Cow<'a, [u8]>; 4],
     /// What else had to change, and what the user should know.
     pub notes: Vec<Note>,
 }
@@ -104,7 +105,7 @@ pub struct Patched<'a> {
 impl Patched<'_> {
     /// The pieces of the file, in order.
     pub fn pieces(&self) -> [&[u8]; 4] {
-        self.pieces.in_order()
+        self.pieces.each_ref().map(AsRef::as_ref)
     }
 
     /// The whole file, checked.
@@ -200,7 +201,11 @@ pub fn undo<'data>(image: &Image<'data>, regardless: bool) -> Result<Restored<'d
         .and_then(|kept| image.data().get(headers.len()..kept))
         .ok_or(Error::NotPatched)?;
     let is_signed = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some();
-    let notes = if is_signed { vec![Note::LaterSignatureDropped] } else { Vec::new() };
+    let note = Note::warning(
+        "later-signature-dropped",
+        "the signature that it was given after patching was taken out, because it no longer matches",
+    );
+    let notes = if is_signed { vec![note] } else { Vec::new() };
     Ok(Restored { pieces: [headers, body, certificates], notes })
 }
 

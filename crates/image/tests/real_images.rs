@@ -103,7 +103,7 @@ fn the_checksums_that_real_linkers_and_signers_state_are_ours() {
         let headers = Image::parse(file.data()).unwrap().headers().clone();
         if headers.checksum != 0 {
             let mut data = file.data().to_vec();
-            data[headers.optional_offset + 64..][..4].fill(0);
+            data[headers.nt_offset + 24 + 64..][..4].fill(0);
             assert_eq!(checksum(&data), headers.checksum, "{}", path.display());
         }
     }

@@ -107,8 +107,8 @@ impl fmt::Display for PatchOutcome {
             writeln!(f, "  WARNING: {} guards this program: {}", guard.name, guard.why)?;
         }
         for note in &self.notes {
-            let kind = if note.is_warning() { "warning" } else { "note" };
-            writeln!(f, "  {kind}: {note}")?;
+            let kind = if note.warning { "warning" } else { "note" };
+            writeln!(f, "  {kind}: {}", note.text)?;
         }
         if self.action != Action::Undone && !self.module_is_beside() {
             writeln!(

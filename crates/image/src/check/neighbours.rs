@@ -1,7 +1,8 @@
 //! The DLLs beside a program: those that it imports, directly or through one another, and those that
 //! it may load while it runs.
 
-use crate::crt::{self, Crt};
+use crate::crt::{Crt, is_runtime_file};
+use crate::file::distinct_crts;
 use crate::{FileVersion, Image, ImageFile, ImportKind, Machine, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 const MAX_DLLS: usize = 2048;
 
 /// A DLL in the program's folder.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Neighbour {
     /// Its file name, as it stands in the folder.
     pub name: String,
@@ -23,7 +24,6 @@ pub struct Neighbour {
 }
 
 /// What lies beside a program.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Neighbours {
     /// The DLLs for the program's machine, those that are imported first.
     pub dlls: Vec<Neighbour>,
@@ -50,19 +50,26 @@ impl Neighbours {
     ///
     /// If the program's own imports cannot be read.
     pub fn find(path: &Path, image: &Image<'_>) -> Result<Neighbours> {
-        let mut files = Files::beside(path, image.headers().machine);
+        let machine = image.headers().machine;
+        let mut paths = dlls_beside(path);
         let mut queue: Vec<String> =
             image.imports()?.into_iter().map(|module| module.name).collect();
         let mut dlls = Vec::new();
         // Each file is taken out of the list when it is first met, so circular imports end.
         while let Some(name) = queue.pop() {
-            if let Some((neighbour, imports)) = files.take(&name) {
-                dlls.push(Neighbour { is_imported: true, ..neighbour });
+            let name = name.to_ascii_lowercase();
+            // An API set of the C runtime leads to the runtime's file.
+            let path = paths.remove(&name).or_else(|| paths.remove(Crt::from_module(&name)?.file));
+            if let Some((dll, imports)) = path.and_then(|path| read(&path, machine, true)) {
+                dlls.push(dll);
                 queue.extend(imports);
             }
         }
         dlls.sort_by(|a, b| a.name.cmp(&b.name));
-        dlls.extend(files.rest());
+        let mut rest: Vec<PathBuf> = paths.into_values().collect();
+        rest.sort();
+        let rest = rest.iter().filter_map(|path| read(path, machine, false));
+        dlls.extend(rest.map(|(dll, _)| dll));
         Ok(Neighbours { dlls })
     }
 
@@ -78,9 +85,9 @@ impl Neighbours {
         let mut users = self.dlls.iter().filter(|dll| takes_over(&dll.crt_imports));
         match users.clone().find(|dll| dll.is_imported) {
             Some(dll) => Reach::Imported(dll),
-            None => users
-                .find(|dll| !crt::is_runtime_file(&dll.name))
-                .map_or(Reach::Nowhere, Reach::Beside),
+            None => {
+                users.find(|dll| !is_runtime_file(&dll.name)).map_or(Reach::Nowhere, Reach::Beside)
+            }
         }
     }
 
@@ -90,59 +97,31 @@ impl Neighbours {
     }
 }
 
-/// The DLLs of a folder that have not been met yet, by their names in lower case.
-struct Files {
-    paths: HashMap<String, PathBuf>,
-    machine: Machine,
+/// The DLLs in the folder of `program`, by their names in lower case.
+fn dlls_beside(program: &Path) -> HashMap<String, PathBuf> {
+    let folder = match program.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let dlls = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        (name.ends_with(".dll") && path.file_name() != program.file_name()).then_some((name, path))
+    });
+    dlls.take(MAX_DLLS).collect()
 }
 
-impl Files {
-    fn beside(program: &Path, machine: Machine) -> Files {
-        let folder = match program.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let paths = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-            (name.ends_with(".dll") && path.file_name() != program.file_name())
-                .then_some((name, path))
-        });
-        Files { paths: paths.take(MAX_DLLS).collect(), machine }
-    }
-
-    /// Takes the DLL `name` out of the list, with the modules that it imports. An API set of the C
-    /// runtime counts as the runtime's file.
-    fn take(&mut self, name: &str) -> Option<(Neighbour, Vec<String>)> {
-        let name = name.to_ascii_lowercase();
-        let path = self
-            .paths
-            .remove(&name)
-            .or_else(|| self.paths.remove(Crt::from_module(&name)?.file))?;
-        self.look_at(&path)
-    }
-
-    fn rest(mut self) -> Vec<Neighbour> {
-        let mut paths: Vec<PathBuf> = std::mem::take(&mut self.paths).into_values().collect();
-        paths.sort();
-        paths.iter().filter_map(|path| self.look_at(path)).map(|(neighbour, _)| neighbour).collect()
-    }
-
-    fn look_at(&self, path: &Path) -> Option<(Neighbour, Vec<String>)> {
-        let file = ImageFile::open(path).ok()?;
-        let image = Image::parse(file.data()).ok()?;
-        if image.headers().machine != self.machine {
-            return None;
-        }
-        let imports = image.imports().ok()?;
-        let crt_imports = crate::file::distinct_crts(&imports);
-        let ordinary = imports.into_iter().filter(|module| module.kind == ImportKind::Ordinary);
-        let neighbour = Neighbour {
-            name: path.file_name()?.to_str()?.to_owned(),
-            is_imported: false,
-            crt_imports,
-            version: image.file_version(),
-        };
-        Some((neighbour, ordinary.map(|module| module.name).collect()))
-    }
+/// The DLL at `path`, with the modules that it imports, if it is for `machine`.
+fn read(path: &Path, machine: Machine, is_imported: bool) -> Option<(Neighbour, Vec<String>)> {
+    let file = ImageFile::open(path).ok()?;
+    let image = Image::parse(file.data()).ok().filter(|it| it.headers().machine == machine)?;
+    let imports = image.imports().ok()?;
+    let neighbour = Neighbour {
+        name: path.file_name()?.to_str()?.to_owned(),
+        is_imported,
+        crt_imports: distinct_crts(&imports),
+        version: image.file_version(),
+    };
+    let ordinary = imports.into_iter().filter(|module| module.kind == ImportKind::Ordinary);
+    Some((neighbour, ordinary.map(|module| module.name).collect()))
 }

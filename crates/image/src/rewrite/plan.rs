@@ -9,6 +9,7 @@ use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
 use object::LittleEndian as LE;
 use object::pe;
 use object::pod::{self, Pod, bytes_of};
+use std::borrow::Cow;
 use std::mem::offset_of;
 
 /// Name of the section that a patch adds.
@@ -17,25 +18,6 @@ pub const SECTION_NAME: [u8; 8] = *b".algraft";
 /// Flags of the section: the loader writes addresses into the new table.
 const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
-
-/// A patched file in the order of its pieces, of which the large ones are the original's.
-#[derive(Clone, Debug)]
-pub struct Pieces<'data> {
-    /// The headers, as far as anything in them can have changed.
-    headers: Vec<u8>,
-    /// What follows them in the original.
-    body: &'data [u8],
-    /// The section that was added, with the padding before it.
-    section: Vec<u8>,
-    /// What is repeated behind it.
-    trailing: &'data [u8],
-}
-
-impl Pieces<'_> {
-    pub fn in_order(&self) -> [&[u8]; 4] {
-        [&self.headers, self.body, &self.section, self.trailing]
-    }
-}
 
 /// A rewrite that is known to be possible.
 pub struct Rewrite<'a, 'data> {
@@ -79,8 +61,10 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         Ok(Rewrite { image, layout, room, table, record, section, start, len })
     }
 
-    /// The patched file.
-    pub fn carry_out(&self) -> Result<Pieces<'data>> {
+    /// The pieces of the patched file, in order: the headers, as far as anything in them can have
+    /// changed; what follows them in the original; the section that was added, with the padding
+    /// before it; what is repeated behind it.
+    pub fn carry_out(&self) -> Result<[Cow<'data, [u8]>; 4]> {
         let data = self.image.data();
         let mut editor = HeaderEditor {
             bytes: self.record.headers.to_vec(),
@@ -107,7 +91,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         let trailing = &data[self.layout.trailing.clone()];
         let checksum = checksum_of(&[&editor.bytes, body, &section, trailing]);
         editor.optional().check_sum.set(LE, checksum);
-        Ok(Pieces { headers: editor.bytes, body, section, trailing })
+        Ok([editor.bytes.into(), body.into(), section.into(), trailing.into()])
     }
 
     fn table_address(&self) -> u32 {
@@ -186,16 +170,48 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             });
         let last = image.headers().sections.last().map(Section::name).unwrap_or_default();
         let trailing = self.layout.trailing.len();
+        let is_signed = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some();
         [
-            (image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some(), Note::SignatureDropped),
-            (self.forces_integrity(), Note::ForceIntegrityCleared),
-            (dotnet.is_strong_named, Note::StrongNameBroken),
-            (dotnet.is_pure, Note::DotnetOnly),
-            (is_bound, Note::BoundImportsDropped),
-            (unstated_address_table(image).is_some(), Note::AddressTableStated),
-            (matches!(self.room, Room::NewSectionOverStub { .. }), Note::HeadersMoved),
-            (self.room == Room::ExtendLast, Note::SectionExtended(last)),
-            (trailing > 0, Note::TrailingDataRepeated(trailing as u64)),
+            (is_signed, Note::warning(
+                "signature-dropped",
+                "its Authenticode signature was taken out, because it no longer matches: Windows shows the publisher as unknown, and \
+                 policies that admit signed programs only will refuse it; --undo puts the signature back",
+            )),
+            (self.forces_integrity(), Note::warning(
+                "force-integrity-cleared",
+                "the flag that lets Windows load it with a valid signature only was cleared, since it would not start otherwise",
+            )),
+            (dotnet.contains(pe::COMIMAGE_FLAGS_STRONGNAMESIGNED), Note::warning(
+                "strong-name-broken",
+                "its .NET strong name no longer matches: programs that verify strong names will refuse it",
+            )),
+            (dotnet.contains(pe::COMIMAGE_FLAGS_ILONLY), Note::warning(
+                "dotnet-only",
+                "it holds .NET code only: Windows does not read the import table of such a program, and the module will not be loaded",
+            )),
+            (is_bound, Note::hint(
+                "bound-imports-dropped",
+                "addresses that were bound in advance were dropped; the loader looks them up as usual",
+            )),
+            (unstated_address_table(image).is_some(), Note::hint(
+                "address-table-stated",
+                "the extent of its import addresses, which it left to be guessed, is stated now",
+            )),
+            (matches!(self.room, Room::NewSectionOverStub { .. }), Note::hint(
+                "headers-moved",
+                "the DOS stub was shortened to make room for another section",
+            )),
+            (self.room == Room::ExtendLast, Note::hint(
+                "section-extended",
+                format!("there was no room for another section: section {last} was extended instead"),
+            )),
+            (trailing > 0, Note::hint(
+                "trailing-data-repeated",
+                format!(
+                    "the {trailing} bytes behind its sections stay where they were and follow again at the end, so that the program finds \
+                     them whichever way it looks"
+                ),
+            )),
         ]
         .into_iter()
         .filter_map(|(applies, note)| applies.then_some(note))
@@ -276,7 +292,7 @@ impl HeaderEditor {
     }
 
     fn optional(&mut self) -> &mut Optional {
-        self.record(self.headers.optional_offset)
+        self.record(self.headers.optional_offset())
     }
 
     /// Moves the PE header and the section table down to `offset`, and clears what they leave.
@@ -285,14 +301,8 @@ impl HeaderEditor {
         let (old, end) = (headers.nt_offset, headers.section_table_end());
         self.bytes.copy_within(old..end, offset);
         self.bytes[offset + (end - old)..end].fill(0);
-        for place in [
-            &mut headers.nt_offset,
-            &mut headers.optional_offset,
-            &mut headers.directories_offset,
-            &mut headers.section_table_offset,
-        ] {
-            *place -= old - offset;
-        }
+        headers.nt_offset = offset;
+        headers.section_table_offset -= old - offset;
         self.record::<pe::ImageDosHeader>(0).e_lfanew.set(LE, offset as u32);
     }
 
@@ -308,7 +318,7 @@ impl HeaderEditor {
 
     /// Sets the data directory number `index`, which the image has.
     fn set_directory(&mut self, index: usize, directory: Directory) {
-        let at = self.headers.directories_offset + index * size_of::<pe::ImageDataDirectory>();
+        let at = self.headers.directories_offset() + index * size_of::<pe::ImageDataDirectory>();
         let entry: &mut pe::ImageDataDirectory = self.record(at);
         entry.virtual_address.set(LE, directory.address);
         entry.size.set(LE, directory.size);
