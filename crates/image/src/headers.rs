@@ -101,25 +101,21 @@ impl Section {
     }
 }
 
-/// The fields of the headers, and the file offsets of those that a rewrite changes.
+/// The fields of the headers that matter here, named as in the PE specification. Offsets count from
+/// the start of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Headers {
-    /// File offset of the PE signature.
+    /// Offset of the PE signature.
     pub nt_offset: usize,
-    /// File offset of the section table.
-    pub section_table_offset: usize,
+    pub(crate) section_table_offset: usize,
     /// The processor that the image is made for.
     pub machine: Machine,
-    /// Whether thunks and addresses have 64 bits.
-    pub is_64: bool,
-    /// Characteristics of the file (`IMAGE_FILE_*`).
-    pub characteristics: u16,
+    pub(crate) is_64: bool,
+    pub(crate) characteristics: u16,
     /// Characteristics of the image (`IMAGE_DLLCHARACTERISTICS_*`).
     pub dll_characteristics: u16,
-    /// The subsystem's number (`IMAGE_SUBSYSTEM_*`).
-    pub subsystem: u16,
-    /// Sections begin at multiples of this in memory.
-    pub section_alignment: u32,
+    pub(crate) subsystem: u16,
+    pub(crate) section_alignment: u32,
     /// Sections begin at multiples of this in the file.
     pub file_alignment: u32,
     /// Bytes of the image in memory.
@@ -128,14 +124,13 @@ pub struct Headers {
     pub size_of_headers: u32,
     /// Bytes of initialised data, summed over the sections.
     pub size_of_initialized_data: u32,
-    /// The address that the image prefers to be mapped at.
-    pub image_base: u64,
+    pub(crate) image_base: u64,
     /// The checksum as the image states it; zero if it states none.
     pub checksum: u32,
     /// File offset and number of COFF symbols.
-    pub symbols: (u32, u32),
-    /// The data directories that there are, at most 16.
-    pub directories: Vec<Directory>,
+    pub(crate) symbols: (u32, u32),
+    /// At most 16.
+    pub(crate) directories: Vec<Directory>,
     /// The section table.
     pub sections: Vec<Section>,
 }

@@ -24,7 +24,7 @@
 //! let image = Image::parse(file.data())?;
 //! let patched = patch(&image, "allograft.dll", false)?;
 //! for note in &patched.notes {
-//!     println!("{note}");
+//!     println!("{}", note.text);
 //! }
 //! std::fs::write("game-allograft.exe", patched.to_vec()?)?;
 //! # Ok::<(), allograft_image::Error>(())

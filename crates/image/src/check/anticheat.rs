@@ -1,5 +1,6 @@
 //! Finds anti-cheat systems by the files that they leave beside the games they guard.
 
+use crate::packers::is_marked;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -16,44 +17,24 @@ pub struct AntiCheat {
 
 const WHY: &str = "it takes foreign modules and changed files for cheats: loading allograft there can get the account banned for good";
 
-/// Names of files and folders, in lower case, and the systems that they belong to. `*` matches any
-/// text.
-const MARKS: [(&str, &str); 35] = [
-    ("easyanticheat*", "Easy Anti-Cheat"),
-    ("start_protected_game.exe", "Easy Anti-Cheat"),
-    ("battleye", "BattlEye"),
-    ("beclient.dll", "BattlEye"),
-    ("beclient_x64.dll", "BattlEye"),
-    ("beservice*.exe", "BattlEye"),
-    ("*_be.exe", "BattlEye"),
-    ("vgc.exe", "Riot Vanguard"),
-    ("vgk.sys", "Riot Vanguard"),
-    ("vgtray.exe", "Riot Vanguard"),
-    ("riot vanguard", "Riot Vanguard"),
-    ("valorant-win64-shipping.exe", "Riot Vanguard"),
-    ("eaanticheat*", "EA Javelin Anticheat"),
-    ("randgrid.sys", "Activision RICOCHET"),
-    ("gameguard", "nProtect GameGuard"),
-    ("gameguard.des", "nProtect GameGuard"),
-    ("gamemon*.des", "nProtect GameGuard"),
-    ("npggnt*", "nProtect GameGuard"),
-    ("xigncode", "XIGNCODE3"),
-    ("x3.xem", "XIGNCODE3"),
-    ("xhunter1.sys", "XIGNCODE3"),
-    ("hshield", "HackShield"),
-    ("ehsvc.dll", "HackShield"),
-    ("anticheatexpert", "Tencent Anti-Cheat Expert"),
-    ("ace-base*", "Tencent Anti-Cheat Expert"),
-    ("ace-setup*", "Tencent Anti-Cheat Expert"),
-    ("tersafe*", "Tencent Anti-Cheat Expert"),
-    ("mhyprot*", "HoYoverse anti-cheat"),
-    ("mhypbase.dll", "HoYoverse anti-cheat"),
-    ("hoyokprotect.sys", "HoYoverse anti-cheat"),
-    ("blackcipher*", "Nexon Game Security"),
-    ("equ8_conf.json", "EQU8"),
-    ("pnkbstr*", "PunkBuster"),
-    ("pbcl.dll", "PunkBuster"),
-    ("pbsv.dll", "PunkBuster"),
+/// The systems, with the names of their files and folders in lower case (see [`is_marked`]).
+const SYSTEMS: [(&str, &[&str]); 13] = [
+    ("Easy Anti-Cheat", &["easyanticheat*", "start_protected_game.exe"]),
+    ("BattlEye", &["battleye", "beclient.dll", "beclient_x64.dll", "beservice*.exe", "*_be.exe"]),
+    (
+        "Riot Vanguard",
+        &["vgc.exe", "vgk.sys", "vgtray.exe", "riot vanguard", "valorant-win64-shipping.exe"],
+    ),
+    ("EA Javelin Anticheat", &["eaanticheat*"]),
+    ("Activision RICOCHET", &["randgrid.sys"]),
+    ("nProtect GameGuard", &["gameguard", "gameguard.des", "gamemon*.des", "npggnt*"]),
+    ("XIGNCODE3", &["xigncode", "x3.xem", "xhunter1.sys"]),
+    ("HackShield", &["hshield", "ehsvc.dll"]),
+    ("Tencent Anti-Cheat Expert", &["anticheatexpert", "ace-base*", "ace-setup*", "tersafe*"]),
+    ("HoYoverse anti-cheat", &["mhyprot*", "mhypbase.dll", "hoyokprotect.sys"]),
+    ("Nexon Game Security", &["blackcipher*"]),
+    ("EQU8", &["equ8_conf.json"]),
+    ("PunkBuster", &["pnkbstr*", "pbcl.dll", "pbsv.dll"]),
 ];
 
 /// Folders inside a game's folder that hold its programs. The guard lies further up.
@@ -77,12 +58,10 @@ pub fn anti_cheats_near(path: &Path) -> Vec<AntiCheat> {
             .collect();
         names.sort();
         for name in names {
-            match system_of(&name) {
-                Some(system) if found.iter().all(|known| known.name != system) => {
-                    let evidence = folder.join(&name).display().to_string();
-                    found.push(AntiCheat { name: system, evidence, why: WHY });
-                }
-                _ => {}
+            let evidence = folder.join(&name).display().to_string();
+            let system = system_of(&name);
+            if let Some(name) = system.filter(|it| found.iter().all(|known| known.name != *it)) {
+                found.push(AntiCheat { name, evidence, why: WHY });
             }
         }
     }
@@ -91,16 +70,7 @@ pub fn anti_cheats_near(path: &Path) -> Vec<AntiCheat> {
 
 fn system_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    MARKS.iter().find(|(mark, _)| matches(mark, &name)).map(|&(_, system)| system)
-}
-
-fn matches(mark: &str, name: &str) -> bool {
-    match mark.split_once('*') {
-        Some((prefix, suffix)) => {
-            name.strip_prefix(prefix).is_some_and(|rest| rest.ends_with(suffix))
-        }
-        None => name == mark,
-    }
+    SYSTEMS.iter().find(|(_, marks)| is_marked(&name, marks)).map(|&(system, _)| system)
 }
 
 /// The program's folder, and those above it that look like parts of the same game.
@@ -112,10 +82,7 @@ fn folders_of(path: &Path) -> Vec<PathBuf> {
     let mut may_climb_once_more = false;
     while let Some(current) = folder.filter(|_| folders.len() <= MAX_CLIMB) {
         folders.push(current.to_owned());
-        let name = current
-            .file_name()
-            .map(|name| name.to_string_lossy().to_ascii_lowercase())
-            .unwrap_or_default();
+        let name = current.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         if !INNER_FOLDERS.contains(&name.as_str()) && !std::mem::take(&mut may_climb_once_more) {
             break;
         }

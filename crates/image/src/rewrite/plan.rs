@@ -53,7 +53,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             headers: &data[..changed],
             certificates: &data[layout.certificates.clone()],
         };
-        let len = record.len_with(table.len()).ok_or(Error::TooLarge)?;
+        let len = record.len_with(table.to_bytes(0).len() as u32).ok_or(Error::TooLarge)?;
         let (section, start) = place(image.headers(), layout, room, len)?;
         record.patched_len = u64::from(section.raw_offset)
             + u64::from(section.raw_size)

@@ -62,28 +62,18 @@ impl ImportTable {
         (self.descriptors.len() as u32 + 2) * DESCRIPTOR_LEN
     }
 
-    /// Offsets behind the table: of the lookup table and the addresses, each of one function and an
-    /// end, of the function's name with its two-byte hint, of the module's name, and the end.
-    fn offsets(&self) -> [u32; 5] {
+    /// The table and all that it points to, for the address `base`.
+    pub fn to_bytes(&self, base: u32) -> Vec<u8> {
+        // Behind the table: the lookup table and the addresses, each of one function and an end, the
+        // function's name with its two-byte hint, and the module's name.
         let lookup = self.directory_size().next_multiple_of(8);
         let addresses = lookup + 2 * self.thunk_len;
         let function = addresses + 2 * self.thunk_len;
         let module = (function + 2 + IMPORTED_FUNCTION.len() as u32 + 1).next_multiple_of(2);
-        [lookup, addresses, function, module, module + self.module.len() as u32 + 1]
-    }
-
-    /// Bytes of the table and all that it points to.
-    pub fn len(&self) -> u32 {
-        self.offsets()[4]
-    }
-
-    /// The bytes, for the address `base`.
-    pub fn to_bytes(&self, base: u32) -> Vec<u8> {
-        let [lookup, addresses, function, module, end] = self.offsets();
         let ours = [base + lookup, 0, 0, base + module, base + addresses];
         let mut bytes: Vec<u8> = ours.iter().flat_map(|field| field.to_le_bytes()).collect();
         bytes.extend_from_slice(pod::bytes_of_slice(&self.descriptors));
-        bytes.resize(end as usize, 0);
+        bytes.resize(module as usize + self.module.len() + 1, 0);
         let mut put = |at: u32, value: &[u8]| {
             bytes[at as usize..][..value.len()].copy_from_slice(value);
         };
