@@ -140,7 +140,11 @@ impl ImageSpec {
                 section
             })
             .collect();
-        let mut file = self.headers(&sections, address, &mut directories);
+        if self.is_bound {
+            let table_end = self.table_offset() + sections.len() * 40;
+            directories[DIRECTORY_BOUND_IMPORT] = (table_end as u32, 32);
+        }
+        let mut file = self.headers(&sections, address, &directories);
         for section in &sections {
             file.resize(section.offset as usize, 0);
             file.extend_from_slice(&section.bytes);
@@ -149,8 +153,9 @@ impl ImageSpec {
         file.extend_from_slice(&self.overlay);
         if let Some(certificate) = &self.certificate {
             file.resize(file.len().next_multiple_of(8), 0);
-            let directory = (file.len() as u32, certificate.len() as u32);
-            self.put_directory(&mut file, DIRECTORY_SECURITY, directory);
+            let (at, len) = (file.len() as u32, certificate.len() as u32);
+            let directory = (u64::from(len) << 32 | u64::from(at)).to_le_bytes();
+            put(&mut file, self.directory_offset(DIRECTORY_SECURITY), &directory);
             file.extend_from_slice(certificate);
         }
         file
@@ -236,82 +241,75 @@ impl ImageSpec {
                     hint.into()
                 }
             };
-            put(
-                &mut to.bytes,
-                (lookup - to.base) as usize + index * len,
-                &thunk.to_le_bytes()[..len],
-            );
+            let at = (lookup - to.base) as usize + index * len;
+            put(&mut to.bytes, at, &thunk.to_le_bytes()[..len]);
         }
         lookup
     }
 
-    fn headers(
-        &self,
-        sections: &[Section],
-        size: u32,
-        directories: &mut [(u32, u32); 16],
-    ) -> Vec<u8> {
+    fn headers(&self, sections: &[Section], size: u32, directories: &[(u32, u32); 16]) -> Vec<u8> {
+        let (nt, table) = (self.nt_offset(), self.table_offset());
+        let optional = nt + 24;
         let mut file = vec![0u8; self.headers_len()];
-        let nt = self.nt_offset();
-        put(&mut file, 0, b"MZ");
-        put(&mut file, 0x3C, &(nt as u32).to_le_bytes());
         if nt > 0x40 {
             put(&mut file, 0x40, b"This program cannot be run in DOS mode.\r\n$");
         }
-        self.put_nt_headers(&mut file, size);
-        for (index, section) in sections.iter().enumerate() {
-            section.put_header(&mut file, self.table_offset() + index * 40);
+        put(&mut file, 0, b"MZ");
+        put(&mut file, nt, b"PE\0\0");
+        let machine = match self.machine {
+            Machine::X86 => 0x014C,
+            Machine::X64 => 0x8664,
+            Machine::Arm64 => 0xAA64,
+            Machine::Other(number) => number.into(),
+        };
+        let characteristics = if self.is_dll { 0x2022 } else { 0x0022 };
+        let (magic, image_base_at, count_at) =
+            if self.is_64() { (0x20B, 24, 108) } else { (0x10B, 28, 92) };
+        let mut fields = vec![
+            (0x3C, nt as u32),
+            (nt + 4, machine | 3 << 16),
+            (nt + 20, (table - optional) as u32 | characteristics << 16),
+            (optional, magic),
+            (optional + 8, 0x600),
+            (optional + 16, 0x1000),
+            (optional + image_base_at, IMAGE_BASE),
+            (optional + 32, self.alignment()),
+            (optional + 36, 0x200),
+            (optional + 56, size),
+            (optional + 60, self.headers_len() as u32),
+            (optional + 68, 3 | u32::from(self.dll_characteristics) << 16),
+            (optional + count_at, 16),
+        ];
+        for (index, &(address, size)) in directories.iter().enumerate() {
+            let at = self.directory_offset(index);
+            fields.extend([(at, address), (at + 4, size)]);
         }
-        let table_end = self.table_offset() + sections.len() * 40;
+        for (index, section) in sections.iter().enumerate() {
+            let at = table + index * 40;
+            put(&mut file, at, section.name.as_bytes());
+            fields.extend([
+                (at + 8, section.memory_size()),
+                (at + 12, section.address),
+                (at + 16, section.file_size()),
+                (at + 20, section.offset),
+                (at + 36, section.flags),
+            ]);
+        }
+        for (at, value) in fields {
+            put(&mut file, at, &value.to_le_bytes());
+        }
+        let behind = &mut file[table + sections.len() * 40..];
         if self.is_bound {
-            directories[DIRECTORY_BOUND_IMPORT] = (table_end as u32, 32);
-            put(&mut file, table_end, &[0xB0; 32]);
+            behind[..32].fill(0xB0);
         }
         if matches!(self.headroom, Headroom::OverTheStub | Headroom::None) {
-            file[table_end..].fill(0x55);
-        }
-        for (index, &directory) in directories.iter().enumerate() {
-            self.put_directory(&mut file, index, directory);
+            behind.fill(0x55);
         }
         file
     }
 
-    fn put_nt_headers(&self, file: &mut [u8], size: u32) {
-        let nt = self.nt_offset();
-        let machine: u16 = match self.machine {
-            Machine::X86 => 0x014C,
-            Machine::X64 => 0x8664,
-            Machine::Arm64 => 0xAA64,
-            Machine::Other(number) => number,
-        };
-        let characteristics: u16 = if self.is_dll { 0x2022 } else { 0x0022 };
-        put(file, nt, b"PE\0\0");
-        put(file, nt + 4, &machine.to_le_bytes());
-        put(file, nt + 6, &3u16.to_le_bytes());
-        put(file, nt + 20, &((self.table_offset() - nt - 24) as u16).to_le_bytes());
-        put(file, nt + 22, &characteristics.to_le_bytes());
-        let (magic, image_base_at, count_at) =
-            if self.is_64() { (0x20B, 24, 108) } else { (0x10B, 28, 92) };
-        for (field, value) in [
-            (0, magic),
-            (8, 0x600),
-            (16, 0x1000),
-            (image_base_at, IMAGE_BASE),
-            (32, self.alignment()),
-            (36, 0x200),
-            (56, size),
-            (60, self.headers_len() as u32),
-            (68, 3 | u32::from(self.dll_characteristics) << 16),
-            (count_at, 16),
-        ] {
-            put(file, nt + 24 + field, &value.to_le_bytes());
-        }
-    }
-
-    fn put_directory(&self, file: &mut [u8], index: usize, (address, size): (u32, u32)) {
-        let at = self.nt_offset() + 24 + if self.is_64() { 112 } else { 96 } + index * 8;
-        put(file, at, &address.to_le_bytes());
-        put(file, at + 4, &size.to_le_bytes());
+    fn directory_offset(&self, index: usize) -> usize {
+        self.nt_offset() + 24 + if self.is_64() { 112 } else { 96 } + index * 8
     }
 }
 
@@ -333,16 +331,6 @@ impl Section {
 
     fn file_size(&self) -> u32 {
         self.bytes.len().next_multiple_of(0x200) as u32
-    }
-
-    /// Writes its entry of the section table.
-    fn put_header(&self, file: &mut [u8], at: usize) {
-        put(file, at, self.name.as_bytes());
-        let fields = [self.memory_size(), self.address, self.file_size(), self.offset];
-        for (index, value) in fields.into_iter().enumerate() {
-            put(file, at + 8 + index * 4, &value.to_le_bytes());
-        }
-        put(file, at + 36, &self.flags.to_le_bytes());
     }
 }
 
@@ -381,14 +369,11 @@ impl Contents {
         // Three levels for each of the two kinds: type, name, language. A level is a header of 16
         // bytes and its entries of 8.
         let level = |count: u32| [0, 0, 0, count << 16];
-        let mut tree: Vec<u32> = Vec::new();
-        tree.extend(level(2));
+        let mut tree: Vec<u32> = level(2).to_vec();
         tree.extend([16, 1 << 31 | 32, 24, 1 << 31 | 80]);
         for (at, data) in [(32u32, 128u32), (80, 144)] {
-            tree.extend(level(1));
-            tree.extend([1, 1 << 31 | (at + 24)]);
-            tree.extend(level(1));
-            tree.extend([0x409, data]);
+            let language = [&level(1)[..], &[0x409, data]].concat();
+            tree.extend([&level(1)[..], &[1, 1 << 31 | (at + 24)], &language].concat());
         }
         for (address, size) in [info, text] {
             tree.extend([address, size, 0, 0]);
