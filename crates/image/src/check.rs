@@ -13,7 +13,7 @@ use crate::{
     FileVersion, Image, ImageFile, ImportedModule, Machine, PatchState, Result, Subsystem,
     packer_of, patch_state,
 };
-use neighbours::{Neighbours, Reach};
+use neighbours::{Neighbour, neighbours};
 use object::pe;
 use properties::{mitigations, static_runtime};
 use serde::Serialize;
@@ -132,8 +132,7 @@ pub fn check(path: &Path) -> Result<CheckReport> {
     let file = ImageFile::open(path)?;
     let image = Image::parse(file.data())?;
     let imports = image.imports()?;
-    let own = distinct_crts(&imports);
-    let neighbours = Neighbours::find(path, &image)?;
+    let (crts, static_runtime, reason) = runtimes(path, &image, &distinct_crts(&imports))?;
     let mut report = CheckReport {
         path: path.display().to_string(),
         machine: image.headers().machine,
@@ -147,14 +146,14 @@ pub fn check(path: &Path) -> Result<CheckReport> {
             PatchState::Patched { module } => Some(module),
             _ => None,
         },
-        crts: crt_uses(path, &own, &neighbours),
-        static_runtime: if own.is_empty() { static_runtime(&image)? } else { None },
+        crts,
+        static_runtime,
         allocators: allocators(&imports),
         anti_cheats: anti_cheats_near(path),
         mitigations: mitigations(&image)?,
         verdict: CheckVerdict::default(),
     };
-    report.verdict = verdict(&report, neighbours.reach(&own));
+    report.verdict = verdict(&report, reason);
     Ok(report)
 }
 
@@ -169,14 +168,24 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     if own.iter().any(|crt| crt.taken_over) {
         return Ok(None);
     }
-    let neighbours = Neighbours::find(path, image)?;
-    if neighbours.reach(&own) != Reach::Nowhere {
-        return Ok(None);
-    }
+    let (_, _, reason) = runtimes(path, image, &own)?;
+    Ok(reason.err())
+}
+
+/// How the program comes to the C runtimes that it and the DLLs beside it use: which ones, the one
+/// that is linked into it, and why allograft has something to take over there, or nothing. `own` are
+/// the runtimes that it imports itself.
+fn runtimes(
+    path: &Path,
+    image: &Image<'_>,
+    own: &[&'static Crt],
+) -> Result<(Vec<CrtUse>, Option<StaticRuntime>, Result<String, String>)> {
+    let neighbours = neighbours(path, image)?;
+    let crts = crt_uses(path, own, &neighbours);
     let static_runtime = if own.is_empty() { static_runtime(image)? } else { None };
-    let crts = crt_uses(path, &own, &neighbours);
-    let packer = packer_of(image.headers());
-    Ok(Some(why_nothing_to_take_over(dotnet(image), packer, &crts, static_runtime)))
+    let reason = something_to_take_over(own, &neighbours, &crts)
+        .ok_or_else(|| why_nothing_to_take_over(image, &crts, static_runtime));
+    Ok((crts, static_runtime, reason))
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {
@@ -193,16 +202,18 @@ fn allocators(imports: &[ImportedModule]) -> Vec<String> {
 }
 
 /// The runtimes that the program itself (`own`) and its neighbours import, with who uses which.
-fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<CrtUse> {
+fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &[Neighbour]) -> Vec<CrtUse> {
     let program = path.file_name().unwrap_or_default().to_string_lossy();
     // A runtime's own parts import one another; that says nothing about the program.
-    let dlls = neighbours.dlls.iter().filter(|dll| !is_runtime_file(&dll.name));
+    let dlls = neighbours.iter().filter(|dll| !is_runtime_file(&dll.name));
     let users = dlls.map(|dll| (&*dll.name, dll.is_imported, &*dll.crt_imports));
     let mut uses: Vec<CrtUse> = Vec::new();
     for (user, is_loaded, crts) in std::iter::once((&*program, true, own)).chain(users) {
         for &crt in crts {
             let index = uses.iter().position(|usage| usage.crt == crt).unwrap_or_else(|| {
-                let version_beside = neighbours.dll(crt.file).and_then(|dll| dll.version);
+                let mut dlls = neighbours.iter();
+                let beside = dlls.find(|dll| dll.name.eq_ignore_ascii_case(crt.file));
+                let version_beside = beside.and_then(|dll| dll.version);
                 uses.push(CrtUse { crt, version_beside, used_by: vec![], maybe_used_by: vec![] });
                 uses.len() - 1
             });
@@ -213,11 +224,12 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<C
     uses
 }
 
-/// The verdict on the program of `report`, which uses a C runtime through `reach`.
-fn verdict(report: &CheckReport, reach: Reach<'_>) -> CheckVerdict {
-    if let Some(reason) = obstacle(report, reach) {
-        return CheckVerdict { reason, ..CheckVerdict::default() };
-    }
+/// The verdict on the program of `report`, with `reason` why there is something to take over or not.
+fn verdict(report: &CheckReport, reason: Result<String, String>) -> CheckVerdict {
+    let reason = match obstacle(report).map_or(reason, Err) {
+        Ok(reason) => reason,
+        Err(reason) => return CheckVerdict { reason, ..CheckVerdict::default() },
+    };
     if let Some(module) = &report.patched_with {
         let reason = format!("it is patched already: {module} is first in its import table");
         return CheckVerdict { works: true, reason, ..CheckVerdict::default() };
@@ -228,11 +240,11 @@ fn verdict(report: &CheckReport, reach: Reach<'_>) -> CheckVerdict {
     } else {
         (Route::Run, format!("allograft run -- {path}"))
     };
-    CheckVerdict { works: true, route, command, reason: reason(report, reach) }
+    CheckVerdict { works: true, route, command, reason }
 }
 
-/// Why not, if there is a reason.
-fn obstacle(report: &CheckReport, reach: Reach<'_>) -> Option<String> {
+/// What speaks against it, whatever there is to take over.
+fn obstacle(report: &CheckReport) -> Option<String> {
     if let Some(guard) = report.anti_cheats.first() {
         return Some(format!("{} guards this program: {}", guard.name, guard.why));
     }
@@ -242,34 +254,44 @@ fn obstacle(report: &CheckReport, reach: Reach<'_>) -> Option<String> {
             report.machine
         ));
     }
-    if let Some(allocator) = report.allocators.first() {
-        return Some(format!(
-            "it imports {allocator}, which brings an allocator of its own: two replacements do not go together"
-        ));
+    report.allocators.first().map(|allocator| {
+        format!("it imports {allocator}, which brings an allocator of its own: two replacements do not go together")
+    })
+}
+
+/// How the program comes to a C runtime that allograft takes over.
+fn something_to_take_over(
+    own: &[&'static Crt],
+    neighbours: &[Neighbour],
+    crts: &[CrtUse],
+) -> Option<String> {
+    let takes_over = |crts: &[&'static Crt]| crts.iter().any(|crt| crt.taken_over);
+    let runtime = crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
+    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
+    if takes_over(own) {
+        return Some(format!("it imports {runtime}, whose heap allograft takes over"));
     }
-    if reach != Reach::Nowhere {
-        return None;
+    let mut users = neighbours.iter().filter(|dll| takes_over(&dll.crt_imports));
+    if let Some(dll) = users.clone().find(|dll| dll.is_imported) {
+        return Some(format!("it imports {}, which uses {runtime}", dll.name));
     }
-    Some(why_nothing_to_take_over(
-        report.dotnet,
-        report.packer,
-        &report.crts,
-        report.static_runtime,
+    // That vcruntime140.dll lies in a folder says nothing about the program.
+    let dll = users.find(|dll| !is_runtime_file(&dll.name))?;
+    Some(format!(
+        "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
+        dll.name
     ))
 }
 
-/// Why there is nothing to take over in a program that comes to no C runtime which allograft takes
-/// over.
 fn why_nothing_to_take_over(
-    dotnet: Option<Dotnet>,
-    packer: Option<&str>,
+    image: &Image<'_>,
     crts: &[CrtUse],
     static_runtime: Option<StaticRuntime>,
 ) -> String {
-    if dotnet == Some(Dotnet::Pure) {
+    if dotnet(image) == Some(Dotnet::Pure) {
         return "it holds .NET code only, whose memory .NET manages itself".to_owned();
     }
-    if let Some(packer) = packer {
+    if let Some(packer) = packer_of(image.headers()) {
         return format!("it is packed with {packer}, which hides what it imports: unpack it first");
     }
     if let Some(CrtUse { crt, .. }) = crts.iter().find(|usage| !usage.used_by.is_empty()) {
@@ -284,21 +306,6 @@ fn why_nothing_to_take_over(
         }
         Some(guess) => format!("neither it nor a DLL beside it imports a C runtime: {}", guess.words()),
         None => "it links its C runtime statically, or has none: neither it nor a DLL beside it imports one".to_owned(),
-    }
-}
-
-fn reason(report: &CheckReport, reach: Reach<'_>) -> String {
-    let runtime =
-        report.crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
-    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
-    match reach {
-        Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
-        Reach::Imported(dll) => format!("it imports {}, which uses {runtime}", dll.name),
-        Reach::Beside(dll) => format!(
-            "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
-            dll.name
-        ),
-        Reach::Nowhere => String::new(),
     }
 }
 

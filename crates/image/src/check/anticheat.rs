@@ -96,40 +96,28 @@ fn folders_of(path: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
+    #[test]
+    fn guards_are_found_beside_a_program_and_above_its_inner_folders_alone() {
+        let unreal = "Game/Binaries/Win64/Game-Win64-Shipping.exe";
+        let cases: [(&str, &[&str], &[&str]); 3] = [
+            (
+                "game.exe",
+                &["BattlEye/BEClient_x64.dll", "BEService_x64.exe", "Game_BE.exe"],
+                &["BattlEye"],
+            ),
+            (unreal, &["start_protected_game.exe"], &["Easy Anti-Cheat"]),
+            ("Other/other.exe", &["EasyAntiCheat/setup.exe"], &[]),
+        ];
+        for (program, files, expected) in cases {
+            let root = tempfile::tempdir().unwrap();
+            let program = root.path().join(program);
+            for path in files.iter().map(|file| root.path().join(file)).chain([program.clone()]) {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, b"").unwrap();
+            }
+            let found = anti_cheats_near(&program);
+            let names: Vec<_> = found.iter().map(|found| found.name).collect();
+            assert_eq!(names, expected, "{}", program.display());
         }
-        root
-    }
-
-    fn names_near(root: &tempfile::TempDir, program: &str) -> Vec<&'static str> {
-        anti_cheats_near(&root.path().join(program)).into_iter().map(|found| found.name).collect()
-    }
-
-    #[test]
-    fn a_guard_beside_the_program_is_found_and_named_once() {
-        let root =
-            tree(&["game.exe", "BattlEye/BEClient_x64.dll", "BEService_x64.exe", "Game_BE.exe"]);
-        assert_eq!(names_near(&root, "game.exe"), ["BattlEye"]);
-    }
-
-    #[test]
-    fn a_guard_at_the_root_of_an_unreal_game_is_found_from_its_inner_folder() {
-        let root =
-            tree(&["start_protected_game.exe", "Game/Binaries/Win64/Game-Win64-Shipping.exe"]);
-        assert_eq!(
-            names_near(&root, "Game/Binaries/Win64/Game-Win64-Shipping.exe"),
-            ["Easy Anti-Cheat"]
-        );
-    }
-
-    #[test]
-    fn another_game_s_guard_in_the_folder_above_is_none_of_this_program_s() {
-        let root = tree(&["EasyAntiCheat/setup.exe", "Other/other.exe"]);
-        assert!(names_near(&root, "Other/other.exe").is_empty());
     }
 }

@@ -25,66 +25,55 @@ pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
     let sets_policy = imports_all(image, &[b"SetProcessMitigationPolicy"])?;
     let manifest = image.manifest().unwrap_or_default();
     let ui_access = ["uiAccess=\"true\"", "uiAccess='true'"];
-    // Whether it applies, its name, whether it forbids patching, and its meaning.
-    let known = [
-        (
-            flags.contains(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF),
+    Ok([
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF), mitigation(
             "guard-cf",
-            false,
             "control flow guard is on, which is no obstacle: redirected functions keep their addresses",
-        ),
-        (
-            extended & CET_COMPAT != 0,
+        )),
+        (extended & CET_COMPAT != 0, mitigation(
             "shadow-stack",
-            false,
             "hardware shadow stacks are supported, which is no obstacle: no return address is ever changed",
-        ),
-        (
-            extended & CET_COMPAT_STRICT != 0,
+        )),
+        (extended & CET_COMPAT_STRICT != 0, mitigation(
             "shadow-stack-strict",
-            false,
             "shadow stacks are demanded strictly: Windows may refuse modules that are not marked for them",
-        ),
-        (
-            flags.contains(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY),
+        )),
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY), against_patching(
             "force-integrity",
-            true,
             "Windows loads it with a valid signature only: patching has to clear that flag along with the signature",
-        ),
-        (
-            flags.contains(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER),
+        )),
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER), mitigation(
             "app-container",
-            false,
             "it runs in an app container: the module must be readable by ALL APPLICATION PACKAGES",
-        ),
-        (
-            sets_policy,
+        )),
+        (sets_policy, mitigation(
             "sets-mitigation-policy",
-            false,
             "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
-          before it does",
-        ),
-        (
-            manifest.contains("requireAdministrator"),
+             before it does",
+        )),
+        (manifest.contains("requireAdministrator"), mitigation(
             "requires-administrator",
-            false,
             "its manifest asks for administrator rights: start allograft with them, too",
-        ),
-        (
-            ui_access.iter().any(|text| manifest.contains(text)),
+        )),
+        (ui_access.iter().any(|text| manifest.contains(text)), against_patching(
             "ui-access",
-            true,
             "its manifest asks for access to other programs' windows, which Windows grants to signed programs only",
-        ),
-    ];
-    let applying = known.into_iter().filter(|&(applies, ..)| applies);
-    Ok(applying
-        .map(|(_, code, forbids_patching, meaning)| Mitigation { code, forbids_patching, meaning })
-        .collect())
+        )),
+    ]
+    .into_iter()
+    .filter_map(|(applies, mitigation)| applies.then_some(mitigation))
+    .collect())
 }
 
-// Bits of the extended characteristics, which stand in a debug directory entry of a type of their
-// own.
+fn mitigation(code: &'static str, meaning: &'static str) -> Mitigation {
+    Mitigation { code, forbids_patching: false, meaning }
+}
+
+fn against_patching(code: &'static str, meaning: &'static str) -> Mitigation {
+    Mitigation { code, forbids_patching: true, meaning }
+}
+
+// Bits of the extended characteristics, which have a debug directory entry of their own.
 const CET_COMPAT: u32 = 1;
 const CET_COMPAT_STRICT: u32 = 2;
 
