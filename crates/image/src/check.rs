@@ -172,14 +172,16 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     Ok(reason.err())
 }
 
-/// How the program comes to the C runtimes that it and the DLLs beside it use: which ones, the one
-/// that is linked into it, and why allograft has something to take over there, or nothing. `own` are
-/// the runtimes that it imports itself.
+/// Why there is something to take over, or why there is nothing.
+type Reason = Result<String, String>;
+
+/// The C runtimes that the program and the DLLs beside it use, and the one that is linked into it.
+/// `own` are the runtimes that it imports itself.
 fn runtimes(
     path: &Path,
     image: &Image<'_>,
     own: &[&'static Crt],
-) -> Result<(Vec<CrtUse>, Option<StaticRuntime>, Result<String, String>)> {
+) -> Result<(Vec<CrtUse>, Option<StaticRuntime>, Reason)> {
     let neighbours = neighbours(path, image)?;
     let crts = crt_uses(path, own, &neighbours);
     let static_runtime = if own.is_empty() { static_runtime(image)? } else { None };
@@ -224,8 +226,7 @@ fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &[Neighbour]) -> Vec<
     uses
 }
 
-/// The verdict on the program of `report`, with `reason` why there is something to take over or not.
-fn verdict(report: &CheckReport, reason: Result<String, String>) -> CheckVerdict {
+fn verdict(report: &CheckReport, reason: Reason) -> CheckVerdict {
     let reason = match obstacle(report).map_or(reason, Err) {
         Ok(reason) => reason,
         Err(reason) => return CheckVerdict { reason, ..CheckVerdict::default() },
@@ -243,7 +244,7 @@ fn verdict(report: &CheckReport, reason: Result<String, String>) -> CheckVerdict
     CheckVerdict { works: true, route, command, reason }
 }
 
-/// What speaks against it, whatever there is to take over.
+/// Why allograft does not work on the program even if there is something to take over.
 fn obstacle(report: &CheckReport) -> Option<String> {
     if let Some(guard) = report.anti_cheats.first() {
         return Some(format!("{} guards this program: {}", guard.name, guard.why));

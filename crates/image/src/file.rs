@@ -108,7 +108,6 @@ impl ImageSummary {
     }
 }
 
-/// The subsystem that `headers` name.
 pub(crate) fn subsystem_of(headers: &Headers) -> Subsystem {
     match headers.subsystem {
         n if n == pe::IMAGE_SUBSYSTEM_WINDOWS_GUI.0 => Subsystem::Gui,

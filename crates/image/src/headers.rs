@@ -9,7 +9,6 @@ use object::pe;
 use object::pod::{self, Pod};
 use std::mem::offset_of;
 
-/// Bytes of one entry of the section table.
 pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>();
 
 /// Offset of the optional header from the PE signature.
@@ -232,7 +231,6 @@ impl Headers {
         self.directories.get(index).copied().filter(|directory| directory.address != 0)
     }
 
-    /// The file offset of the optional header.
     pub(crate) fn optional_offset(&self) -> usize {
         self.nt_offset + OPTIONAL_HEADER
     }
@@ -252,13 +250,11 @@ impl Headers {
             .then(|| self.directories_offset() + index * size_of::<pe::ImageDataDirectory>())
     }
 
-    /// The file offset of the checksum.
     pub(crate) fn checksum_offset(&self) -> usize {
         self.optional_offset() + offset_of!(pe::ImageOptionalHeader64, check_sum)
     }
 
-    /// File offset just behind the section table.
-    pub fn section_table_end(&self) -> usize {
+    pub(crate) fn section_table_end(&self) -> usize {
         self.section_table_offset + self.sections.len() * SECTION_HEADER_LEN
     }
 

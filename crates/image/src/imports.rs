@@ -11,7 +11,6 @@ use object::pod::Pod;
 const MAX_MODULES: usize = 4096;
 const MAX_FUNCTIONS: usize = 65_536;
 
-/// Bytes of one entry of the import table.
 pub(crate) const DESCRIPTOR_LEN: u32 = size_of::<pe::ImageImportDescriptor>() as u32;
 
 /// When the loader brings an imported module in.
@@ -206,7 +205,6 @@ impl<'data> Image<'data> {
         }
     }
 
-    /// Bytes of one entry in a table of imported functions.
     pub(crate) fn thunk_len(&self) -> u32 {
         if self.headers().is_64 { 8 } else { 4 }
     }

@@ -41,7 +41,6 @@ const SYSTEMS: [(&str, &[&str]); 13] = [
 const INNER_FOLDERS: [&str; 9] =
     ["binaries", "win64", "win32", "wingdk", "bin", "x64", "x86", "bin64", "retail"];
 
-/// Most folders to go up, and most names to look at in one folder.
 const MAX_CLIMB: usize = 3;
 const MAX_NAMES: usize = 20_000;
 

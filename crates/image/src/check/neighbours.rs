@@ -7,10 +7,8 @@ use crate::{FileVersion, Image, ImageFile, ImportKind, Machine, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Most DLLs of a folder that are looked at.
 const MAX_DLLS: usize = 2048;
 
-/// A DLL in the program's folder.
 pub struct Neighbour {
     /// As it is in the folder; letters may be of either case.
     pub name: String,

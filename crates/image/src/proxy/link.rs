@@ -61,7 +61,7 @@ pub fn is_proxy(bytes: &[u8]) -> bool {
     bytes.starts_with(b"MZ") && behind_dos_header.starts_with(MARKER)
 }
 
-/// Makes the file. The names are known to be file names, and there is at least one export.
+/// Makes the file. The names are file names, and there is at least one export.
 pub fn link(
     machine: &ProxyMachine,
     name: &str,
@@ -112,7 +112,6 @@ impl ProxyLayout<'_> {
         self.data_at + self.slots + number * self.machine.pointer_len()
     }
 
-    /// Where the shared code begins.
     fn code(&self) -> u32 {
         self.data_at - self.code.bytes.len() as u32
     }
@@ -298,7 +297,6 @@ impl ProxyTables {
     }
 }
 
-/// Writes the file, its checksum still zero.
 fn write(
     layout: &ProxyLayout<'_>,
     tables: &ProxyTables,

@@ -9,13 +9,11 @@ use object::LittleEndian as LE;
 use object::pe;
 use std::ops::Range;
 
-/// Most functions that an image may import altogether.
 const MAX_FUNCTIONS: usize = 1 << 20;
 
-/// Bytes of one entry of the COFF symbol table.
 const SYMBOL_LEN: u64 = 18;
 
-/// Most sections that every Windows version loads.
+// Every Windows version loads as many.
 const MAX_SECTIONS: usize = 96;
 
 /// Largest last section, in memory, that is copied in order to extend it.
@@ -41,7 +39,6 @@ pub struct FileLayout {
 }
 
 impl FileLayout {
-    /// Checks `image` and measures it.
     ///
     /// # Errors
     ///

@@ -28,14 +28,12 @@ pub struct Rewrite<'a, 'data> {
     record: UndoRecord<'data>,
     /// The section that holds the table: a new one, or the last one, extended.
     section: Section,
-    /// Where in that section the added data begin.
+    /// Where in that section the added data begin, and their length in bytes.
     start: u32,
-    /// Their length in bytes.
     len: u32,
 }
 
 impl<'a, 'data> Rewrite<'a, 'data> {
-    /// Plans to put `module` first in the import table of `image`.
     pub fn plan(
         image: &'a Image<'data>,
         layout: &'a FileLayout,
@@ -160,7 +158,6 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             != 0
     }
 
-    /// What the user should know of it.
     pub fn notes(&self) -> Vec<Note> {
         let image = self.image;
         let dotnet = image.dotnet_flags();
@@ -278,15 +275,13 @@ const _: () = assert!(
             <= size_of::<Optional32>() + 2 * size_of::<pe::ImageDataDirectory>()
 );
 
-/// A copy of the headers that is being changed. All their offsets lie within it.
+/// A copy of the headers that is being changed. All offsets in `headers` lie within `bytes`.
 struct HeaderEditor {
     bytes: Vec<u8>,
-    /// Where things are in it.
     headers: Headers,
 }
 
 impl HeaderEditor {
-    /// The record at `offset`.
     fn record<T: Pod>(&mut self, offset: usize) -> &mut T {
         pod::from_bytes_mut(&mut self.bytes[offset..]).expect("headers lie within themselves").0
     }
@@ -318,7 +313,7 @@ impl HeaderEditor {
 
     /// Sets the data directory number `index`, which the image has.
     fn set_directory(&mut self, index: usize, directory: Directory) {
-        let at = self.headers.directories_offset() + index * size_of::<pe::ImageDataDirectory>();
+        let at = self.headers.directory_offset(index).expect("the image has the directory");
         let entry: &mut pe::ImageDataDirectory = self.record(at);
         entry.virtual_address.set(LE, directory.address);
         entry.size.set(LE, directory.size);

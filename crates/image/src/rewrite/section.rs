@@ -26,14 +26,12 @@ use std::ops::Range;
 /// nothing to look up and might leave the module out.
 pub const IMPORTED_FUNCTION: &str = "allograft_version";
 
-/// How the record begins.
 const MAGIC: [u8; 16] = *b"allograft patch\0";
 const VERSION: u32 = 1;
 
 /// Bytes before the import table.
 pub const PREFIX_LEN: u32 = 40;
 
-/// Offset of the fingerprint.
 const FINGERPRINT: Range<usize> = 32..40;
 
 /// Bytes of the record before the headers.
@@ -105,11 +103,9 @@ fn unbind(descriptor: &mut pe::ImageImportDescriptor) -> Result<()> {
 /// What [`undo`](super::undo) needs, besides the bytes that are still at their place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UndoRecord<'a> {
-    /// Length of the original file.
     pub original_len: u64,
     /// How much of it is still at its place (all but the certificates).
     pub kept_len: u64,
-    /// Length of the patched file.
     pub patched_len: u64,
     /// The first bytes of the original file: everything in them that was changed.
     pub headers: &'a [u8],
@@ -149,7 +145,6 @@ impl UndoRecord<'_> {
     }
 }
 
-/// A record found in an image.
 pub struct FoundRecord<'a> {
     pub record: UndoRecord<'a>,
     /// Whether the headers and the table are as we wrote them, a later signature aside.
