@@ -235,19 +235,15 @@ impl Headers {
         self.nt_offset + OPTIONAL_HEADER
     }
 
-    /// The file offset of the first data directory.
-    pub(crate) fn directories_offset(&self) -> usize {
-        let nt_len = match self.is_64 {
-            true => size_of::<pe::ImageNtHeaders64>(),
-            false => size_of::<pe::ImageNtHeaders32>(),
-        };
-        self.nt_offset + nt_len
-    }
-
     /// The file offset of the data directory number `index`, if the image has it.
     pub(crate) fn directory_offset(&self, index: usize) -> Option<usize> {
+        let first = if self.is_64 {
+            size_of::<pe::ImageNtHeaders64>()
+        } else {
+            size_of::<pe::ImageNtHeaders32>()
+        };
         (index < self.directories.len())
-            .then(|| self.directories_offset() + index * size_of::<pe::ImageDataDirectory>())
+            .then(|| self.nt_offset + first + index * size_of::<pe::ImageDataDirectory>())
     }
 
     pub(crate) fn checksum_offset(&self) -> usize {

@@ -15,6 +15,7 @@ pub use notes::Note;
 pub use plan::SECTION_NAME;
 pub use section::IMPORTED_FUNCTION;
 
+use crate::imports::check_module_name;
 use crate::packers::packer_of;
 use crate::{Error, Image, ImportKind, ImportedFunction, Result};
 use layout::FileLayout;
@@ -22,9 +23,6 @@ use object::pe;
 use plan::Rewrite;
 use section::UndoRecord;
 use std::borrow::Cow;
-
-/// Longest name of a module, in bytes.
-const MAX_MODULE_NAME: usize = 255;
 
 /// Whether an image imports a module first, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,14 +76,6 @@ pub fn patch<'a>(image: &'a Image<'a>, module: &str, packed_too: bool) -> Result
     let rewrite = Rewrite::plan(image, &layout, module)?;
     let (pieces, notes) = (rewrite.carry_out()?, rewrite.notes());
     Ok(Patched { original: image, module: module.to_owned(), pieces, notes })
-}
-
-fn check_module_name(module: &str) -> Result<()> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !r#"\/:*?"<>|"#.contains(c) || c == ' ';
-    if module.is_empty() || module.len() > MAX_MODULE_NAME || !module.chars().all(is_plain) {
-        return Err(Error::ModuleName(module.to_owned()));
-    }
-    Ok(())
 }
 
 /// An image with the module first in its import table: the file in pieces, so that a large one need
@@ -186,13 +176,12 @@ impl Restored<'_> {
 ///
 /// [`Error::NotPatched`] or [`Error::ChangedSince`].
 pub fn undo<'data>(image: &Image<'data>, regardless: bool) -> Result<Restored<'data>> {
-    let found = section::find(image).ok_or(Error::NotPatched)?;
-    if !found.is_intact && !regardless {
-        return Err(Error::ChangedSince(
-            "its headers or its import table are not as they were left",
-        ));
+    let (record, is_intact) = section::find(image).ok_or(Error::NotPatched)?;
+    let UndoRecord { headers, certificates, kept_len, patched_len, .. } = record;
+    if !is_intact && !regardless {
+        let what = "its headers or its import table are not as they were left";
+        return Err(Error::ChangedSince(what));
     }
-    let UndoRecord { headers, certificates, kept_len, patched_len, .. } = found.record;
     if !ends_as_left(image, patched_len) && !regardless {
         return Err(Error::ChangedSince("something was appended to it or cut off"));
     }

@@ -145,14 +145,9 @@ impl UndoRecord<'_> {
     }
 }
 
-pub struct FoundRecord<'a> {
-    pub record: UndoRecord<'a>,
-    /// Whether the headers and the table are as we wrote them, a later signature aside.
-    pub is_intact: bool,
-}
-
-/// Finds the record of a patched image, in front of its import table.
-pub fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
+/// Finds the record of a patched image, in front of its import table. The flag is whether the headers
+/// and the table are as they were written, a later signature aside.
+pub fn find<'data>(image: &Image<'data>) -> Option<(UndoRecord<'data>, bool)> {
     let table = image.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?.address;
     let bytes = image.bytes_at(table.checked_sub(PREFIX_LEN)?)?;
     let prefix = bytes.get(..PREFIX_LEN as usize)?;
@@ -162,11 +157,8 @@ pub fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
     let bytes = bytes.get(..u32_at(prefix, 20)? as usize)?;
     let record = parse(bytes.get(u32_at(prefix, 24)? as usize..)?, image.data().len())?;
     let stated = u64_at(prefix, FINGERPRINT.start)?;
-    Some(FoundRecord {
-        is_intact: fingerprint(image.data(), image.headers(), record.headers.len(), bytes)
-            == Some(stated),
-        record,
-    })
+    let found = fingerprint(image.data(), image.headers(), record.headers.len(), bytes);
+    Some((record, found == Some(stated)))
 }
 
 fn parse(bytes: &[u8], file_len: usize) -> Option<UndoRecord<'_>> {
