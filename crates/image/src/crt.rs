@@ -41,7 +41,7 @@ const fn crt(file: &'static str, kind: CrtKind, origin: &'static str, taken_over
 
 /// Every known C runtime. The first is the one that API sets lead to. The engine takes over no debug
 /// builds, and has no tables for those of the last century and of Store programs.
-pub const RUNTIMES: [Crt; 19] = [
+const RUNTIMES: [Crt; 19] = [
     crt("ucrtbase.dll", Universal, "Visual C++ 2015 and later", true),
     crt("ucrtbased.dll", UniversalDebug, "Visual C++ 2015 and later, debug build", false),
     crt("msvcrt.dll", System, "Windows itself, and MinGW", true),

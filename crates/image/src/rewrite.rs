@@ -12,7 +12,6 @@ mod plan;
 mod section;
 
 pub use notes::Note;
-pub use plan::SECTION_NAME;
 pub use section::IMPORTED_FUNCTION;
 
 use crate::imports::check_module_name;

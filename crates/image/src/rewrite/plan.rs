@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::mem::offset_of;
 
 /// Name of the section that a patch adds.
-pub const SECTION_NAME: [u8; 8] = *b".algraft";
+const SECTION_NAME: [u8; 8] = *b".algraft";
 
 /// Flags of the section: the loader writes addresses into the new table.
 const DATA: u32 =
