@@ -1,7 +1,6 @@
 //! The functions and variables that an image exports.
 
 use crate::{Error, Image, Result};
-use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::ExportTable;
 use std::collections::HashMap;
@@ -40,19 +39,17 @@ impl Image<'_> {
             names.entry(index.0).or_default().push(Some(name.to_owned()));
         }
         let mut exports = Vec::new();
-        for (index, address) in (0..=u16::MAX).zip(table.addresses()) {
-            let address = address.get(LE);
-            if address == 0 {
-                continue;
-            }
+        for (index, ordinal, address) in table.address_iter().filter(|entry| entry.2 != 0) {
             // The address of a forwarded export is that of a string in the table.
             let is_forwarded = address.wrapping_sub(directory.address) < directory.size;
             let is_code = is_forwarded || self.is_code(address);
-            // The base comes from the file: `ExportTable::address_iter` would overflow.
-            let ordinal = table.ordinal_base().wrapping_add(index);
-            let mut own = names.remove(&index).unwrap_or_else(|| vec![None]);
+            let mut own = names.remove(&index.0).unwrap_or_else(|| vec![None]);
             own.sort();
-            exports.extend(own.into_iter().map(|name| Export { ordinal, name, is_code }));
+            exports.extend(own.into_iter().map(|name| Export {
+                ordinal: ordinal.0,
+                name,
+                is_code,
+            }));
         }
         Ok(exports)
     }
