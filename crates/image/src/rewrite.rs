@@ -7,11 +7,10 @@
 //! one, for readers that look for them from the end of the file.
 
 mod layout;
-mod notes;
 mod plan;
 mod section;
 
-pub use notes::Note;
+pub use plan::Note;
 pub use section::IMPORTED_FUNCTION;
 
 use crate::imports::check_module_name;

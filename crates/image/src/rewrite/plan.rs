@@ -1,14 +1,14 @@
 //! Plans a rewrite and carries it out.
 
 use super::layout::{FileLayout, Room};
-use super::notes::Note;
 use super::section::{self, ImportTable, PREFIX_LEN, UndoRecord};
 use crate::checksum::checksum_of;
 use crate::headers::{SECTION_HEADER_LEN, align};
 use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
 use object::LittleEndian as LE;
 use object::pe;
-use object::pod::{self, Pod, bytes_of};
+use object::pod::{self, Pod};
+use serde::Serialize;
 use std::borrow::Cow;
 use std::mem::offset_of;
 
@@ -18,6 +18,27 @@ const SECTION_NAME: [u8; 8] = *b".algraft";
 /// Flags of the section: the loader writes addresses into the new table.
 const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
+
+/// Something that a rewrite had to do, or that the user should know about its result.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Note {
+    /// Its name, for programs.
+    pub code: &'static str,
+    /// Whether the program may behave differently because of it.
+    pub warning: bool,
+    /// What was done and what follows from it, for people.
+    pub text: Cow<'static, str>,
+}
+
+impl Note {
+    pub(super) fn warning(code: &'static str, text: &'static str) -> Note {
+        Note { code, warning: true, text: text.into() }
+    }
+
+    pub(super) fn hint(code: &'static str, text: impl Into<Cow<'static, str>>) -> Note {
+        Note { code, warning: false, text: text.into() }
+    }
+}
 
 /// A rewrite that is known to be possible.
 pub struct Rewrite<'a, 'data> {
@@ -305,7 +326,7 @@ impl HeaderEditor {
     /// them, for which there is room.
     fn put_section(&mut self, index: usize, section: &Section) {
         let at = self.headers.section_table_offset + index * SECTION_HEADER_LEN;
-        self.bytes[at..at + SECTION_HEADER_LEN].copy_from_slice(bytes_of(&section.to_header()));
+        *self.record(at) = section.to_header();
         let count = self.headers.sections.len().max(index + 1);
         let file: &mut pe::ImageFileHeader = self.record(self.headers.nt_offset + size_of::<u32>());
         file.number_of_sections.set(LE, count as u16);
