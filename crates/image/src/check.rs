@@ -13,7 +13,8 @@ use crate::{
     FileVersion, Image, ImageFile, ImportedModule, Machine, PatchState, Result, Subsystem,
     packer_of, patch_state,
 };
-use neighbours::{Neighbours, Reach};
+use neighbours::{Neighbour, neighbours};
+use object::pe;
 use properties::{mitigations, static_runtime};
 use serde::Serialize;
 use std::path::Path;
@@ -131,8 +132,7 @@ pub fn check(path: &Path) -> Result<CheckReport> {
     let file = ImageFile::open(path)?;
     let image = Image::parse(file.data())?;
     let imports = image.imports()?;
-    let own = distinct_crts(&imports);
-    let neighbours = Neighbours::find(path, &image)?;
+    let (crts, static_runtime, reason) = runtimes(path, &image, &distinct_crts(&imports))?;
     let mut report = CheckReport {
         path: path.display().to_string(),
         machine: image.headers().machine,
@@ -142,15 +142,18 @@ pub fn check(path: &Path) -> Result<CheckReport> {
         dotnet: dotnet(&image),
         packer: packer_of(image.headers()),
         is_signed: image.certificates().is_some(),
-        patched_with: patched_with(&image)?,
-        crts: crt_uses(path, &own, &neighbours),
-        static_runtime: if own.is_empty() { static_runtime(&image)? } else { None },
+        patched_with: match patch_state(&image, "")? {
+            PatchState::Patched { module } => Some(module),
+            _ => None,
+        },
+        crts,
+        static_runtime,
         allocators: allocators(&imports),
         anti_cheats: anti_cheats_near(path),
         mitigations: mitigations(&image)?,
         verdict: CheckVerdict::default(),
     };
-    report.verdict = verdict(&report, neighbours.reach(&own));
+    report.verdict = verdict(&report, reason);
     Ok(report)
 }
 
@@ -165,89 +168,84 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     if own.iter().any(|crt| crt.taken_over) {
         return Ok(None);
     }
-    let neighbours = Neighbours::find(path, image)?;
-    if neighbours.reach(&own) != Reach::Nowhere {
-        return Ok(None);
-    }
+    let (_, _, reason) = runtimes(path, image, &own)?;
+    Ok(reason.err())
+}
+
+/// Why there is something to take over, or why there is nothing.
+type Reason = Result<String, String>;
+
+/// The C runtimes that the program and the DLLs beside it use, and the one that is linked into it.
+/// `own` are the runtimes that it imports itself.
+fn runtimes(
+    path: &Path,
+    image: &Image<'_>,
+    own: &[&'static Crt],
+) -> Result<(Vec<CrtUse>, Option<StaticRuntime>, Reason)> {
+    let neighbours = neighbours(path, image)?;
+    let crts = crt_uses(path, own, &neighbours);
     let static_runtime = if own.is_empty() { static_runtime(image)? } else { None };
-    let crts = crt_uses(path, &own, &neighbours);
-    let packer = packer_of(image.headers());
-    Ok(Some(why_nothing_to_take_over(dotnet(image), packer, &crts, static_runtime)))
+    let reason = something_to_take_over(own, &neighbours, &crts)
+        .ok_or_else(|| why_nothing_to_take_over(image, &crts, static_runtime));
+    Ok((crts, static_runtime, reason))
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {
-    image
-        .is_dotnet()
-        .then(|| if image.dotnet_flags().is_pure { Dotnet::Pure } else { Dotnet::Mixed })
-}
-
-fn patched_with(image: &Image<'_>) -> Result<Option<String>> {
-    Ok(match patch_state(image, "")? {
-        PatchState::Patched { module } => Some(module),
-        _ => None,
-    })
+    let is_pure = image.dotnet_flags().contains(pe::COMIMAGE_FLAGS_ILONLY);
+    image.is_dotnet().then_some(if is_pure { Dotnet::Pure } else { Dotnet::Mixed })
 }
 
 fn allocators(imports: &[ImportedModule]) -> Vec<String> {
-    let known = |module: &&ImportedModule| {
-        ALLOCATORS.iter().any(|name| name.eq_ignore_ascii_case(&module.name))
-    };
-    imports.iter().filter(known).map(|module| module.name.clone()).collect()
+    let names = imports.iter().map(|module| &module.name);
+    names
+        .filter(|name| ALLOCATORS.iter().any(|known| known.eq_ignore_ascii_case(name)))
+        .cloned()
+        .collect()
 }
 
 /// The runtimes that the program itself (`own`) and its neighbours import, with who uses which.
-fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &Neighbours) -> Vec<CrtUse> {
-    let program =
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut uses: Vec<CrtUse> = own.iter().map(|crt| crt_use(crt, neighbours)).collect();
-    for entry in &mut uses {
-        entry.used_by.push(program.clone());
-    }
-    for dll in &neighbours.dlls {
-        // A runtime's own parts import one another; that says nothing about the program.
-        if is_runtime_file(&dll.name) {
-            continue;
-        }
-        for crt in &dll.crt_imports {
-            let index = uses.iter().position(|entry| entry.crt == *crt).unwrap_or_else(|| {
-                uses.push(crt_use(crt, neighbours));
+fn crt_uses(path: &Path, own: &[&'static Crt], neighbours: &[Neighbour]) -> Vec<CrtUse> {
+    let program = path.file_name().unwrap_or_default().to_string_lossy();
+    // A runtime's own parts import one another; that says nothing about the program.
+    let dlls = neighbours.iter().filter(|dll| !is_runtime_file(&dll.name));
+    let users = dlls.map(|dll| (&*dll.name, dll.is_imported, &*dll.crt_imports));
+    let mut uses: Vec<CrtUse> = Vec::new();
+    for (user, is_loaded, crts) in std::iter::once((&*program, true, own)).chain(users) {
+        for &crt in crts {
+            let index = uses.iter().position(|usage| usage.crt == crt).unwrap_or_else(|| {
+                let mut dlls = neighbours.iter();
+                let beside = dlls.find(|dll| dll.name.eq_ignore_ascii_case(crt.file));
+                let version_beside = beside.and_then(|dll| dll.version);
+                uses.push(CrtUse { crt, version_beside, used_by: vec![], maybe_used_by: vec![] });
                 uses.len() - 1
             });
-            let users = if dll.is_imported {
-                &mut uses[index].used_by
-            } else {
-                &mut uses[index].maybe_used_by
-            };
-            users.push(dll.name.clone());
+            let CrtUse { used_by, maybe_used_by, .. } = &mut uses[index];
+            if is_loaded { used_by } else { maybe_used_by }.push(user.to_owned());
         }
     }
     uses
 }
 
-fn crt_use(crt: &'static Crt, neighbours: &Neighbours) -> CrtUse {
-    CrtUse {
-        crt,
-        version_beside: neighbours.dll(crt.file).and_then(|dll| dll.version),
-        used_by: Vec::new(),
-        maybe_used_by: Vec::new(),
-    }
-}
-
-/// The verdict on the program of `report`, which uses a C runtime through `reach`.
-fn verdict(report: &CheckReport, reach: Reach<'_>) -> CheckVerdict {
-    if let Some(reason) = obstacle(report, reach) {
-        return CheckVerdict { works: false, route: Route::None, command: String::new(), reason };
-    }
+fn verdict(report: &CheckReport, reason: Reason) -> CheckVerdict {
+    let reason = match obstacle(report).map_or(reason, Err) {
+        Ok(reason) => reason,
+        Err(reason) => return CheckVerdict { reason, ..CheckVerdict::default() },
+    };
     if let Some(module) = &report.patched_with {
         let reason = format!("it is patched already: {module} is first in its import table");
         return CheckVerdict { works: true, reason, ..CheckVerdict::default() };
     }
-    let (route, command) = route_to(report);
-    CheckVerdict { works: true, route, command, reason: reason(report, reach) }
+    let path = quoted(&report.path);
+    let (route, command) = if report.is_dll {
+        (Route::Patch, format!("allograft patch {path}"))
+    } else {
+        (Route::Run, format!("allograft run -- {path}"))
+    };
+    CheckVerdict { works: true, route, command, reason }
 }
 
-/// Why not, if there is a reason.
-fn obstacle(report: &CheckReport, reach: Reach<'_>) -> Option<String> {
+/// Why allograft does not work on the program even if there is something to take over.
+fn obstacle(report: &CheckReport) -> Option<String> {
     if let Some(guard) = report.anti_cheats.first() {
         return Some(format!("{} guards this program: {}", guard.name, guard.why));
     }
@@ -257,34 +255,44 @@ fn obstacle(report: &CheckReport, reach: Reach<'_>) -> Option<String> {
             report.machine
         ));
     }
-    if let Some(allocator) = report.allocators.first() {
-        return Some(format!(
-            "it imports {allocator}, which brings an allocator of its own: two replacements do not go together"
-        ));
+    report.allocators.first().map(|allocator| {
+        format!("it imports {allocator}, which brings an allocator of its own: two replacements do not go together")
+    })
+}
+
+/// How the program comes to a C runtime that allograft takes over.
+fn something_to_take_over(
+    own: &[&'static Crt],
+    neighbours: &[Neighbour],
+    crts: &[CrtUse],
+) -> Option<String> {
+    let takes_over = |crts: &[&'static Crt]| crts.iter().any(|crt| crt.taken_over);
+    let runtime = crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
+    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
+    if takes_over(own) {
+        return Some(format!("it imports {runtime}, whose heap allograft takes over"));
     }
-    if reach != Reach::Nowhere {
-        return None;
+    let mut users = neighbours.iter().filter(|dll| takes_over(&dll.crt_imports));
+    if let Some(dll) = users.clone().find(|dll| dll.is_imported) {
+        return Some(format!("it imports {}, which uses {runtime}", dll.name));
     }
-    Some(why_nothing_to_take_over(
-        report.dotnet,
-        report.packer,
-        &report.crts,
-        report.static_runtime,
+    // That vcruntime140.dll lies in a folder says nothing about the program.
+    let dll = users.find(|dll| !is_runtime_file(&dll.name))?;
+    Some(format!(
+        "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
+        dll.name
     ))
 }
 
-/// Why there is nothing to take over in a program that comes to no C runtime which allograft takes
-/// over.
 fn why_nothing_to_take_over(
-    dotnet: Option<Dotnet>,
-    packer: Option<&str>,
+    image: &Image<'_>,
     crts: &[CrtUse],
     static_runtime: Option<StaticRuntime>,
 ) -> String {
-    if dotnet == Some(Dotnet::Pure) {
+    if dotnet(image) == Some(Dotnet::Pure) {
         return "it holds .NET code only, whose memory .NET manages itself".to_owned();
     }
-    if let Some(packer) = packer {
+    if let Some(packer) = packer_of(image.headers()) {
         return format!("it is packed with {packer}, which hides what it imports: unpack it first");
     }
     if let Some(CrtUse { crt, .. }) = crts.iter().find(|usage| !usage.used_by.is_empty()) {
@@ -299,30 +307,6 @@ fn why_nothing_to_take_over(
         }
         Some(guess) => format!("neither it nor a DLL beside it imports a C runtime: {}", guess.words()),
         None => "it links its C runtime statically, or has none: neither it nor a DLL beside it imports one".to_owned(),
-    }
-}
-
-fn reason(report: &CheckReport, reach: Reach<'_>) -> String {
-    let runtime =
-        report.crts.iter().find(|usage| usage.crt.taken_over && !usage.used_by.is_empty());
-    let runtime = runtime.map_or("a C runtime", |usage| usage.crt.file);
-    match reach {
-        Reach::Itself => format!("it imports {runtime}, whose heap allograft takes over"),
-        Reach::Imported(dll) => format!("it imports {}, which uses {runtime}", dll.name),
-        Reach::Beside(dll) => format!(
-            "it imports no C runtime itself, but {} beside it, which it may load, uses {runtime}",
-            dll.name
-        ),
-        Reach::Nowhere => String::new(),
-    }
-}
-
-fn route_to(report: &CheckReport) -> (Route, String) {
-    let path = quoted(&report.path);
-    if report.is_dll {
-        (Route::Patch, format!("allograft patch {path}"))
-    } else {
-        (Route::Run, format!("allograft run -- {path}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The C runtimes that a program can import, and which of them allograft takes over.
 
+use CrtKind::{System, Universal, UniversalDebug, Versioned, VersionedDebug};
 use serde::Serialize;
 
 /// The family a C runtime belongs to.
@@ -34,43 +35,32 @@ pub struct Crt {
 /// The loader forwards API sets whose names begin like this to the Universal CRT.
 const UNIVERSAL_API_SETS: &str = "api-ms-win-crt-";
 
-/// A runtime that the engine takes over, unless it is a debug build.
-const fn crt(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
-    Crt {
-        file,
-        kind,
-        origin,
-        taken_over: !matches!(kind, CrtKind::UniversalDebug | CrtKind::VersionedDebug),
-    }
+const fn crt(file: &'static str, kind: CrtKind, origin: &'static str, taken_over: bool) -> Crt {
+    Crt { file, kind, origin, taken_over }
 }
 
-/// A runtime that only programs of the last century and Store programs use: the engine has no table
-/// for it.
-const fn left_alone(file: &'static str, kind: CrtKind, origin: &'static str) -> Crt {
-    Crt { file, kind, origin, taken_over: false }
-}
-
-/// Every known C runtime. The first is the one that API sets lead to.
-pub const RUNTIMES: [Crt; 19] = [
-    crt("ucrtbase.dll", CrtKind::Universal, "Visual C++ 2015 and later"),
-    crt("ucrtbased.dll", CrtKind::UniversalDebug, "Visual C++ 2015 and later, debug build"),
-    crt("msvcrt.dll", CrtKind::System, "Windows itself, and MinGW"),
-    crt("msvcr120.dll", CrtKind::Versioned, "Visual C++ 2013"),
-    crt("msvcr110.dll", CrtKind::Versioned, "Visual C++ 2012"),
-    crt("msvcr100.dll", CrtKind::Versioned, "Visual C++ 2010"),
-    crt("msvcr90.dll", CrtKind::Versioned, "Visual C++ 2008"),
-    crt("msvcr80.dll", CrtKind::Versioned, "Visual C++ 2005"),
-    left_alone("msvcr71.dll", CrtKind::Versioned, "Visual C++ .NET 2003"),
-    left_alone("msvcr70.dll", CrtKind::Versioned, "Visual C++ .NET 2002"),
-    left_alone("msvcr120_app.dll", CrtKind::Versioned, "Visual C++ 2013, Store program"),
-    left_alone("msvcr110_app.dll", CrtKind::Versioned, "Visual C++ 2012, Store program"),
-    crt("msvcr120d.dll", CrtKind::VersionedDebug, "Visual C++ 2013, debug build"),
-    crt("msvcr110d.dll", CrtKind::VersionedDebug, "Visual C++ 2012, debug build"),
-    crt("msvcr100d.dll", CrtKind::VersionedDebug, "Visual C++ 2010, debug build"),
-    crt("msvcr90d.dll", CrtKind::VersionedDebug, "Visual C++ 2008, debug build"),
-    crt("msvcr80d.dll", CrtKind::VersionedDebug, "Visual C++ 2005, debug build"),
-    crt("msvcrtd.dll", CrtKind::VersionedDebug, "Visual C++ 6, debug build"),
-    left_alone("crtdll.dll", CrtKind::System, "the first versions of Windows NT"),
+/// Every known C runtime. The first is the one that API sets lead to. The engine takes over no debug
+/// builds, and has no tables for those of the last century and of Store programs.
+const RUNTIMES: [Crt; 19] = [
+    crt("ucrtbase.dll", Universal, "Visual C++ 2015 and later", true),
+    crt("ucrtbased.dll", UniversalDebug, "Visual C++ 2015 and later, debug build", false),
+    crt("msvcrt.dll", System, "Windows itself, and MinGW", true),
+    crt("msvcr120.dll", Versioned, "Visual C++ 2013", true),
+    crt("msvcr110.dll", Versioned, "Visual C++ 2012", true),
+    crt("msvcr100.dll", Versioned, "Visual C++ 2010", true),
+    crt("msvcr90.dll", Versioned, "Visual C++ 2008", true),
+    crt("msvcr80.dll", Versioned, "Visual C++ 2005", true),
+    crt("msvcr71.dll", Versioned, "Visual C++ .NET 2003", false),
+    crt("msvcr70.dll", Versioned, "Visual C++ .NET 2002", false),
+    crt("msvcr120_app.dll", Versioned, "Visual C++ 2013, Store program", false),
+    crt("msvcr110_app.dll", Versioned, "Visual C++ 2012, Store program", false),
+    crt("msvcr120d.dll", VersionedDebug, "Visual C++ 2013, debug build", false),
+    crt("msvcr110d.dll", VersionedDebug, "Visual C++ 2012, debug build", false),
+    crt("msvcr100d.dll", VersionedDebug, "Visual C++ 2010, debug build", false),
+    crt("msvcr90d.dll", VersionedDebug, "Visual C++ 2008, debug build", false),
+    crt("msvcr80d.dll", VersionedDebug, "Visual C++ 2005, debug build", false),
+    crt("msvcrtd.dll", VersionedDebug, "Visual C++ 6, debug build", false),
+    crt("crtdll.dll", System, "the first versions of Windows NT", false),
 ];
 
 impl Crt {
@@ -104,18 +94,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_api_set_of_the_universal_crt_leads_to_ucrtbase() {
-        for name in ["api-ms-win-crt-runtime-l1-1-0.dll", "Api-Ms-Win-Crt-Math-L1-1-0.DLL"] {
-            let crt = Crt::from_module(name).unwrap();
-            assert_eq!((crt.file, crt.taken_over), ("ucrtbase.dll", true));
+    fn api_sets_lead_to_ucrtbase_and_only_the_release_build_is_taken_over() {
+        for (name, expected) in [
+            ("api-ms-win-crt-runtime-l1-1-0.dll", Some(("ucrtbase.dll", true))),
+            ("Api-Ms-Win-Crt-Math-L1-1-0.DLL", Some(("ucrtbase.dll", true))),
+            ("UCRTBASED.dll", Some(("ucrtbased.dll", false))),
+            ("api-ms-win-core-heap-l1-1-0.dll", None),
+        ] {
+            let crt = Crt::from_module(name);
+            assert_eq!(crt.map(|crt| (crt.file, crt.taken_over)), expected, "{name}");
         }
-        assert!(Crt::from_module("api-ms-win-core-heap-l1-1-0.dll").is_none());
-    }
-
-    #[test]
-    fn the_debug_runtime_is_recognised_and_not_taken_over() {
-        let crt = Crt::from_module("UCRTBASED.dll").unwrap();
-        assert_eq!((crt.kind, crt.taken_over), (CrtKind::UniversalDebug, false));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{Error, Image, Result};
 use object::pe;
 use object::read::pe::ExportTable;
+use std::collections::HashMap;
 
 /// Something that an image exports.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,23 +31,20 @@ impl Image<'_> {
         let invalid = |error| Error::contradictory(format!("the export table: {error}"));
         let data = self.bytes_at(directory.address).unwrap_or_default();
         let table = ExportTable::parse(data, directory.address).map_err(invalid)?;
-        let mut names = Vec::new();
+        let mut names: HashMap<u16, Vec<Option<String>>> = HashMap::new();
         for (pointer, index) in table.name_iter() {
             let name = table.name_from_pointer(pointer).map_err(invalid)?;
             let name = str::from_utf8(name)
                 .map_err(|_| Error::contradictory("the name of an export is not UTF-8"))?;
-            names.push((index.0, Some(name.to_owned())));
+            names.entry(index.0).or_default().push(Some(name.to_owned()));
         }
-        names.sort();
         let mut exports = Vec::new();
         for (index, ordinal, address) in table.address_iter().filter(|entry| entry.2 != 0) {
             // The address of a forwarded export is that of a string in the table.
             let is_forwarded = address.wrapping_sub(directory.address) < directory.size;
             let is_code = is_forwarded || self.is_code(address);
-            let first = names.partition_point(|(of, _)| *of < index.0);
-            let own = names[first..].iter().take_while(|(of, _)| *of == index.0);
-            let own: Vec<_> = own.map(|(_, name)| name.clone()).collect();
-            let own = if own.is_empty() { vec![None] } else { own };
+            let mut own = names.remove(&index.0).unwrap_or_else(|| vec![None]);
+            own.sort();
             exports.extend(own.into_iter().map(|name| Export {
                 ordinal: ordinal.0,
                 name,

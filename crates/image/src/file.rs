@@ -42,20 +42,14 @@ impl ImageFile {
     }
 }
 
-#[cfg(windows)]
+/// Opens the file at `path` so that nobody can write to it meanwhile, where the system has a way to
+/// say that.
 fn open_for_reading(path: &Path) -> std::io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt;
-    const FILE_SHARE_READ: u32 = 1;
-    const FILE_SHARE_DELETE: u32 = 4;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE)
-        .open(path)
-}
-
-#[cfg(not(windows))]
-fn open_for_reading(path: &Path) -> std::io::Result<File> {
-    File::open(path)
+    let mut options = File::options();
+    // FILE_SHARE_READ, FILE_SHARE_DELETE.
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 1 | 4);
+    options.read(true).open(path)
 }
 
 /// What a program needs of the system to run.
@@ -114,7 +108,6 @@ impl ImageSummary {
     }
 }
 
-/// The subsystem that `headers` name.
 pub(crate) fn subsystem_of(headers: &Headers) -> Subsystem {
     match headers.subsystem {
         n if n == pe::IMAGE_SUBSYSTEM_WINDOWS_GUI.0 => Subsystem::Gui,

@@ -9,8 +9,10 @@ use object::pe;
 use object::pod::{self, Pod};
 use std::mem::offset_of;
 
-/// Bytes of one entry of the section table.
 pub(crate) const SECTION_HEADER_LEN: usize = size_of::<pe::ImageSectionHeader>();
+
+/// Offset of the optional header from the PE signature.
+const OPTIONAL_HEADER: usize = size_of::<u32>() + size_of::<pe::ImageFileHeader>();
 
 /// Most data directories that any loader looks at.
 const MAX_DIRECTORIES: usize = 16;
@@ -98,29 +100,21 @@ impl Section {
     }
 }
 
-/// The fields of the headers, and the file offsets of those that a rewrite changes.
+/// The fields of the headers that matter here, named as in the PE specification. Offsets count from
+/// the start of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Headers {
-    /// File offset of the PE signature.
+    /// Offset of the PE signature.
     pub nt_offset: usize,
-    /// File offset of the optional header.
-    pub optional_offset: usize,
-    /// File offset of the first data directory.
-    pub directories_offset: usize,
-    /// File offset of the section table.
-    pub section_table_offset: usize,
+    pub(crate) section_table_offset: usize,
     /// The processor that the image is made for.
     pub machine: Machine,
-    /// Whether thunks and addresses have 64 bits.
-    pub is_64: bool,
-    /// Characteristics of the file (`IMAGE_FILE_*`).
-    pub characteristics: u16,
+    pub(crate) is_64: bool,
+    pub(crate) characteristics: u16,
     /// Characteristics of the image (`IMAGE_DLLCHARACTERISTICS_*`).
     pub dll_characteristics: u16,
-    /// The subsystem's number (`IMAGE_SUBSYSTEM_*`).
-    pub subsystem: u16,
-    /// Sections begin at multiples of this in memory.
-    pub section_alignment: u32,
+    pub(crate) subsystem: u16,
+    pub(crate) section_alignment: u32,
     /// Sections begin at multiples of this in the file.
     pub file_alignment: u32,
     /// Bytes of the image in memory.
@@ -129,12 +123,13 @@ pub struct Headers {
     pub size_of_headers: u32,
     /// Bytes of initialised data, summed over the sections.
     pub size_of_initialized_data: u32,
+    pub(crate) image_base: u64,
     /// The checksum as the image states it; zero if it states none.
     pub checksum: u32,
     /// File offset and number of COFF symbols.
-    pub symbols: (u32, u32),
-    /// The data directories that there are, at most 16.
-    pub directories: Vec<Directory>,
+    pub(crate) symbols: (u32, u32),
+    /// At most 16.
+    pub(crate) directories: Vec<Directory>,
     /// The section table.
     pub sections: Vec<Section>,
 }
@@ -154,7 +149,7 @@ impl Headers {
         if signature.get(LE) != pe::IMAGE_NT_SIGNATURE {
             return Err(Error::NotAnImage("it has no PE signature (a DOS or 16-bit program?)"));
         }
-        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let optional_offset = nt_offset + OPTIONAL_HEADER;
         let magic: &object::U16<LE> = record(data, optional_offset)
             .ok_or_else(|| cut(data, "the file header", optional_offset + 2))?;
         match magic.get(LE) {
@@ -184,7 +179,7 @@ impl Headers {
             )));
         }
         let directories_offset = nt_offset + size_of::<Nt>();
-        let optional_offset = nt_offset + size_of::<u32>() + size_of::<pe::ImageFileHeader>();
+        let optional_offset = nt_offset + OPTIONAL_HEADER;
         let section_table_offset =
             optional_offset + usize::from(file.size_of_optional_header.get(LE));
         let space = section_table_offset.checked_sub(directories_offset).ok_or_else(|| {
@@ -198,8 +193,6 @@ impl Headers {
         }
         Ok(Headers {
             nt_offset,
-            optional_offset,
-            directories_offset,
             section_table_offset,
             machine,
             is_64: nt.is_type_64(),
@@ -211,6 +204,7 @@ impl Headers {
             size_of_image: optional.size_of_image(),
             size_of_headers: optional.size_of_headers(),
             size_of_initialized_data: optional.size_of_initialized_data(),
+            image_base: optional.image_base(),
             checksum: optional.check_sum(),
             symbols: (file.pointer_to_symbol_table.get(LE), file.number_of_symbols.get(LE)),
             directories: table(data, "the data directories", directories_offset, count)?
@@ -237,19 +231,26 @@ impl Headers {
         self.directories.get(index).copied().filter(|directory| directory.address != 0)
     }
 
+    pub(crate) fn optional_offset(&self) -> usize {
+        self.nt_offset + OPTIONAL_HEADER
+    }
+
     /// The file offset of the data directory number `index`, if the image has it.
     pub(crate) fn directory_offset(&self, index: usize) -> Option<usize> {
+        let first = if self.is_64 {
+            size_of::<pe::ImageNtHeaders64>()
+        } else {
+            size_of::<pe::ImageNtHeaders32>()
+        };
         (index < self.directories.len())
-            .then(|| self.directories_offset + index * size_of::<pe::ImageDataDirectory>())
+            .then(|| self.nt_offset + first + index * size_of::<pe::ImageDataDirectory>())
     }
 
-    /// The file offset of the checksum.
     pub(crate) fn checksum_offset(&self) -> usize {
-        self.optional_offset + offset_of!(pe::ImageOptionalHeader64, check_sum)
+        self.optional_offset() + offset_of!(pe::ImageOptionalHeader64, check_sum)
     }
 
-    /// File offset just behind the section table.
-    pub fn section_table_end(&self) -> usize {
+    pub(crate) fn section_table_end(&self) -> usize {
         self.section_table_offset + self.sections.len() * SECTION_HEADER_LEN
     }
 

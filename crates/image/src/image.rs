@@ -13,15 +13,6 @@ const MAX_STRING: usize = 4096;
 /// Most entries of the debug directory that are looked at.
 const MAX_DEBUG_ENTRIES: usize = 64;
 
-/// The flags of an image's .NET header that matter to a rewrite.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct DotnetFlags {
-    /// The image holds .NET code and nothing else; the loader does not read its import table.
-    pub is_pure: bool,
-    /// The image carries a strong name, a signature over its contents.
-    pub is_strong_named: bool,
-}
-
 /// A PE image whose headers have been read.
 ///
 /// Nothing in an image is trusted: what lies outside the file or the image is `None` or an error,
@@ -120,22 +111,12 @@ impl<'data> Image<'data> {
         self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR).is_some()
     }
 
-    /// The flags of the .NET header; all false if there is none.
-    pub(crate) fn dotnet_flags(&self) -> DotnetFlags {
-        // Offset of `Flags` in IMAGE_COR20_HEADER, and two of its bits.
-        const FLAGS: u32 = 16;
-        const IL_ONLY: u32 = 1;
-        const STRONG_NAME_SIGNED: u32 = 8;
-
-        let flags = self
-            .directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)
-            .and_then(|directory| directory.address.checked_add(FLAGS))
-            .and_then(|address| self.record_at::<object::U32<LE>>(address))
-            .map_or(0, |flags| flags.get(LE));
-        DotnetFlags {
-            is_pure: flags & IL_ONLY != 0,
-            is_strong_named: flags & STRONG_NAME_SIGNED != 0,
-        }
+    /// The flags of the .NET header; none if there is no such header.
+    pub(crate) fn dotnet_flags(&self) -> pe::CorFlags {
+        self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR)
+            .and_then(|it| it.address.checked_add(offset_of!(pe::ImageCor20Header, flags) as u32))
+            .and_then(|address| self.record_at::<object::U32<LE, pe::CorFlags>>(address))
+            .map_or(pe::CorFlags(0), |flags| flags.get(LE))
     }
 
     /// Whether the image holds code for ARM64 and x86-64 at once (ARM64EC, ARM64X).
@@ -143,16 +124,15 @@ impl<'data> Image<'data> {
         if !self.headers.is_64 {
             return false;
         }
-        let directory = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG).unwrap_or_default();
         let field = offset_of!(pe::ImageLoadConfigDirectory64, chpe_metadata_pointer) as u32;
-        // The structure states its own length; older ones end before the field.
-        let length: Option<object::U32<LE>> = self.record_at(directory.address);
-        let reaches_it =
-            directory.address != 0 && length.is_some_and(|length| length.get(LE) >= field + 8);
-        let pointer = directory.address.checked_add(field).filter(|_| reaches_it);
-        pointer
-            .and_then(|address| self.record_at::<object::U64<LE>>(address))
-            .is_some_and(|pointer| pointer.get(LE) != 0)
+        let pointer = || {
+            let address = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?.address;
+            // The structure states its own length; older ones end before the field.
+            let length = self.record_at::<object::U32<LE>>(address)?.get(LE);
+            let address = address.checked_add(field).filter(|_| length >= field + 8)?;
+            Some(self.record_at::<object::U64<LE>>(address)?.get(LE))
+        };
+        pointer().is_some_and(|pointer| pointer != 0)
     }
 
     /// The certificate table (the Authenticode signature): a range that lies within the file.

@@ -11,8 +11,12 @@ use object::pod::Pod;
 const MAX_MODULES: usize = 4096;
 const MAX_FUNCTIONS: usize = 65_536;
 
-/// Bytes of one entry of the import table.
 pub(crate) const DESCRIPTOR_LEN: u32 = size_of::<pe::ImageImportDescriptor>() as u32;
+
+const FUNCTION_TABLE: &str = "a table of imported functions";
+
+/// Longest name of a module, in bytes.
+pub(crate) const MAX_MODULE_NAME: usize = 255;
 
 /// When the loader brings an imported module in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -47,6 +51,15 @@ impl ImportedModule {
     }
 }
 
+/// Checks that `name` is a file name without a folder.
+pub(crate) fn check_module_name(name: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !r#"\/:*?"<>|"#.contains(c) || c == ' ';
+    if name.is_empty() || name.len() > MAX_MODULE_NAME || !name.chars().all(is_plain) {
+        return Err(Error::ModuleName(name.to_owned()));
+    }
+    Ok(())
+}
+
 /// One imported function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportedFunction<'data> {
@@ -64,8 +77,31 @@ impl<'data> Image<'data> {
     ///
     /// If a table or a name lies outside the image.
     pub fn imports(&self) -> Result<Vec<ImportedModule>> {
-        let mut modules = self.ordinary_imports()?;
-        modules.extend(self.delayed_imports()?);
+        let mut modules = Vec::new();
+        for descriptor in self.import_descriptors()? {
+            let names = descriptor.original_first_thunk.get(LE);
+            modules.push(ImportedModule {
+                name: self.module_name(descriptor.name.get(LE))?,
+                kind: ImportKind::Ordinary,
+                bound: descriptor.time_date_stamp.get(LE) != 0,
+                lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
+                base: 0,
+            });
+        }
+        let table = pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT;
+        let is_end = |last: &pe::ImageDelayloadDescriptor| last.dll_name_rva.get(LE) == 0;
+        for descriptor in self.descriptors(table, "the delay-load table", is_end)? {
+            // Bit 0 means relative addresses; without it, 32-bit images hold virtual ones.
+            let is_virtual = descriptor.attributes.get(LE) & 1 == 0 && !self.headers().is_64;
+            let base = if is_virtual { self.headers().image_base as u32 } else { 0 };
+            modules.push(ImportedModule {
+                name: self.module_name(descriptor.dll_name_rva.get(LE).wrapping_sub(base))?,
+                kind: ImportKind::Delayed,
+                bound: descriptor.time_date_stamp.get(LE) != 0,
+                lookup: descriptor.import_name_table_rva.get(LE).wrapping_sub(base),
+                base,
+            });
+        }
         Ok(modules)
     }
 
@@ -105,41 +141,6 @@ impl<'data> Image<'data> {
         }
     }
 
-    fn ordinary_imports(&self) -> Result<Vec<ImportedModule>> {
-        let module = |descriptor: &pe::ImageImportDescriptor| {
-            let names = descriptor.original_first_thunk.get(LE);
-            Ok(ImportedModule {
-                name: self.module_name(descriptor.name.get(LE))?,
-                kind: ImportKind::Ordinary,
-                bound: descriptor.time_date_stamp.get(LE) != 0,
-                lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
-                base: 0,
-            })
-        };
-        self.import_descriptors()?.iter().map(module).collect()
-    }
-
-    fn delayed_imports(&self) -> Result<Vec<ImportedModule>> {
-        let module = |descriptor: &pe::ImageDelayloadDescriptor| {
-            // Bit 0 means relative addresses; without it, 32-bit images hold virtual ones.
-            let base =
-                if descriptor.attributes.get(LE) & 1 == 0 { self.image_base_32() } else { 0 };
-            Ok(ImportedModule {
-                name: self.module_name(descriptor.dll_name_rva.get(LE).wrapping_sub(base))?,
-                kind: ImportKind::Delayed,
-                bound: descriptor.time_date_stamp.get(LE) != 0,
-                lookup: descriptor.import_name_table_rva.get(LE).wrapping_sub(base),
-                base,
-            })
-        };
-        let is_end =
-            |descriptor: &pe::ImageDelayloadDescriptor| descriptor.dll_name_rva.get(LE) == 0;
-        self.descriptors(pe::IMAGE_DIRECTORY_ENTRY_DELAY_IMPORT, "the delay-load table", is_end)?
-            .iter()
-            .map(module)
-            .collect()
-    }
-
     /// The error for something that lies outside the image. If its sections are at fault, it names
     /// that fault.
     fn outside(&self, what: &str) -> Error {
@@ -162,9 +163,12 @@ impl<'data> Image<'data> {
     /// If the table or a name lies outside the image.
     pub fn functions(&self, module: &ImportedModule) -> Result<Vec<ImportedFunction<'data>>> {
         let mut functions = Vec::new();
-        let width = self.thunk_len();
         let mut address = module.lookup;
-        while let Some(thunk) = self.thunk_at(address)? {
+        loop {
+            let thunk = self.thunk_at(address).ok_or_else(|| self.outside(FUNCTION_TABLE))?;
+            if thunk == 0 {
+                return Ok(functions);
+            }
             if functions.len() == MAX_FUNCTIONS {
                 return Err(Error::contradictory(format!(
                     "more than {MAX_FUNCTIONS} functions are imported from {}",
@@ -172,11 +176,9 @@ impl<'data> Image<'data> {
                 )));
             }
             functions.push(self.function(thunk, module.base)?);
-            address = address
-                .checked_add(width)
-                .ok_or_else(|| self.outside("a table of imported functions"))?;
+            let next = address.checked_add(self.thunk_len());
+            address = next.ok_or_else(|| self.outside(FUNCTION_TABLE))?;
         }
-        Ok(functions)
     }
 
     fn function(&self, thunk: u64, base: u32) -> Result<ImportedFunction<'data>> {
@@ -193,30 +195,15 @@ impl<'data> Image<'data> {
             .ok_or_else(|| self.outside("the name of an imported function"))
     }
 
-    fn thunk_at(&self, address: u32) -> Result<Option<u64>> {
-        let thunk = if self.headers().is_64 {
+    fn thunk_at(&self, address: u32) -> Option<u64> {
+        if self.headers().is_64 {
             self.record_at::<object::U64<LE>>(address).map(|thunk| thunk.get(LE))
         } else {
             self.record_at::<object::U32<LE>>(address).map(|thunk| thunk.get(LE).into())
-        };
-        match thunk {
-            Some(0) => Ok(None),
-            Some(value) => Ok(Some(value)),
-            None => Err(self.outside("a table of imported functions")),
         }
     }
 
-    /// Bytes of one entry in a table of imported functions.
     pub(crate) fn thunk_len(&self) -> u32 {
         if self.headers().is_64 { 8 } else { 4 }
-    }
-
-    fn image_base_32(&self) -> u32 {
-        let optional: Option<&pe::ImageOptionalHeader32> =
-            crate::headers::record(self.data(), self.headers().optional_offset);
-        match optional {
-            Some(optional) if !self.headers().is_64 => optional.image_base.get(LE),
-            _ => 0,
-        }
     }
 }

@@ -24,7 +24,7 @@
 //! let image = Image::parse(file.data())?;
 //! let patched = patch(&image, "allograft.dll", false)?;
 //! for note in &patched.notes {
-//!     println!("{note}");
+//!     println!("{}", note.text);
 //! }
 //! std::fs::write("game-allograft.exe", patched.to_vec()?)?;
 //! # Ok::<(), allograft_image::Error>(())
@@ -57,7 +57,7 @@ pub use packers::packer_of;
 pub use proxy::{build_proxy, is_proxy, known_exports, known_names};
 pub use resources::FileVersion;
 pub use rewrite::{
-    IMPORTED_FUNCTION, Note, PatchState, Patched, Restored, SECTION_NAME, patch, patch_state, undo,
+    IMPORTED_FUNCTION, Note, PatchState, Patched, Restored, patch, patch_state, undo,
 };
 
 /// Serializes a machine, or none, as its name. `Machine` has no `Serialize` of its own, because the

@@ -18,8 +18,8 @@ mod machine;
 pub use known::{known_exports, known_names};
 pub use link::is_proxy;
 
+use crate::imports::check_module_name;
 use crate::{Error, Export, Machine, Result};
-use link::MAX_NAME;
 use machine::ProxyMachine;
 
 /// Makes a proxy for programs of `machine`: a DLL that loads `module` from its own folder and
@@ -39,15 +39,8 @@ pub fn build_proxy(
     exports: &[Export],
 ) -> Result<Vec<u8>> {
     let machine = ProxyMachine::new(machine)?;
-    for file in [name, module] {
-        let is_name = !file.is_empty()
-            && file.len() <= MAX_NAME
-            && file.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
-            && !file.contains(['\\', '/', ':']);
-        if !is_name {
-            return Err(Error::ModuleName(file.to_owned()));
-        }
-    }
+    check_module_name(name)?;
+    check_module_name(module)?;
     if exports.is_empty() {
         return Err(Error::NoExports);
     }

@@ -3,7 +3,7 @@
 use crate::Image;
 use object::LittleEndian as LE;
 use object::pe;
-use object::read::pe::{ResourceDirectory, ResourceDirectoryEntryData, ResourceDirectoryTable};
+use object::read::pe::{ResourceDirectory, ResourceDirectoryTable};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -48,23 +48,14 @@ impl<'data> Image<'data> {
     fn resource(&self, kind: u16) -> Option<&'data [u8]> {
         let address = self.directory(pe::IMAGE_DIRECTORY_ENTRY_RESOURCE)?.address;
         let directory = ResourceDirectory::new(self.bytes_at(address)?);
-        let of_kind = directory
-            .root()
-            .ok()?
-            .entries
-            .iter()
-            .find(|entry| entry.name_or_id().id() == Some(kind))?;
+        let first =
+            |table: ResourceDirectoryTable<'data>| table.entries.first()?.data(directory).ok();
+        let root = directory.root().ok()?;
+        let of_kind = root.entries.iter().find(|entry| entry.name_or_id().id() == Some(kind))?;
         let by_name = of_kind.data(directory).ok()?.table()?;
-        let by_language = first(&by_name, directory)?.table()?;
-        let data = first(&by_language, directory)?.data()?;
+        let by_language = first(by_name)?.table()?;
+        let data = first(by_language)?.data()?;
         let bytes = self.bytes_at(data.offset_to_data.get(LE))?;
         bytes.get(..(data.size.get(LE) as usize).min(MAX_RESOURCE))
     }
-}
-
-fn first<'data>(
-    table: &ResourceDirectoryTable<'data>,
-    directory: ResourceDirectory<'data>,
-) -> Option<ResourceDirectoryEntryData<'data>> {
-    table.entries.first()?.data(directory).ok()
 }

@@ -7,23 +7,20 @@
 //! one, for readers that look for them from the end of the file.
 
 mod layout;
-mod notes;
 mod plan;
 mod section;
 
-pub use notes::Note;
-pub use plan::SECTION_NAME;
+pub use plan::Note;
 pub use section::IMPORTED_FUNCTION;
 
+use crate::imports::check_module_name;
 use crate::packers::packer_of;
 use crate::{Error, Image, ImportKind, ImportedFunction, Result};
 use layout::FileLayout;
 use object::pe;
-use plan::{Pieces, Rewrite};
+use plan::Rewrite;
 use section::UndoRecord;
-
-/// Longest name of a module, in bytes.
-const MAX_MODULE_NAME: usize = 255;
+use std::borrow::Cow;
 
 /// Whether an image imports a module first, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,14 +76,6 @@ pub fn patch<'a>(image: &'a Image<'a>, module: &str, packed_too: bool) -> Result
     Ok(Patched { original: image, module: module.to_owned(), pieces, notes })
 }
 
-fn check_module_name(module: &str) -> Result<()> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !r#"\/:*?"<>|"#.contains(c) || c == ' ';
-    if module.is_empty() || module.len() > MAX_MODULE_NAME || !module.chars().all(is_plain) {
-        return Err(Error::ModuleName(module.to_owned()));
-    }
-    Ok(())
-}
-
 /// An image with the module first in its import table: the file in pieces, so that a large one need
 /// not be held in memory.
 ///
@@ -96,7 +85,7 @@ fn check_module_name(module: &str) -> Result<()> {
 pub struct Patched<'a> {
     original: &'a Image<'a>,
     module: String,
-    pieces: Pieces<'a>,
+    pieces: [Cow<'a, [u8]>; 4],
     /// What else had to change, and what the user should know.
     pub notes: Vec<Note>,
 }
@@ -104,7 +93,7 @@ pub struct Patched<'a> {
 impl Patched<'_> {
     /// The pieces of the file, in order.
     pub fn pieces(&self) -> [&[u8]; 4] {
-        self.pieces.in_order()
+        self.pieces.each_ref().map(AsRef::as_ref)
     }
 
     /// The whole file, checked.
@@ -185,13 +174,12 @@ impl Restored<'_> {
 ///
 /// [`Error::NotPatched`] or [`Error::ChangedSince`].
 pub fn undo<'data>(image: &Image<'data>, regardless: bool) -> Result<Restored<'data>> {
-    let found = section::find(image).ok_or(Error::NotPatched)?;
-    if !found.is_intact && !regardless {
-        return Err(Error::ChangedSince(
-            "its headers or its import table are not as they were left",
-        ));
+    let (record, is_intact) = section::find(image).ok_or(Error::NotPatched)?;
+    let UndoRecord { headers, certificates, kept_len, patched_len, .. } = record;
+    if !is_intact && !regardless {
+        let what = "its headers or its import table are not as they were left";
+        return Err(Error::ChangedSince(what));
     }
-    let UndoRecord { headers, certificates, kept_len, patched_len, .. } = found.record;
     if !ends_as_left(image, patched_len) && !regardless {
         return Err(Error::ChangedSince("something was appended to it or cut off"));
     }
@@ -200,7 +188,11 @@ pub fn undo<'data>(image: &Image<'data>, regardless: bool) -> Result<Restored<'d
         .and_then(|kept| image.data().get(headers.len()..kept))
         .ok_or(Error::NotPatched)?;
     let is_signed = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some();
-    let notes = if is_signed { vec![Note::LaterSignatureDropped] } else { Vec::new() };
+    let note = Note::warning(
+        "later-signature-dropped",
+        "the signature that it was given after patching was taken out, because it no longer matches",
+    );
+    let notes = if is_signed { vec![note] } else { Vec::new() };
     Ok(Restored { pieces: [headers, body, certificates], notes })
 }
 

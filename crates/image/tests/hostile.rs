@@ -22,42 +22,31 @@ const MAX_GROWTH: usize = 66 << 20;
 /// One change to a file.
 #[derive(Clone, Debug)]
 enum Mutation {
-    SetByte(usize, u8),
-    SetWord(usize, u32),
-    /// Sets a word to another one of the file.
+    Write(usize, Vec<u8>),
+    /// Copies a word from the first place to the second.
     CopyWord(usize, usize),
     Truncate(usize),
     Append(Vec<u8>),
-    Clear(usize, usize),
 }
 
 impl Mutation {
     fn apply(&self, data: &mut Vec<u8>) {
         let len = data.len().max(1);
-        match *self {
-            Mutation::SetByte(at, value) => {
-                data.get_mut(at % len).into_iter().for_each(|byte| *byte = value)
-            }
-            Mutation::SetWord(at, value) => set_word(data, at % len, value.to_le_bytes()),
+        match self {
+            Mutation::Write(at, bytes) => write(data, at % len, bytes),
             Mutation::CopyWord(from, to) => {
-                if let Some(word) = data.get(from % len..).and_then(|rest| rest.first_chunk()) {
-                    let word = *word;
-                    set_word(data, to % len, word);
-                }
+                let word: Vec<u8> = data.iter().skip(from % len).take(4).copied().collect();
+                write(data, to % len, &word);
             }
             Mutation::Truncate(at) => data.truncate(at % len),
-            Mutation::Append(ref bytes) => data.extend_from_slice(bytes),
-            Mutation::Clear(at, count) => {
-                data.iter_mut().skip(at % len).take(count).for_each(|byte| *byte = 0)
-            }
+            Mutation::Append(bytes) => data.extend_from_slice(bytes),
         }
     }
 }
 
-fn set_word(data: &mut [u8], at: usize, word: [u8; 4]) {
-    if let Some(place) = data.get_mut(at..at + 4) {
-        place.copy_from_slice(&word);
-    }
+/// Overwrites what is at `at`, as far as the file reaches.
+fn write(data: &mut [u8], at: usize, bytes: &[u8]) {
+    data.iter_mut().skip(at).zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
 /// A place in the file: in the headers more often than elsewhere, and mostly where a field begins.
@@ -71,73 +60,45 @@ fn place() -> impl Strategy<Value = usize> {
 
 /// A value that lies at some edge, or any other.
 fn word() -> impl Strategy<Value = u32> {
-    let edges = [
-        0,
-        1,
-        2,
-        7,
-        0x10,
-        0x28,
-        0x40,
-        0x200,
-        0x400,
-        0x1000,
-        0x2000,
-        0x3000,
-        0x5000,
-        0x7FFF_FFFF,
-        0x8000_0000,
-        u32::MAX - 0x1000,
-        u32::MAX,
-    ];
-    prop_oneof![3 => select(edges.to_vec()), 2 => 0u32..0x6000, 1 => any::<u32>()]
+    let mut edges = vec![0x28, 0x3000, 0x5000, u32::MAX - 0x1000, u32::MAX];
+    edges.extend((0..32).flat_map(|bit| [1 << bit, (1 << bit) - 1]));
+    prop_oneof![3 => select(edges), 2 => 0u32..0x6000, 1 => any::<u32>()]
 }
 
 fn mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
-        3 => (place(), any::<u8>()).prop_map(|(at, value)| Mutation::SetByte(at, value)),
-        6 => (place(), word()).prop_map(|(at, value)| Mutation::SetWord(at, value)),
+        3 => (place(), any::<u8>()).prop_map(|(at, value)| Mutation::Write(at, vec![value])),
+        6 => (place(), word()).prop_map(|(at, value)| Mutation::Write(at, value.to_le_bytes().into())),
         2 => (place(), place()).prop_map(|(from, to)| Mutation::CopyWord(from, to)),
         1 => place().prop_map(Mutation::Truncate),
         1 => prop::collection::vec(any::<u8>(), 1..64).prop_map(Mutation::Append),
-        1 => (place(), 1usize..256).prop_map(|(at, count)| Mutation::Clear(at, count)),
+        1 => (place(), 1usize..256).prop_map(|(at, count)| Mutation::Write(at, vec![0; count])),
     ]
 }
 
 fn spec() -> impl Strategy<Value = ImageSpec> {
     let headroom =
         [Headroom::BehindTheTable, Headroom::InThePadding, Headroom::OverTheStub, Headroom::None];
-    (
-        select(MACHINES.to_vec()),
-        select(headroom.to_vec()),
-        any::<[bool; 7]>(),
-        prop::option::of(0u32..16),
-    )
-        .prop_map(
-            |(
-                machine,
-                headroom,
-                [bound, delayed, states, flat, overlay, signed, resources],
-                dotnet,
-            )| ImageSpec {
-                machine,
-                headroom,
-                is_bound: bound,
-                delays_by_address: bound && delayed,
-                delayed: if delayed {
-                    vec![("USER32.dll", vec!["MessageBoxW", "#7"])]
-                } else {
-                    Vec::new()
-                },
-                states_addresses: states,
-                is_flat: flat,
-                overlay: if overlay { b"appended".repeat(20) } else { Vec::new() },
-                certificate: signed.then(|| vec![0xCE; 200]),
-                resources: resources.then_some(([1, 2, 3, 4], "<assembly/>")),
-                dotnet,
-                ..ImageSpec::default()
-            },
-        )
+    let (flags, dotnet) = (any::<[bool; 7]>(), prop::option::of(0u32..16));
+    let random = (select(MACHINES.to_vec()), select(headroom.to_vec()), flags, dotnet);
+    random.prop_map(|(machine, headroom, flags, dotnet)| {
+        let [is_bound, delayed, states_addresses, is_flat, overlay, signed, resources] = flags;
+        let delayed_imports = vec![("USER32.dll", vec!["MessageBoxW", "#7"])];
+        ImageSpec {
+            machine,
+            headroom,
+            is_bound,
+            delays_by_address: is_bound && delayed,
+            delayed: if delayed { delayed_imports } else { Vec::new() },
+            states_addresses,
+            is_flat,
+            overlay: if overlay { b"appended".repeat(20) } else { Vec::new() },
+            certificate: signed.then(|| vec![0xCE; 200]),
+            resources: resources.then_some(([1, 2, 3, 4], "<assembly/>")),
+            dotnet,
+            ..ImageSpec::default()
+        }
+    })
 }
 
 /// Reads everything that can be read of `data`.

@@ -1,10 +1,11 @@
 //! Proxies: they are valid images, and export what they should.
 
-use allograft_image::{
-    Error, Export, Image, Machine, build_proxy, checksum, is_proxy, known_exports, known_names,
-};
+mod support;
 
-const MODULE: &str = "allograft.dll";
+use allograft_image::{
+    Error, Export, Machine, build_proxy, checksum, is_proxy, known_exports, known_names,
+};
+use support::{MODULE, imports, parse};
 
 const MACHINES: [Machine; 2] = [Machine::X86, Machine::X64];
 
@@ -21,7 +22,7 @@ fn a_proxy_exports_what_it_stands_in_for_by_name_and_by_ordinal() {
     let all = known_names().flat_map(|name| MACHINES.map(|machine| (machine, name)));
     for (machine, name) in all {
         let bytes = proxy(machine, name);
-        let image = Image::parse(&bytes).unwrap();
+        let image = parse(&bytes);
         assert_eq!(image.headers().machine, machine);
         assert!(image.headers().is_dll());
         let mut expected = known_exports(name).unwrap();
@@ -34,10 +35,7 @@ fn a_proxy_exports_what_it_stands_in_for_by_name_and_by_ordinal() {
 fn a_proxy_imports_kernel32_alone_and_says_that_it_is_one() {
     for machine in MACHINES {
         let bytes = proxy(machine, "version.dll");
-        let image = Image::parse(&bytes).unwrap();
-        let imports: Vec<_> =
-            image.imports().unwrap().into_iter().map(|module| module.name).collect();
-        assert_eq!(imports, ["kernel32.dll"]);
+        assert_eq!(imports(&bytes).0, ["kernel32.dll"]);
         assert!(is_proxy(&bytes));
         assert!(!is_proxy(&bytes[..0x60]));
     }
@@ -48,7 +46,7 @@ fn the_checksum_is_right_and_the_same_arguments_make_the_same_bytes() {
     for machine in MACHINES {
         let bytes = proxy(machine, "winmm.dll");
         assert_eq!(bytes, proxy(machine, "winmm.dll"));
-        let stated = Image::parse(&bytes).unwrap().headers().checksum;
+        let stated = parse(&bytes).headers().checksum;
         let place = bytes.windows(4).position(|word| word == stated.to_le_bytes()).unwrap();
         let mut without = bytes;
         without[place..place + 4].fill(0);
@@ -61,7 +59,7 @@ fn no_section_of_a_proxy_can_be_both_written_and_executed() {
     const EXECUTE: u32 = 0x2000_0000;
     for machine in MACHINES {
         let bytes = proxy(machine, "d3d11.dll");
-        for section in &Image::parse(&bytes).unwrap().headers().sections {
+        for section in &parse(&bytes).headers().sections {
             assert!(!section.is_writable() || section.characteristics & EXECUTE == 0);
         }
     }
@@ -77,7 +75,7 @@ fn thousands_of_exports_with_gaps_and_two_names_for_one_fit() {
     exports.sort_by_key(order);
     for machine in MACHINES {
         let bytes = build_proxy(machine, "many.dll", MODULE, &exports).unwrap();
-        let mut read = Image::parse(&bytes).unwrap().exports().unwrap();
+        let mut read = parse(&bytes).exports().unwrap();
         read.sort_by_key(order);
         assert_eq!(read, exports);
     }
@@ -104,6 +102,5 @@ fn variables_bad_names_and_nothing_are_refused_in_words() {
 fn decorated_names_are_passed_on_as_they_are() {
     let exports = [function(1, Some("_Plain@8")), function(2, Some("@Fast@4"))];
     let bytes = build_proxy(Machine::X86, "old.dll", MODULE, &exports).unwrap();
-    let image = Image::parse(&bytes).unwrap();
-    assert_eq!(image.exports().unwrap(), exports);
+    assert_eq!(parse(&bytes).exports().unwrap(), exports);
 }

@@ -4,7 +4,7 @@ mod support;
 
 use allograft_image::{Error, Image};
 use support::build_image::{Headroom, ImageSpec};
-use support::{MODULE, patch_bytes};
+use support::{MODULE, patch_bytes, set};
 
 /// Where the file header, the optional header and the section table of an [`ImageSpec`] for x86-64
 /// begin.
@@ -12,19 +12,17 @@ const FILE_HEADER: usize = 0x80 + 4;
 const OPTIONAL_HEADER: usize = FILE_HEADER + 20;
 const SECTION_TABLE: usize = OPTIONAL_HEADER + 240;
 
-/// Why the image is refused when the `values` are set at their places.
-fn refusal_with(values: &[(usize, &[u8])]) -> String {
+/// Why the image is refused when `value` is written at `at`.
+fn refusal_with(at: usize, value: &[u8]) -> String {
     let mut data = ImageSpec::default().build();
-    for (at, value) in values {
-        data[*at..at + value.len()].copy_from_slice(value);
-    }
+    data[at..at + value.len()].copy_from_slice(value);
     patch_bytes(&data, MODULE, false).unwrap_err().to_string()
 }
 
 #[test]
 fn packed_images_are_refused_unless_the_user_insists() {
-    let data =
-        ImageSpec { section_names: ["UPX0", "UPX1", "UPX2"], ..ImageSpec::default() }.build();
+    let section_names = ["UPX0", "UPX1", "UPX2"];
+    let data = ImageSpec { section_names, ..ImageSpec::default() }.build();
     let error = patch_bytes(&data, MODULE, false).unwrap_err();
     assert!(matches!(error, Error::Packed("UPX")), "{error}");
     assert!(patch_bytes(&data, MODULE, true).is_ok());
@@ -43,19 +41,17 @@ fn a_module_is_a_file_name_and_nothing_else() {
 fn an_image_cut_short_is_refused_with_what_is_missing() {
     let data = ImageSpec::default().build();
     let error = patch_bytes(&data[..data.len() - 1], MODULE, false).unwrap_err();
-    let len = data.len();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "truncated: section .data would end at byte {len}, and the file ends at byte {}",
-            len - 1
-        )
+    let (end, len) = (data.len(), data.len() - 1);
+    let expected = format!(
+        "truncated: section .data would end at byte {end}, and the file ends at byte {len}"
     );
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
 fn contradictory_headers_are_refused_with_the_contradiction() {
-    let cases: [(usize, u32, &str); 6] = [
+    let cases: [(usize, u32, &str); 7] = [
+        (FILE_HEADER + 2, 0, "the image has no sections"),
         (OPTIONAL_HEADER + 32, 0x3000, "sections are to be aligned to 0x3000 in memory"),
         (OPTIONAL_HEADER + 36, 0x10, "0x10 in the file"),
         (OPTIONAL_HEADER + 56, 0x9_0000, "the image is to be 0x90000 bytes long in memory"),
@@ -64,13 +60,9 @@ fn contradictory_headers_are_refused_with_the_contradiction() {
         (SECTION_TABLE + 40 + 20, 0x601, "section .rdata is not aligned in the file"),
     ];
     for (at, value, expected) in cases {
-        let mut data = ImageSpec::default().build();
-        data[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        let error = patch_bytes(&data, MODULE, false).unwrap_err().to_string();
-        assert!(
-            error.starts_with("contradictory headers: ") && error.contains(expected),
-            "{error}"
-        );
+        let error = refusal_with(at, &value.to_le_bytes());
+        let is_named = error.starts_with("contradictory headers: ") && error.contains(expected);
+        assert!(is_named, "{expected}: {error}");
     }
 }
 
@@ -102,19 +94,13 @@ fn an_image_cut_short_anywhere_is_called_that_and_not_contradictory() {
 }
 
 #[test]
-fn an_image_without_sections_is_refused_as_such() {
-    let error = refusal_with(&[(FILE_HEADER + 2, &0u16.to_le_bytes())]);
-    assert_eq!(error, "contradictory headers: the image has no sections");
-}
-
-#[test]
 fn more_sections_than_the_headers_hold_are_refused_however_many_are_stated() {
-    let error = refusal_with(&[(FILE_HEADER + 2, &96u16.to_le_bytes())]);
+    let error = refusal_with(FILE_HEADER + 2, &96u16.to_le_bytes());
     assert!(
         error.contains("truncated: the section table") || error.contains("contradictory headers: "),
         "{error}"
     );
-    let error = refusal_with(&[(FILE_HEADER + 2, &u16::MAX.to_le_bytes())]);
+    let error = refusal_with(FILE_HEADER + 2, &u16::MAX.to_le_bytes());
     assert!(error.starts_with("truncated: the section table would end at byte 262"), "{error}");
 }
 
@@ -122,7 +108,7 @@ fn more_sections_than_the_headers_hold_are_refused_however_many_are_stated() {
 fn more_data_directories_than_any_loader_reads_do_no_harm() {
     let mut data = ImageSpec::default().build();
     let count = OPTIONAL_HEADER + 108;
-    data[count..count + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    set(&mut data, count, u32::MAX);
     let (patched, _) = patch_bytes(&data, MODULE, false).unwrap();
     assert_eq!(patched[count..count + 4], data[count..count + 4]);
 }
@@ -130,10 +116,9 @@ fn more_data_directories_than_any_loader_reads_do_no_harm() {
 #[test]
 fn tables_in_the_headers_or_outside_the_image_are_refused() {
     let import_table = OPTIONAL_HEADER + 112 + 8;
-    for address in [0x7FFF_0000u32, u32::MAX] {
-        let error = refusal_with(&[(import_table, &address.to_le_bytes())]);
-        assert_eq!(error, "contradictory headers: the import table lies outside the image");
+    for address in [0x7FFF_0000, u32::MAX, 0x10] {
+        let error = refusal_with(import_table, &address.to_le_bytes());
+        let expected = "contradictory headers: the import table lies outside the image";
+        assert_eq!(error, expected, "{address:#x}");
     }
-    let error = refusal_with(&[(import_table, &0x10u32.to_le_bytes())]);
-    assert_eq!(error, "contradictory headers: the import table lies outside the image");
 }

@@ -89,8 +89,8 @@ impl fmt::Display for PatchOutcome {
             writeln!(f, "  WARNING: {} guards this program: {}", guard.name, guard.why)?;
         }
         for note in &self.notes {
-            let kind = if note.is_warning() { "warning" } else { "note" };
-            writeln!(f, "  {kind}: {note}")?;
+            let kind = if note.warning { "warning" } else { "note" };
+            writeln!(f, "  {kind}: {}", note.text)?;
         }
         // The patched program looks for the module in its own folder first.
         if self.action != Action::Undone && !path.with_file_name(module).is_file() {

@@ -18,69 +18,62 @@ pub struct Mitigation {
     pub meaning: &'static str,
 }
 
-const GUARD_CF: Mitigation = Mitigation {
-    code: "guard-cf",
-    forbids_patching: false,
-    meaning: "control flow guard is on, which is no obstacle: redirected functions keep their addresses",
-};
-const SHADOW_STACK: Mitigation = Mitigation {
-    code: "shadow-stack",
-    forbids_patching: false,
-    meaning: "hardware shadow stacks are supported, which is no obstacle: no return address is ever changed",
-};
-const SHADOW_STACK_STRICT: Mitigation = Mitigation {
-    code: "shadow-stack-strict",
-    forbids_patching: false,
-    meaning: "shadow stacks are demanded strictly: Windows may refuse modules that are not marked for them",
-};
-const FORCE_INTEGRITY: Mitigation = Mitigation {
-    code: "force-integrity",
-    forbids_patching: true,
-    meaning: "Windows loads it with a valid signature only: patching has to clear that flag along with the signature",
-};
-const APP_CONTAINER: Mitigation = Mitigation {
-    code: "app-container",
-    forbids_patching: false,
-    meaning: "it runs in an app container: the module must be readable by ALL APPLICATION PACKAGES",
-};
-const SETS_POLICY: Mitigation = Mitigation {
-    code: "sets-mitigation-policy",
-    forbids_patching: false,
-    meaning: "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
-              before it does",
-};
-const ADMINISTRATOR: Mitigation = Mitigation {
-    code: "requires-administrator",
-    forbids_patching: false,
-    meaning: "its manifest asks for administrator rights: start allograft with them, too",
-};
-const UI_ACCESS: Mitigation = Mitigation {
-    code: "ui-access",
-    forbids_patching: true,
-    meaning: "its manifest asks for access to other programs' windows, which Windows grants to signed programs only",
-};
-
 /// The mitigations that can be seen in `image`.
 pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
-    let flags = image.headers().dll_characteristics;
-    let has = |flag: pe::DllFlags| flags & flag.0 != 0;
+    let flags = pe::DllFlags(image.headers().dll_characteristics);
     let extended = extended_flags(image);
+    let sets_policy = imports_all(image, &[b"SetProcessMitigationPolicy"])?;
     let manifest = image.manifest().unwrap_or_default();
-    let seen = [
-        (has(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF), GUARD_CF),
-        (extended & CET_COMPAT != 0, SHADOW_STACK),
-        (extended & CET_COMPAT_STRICT != 0, SHADOW_STACK_STRICT),
-        (has(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY), FORCE_INTEGRITY),
-        (has(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER), APP_CONTAINER),
-        (imports_all(image, &[b"SetProcessMitigationPolicy"])?, SETS_POLICY),
-        (manifest.contains("requireAdministrator"), ADMINISTRATOR),
-        (manifest.contains("uiAccess=\"true\"") || manifest.contains("uiAccess='true'"), UI_ACCESS),
-    ];
-    Ok(seen.into_iter().filter_map(|(applies, mitigation)| applies.then_some(mitigation)).collect())
+    let ui_access = ["uiAccess=\"true\"", "uiAccess='true'"];
+    Ok([
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF), mitigation(
+            "guard-cf",
+            "control flow guard is on, which is no obstacle: redirected functions keep their addresses",
+        )),
+        (extended & CET_COMPAT != 0, mitigation(
+            "shadow-stack",
+            "hardware shadow stacks are supported, which is no obstacle: no return address is ever changed",
+        )),
+        (extended & CET_COMPAT_STRICT != 0, mitigation(
+            "shadow-stack-strict",
+            "shadow stacks are demanded strictly: Windows may refuse modules that are not marked for them",
+        )),
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY), against_patching(
+            "force-integrity",
+            "Windows loads it with a valid signature only: patching has to clear that flag along with the signature",
+        )),
+        (flags.contains(pe::IMAGE_DLLCHARACTERISTICS_APPCONTAINER), mitigation(
+            "app-container",
+            "it runs in an app container: the module must be readable by ALL APPLICATION PACKAGES",
+        )),
+        (sets_policy, mitigation(
+            "sets-mitigation-policy",
+            "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
+             before it does",
+        )),
+        (manifest.contains("requireAdministrator"), mitigation(
+            "requires-administrator",
+            "its manifest asks for administrator rights: start allograft with them, too",
+        )),
+        (ui_access.iter().any(|text| manifest.contains(text)), against_patching(
+            "ui-access",
+            "its manifest asks for access to other programs' windows, which Windows grants to signed programs only",
+        )),
+    ]
+    .into_iter()
+    .filter_map(|(applies, mitigation)| applies.then_some(mitigation))
+    .collect())
 }
 
-// Bits of the extended characteristics, which stand in a debug directory entry of a type of their
-// own.
+fn mitigation(code: &'static str, meaning: &'static str) -> Mitigation {
+    Mitigation { code, forbids_patching: false, meaning }
+}
+
+fn against_patching(code: &'static str, meaning: &'static str) -> Mitigation {
+    Mitigation { code, forbids_patching: true, meaning }
+}
+
+// Bits of the extended characteristics, which have a debug directory entry of their own.
 const CET_COMPAT: u32 = 1;
 const CET_COMPAT_STRICT: u32 = 2;
 

@@ -12,6 +12,7 @@
 
 use super::machine::{ProxyMachine, SLOT_IN_STUB, STUB_LEN, SharedCode, UNBOUND};
 use crate::headers::PAGE;
+use crate::imports::MAX_MODULE_NAME;
 use crate::{Directory, Error, Export, Headers, Result, checksum};
 use object::pe;
 use object::pod::{bytes_of, bytes_of_slice};
@@ -23,9 +24,6 @@ use std::collections::BTreeMap;
 /// [`is_proxy`].
 const MARKER: &[u8] =
     b"A proxy made by allograft: it loads a module of allograft and passes every call on to the system's DLL.\r\n\0";
-
-/// Longest name of a DLL, in characters.
-pub const MAX_NAME: usize = 255;
 
 const FILE_ALIGNMENT: u32 = 0x200;
 const INT3: u8 = 0xCC;
@@ -49,8 +47,8 @@ const NAMES: u32 = COUNT + 1;
 
 /// Length of the two names in UTF-16: `\NAME` of the system's DLL and the module's file name, each
 /// with a NUL.
-const SYSTEM_NAME_LEN: usize = MAX_NAME + 2;
-const MODULE_NAME_LEN: usize = MAX_NAME + 1;
+const SYSTEM_NAME_LEN: usize = MAX_MODULE_NAME + 2;
+const MODULE_NAME_LEN: usize = MAX_MODULE_NAME + 1;
 
 /// Room for the path of the proxy itself, as long as Windows has them, and the module's name.
 const OWN_PATH_SIZE: u32 = 2 * (0x8000 + MODULE_NAME_LEN as u32);
@@ -61,7 +59,7 @@ pub fn is_proxy(bytes: &[u8]) -> bool {
     bytes.starts_with(b"MZ") && behind_dos_header.starts_with(MARKER)
 }
 
-/// Makes the file. The names are known to be file names, and there is at least one export.
+/// Makes the file. The names are file names, and there is at least one export.
 pub fn link(
     machine: &ProxyMachine,
     name: &str,
@@ -112,7 +110,6 @@ impl ProxyLayout<'_> {
         self.data_at + self.slots + number * self.machine.pointer_len()
     }
 
-    /// Where the shared code begins.
     fn code(&self) -> u32 {
         self.data_at - self.code.bytes.len() as u32
     }
@@ -298,7 +295,6 @@ impl ProxyTables {
     }
 }
 
-/// Writes the file, its checksum still zero.
 fn write(
     layout: &ProxyLayout<'_>,
     tables: &ProxyTables,
@@ -375,15 +371,14 @@ mod tests {
     fn the_listings_expect_the_fields_where_they_are() {
         for (machine, base) in [(Machine::X64, "end + "), (Machine::X86, "")] {
             let layout = ProxyLayout::new(ProxyMachine::new(machine).unwrap(), 1);
-            let names = NAMES * layout.machine.pointer_len();
-            let imports = (0..).zip(IMPORTS);
-            let fields = [("own_path", OWN_PATH), ("wanted", WANTED), ("count", COUNT)];
-            let pointers = imports.chain(fields.map(|(name, index)| (index, name)));
-            let offsets =
-                pointers.map(|(index, name)| (name, index * layout.machine.pointer_len()));
-            for (name, offset) in offsets.chain([
-                ("system_name", names),
-                ("module_name", names + 2 * SYSTEM_NAME_LEN as u32),
+            let len = layout.machine.pointer_len();
+            let imports = IMPORTS.into_iter().zip((0..).map(|index| index * len));
+            for (name, offset) in imports.chain([
+                ("own_path", OWN_PATH * len),
+                ("wanted", WANTED * len),
+                ("count", COUNT * len),
+                ("system_name", NAMES * len),
+                ("module_name", NAMES * len + 2 * SYSTEM_NAME_LEN as u32),
                 ("slots", layout.slots),
             ]) {
                 let value = format!("{base}{offset}").replace("end + 0", "end");

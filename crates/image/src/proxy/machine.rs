@@ -8,7 +8,6 @@
 use crate::{Error, Machine, Result};
 use object::pe;
 
-/// Width of the bytes in a listing.
 const HEX_COLUMNS: usize = 24;
 
 /// Bytes of the code of one export: a jump through its slot, and what the slot leads to first, which
@@ -19,7 +18,6 @@ pub const UNBOUND: u32 = 6;
 /// Offset of the slot's address in a stub, for machines where it is absolute.
 pub const SLOT_IN_STUB: u32 = 2;
 
-/// A machine that proxies are made for.
 pub struct ProxyMachine {
     pub number: pe::Machine,
     pub is_64: bool,
@@ -65,17 +63,14 @@ impl ProxyMachine {
         }
     }
 
-    /// Bytes of a pointer.
     pub fn pointer_len(&self) -> u32 {
         if self.is_64 { 8 } else { 4 }
     }
 
-    /// The bytes of a pointer with this value.
     pub fn pointer(&self, value: u64) -> impl Iterator<Item = u8> + use<> {
         value.to_le_bytes().into_iter().take(self.pointer_len() as usize)
     }
 
-    /// The virtual address of a relative one.
     pub fn absolute(&self, address: u32) -> u64 {
         self.image_base + u64::from(address)
     }

@@ -9,13 +9,11 @@ use object::LittleEndian as LE;
 use object::pe;
 use std::ops::Range;
 
-/// Most functions that an image may import altogether.
 const MAX_FUNCTIONS: usize = 1 << 20;
 
-/// Bytes of one entry of the COFF symbol table.
 const SYMBOL_LEN: u64 = 18;
 
-/// Most sections that every Windows version loads.
+// Every Windows version loads as many.
 const MAX_SECTIONS: usize = 96;
 
 /// Largest last section, in memory, that is copied in order to extend it.
@@ -41,7 +39,6 @@ pub struct FileLayout {
 }
 
 impl FileLayout {
-    /// Checks `image` and measures it.
     ///
     /// # Errors
     ///
@@ -174,26 +171,23 @@ pub enum Room {
 impl Room {
     /// Chooses the room that changes least.
     pub fn find(image: &Image<'_>, layout: &FileLayout) -> Result<Room> {
-        let few = image.headers().sections.len() < MAX_SECTIONS;
-        if let Some(size_of_headers) = behind_the_table(image, layout)?.filter(|_| few) {
-            return Ok(Room::NewSection { size_of_headers });
-        }
-        if let Some(nt_offset) = over_the_stub(image).filter(|_| few) {
-            return Ok(Room::NewSectionOverStub { nt_offset });
-        }
         let headers = image.headers();
-        let last = headers.sections.last().map_or(0, |section| section.memory_size());
-        if headers.is_flat() {
-            return Err(Error::NoRoom(
-                "none can be extended in an image that is mapped in one piece".to_owned(),
-            ));
+        if headers.sections.len() < MAX_SECTIONS {
+            if let Some(size_of_headers) = behind_the_table(image, layout)? {
+                return Ok(Room::NewSection { size_of_headers });
+            }
+            if let Some(nt_offset) = over_the_stub(image) {
+                return Ok(Room::NewSectionOverStub { nt_offset });
+            }
         }
-        if last > MAX_EXTENDED {
-            return Err(Error::NoRoom(format!(
-                "the last section has {last} bytes, too many to copy"
-            )));
-        }
-        Ok(Room::ExtendLast)
+        let last = headers.sections.last().map_or(0, Section::memory_size);
+        Err(Error::NoRoom(if headers.is_flat() {
+            "none can be extended in an image that is mapped in one piece".to_owned()
+        } else if last > MAX_EXTENDED {
+            format!("the last section has {last} bytes, too many to copy")
+        } else {
+            return Ok(Room::ExtendLast);
+        }))
     }
 }
 

@@ -1,39 +1,42 @@
 //! Plans a rewrite and carries it out.
 
 use super::layout::{FileLayout, Room};
-use super::notes::Note;
 use super::section::{self, ImportTable, PREFIX_LEN, UndoRecord};
 use crate::checksum::checksum_of;
 use crate::headers::{SECTION_HEADER_LEN, align};
 use crate::{Directory, Error, Headers, Image, ImportKind, Result, Section};
 use object::LittleEndian as LE;
 use object::pe;
-use object::pod::{self, Pod, bytes_of};
+use object::pod::{self, Pod};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::mem::offset_of;
 
 /// Name of the section that a patch adds.
-pub const SECTION_NAME: [u8; 8] = *b".algraft";
+const SECTION_NAME: [u8; 8] = *b".algraft";
 
 /// Flags of the section: the loader writes addresses into the new table.
 const DATA: u32 =
     pe::IMAGE_SCN_CNT_INITIALIZED_DATA.0 | pe::IMAGE_SCN_MEM_READ.0 | pe::IMAGE_SCN_MEM_WRITE.0;
 
-/// A patched file in the order of its pieces, of which the large ones are the original's.
-#[derive(Clone, Debug)]
-pub struct Pieces<'data> {
-    /// The headers, as far as anything in them can have changed.
-    headers: Vec<u8>,
-    /// What follows them in the original.
-    body: &'data [u8],
-    /// The section that was added, with the padding before it.
-    section: Vec<u8>,
-    /// What is repeated behind it.
-    trailing: &'data [u8],
+/// Something that a rewrite had to do, or that the user should know about its result.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Note {
+    /// Its name, for programs.
+    pub code: &'static str,
+    /// Whether the program may behave differently because of it.
+    pub warning: bool,
+    /// What was done and what follows from it, for people.
+    pub text: Cow<'static, str>,
 }
 
-impl Pieces<'_> {
-    pub fn in_order(&self) -> [&[u8]; 4] {
-        [&self.headers, self.body, &self.section, self.trailing]
+impl Note {
+    pub(super) fn warning(code: &'static str, text: &'static str) -> Note {
+        Note { code, warning: true, text: text.into() }
+    }
+
+    pub(super) fn hint(code: &'static str, text: impl Into<Cow<'static, str>>) -> Note {
+        Note { code, warning: false, text: text.into() }
     }
 }
 
@@ -46,14 +49,12 @@ pub struct Rewrite<'a, 'data> {
     record: UndoRecord<'data>,
     /// The section that holds the table: a new one, or the last one, extended.
     section: Section,
-    /// Where in that section the added data begin.
+    /// Where in that section the added data begin, and their length in bytes.
     start: u32,
-    /// Their length in bytes.
     len: u32,
 }
 
 impl<'a, 'data> Rewrite<'a, 'data> {
-    /// Plans to put `module` first in the import table of `image`.
     pub fn plan(
         image: &'a Image<'data>,
         layout: &'a FileLayout,
@@ -71,7 +72,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             headers: &data[..changed],
             certificates: &data[layout.certificates.clone()],
         };
-        let len = record.len_with(table.len()).ok_or(Error::TooLarge)?;
+        let len = record.len_with(table.to_bytes(0).len() as u32).ok_or(Error::TooLarge)?;
         let (section, start) = place(image.headers(), layout, room, len)?;
         record.patched_len = u64::from(section.raw_offset)
             + u64::from(section.raw_size)
@@ -79,8 +80,10 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         Ok(Rewrite { image, layout, room, table, record, section, start, len })
     }
 
-    /// The patched file.
-    pub fn carry_out(&self) -> Result<Pieces<'data>> {
+    /// The pieces of the patched file, in order: the headers, as far as anything in them can have
+    /// changed; what follows them in the original; the section that was added, with the padding
+    /// before it; what is repeated behind it.
+    pub fn carry_out(&self) -> Result<[Cow<'data, [u8]>; 4]> {
         let data = self.image.data();
         let mut editor = HeaderEditor {
             bytes: self.record.headers.to_vec(),
@@ -107,7 +110,7 @@ impl<'a, 'data> Rewrite<'a, 'data> {
         let trailing = &data[self.layout.trailing.clone()];
         let checksum = checksum_of(&[&editor.bytes, body, &section, trailing]);
         editor.optional().check_sum.set(LE, checksum);
-        Ok(Pieces { headers: editor.bytes, body, section, trailing })
+        Ok([editor.bytes.into(), body.into(), section.into(), trailing.into()])
     }
 
     fn table_address(&self) -> u32 {
@@ -176,7 +179,6 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             != 0
     }
 
-    /// What the user should know of it.
     pub fn notes(&self) -> Vec<Note> {
         let image = self.image;
         let dotnet = image.dotnet_flags();
@@ -186,16 +188,48 @@ impl<'a, 'data> Rewrite<'a, 'data> {
             });
         let last = image.headers().sections.last().map(Section::name).unwrap_or_default();
         let trailing = self.layout.trailing.len();
+        let is_signed = image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some();
         [
-            (image.directory(pe::IMAGE_DIRECTORY_ENTRY_SECURITY).is_some(), Note::SignatureDropped),
-            (self.forces_integrity(), Note::ForceIntegrityCleared),
-            (dotnet.is_strong_named, Note::StrongNameBroken),
-            (dotnet.is_pure, Note::DotnetOnly),
-            (is_bound, Note::BoundImportsDropped),
-            (unstated_address_table(image).is_some(), Note::AddressTableStated),
-            (matches!(self.room, Room::NewSectionOverStub { .. }), Note::HeadersMoved),
-            (self.room == Room::ExtendLast, Note::SectionExtended(last)),
-            (trailing > 0, Note::TrailingDataRepeated(trailing as u64)),
+            (is_signed, Note::warning(
+                "signature-dropped",
+                "its Authenticode signature was taken out, because it no longer matches: Windows shows the publisher as unknown, and \
+                 policies that admit signed programs only will refuse it; --undo puts the signature back",
+            )),
+            (self.forces_integrity(), Note::warning(
+                "force-integrity-cleared",
+                "the flag that lets Windows load it with a valid signature only was cleared, since it would not start otherwise",
+            )),
+            (dotnet.contains(pe::COMIMAGE_FLAGS_STRONGNAMESIGNED), Note::warning(
+                "strong-name-broken",
+                "its .NET strong name no longer matches: programs that verify strong names will refuse it",
+            )),
+            (dotnet.contains(pe::COMIMAGE_FLAGS_ILONLY), Note::warning(
+                "dotnet-only",
+                "it holds .NET code only: Windows does not read the import table of such a program, and the module will not be loaded",
+            )),
+            (is_bound, Note::hint(
+                "bound-imports-dropped",
+                "addresses that were bound in advance were dropped; the loader looks them up as usual",
+            )),
+            (unstated_address_table(image).is_some(), Note::hint(
+                "address-table-stated",
+                "the extent of its import addresses, which it left to be guessed, is stated now",
+            )),
+            (matches!(self.room, Room::NewSectionOverStub { .. }), Note::hint(
+                "headers-moved",
+                "the DOS stub was shortened to make room for another section",
+            )),
+            (self.room == Room::ExtendLast, Note::hint(
+                "section-extended",
+                format!("there was no room for another section: section {last} was extended instead"),
+            )),
+            (trailing > 0, Note::hint(
+                "trailing-data-repeated",
+                format!(
+                    "the {trailing} bytes behind its sections stay where they were and follow again at the end, so that the program finds \
+                     them whichever way it looks"
+                ),
+            )),
         ]
         .into_iter()
         .filter_map(|(applies, note)| applies.then_some(note))
@@ -262,21 +296,19 @@ const _: () = assert!(
             <= size_of::<Optional32>() + 2 * size_of::<pe::ImageDataDirectory>()
 );
 
-/// A copy of the headers that is being changed. All their offsets lie within it.
+/// A copy of the headers that is being changed. All offsets in `headers` lie within `bytes`.
 struct HeaderEditor {
     bytes: Vec<u8>,
-    /// Where things are in it.
     headers: Headers,
 }
 
 impl HeaderEditor {
-    /// The record at `offset`.
     fn record<T: Pod>(&mut self, offset: usize) -> &mut T {
         pod::from_bytes_mut(&mut self.bytes[offset..]).expect("headers lie within themselves").0
     }
 
     fn optional(&mut self) -> &mut Optional {
-        self.record(self.headers.optional_offset)
+        self.record(self.headers.optional_offset())
     }
 
     /// Moves the PE header and the section table down to `offset`, and clears what they leave.
@@ -285,14 +317,8 @@ impl HeaderEditor {
         let (old, end) = (headers.nt_offset, headers.section_table_end());
         self.bytes.copy_within(old..end, offset);
         self.bytes[offset + (end - old)..end].fill(0);
-        for place in [
-            &mut headers.nt_offset,
-            &mut headers.optional_offset,
-            &mut headers.directories_offset,
-            &mut headers.section_table_offset,
-        ] {
-            *place -= old - offset;
-        }
+        headers.nt_offset = offset;
+        headers.section_table_offset -= old - offset;
         self.record::<pe::ImageDosHeader>(0).e_lfanew.set(LE, offset as u32);
     }
 
@@ -300,7 +326,7 @@ impl HeaderEditor {
     /// them, for which there is room.
     fn put_section(&mut self, index: usize, section: &Section) {
         let at = self.headers.section_table_offset + index * SECTION_HEADER_LEN;
-        self.bytes[at..at + SECTION_HEADER_LEN].copy_from_slice(bytes_of(&section.to_header()));
+        *self.record(at) = section.to_header();
         let count = self.headers.sections.len().max(index + 1);
         let file: &mut pe::ImageFileHeader = self.record(self.headers.nt_offset + size_of::<u32>());
         file.number_of_sections.set(LE, count as u16);
@@ -308,7 +334,7 @@ impl HeaderEditor {
 
     /// Sets the data directory number `index`, which the image has.
     fn set_directory(&mut self, index: usize, directory: Directory) {
-        let at = self.headers.directories_offset + index * size_of::<pe::ImageDataDirectory>();
+        let at = self.headers.directory_offset(index).expect("the image has the directory");
         let entry: &mut pe::ImageDataDirectory = self.record(at);
         entry.virtual_address.set(LE, directory.address);
         entry.size.set(LE, directory.size);

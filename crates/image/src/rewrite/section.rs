@@ -26,14 +26,12 @@ use std::ops::Range;
 /// nothing to look up and might leave the module out.
 pub const IMPORTED_FUNCTION: &str = "allograft_version";
 
-/// How the record begins.
 const MAGIC: [u8; 16] = *b"allograft patch\0";
 const VERSION: u32 = 1;
 
 /// Bytes before the import table.
 pub const PREFIX_LEN: u32 = 40;
 
-/// Offset of the fingerprint.
 const FINGERPRINT: Range<usize> = 32..40;
 
 /// Bytes of the record before the headers.
@@ -62,28 +60,18 @@ impl ImportTable {
         (self.descriptors.len() as u32 + 2) * DESCRIPTOR_LEN
     }
 
-    /// Offsets behind the table: of the lookup table and the addresses, each of one function and an
-    /// end, of the function's name with its two-byte hint, of the module's name, and the end.
-    fn offsets(&self) -> [u32; 5] {
+    /// The table and all that it points to, for the address `base`.
+    pub fn to_bytes(&self, base: u32) -> Vec<u8> {
+        // Behind the table: the lookup table and the addresses, each of one function and an end, the
+        // function's name with its two-byte hint, and the module's name.
         let lookup = self.directory_size().next_multiple_of(8);
         let addresses = lookup + 2 * self.thunk_len;
         let function = addresses + 2 * self.thunk_len;
         let module = (function + 2 + IMPORTED_FUNCTION.len() as u32 + 1).next_multiple_of(2);
-        [lookup, addresses, function, module, module + self.module.len() as u32 + 1]
-    }
-
-    /// Bytes of the table and all that it points to.
-    pub fn len(&self) -> u32 {
-        self.offsets()[4]
-    }
-
-    /// The bytes, for the address `base`.
-    pub fn to_bytes(&self, base: u32) -> Vec<u8> {
-        let [lookup, addresses, function, module, end] = self.offsets();
         let ours = [base + lookup, 0, 0, base + module, base + addresses];
         let mut bytes: Vec<u8> = ours.iter().flat_map(|field| field.to_le_bytes()).collect();
         bytes.extend_from_slice(pod::bytes_of_slice(&self.descriptors));
-        bytes.resize(end as usize, 0);
+        bytes.resize(module as usize + self.module.len() + 1, 0);
         let mut put = |at: u32, value: &[u8]| {
             bytes[at as usize..][..value.len()].copy_from_slice(value);
         };
@@ -115,11 +103,9 @@ fn unbind(descriptor: &mut pe::ImageImportDescriptor) -> Result<()> {
 /// What [`undo`](super::undo) needs, besides the bytes that are still at their place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UndoRecord<'a> {
-    /// Length of the original file.
     pub original_len: u64,
     /// How much of it is still at its place (all but the certificates).
     pub kept_len: u64,
-    /// Length of the patched file.
     pub patched_len: u64,
     /// The first bytes of the original file: everything in them that was changed.
     pub headers: &'a [u8],
@@ -159,15 +145,9 @@ impl UndoRecord<'_> {
     }
 }
 
-/// A record found in an image.
-pub struct FoundRecord<'a> {
-    pub record: UndoRecord<'a>,
-    /// Whether the headers and the table are as we wrote them, a later signature aside.
-    pub is_intact: bool,
-}
-
-/// Finds the record of a patched image, in front of its import table.
-pub fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
+/// Finds the record of a patched image, in front of its import table. The flag is whether the headers
+/// and the table are as they were written, a later signature aside.
+pub fn find<'data>(image: &Image<'data>) -> Option<(UndoRecord<'data>, bool)> {
     let table = image.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?.address;
     let bytes = image.bytes_at(table.checked_sub(PREFIX_LEN)?)?;
     let prefix = bytes.get(..PREFIX_LEN as usize)?;
@@ -177,11 +157,8 @@ pub fn find<'data>(image: &Image<'data>) -> Option<FoundRecord<'data>> {
     let bytes = bytes.get(..u32_at(prefix, 20)? as usize)?;
     let record = parse(bytes.get(u32_at(prefix, 24)? as usize..)?, image.data().len())?;
     let stated = u64_at(prefix, FINGERPRINT.start)?;
-    Some(FoundRecord {
-        is_intact: fingerprint(image.data(), image.headers(), record.headers.len(), bytes)
-            == Some(stated),
-        record,
-    })
+    let found = fingerprint(image.data(), image.headers(), record.headers.len(), bytes);
+    Some((record, found == Some(stated)))
 }
 
 fn parse(bytes: &[u8], file_len: usize) -> Option<UndoRecord<'_>> {

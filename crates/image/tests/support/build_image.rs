@@ -1,16 +1,7 @@
 //! Builds small PE images, of every kind that the tests need: nothing binary is kept in the
 //! repository.
 
-// The path is stated because this file is itself included by path from elsewhere.
-#[path = "image_bytes.rs"]
-mod image_bytes;
-
 use allograft_image::Machine;
-use image_bytes::{Part, align_to, lay_out, part, put, put_section, resources, string, words};
-
-const MACHINE_X86: u16 = 0x014C;
-const MACHINE_X64: u16 = 0x8664;
-const MACHINE_ARM64: u16 = 0xAA64;
 
 const IMAGE_BASE: u32 = 0x0040_0000;
 
@@ -117,10 +108,9 @@ impl ImageSpec {
     }
 
     fn headers_len(&self) -> usize {
-        let table_end = self.table_offset() + 3 * 40;
         match self.headroom {
             // One byte of the space that an entry would need is missing.
-            Headroom::InThePadding => table_end + 39,
+            Headroom::InThePadding => self.table_offset() + 3 * 40 + 39,
             _ => 0x400,
         }
     }
@@ -130,36 +120,42 @@ impl ImageSpec {
         let mut directories = [(0u32, 0u32); 16];
         let first_offset: u32 = if self.headroom == Headroom::InThePadding { 0x800 } else { 0x400 };
         let first_address = if self.is_flat { first_offset } else { 0x1000 };
-        let mut parts = vec![
-            part(
-                self.section_names[0],
-                [vec![0xC3; 0x40], self.strings.clone()].concat(),
-                0,
-                0x6000_0020,
-            ),
-            part(self.section_names[1], Vec::new(), 0, 0x4000_0040),
-            part(
-                self.section_names[2],
-                vec![0xDA; 0x30],
-                if self.is_flat { 0 } else { 0x1234 },
-                0xC000_0040,
-            ),
+        let text = [&[0xC3; 0x40], &*self.strings].concat();
+        let rdata = (first_address + text.len() as u32).next_multiple_of(self.alignment());
+        let tables = self.tables(rdata, &mut directories);
+        let data_extra = if self.is_flat { 0 } else { 0x1234 };
+        let contents = [
+            (text, 0, 0x6000_0020),
+            (tables, 0, 0x4000_0040),
+            (vec![0xDA; 0x30], data_extra, 0xC000_0040),
         ];
-        let text_end = first_address + parts[0].bytes.len() as u32;
-        let rdata = text_end.next_multiple_of(self.alignment());
-        parts[1].bytes = self.tables(rdata, &mut directories);
-        lay_out(&mut parts, first_address, first_offset, self.alignment());
-        let mut file = self.headers(&parts, &mut directories);
-        for part in &parts {
-            file.resize(part.offset as usize, 0);
-            file.extend_from_slice(&part.bytes);
-            file.resize(file.len().next_multiple_of(0x200), 0);
+        let (mut address, mut offset) = (first_address, first_offset);
+        let sections: Vec<Section> = contents
+            .into_iter()
+            .zip(self.section_names)
+            .map(|((bytes, extra, flags), name)| {
+                let section = Section { name, bytes, extra, flags, address, offset };
+                address = (address + section.memory_size()).next_multiple_of(self.alignment());
+                offset += section.file_size();
+                section
+            })
+            .collect();
+        if self.is_bound {
+            let table_end = self.table_offset() + sections.len() * 40;
+            directories[DIRECTORY_BOUND_IMPORT] = (table_end as u32, 32);
+        }
+        let mut file = self.headers(&sections, address, &directories);
+        for section in &sections {
+            file.resize(section.offset as usize, 0);
+            file.extend_from_slice(&section.bytes);
+            file.resize((section.offset + section.file_size()) as usize, 0);
         }
         file.extend_from_slice(&self.overlay);
         if let Some(certificate) = &self.certificate {
             file.resize(file.len().next_multiple_of(8), 0);
-            let directory = (file.len() as u32, certificate.len() as u32);
-            self.put_directory(&mut file, DIRECTORY_SECURITY, directory);
+            let (at, len) = (file.len() as u32, certificate.len() as u32);
+            let directory = (u64::from(len) << 32 | u64::from(at)).to_le_bytes();
+            put(&mut file, self.directory_offset(DIRECTORY_SECURITY), &directory);
             file.extend_from_slice(certificate);
         }
         file
@@ -167,170 +163,226 @@ impl ImageSpec {
 
     /// The contents of the section of tables, which lies at `base`.
     fn tables(&self, base: u32, directories: &mut [(u32, u32); 16]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let addresses_at = base;
-        let addresses: Vec<u32> = self
-            .imports
-            .iter()
-            .map(|(_, functions)| self.reserve(base, &mut bytes, functions))
-            .collect();
+        let mut to = Contents { base, bytes: Vec::new() };
+        let thunks: Vec<u32> =
+            self.imports.iter().map(|(_, functions)| self.reserve(&mut to, functions)).collect();
         if self.states_addresses && !self.imports.is_empty() {
-            directories[DIRECTORY_IAT] = (addresses_at, bytes.len() as u32);
+            directories[DIRECTORY_IAT] = (base, to.bytes.len() as u32);
         }
+        let stamp = if self.is_bound { u32::MAX } else { 0 };
         let mut table = Vec::new();
-        for ((module, functions), &thunks) in self.imports.iter().zip(&addresses) {
-            let lookup = self.lookup_table(base, &mut bytes, functions);
-            self.fill_addresses(&mut bytes, thunks - base, lookup - base, functions.len());
-            let stamp = if self.is_bound { u32::MAX } else { 0 };
-            let forwarder = stamp;
-            table.extend([lookup, stamp, forwarder, string(base, &mut bytes, module), thunks]);
+        for ((module, functions), thunks) in self.imports.iter().zip(thunks) {
+            let lookup = self.lookup_table(&mut to, functions);
+            // Before an image is loaded, the addresses are the lookup table again, or those bound
+            // in advance.
+            let len = functions.len() * self.thunk_len();
+            let (from, at) = ((lookup - base) as usize, (thunks - base) as usize);
+            to.bytes.copy_within(from..from + len, at);
+            if self.is_bound {
+                to.bytes[at..at + len].fill(0x7F);
+            }
+            table.extend([lookup, stamp, stamp, to.string(module), thunks]);
         }
         if !self.imports.is_empty() {
             table.extend([0; 5]);
-            directories[DIRECTORY_IMPORT] = words(base, &mut bytes, &table);
+            directories[DIRECTORY_IMPORT] = to.words(&table);
         }
-        self.delay_table(base, &mut bytes, directories);
+        if !self.delayed.is_empty() {
+            directories[DIRECTORY_DELAY_IMPORT] = self.delay_table(&mut to);
+        }
         if let Some(is_hybrid) = self.is_hybrid {
-            // 64-bit: the pointer to what makes a hybrid stands 200 bytes in.
+            // 64-bit: the pointer to what makes a hybrid is 200 bytes in.
             let mut fields = [0; 52];
             (fields[0], fields[50]) = (208, u32::from(is_hybrid));
-            directories[DIRECTORY_LOAD_CONFIG] = words(base, &mut bytes, &fields);
+            directories[DIRECTORY_LOAD_CONFIG] = to.words(&fields);
         }
         if let Some(flags) = self.dotnet {
-            directories[DIRECTORY_DOTNET] =
-                words(base, &mut bytes, &[72, 0x0005_0002, 0, 0, flags]);
+            directories[DIRECTORY_DOTNET] = to.words(&[72, 0x0005_0002, 0, 0, flags]);
         }
         if let Some((version, manifest)) = self.resources {
-            directories[DIRECTORY_RESOURCE] = resources(base, &mut bytes, version, manifest);
+            directories[DIRECTORY_RESOURCE] = to.resources(version, manifest);
         }
-        bytes
+        to.bytes
     }
 
-    fn delay_table(&self, base: u32, bytes: &mut Vec<u8>, directories: &mut [(u32, u32); 16]) {
-        if self.delayed.is_empty() {
-            return;
-        }
-        let (relative, from) =
-            if self.delays_by_address { (0, base + IMAGE_BASE) } else { (1, base) };
+    fn delay_table(&self, to: &mut Contents) -> (u32, u32) {
+        let (relative, image_base) = if self.delays_by_address { (0, IMAGE_BASE) } else { (1, 0) };
+        to.base += image_base;
         let mut table = Vec::new();
         for (module, functions) in &self.delayed {
-            let thunks = self.reserve(from, bytes, functions);
-            let lookup = self.lookup_table(from, bytes, functions);
-            table.extend([relative, string(from, bytes, module), 0, thunks, lookup, 0, 0, 0]);
+            let thunks = self.reserve(to, functions);
+            let lookup = self.lookup_table(to, functions);
+            table.extend([relative, to.string(module), 0, thunks, lookup, 0, 0, 0]);
         }
         table.extend([0; 8]);
-        directories[DIRECTORY_DELAY_IMPORT] = words(base, bytes, &table);
+        to.base -= image_base;
+        to.words(&table)
     }
 
     fn thunk_len(&self) -> usize {
         if self.is_64() { 8 } else { 4 }
     }
 
-    fn reserve(&self, base: u32, bytes: &mut Vec<u8>, functions: &[&str]) -> u32 {
-        let at = align_to(bytes, 8);
-        bytes.resize(at + (functions.len() + 1) * self.thunk_len(), 0);
-        base + at as u32
+    /// Appends room for the addresses of `functions` and an end.
+    fn reserve(&self, to: &mut Contents, functions: &[&str]) -> u32 {
+        to.put(8, &vec![0; (functions.len() + 1) * self.thunk_len()])
     }
 
-    fn lookup_table(&self, base: u32, bytes: &mut Vec<u8>, functions: &[&str]) -> u32 {
-        let lookup = self.reserve(base, bytes, functions);
+    fn lookup_table(&self, to: &mut Contents, functions: &[&str]) -> u32 {
+        let lookup = self.reserve(to, functions);
+        let len = self.thunk_len();
         for (index, function) in functions.iter().enumerate() {
-            let at = (lookup - base) as usize + index * self.thunk_len();
             // A name that begins with # stands for a number.
             let thunk = match function.strip_prefix('#') {
-                Some(number) => {
-                    u64::from(number.parse::<u16>().unwrap()) | 1 << (self.thunk_len() * 8 - 1)
-                }
+                Some(number) => u64::from(number.parse::<u16>().unwrap()) | 1 << (len * 8 - 1),
                 None => {
-                    align_to(bytes, 2);
-                    let hint = base + bytes.len() as u32;
-                    bytes.extend([0, 0]);
-                    string(base, bytes, function);
+                    let hint = to.put(2, &[0, 0]);
+                    to.string(function);
                     hint.into()
                 }
             };
-            bytes[at..at + self.thunk_len()]
-                .copy_from_slice(&thunk.to_le_bytes()[..self.thunk_len()]);
+            let at = (lookup - to.base) as usize + index * len;
+            put(&mut to.bytes, at, &thunk.to_le_bytes()[..len]);
         }
         lookup
     }
 
-    /// What an image has in the place of the addresses before it is loaded: the lookup table again,
-    /// or the addresses bound in advance.
-    fn fill_addresses(&self, bytes: &mut [u8], thunks: u32, lookup: u32, count: usize) {
-        let len = count * self.thunk_len();
-        let (thunks, lookup) = (thunks as usize, lookup as usize);
-        if self.is_bound {
-            bytes[thunks..thunks + len].fill(0x7F);
-        } else {
-            bytes.copy_within(lookup..lookup + len, thunks);
-        }
-    }
-
-    fn headers(&self, parts: &[Part], directories: &mut [(u32, u32); 16]) -> Vec<u8> {
+    fn headers(&self, sections: &[Section], size: u32, directories: &[(u32, u32); 16]) -> Vec<u8> {
+        let (nt, table) = (self.nt_offset(), self.table_offset());
+        let optional = nt + 24;
         let mut file = vec![0u8; self.headers_len()];
-        put(&mut file, 0, b"MZ");
-        put(&mut file, 0x3C, &(self.nt_offset() as u32).to_le_bytes());
-        if self.nt_offset() > 0x40 {
+        if nt > 0x40 {
             put(&mut file, 0x40, b"This program cannot be run in DOS mode.\r\n$");
         }
-        self.put_file_header(&mut file);
-        self.put_optional_header(&mut file, parts);
-        for (index, part) in parts.iter().enumerate() {
-            put_section(&mut file, self.table_offset() + index * 40, part);
+        put(&mut file, 0, b"MZ");
+        put(&mut file, nt, b"PE\0\0");
+        let machine = match self.machine {
+            Machine::X86 => 0x014C,
+            Machine::X64 => 0x8664,
+            Machine::Arm64 => 0xAA64,
+            Machine::Other(number) => number.into(),
+        };
+        let characteristics = if self.is_dll { 0x2022 } else { 0x0022 };
+        let (magic, image_base_at, count_at) =
+            if self.is_64() { (0x20B, 24, 108) } else { (0x10B, 28, 92) };
+        let mut fields = vec![
+            (0x3C, nt as u32),
+            (nt + 4, machine | 3 << 16),
+            (nt + 20, (table - optional) as u32 | characteristics << 16),
+            (optional, magic),
+            (optional + 8, 0x600),
+            (optional + 16, 0x1000),
+            (optional + image_base_at, IMAGE_BASE),
+            (optional + 32, self.alignment()),
+            (optional + 36, 0x200),
+            (optional + 56, size),
+            (optional + 60, self.headers_len() as u32),
+            (optional + 68, 3 | u32::from(self.dll_characteristics) << 16),
+            (optional + count_at, 16),
+        ];
+        for (index, &(address, size)) in directories.iter().enumerate() {
+            let at = self.directory_offset(index);
+            fields.extend([(at, address), (at + 4, size)]);
         }
-        let table_end = self.table_offset() + parts.len() * 40;
+        for (index, section) in sections.iter().enumerate() {
+            let at = table + index * 40;
+            put(&mut file, at, section.name.as_bytes());
+            fields.extend([
+                (at + 8, section.memory_size()),
+                (at + 12, section.address),
+                (at + 16, section.file_size()),
+                (at + 20, section.offset),
+                (at + 36, section.flags),
+            ]);
+        }
+        for (at, value) in fields {
+            put(&mut file, at, &value.to_le_bytes());
+        }
+        let behind = &mut file[table + sections.len() * 40..];
         if self.is_bound {
-            directories[DIRECTORY_BOUND_IMPORT] = (table_end as u32, 32);
-            put(&mut file, table_end, &[0xB0; 32]);
+            behind[..32].fill(0xB0);
         }
         if matches!(self.headroom, Headroom::OverTheStub | Headroom::None) {
-            file[table_end..].fill(0x55);
-        }
-        for (index, &directory) in directories.iter().enumerate() {
-            self.put_directory(&mut file, index, directory);
+            behind.fill(0x55);
         }
         file
     }
 
-    fn put_file_header(&self, file: &mut [u8]) {
-        let nt = self.nt_offset();
-        let machine = match self.machine {
-            Machine::X86 => MACHINE_X86,
-            Machine::X64 => MACHINE_X64,
-            Machine::Arm64 => MACHINE_ARM64,
-            Machine::Other(number) => number,
-        };
-        put(file, nt, b"PE\0\0");
-        put(file, nt + 4, &machine.to_le_bytes());
-        put(file, nt + 6, &3u16.to_le_bytes());
-        put(file, nt + 20, &((self.table_offset() - nt - 24) as u16).to_le_bytes());
-        let characteristics: u16 = if self.is_dll { 0x2022 } else { 0x0022 };
-        put(file, nt + 22, &characteristics.to_le_bytes());
+    fn directory_offset(&self, index: usize) -> usize {
+        self.nt_offset() + 24 + if self.is_64() { 112 } else { 96 } + index * 8
+    }
+}
+
+/// A section in its place.
+struct Section {
+    name: &'static str,
+    bytes: Vec<u8>,
+    /// Bytes that it takes in memory beyond those.
+    extra: u32,
+    flags: u32,
+    address: u32,
+    offset: u32,
+}
+
+impl Section {
+    fn memory_size(&self) -> u32 {
+        self.bytes.len() as u32 + self.extra
     }
 
-    fn put_optional_header(&self, file: &mut [u8], parts: &[Part]) {
-        let optional = self.nt_offset() + 24;
-        let end = parts.last().unwrap();
-        let size =
-            (end.address + end.bytes.len() as u32 + end.extra).next_multiple_of(self.alignment());
-        let mut put_u32 =
-            |field: usize, value: u32| put(file, optional + field, &value.to_le_bytes());
-        put_u32(0, if self.is_64() { 0x20B } else { 0x10B });
-        put_u32(8, 0x600);
-        put_u32(16, 0x1000);
-        put_u32(if self.is_64() { 24 } else { 28 }, IMAGE_BASE);
-        put_u32(32, self.alignment());
-        put_u32(36, 0x200);
-        put_u32(56, size);
-        put_u32(60, self.headers_len() as u32);
-        put_u32(68, 3 | u32::from(self.dll_characteristics) << 16);
-        put_u32(if self.is_64() { 108 } else { 92 }, 16);
+    fn file_size(&self) -> u32 {
+        self.bytes.len().next_multiple_of(0x200) as u32
+    }
+}
+
+/// The contents of a section that lies at `base`, while they are written.
+struct Contents {
+    base: u32,
+    bytes: Vec<u8>,
+}
+
+impl Contents {
+    /// Appends `bytes` at a multiple of `alignment`; returns their address.
+    fn put(&mut self, alignment: usize, bytes: &[u8]) -> u32 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(alignment), 0);
+        let address = self.base + self.bytes.len() as u32;
+        self.bytes.extend_from_slice(bytes);
+        address
     }
 
-    fn put_directory(&self, file: &mut [u8], index: usize, (address, size): (u32, u32)) {
-        let at = self.nt_offset() + 24 + if self.is_64() { 112 } else { 96 } + index * 8;
-        put(file, at, &address.to_le_bytes());
-        put(file, at + 4, &size.to_le_bytes());
+    /// Appends `text` with a NUL; returns its address.
+    fn string(&mut self, text: &str) -> u32 {
+        self.put(1, &[text.as_bytes(), b"\0"].concat())
     }
+
+    /// Appends `words`, aligned; returns their address and length.
+    fn words(&mut self, words: &[u32]) -> (u32, u32) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        (self.put(4, &bytes), bytes.len() as u32)
+    }
+
+    /// Appends a resource directory with a version and a manifest; returns its address and length.
+    fn resources(&mut self, version: [u16; 4], manifest: &str) -> (u32, u32) {
+        let [major, minor, build, revision] = version.map(u32::from);
+        let info =
+            self.words(&[0, 0xFEEF_04BD, 0x0001_0000, major << 16 | minor, build << 16 | revision]);
+        let text = (self.string(manifest), manifest.len() as u32);
+        // Three levels for each of the two kinds: type, name, language. A level is a header of 16
+        // bytes and its entries of 8.
+        let level = |count: u32| [0, 0, 0, count << 16];
+        let mut tree: Vec<u32> = level(2).to_vec();
+        tree.extend([16, 1 << 31 | 32, 24, 1 << 31 | 80]);
+        for (at, data) in [(32u32, 128u32), (80, 144)] {
+            let language = [&level(1)[..], &[0x409, data]].concat();
+            tree.extend([&level(1)[..], &[1, 1 << 31 | (at + 24)], &language].concat());
+        }
+        for (address, size) in [info, text] {
+            tree.extend([address, size, 0, 0]);
+        }
+        self.words(&tree)
+    }
+}
+
+/// Overwrites what is at `at`.
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    bytes[at..at + value.len()].copy_from_slice(value);
 }

@@ -21,16 +21,22 @@ pub fn undo_bytes(data: &[u8], regardless: bool) -> Result<Restored<'_>> {
     undo(&Image::parse(data)?, regardless)
 }
 
+/// The image `data`, which is sound.
+pub fn parse(data: &[u8]) -> Image<'_> {
+    Image::parse(data).unwrap()
+}
+
+/// Overwrites the 32-bit field at `at`.
+pub fn set(data: &mut [u8], at: usize, value: u32) {
+    data[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
 /// The names of the modules that `data` imports, ordinary ones and delayed ones.
 pub fn imports(data: &[u8]) -> (Vec<String>, Vec<String>) {
-    let image = Image::parse(data).unwrap();
-    let (ordinary, delayed): (Vec<_>, Vec<_>) = image
-        .imports()
-        .unwrap()
-        .into_iter()
-        .partition(|module| module.kind == ImportKind::Ordinary);
-    let names = |modules: Vec<allograft_image::ImportedModule>| {
-        modules.into_iter().map(|module| module.name).collect()
+    let modules = parse(data).imports().unwrap();
+    let names = |kind| {
+        let modules = modules.iter().filter(|module| module.kind == kind);
+        modules.map(|module| module.name.clone()).collect()
     };
-    (names(ordinary), names(delayed))
+    (names(ImportKind::Ordinary), names(ImportKind::Delayed))
 }
