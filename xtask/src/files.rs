@@ -8,12 +8,23 @@ use sha2::{Digest, Sha256};
 
 use crate::layout;
 
-/// Copies a file, making the folder that it goes into.
+/// Copies a file, and makes the folder that it goes into.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     make_folder_of(to)?;
     fs::copy(from, to)
         .map(drop)
         .with_context(|| format!("copying {} to {}", from.display(), to.display()))
+}
+
+/// Copies the files in `from` that are `wanted` into the folder `to`, not those of its subfolders.
+pub fn copy_files(from: &Path, to: &Path, wanted: impl Fn(&Path) -> bool) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        if wanted(&entry.path()) {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies a file as [`copy`] does, but a program that has the old one open keeps it whole.
@@ -31,13 +42,11 @@ pub fn fill_in(from: &Path, words: &[(&str, &str)], to: &Path) -> Result<()> {
     fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
-/// Writes an executable script.
 pub fn write_script(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     make_executable(file)
 }
 
-/// Gives a file the permission to be run by name.
 #[cfg_attr(not(unix), expect(unused_variables, reason = "Windows has no such permission"))]
 pub fn make_executable(file: &Path) -> Result<()> {
     #[cfg(unix)]

@@ -34,7 +34,7 @@ fn replace_by(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
 
     let error = command.exec();
-    Err(error).with_context(|| format!("cannot start `{}`", crate::step::shown(command)))
+    Err(error).with_context(|| crate::step::cannot_start(command))
 }
 
 /// Runs `command` and passes its exit code on.

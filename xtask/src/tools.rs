@@ -16,7 +16,6 @@ use crate::stage::{self, Parts};
 use crate::wine::Servers;
 use crate::{layout, step};
 
-/// The exit code of a command that found `all_well` or not.
 pub fn exit_code(all_well: bool) -> ExitCode {
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -129,7 +128,8 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     if !arguments.iter().any(|word| runs_nothing.contains(&word.as_str())) {
         let environment = setup::run(&Request::everything(crt::default()))?;
         let build = WindowsBuild::new(environment.rust, &X64);
-        let stage = stage::build(&environment, build, &Parts::for_bench())?;
+        let parts = Parts { mimalloc: true, bench: true, ..Parts::none() };
+        let stage = stage::build(&environment, build, &parts)?;
         stage.write(&file).with_context(|| format!("writing {}", file.display()))?;
         servers = environment.start_wine();
     }

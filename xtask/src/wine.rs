@@ -13,15 +13,12 @@ use crate::{layout, step};
 /// session that started it was killed.
 const SERVER_STAYS: &str = "600";
 
-/// The installed Wine.
 #[derive(Clone, Debug)]
 pub struct Wine {
-    /// What loads programs.
     pub loader: PathBuf,
-    /// What the programs of one prefix share.
-    pub(crate) server: PathBuf,
-    /// Whether it runs 32-bit programs too.
-    whole: bool,
+    pub server: PathBuf,
+    /// It runs 32-bit programs too.
+    pub is_whole: bool,
 }
 
 /// One Wine prefix of the project, with the C runtime it runs programs on.
@@ -29,12 +26,10 @@ pub struct Wine {
 pub struct Prefix {
     /// `wine` for Wine's own C runtime, else the version of Microsoft's.
     pub name: String,
-    /// The prefix's folder.
     pub folder: PathBuf,
 }
 
 impl Prefix {
-    /// The name of the C runtime that is Wine's own.
     pub const OWN: &str = "wine";
 
     /// The prefix called `name`, whether it exists or not.
@@ -81,7 +76,7 @@ impl Wine {
         let server = debian("wineserver").or_else(|| layout::in_path("wineserver"))?;
         Some(Wine {
             // Wine calls this one, beside the other, for 32-bit programs.
-            whole: loader.with_file_name("wine").is_file(),
+            is_whole: loader.with_file_name("wine").is_file(),
             loader,
             server,
         })
@@ -91,17 +86,12 @@ impl Wine {
     pub fn completed() -> Option<Wine> {
         let loader = Self::completed_folder().ok()?.join("wine64");
         let wine = Self::installed()?;
-        (!wine.whole && loader.is_file()).then_some(Wine { loader, whole: true, ..wine })
+        (!wine.is_whole && loader.is_file()).then_some(Wine { loader, is_whole: true, ..wine })
     }
 
     /// Where set-up puts what it adds.
     pub fn completed_folder() -> Result<PathBuf> {
         Ok(layout::cache()?.join("wine-32-bits"))
-    }
-
-    /// Whether it runs 32-bit programs too.
-    pub fn is_whole(&self) -> bool {
-        self.whole
     }
 
     /// A command that runs `program` in `prefix`.
@@ -113,17 +103,21 @@ impl Wine {
         command
     }
 
-    /// Its version, as it says it.
+    /// As it prints it, for instance `wine-8.0 (Debian 8.0~repack-4)`.
     pub fn version(&self) -> Result<String> {
         Ok(step::capture(Command::new(&self.loader).arg("--version"))?.trim().to_owned())
     }
 
     /// Waits until nothing runs in `prefix` any more, and its registry is written.
     pub fn settle(&self, prefix: &Prefix) -> Result<()> {
+        step::capture(&mut self.server_command(prefix, "--wait")).map(drop)
+    }
+
+    fn server_command(&self, prefix: &Prefix, argument: &str) -> Command {
         let mut command = Command::new(&self.server);
-        command.arg("--wait");
+        command.arg(argument);
         prefix_environment(&mut command, prefix);
-        step::capture(&mut command).map(drop)
+        command
     }
 
     /// Keeps the servers of `prefixes` up between programs, for as long as the returned guard
@@ -159,17 +153,14 @@ impl Servers {
     }
 
     fn call(&self, argument: &str) {
-        self.for_each_prefix(|prefix| {
-            let mut command = Command::new(&self.wine.server);
-            command.arg(argument);
-            prefix_environment(&mut command, prefix);
-            command
-        });
+        self.for_each_prefix(|prefix| self.wine.server_command(prefix, argument));
     }
 
     /// Runs a command for each prefix, all at once: some do little more than wait.
     fn for_each_prefix(&self, command: impl Fn(&Prefix) -> Command) {
-        let start = |prefix| without_streams(&mut command(prefix)).spawn();
+        let nothing = Stdio::null;
+        let start =
+            |prefix| command(prefix).stdin(nothing()).stdout(nothing()).stderr(nothing()).spawn();
         let started: Vec<_> = self.prefixes.iter().map(start).collect();
         for mut child in started.into_iter().flatten() {
             let _ = child.wait();
@@ -181,10 +172,6 @@ impl Drop for Servers {
     fn drop(&mut self) {
         self.call("--kill");
     }
-}
-
-fn without_streams(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 fn prefix_environment(command: &mut Command, prefix: &Prefix) {
@@ -199,9 +186,11 @@ mod tests {
 
     #[test]
     fn a_prefix_of_microsofts_runtime_prefers_the_native_dll() {
-        assert_eq!(Prefix::named("10.0.1.2").version(), Some("10.0.1.2"));
-        assert!(Prefix::named("10.0.1.2").overrides().starts_with("ucrtbase,"));
-        assert_eq!(Prefix::named(Prefix::OWN).version(), None);
-        assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
+        let microsoft = Prefix::named("10.0.1.2");
+        assert_eq!(microsoft.version(), Some("10.0.1.2"));
+        assert!(microsoft.overrides().starts_with("ucrtbase,"));
+        let own = Prefix::named(Prefix::OWN);
+        assert_eq!(own.version(), None);
+        assert!(!own.overrides().contains("ucrtbase"));
     }
 }

@@ -122,7 +122,7 @@ fn made_from(wine: &Wine) -> Result<String> {
     Ok(format!(
         "{} for {} bits\nprocess_prng.c {}\n",
         wine.version()?,
-        if wine.is_whole() { "64 and 32" } else { "64" },
+        if wine.is_whole { "64 and 32" } else { "64" },
         sha256_of(&process_prng_source())?
     ))
 }

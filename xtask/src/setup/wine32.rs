@@ -51,7 +51,7 @@ const BELONGS_TO: &str = "belongs-to.txt";
 ///
 /// Where the 32-bit half cannot be had, with the reason.
 pub fn complete(wine: &Wine) -> Result<Wine> {
-    if wine.is_whole() {
+    if wine.is_whole {
         return Ok(wine.clone());
     }
     let folder = Wine::completed_folder()?;
@@ -71,7 +71,7 @@ pub fn complete(wine: &Wine) -> Result<Wine> {
 
 /// Whether the 32-bit half is to be downloaded: the installed Wine lacks it, and so does the cache.
 pub fn is_missing() -> bool {
-    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole())
+    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole)
 }
 
 fn belongs_to(folder: &Path, version: &str) -> bool {
