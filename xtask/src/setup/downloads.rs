@@ -22,19 +22,15 @@ use crate::step::{self, Step};
 /// The file that says what was unpacked in a folder of the cache; written last.
 const MARKER: &str = "allograft-unpacked.json";
 
-/// A kind of machine that packages have files for.
+/// A kind of machine that packages have files for. Without a number, x86-64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// x86-64 Linux
     Linux,
-    /// x86-64 Windows
     Windows,
-    /// 32-bit Windows
     Windows32,
 }
 
 impl Platform {
-    /// This machine's.
     pub const HOST: Platform = if cfg!(windows) { Platform::Windows } else { Platform::Linux };
 
     /// Its name in the cache; and the options of pip that ask for it.
@@ -83,12 +79,8 @@ impl Requirement {
         if sha256.is_empty() {
             bail!("it gives no hash for {name}");
         }
-        Ok(Requirement {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            sha256,
-            unpacked: unpacked.map(str::to_owned),
-        })
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Ok(Requirement { name, version, sha256, unpacked: unpacked.map(str::to_owned) })
     }
 }
 
@@ -125,17 +117,15 @@ impl Download {
     /// The package of the requirements file `NAME.txt`, for `platform`.
     pub fn new(name: &str, platform: Platform) -> Result<Download> {
         let requirements_file = layout::own("requirements").join(format!("{name}.txt"));
-        let text = fs::read_to_string(&requirements_file)
+        let requirement = fs::read_to_string(&requirements_file)
+            .map_err(anyhow::Error::from)
+            .and_then(|text| Requirement::parse(&text))
             .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let requirement = Requirement::parse(&text)
-            .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let (platform_name, _) = platform.names();
-        let folder = format!("{}-{}-{platform_name}", requirement.name, requirement.version);
-        let folder = layout::cache()?.join(folder);
+        let name = format!("{}-{}-{}", requirement.name, requirement.version, platform.names().0);
+        let folder = layout::cache()?.join(name);
         Ok(Download { requirement, requirements_file, platform, folder })
     }
 
-    /// The package's version.
     pub fn version(&self) -> &str {
         &self.requirement.version
     }
@@ -161,23 +151,17 @@ impl Download {
         })
     }
 
-    /// Downloads and unpacks it, if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be downloaded, or what comes has another hash than those of the requirements
-    /// file.
+    /// Downloads and unpacks it, if it is not there. A file with another hash than those of the
+    /// requirements file is an error.
     pub fn fetch(&self) -> Result<()> {
         if self.is_there() {
             return Ok(());
         }
         let step = Step::begin(format!("set-up: downloading {self} from PyPI"));
         let partial = layout::partial(&self.folder);
-        let outcome = self.fetch_into(&partial);
-        if outcome.is_err() {
+        self.fetch_into(&partial).inspect_err(|_| {
             fs::remove_dir_all(&partial).ok();
-        }
-        outcome?;
+        })?;
         step.done();
         Ok(())
     }
@@ -233,8 +217,8 @@ impl Download {
 
 impl std::fmt::Display for Download {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (platform, _) = self.platform.names();
-        write!(f, "{} {} for {platform}", self.requirement.name, self.requirement.version)
+        let Requirement { name, version, .. } = &self.requirement;
+        write!(f, "{name} {version} for {}", self.platform.names().0)
     }
 }
 
@@ -304,9 +288,7 @@ mod tests {
     fn every_committed_requirements_file_is_one() {
         for file in files_under(&layout::own("requirements")).unwrap() {
             let requirement = Requirement::parse(&fs::read_to_string(&file).unwrap());
-            let requirement =
-                requirement.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert!(requirement.unpacked.is_some(), "{}", file.display());
+            assert!(requirement.is_ok_and(|one| one.unpacked.is_some()), "{}", file.display());
         }
     }
 

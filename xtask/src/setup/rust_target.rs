@@ -18,7 +18,6 @@ use crate::step::{self, Step};
 /// How long rustup may take; where there is no network it can try for minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
 
-/// The distribution's compiler.
 const DISTRIBUTION: &str = "/usr/bin/rustc";
 
 /// The oldest release of that compiler that will do (`rust-version` of the workspace): 1.88.
@@ -55,7 +54,6 @@ impl Rust {
         Ok(())
     }
 
-    /// Gives this compiler the standard library for 32-bit Windows too.
     pub fn complete_for_32_bits(self) -> Result<()> {
         match self {
             Rust::Usual if !usual_has_std(X86.rust) => add_by_rustup(&[X86.rust]),
@@ -88,11 +86,7 @@ pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
 }
 
 /// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its packages
-/// are added to `missing`.
-///
-/// # Errors
-///
-/// When rustup fails and the packages cannot be installed.
+/// are added to `missing`. Fails if they cannot be installed either.
 pub fn add(targets: &[&str], missing: &mut Vec<Need>) -> Result<Rust> {
     if !distribution_is_asked_for() {
         match add_by_rustup(targets) {
@@ -136,12 +130,9 @@ fn usual_has_std(target: &str) -> bool {
 }
 
 fn has_std(folder: &Path) -> bool {
+    let is_std = |name: &str| name.starts_with("libstd-") && name.ends_with(".rlib");
     fs::read_dir(folder).is_ok_and(|entries| {
-        entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("libstd-") && name.ends_with(".rlib")
-        })
+        entries.flatten().any(|entry| is_std(&entry.file_name().to_string_lossy()))
     })
 }
 

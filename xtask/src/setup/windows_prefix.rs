@@ -41,9 +41,8 @@ pub fn base(wine: &Wine) -> Result<Prefix> {
 /// Files of Microsoft's runtimes for one kind of programs.
 pub struct Runtimes {
     pub target: &'static Target,
-    /// `ucrtbase.dll`
+    /// `ucrtbase.dll`, which must have this hash.
     pub crt: PathBuf,
-    /// The SHA-256 that it must have.
     pub sha256: &'static str,
     /// The DLLs of the C++ runtime.
     pub cpp: Vec<PathBuf>,
@@ -149,19 +148,11 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
 /// entry point as the linker calls it.
 fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
     let mut gcc = Command::new(gcc);
-    gcc.args([
-        "-O2",
-        "-s",
-        "-shared",
-        "-nostdlib",
-        "-nostartfiles",
+    gcc.args(["-O2", "-s", "-shared", "-nostdlib", "-nostartfiles"])
         // 32-bit names would else be exported with the size of their arguments.
-        "-Wl,--kill-at",
-        &format!("-Wl,--entry={entry}"),
-        "-o",
-    ])
-    .arg(folder.join("bcryptprimitives.dll"))
-    .arg(process_prng_source())
-    .arg("-ladvapi32");
+        .args(["-Wl,--kill-at", &format!("-Wl,--entry={entry}"), "-o"])
+        .arg(folder.join("bcryptprimitives.dll"))
+        .arg(process_prng_source())
+        .arg("-ladvapi32");
     step::capture(&mut gcc).map(drop).context("compiling bcryptprimitives.dll for the Wine prefix")
 }

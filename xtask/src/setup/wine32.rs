@@ -45,11 +45,8 @@ const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
 /// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
 
-/// The Wine that runs both: `wine` itself, or one completed in the cache.
-///
-/// # Errors
-///
-/// Where the 32-bit half cannot be had, with the reason.
+/// The Wine that runs both: `wine` itself, or one completed in the cache. The error is why the
+/// 32-bit half cannot be had.
 pub fn complete(wine: &Wine) -> Result<Wine> {
     if wine.is_whole {
         return Ok(wine.clone());
@@ -84,13 +81,12 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
     })?;
     let partial = layout::partial(folder);
     fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
-    let outcome = fill(wine, package, &partial)
+    fill(wine, package, &partial)
         .and_then(|()| Ok(fs::write(partial.join(BELONGS_TO), version)?))
-        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)));
-    if outcome.is_err() {
-        fs::remove_dir_all(&partial).ok();
-    }
-    outcome
+        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)))
+        .inspect_err(|_| {
+            fs::remove_dir_all(&partial).ok();
+        })
 }
 
 /// The `8.0~repack-4` of "wine-8.0 (Debian 8.0~repack-4)".
