@@ -8,24 +8,15 @@ use tempfile::TempDir;
 
 use crate::workload::Workload;
 
-/// How a program gets its heap.
+/// How a program gets its heap; [`BUILT_IN`] explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeapSource {
-    /// It keeps the C runtime's own.
     Crt,
-    /// mimalloc is linked in and called directly.
     Baseline,
-    /// As the baseline, but the first half of the blocks is the system heap's, and the program
-    /// itself finds and frees them.
     ByHand,
-    /// `allograft run`.
     Early,
-    /// The program loads the module in the middle of its preparation.
     Late,
-    /// The program is linked with allograft's `mimalloc.dll`.
     Linked,
-    /// The program is linked with an unmodified `mimalloc.dll`, which has allograft's
-    /// `mimalloc-redirect.dll` beside it.
     Redirect,
     /// The program loads this DLL first; or, if it is a `mimalloc.dll`, is linked with it.
     Module(PathBuf),
@@ -36,22 +27,14 @@ pub enum HeapSource {
 pub struct Configuration {
     /// For `--on` and for every table.
     pub name: String,
-    /// Where the heap comes from.
     pub source: HeapSource,
     /// The programs, if they had to be copied beside a DLL.
     copies: Option<TempDir>,
 }
 
-/// The configuration to which the others are compared.
 pub const BASELINE: &str = "static";
-
-/// The configuration with the C runtime's own heap.
 pub const CRT: &str = "crt";
-
-/// The configuration with allograft from the start.
 pub const EARLY: &str = "early";
-
-/// The configuration with allograft loaded when half of the program's blocks exist.
 pub const LATE: &str = "late";
 
 /// The configurations with a name, and what each is.
@@ -108,7 +91,6 @@ pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Ve
 }
 
 impl Configuration {
-    /// The configuration of [`BUILT_IN`] called `name`.
     pub fn built_in(name: &str) -> Result<Configuration> {
         let (_, source, _) = BUILT_IN
             .into_iter()
@@ -119,12 +101,8 @@ impl Configuration {
 
     /// The configuration in which a program loads allograft's module first, without a launcher.
     pub fn module_first(stage: &Stage) -> Configuration {
-        let module = stage.bin.join("allograft.dll");
-        Configuration {
-            name: "module".to_owned(),
-            source: HeapSource::Module(module),
-            copies: None,
-        }
+        let source = HeapSource::Module(stage.bin.join("allograft.dll"));
+        Configuration { name: "module".to_owned(), source, copies: None }
     }
 
     fn from_module(stage: &Stage, module: &Path) -> Result<Configuration> {
@@ -181,13 +159,14 @@ impl Configuration {
     }
 
     fn bare_launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        let folder = match (&self.copies, &self.source) {
-            (Some(copies), _) => copies.path().to_owned(),
-            (_, HeapSource::Baseline | HeapSource::ByHand) => programs(stage, "baseline"),
-            (_, HeapSource::Linked) => programs(stage, "linked"),
-            (_, HeapSource::Redirect) => programs(stage, "redirect"),
-            _ => programs(stage, "plain"),
+        let kind = match self.source {
+            HeapSource::Baseline | HeapSource::ByHand => "baseline",
+            HeapSource::Linked => "linked",
+            HeapSource::Redirect => "redirect",
+            _ => "plain",
         };
+        let copies = self.copies.as_ref().map(|copies| copies.path().to_owned());
+        let folder = copies.unwrap_or_else(|| programs(stage, kind));
         Launch::new(stage, folder.join(format!("{name}.exe")))
             .input("")
             .env("ALLOGRAFT_REPORT", stage.windows_path(&reports.join("report.json")))

@@ -12,27 +12,6 @@ use crate::run;
 /// Threads and blocks of the processes that are taken over.
 const PROCESSES: [(usize, usize); 3] = [(1, 0), (64, 0), (1, 200_000)];
 
-/// The output of `attach`; times in microseconds, memory in bytes.
-#[derive(Deserialize)]
-struct AttachOutput {
-    microseconds: f64,
-    stopping: f64,
-    committed: f64,
-    resident: f64,
-}
-
-/// The output of `steps`.
-#[derive(Deserialize)]
-struct StepsOutput {
-    entries: Vec<CallSteps>,
-}
-
-#[derive(Deserialize)]
-struct CallSteps {
-    entry: String,
-    instructions: u64,
-}
-
 /// Measures every takeover `rounds` times.
 pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCost>> {
     let cost = |(threads, blocks)| TakeoverCost { threads, blocks, ..TakeoverCost::default() };
@@ -52,6 +31,14 @@ fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
     let launch = configuration
         .launch(stage, "attach", scratch.path())
         .args(&[&cost.threads.to_string(), &cost.blocks.to_string()]);
+    /// Times in microseconds, memory in bytes.
+    #[derive(Deserialize)]
+    struct AttachOutput {
+        microseconds: f64,
+        stopping: f64,
+        committed: f64,
+        resident: f64,
+    }
     let output: AttachOutput = run::output(launch, &configuration, scratch.path(), 1)?;
     let report =
         ModuleReport::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
@@ -76,6 +63,17 @@ pub fn count_instructions(stage: &Stage) -> Result<Vec<CallCost>> {
         }
     };
     Ok(allograft.into_iter().map(cost).collect())
+}
+
+#[derive(Deserialize)]
+struct StepsOutput {
+    entries: Vec<CallSteps>,
+}
+
+#[derive(Deserialize)]
+struct CallSteps {
+    entry: String,
+    instructions: u64,
 }
 
 fn count_steps(stage: &Stage, configuration: &Configuration) -> Result<Vec<CallSteps>> {

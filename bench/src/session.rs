@@ -15,15 +15,12 @@ const MOST_REAL_ROUNDS: usize = 5;
 /// What to measure.
 #[derive(Debug)]
 pub struct BenchPlan<'a> {
-    /// The folders with programs and modules.
     pub stage: &'a Stage,
-    /// The heaps.
     pub configurations: &'a [Configuration],
-    /// What to do on each heap.
     pub workloads: &'a [Workload],
     /// How often each workload runs in each configuration.
     pub rounds: usize,
-    /// Whether to measure the takeover and count the instructions of each heap function too.
+    /// Measure the takeover and count the instructions of each heap function too.
     pub with_probes: bool,
 }
 
@@ -34,21 +31,14 @@ impl BenchPlan<'_> {
         self.workloads.iter().map(runs).sum()
     }
 
-    /// Measures everything. Calls `before` with a description before each run of a workload.
-    ///
-    /// # Errors
-    ///
-    /// If a run fails, or does other work than the same workload in another configuration.
+    /// Measures everything. Calls `before` with a description before each run of a workload. Fails if
+    /// a run does other work than the same workload in another configuration.
     pub fn run(&self, mut before: impl FnMut(&str)) -> Result<Results> {
+        let empty_series =
+            |one: &Configuration| Series { configuration: one.name.clone(), ..Series::default() };
         let empty_result = |workload: &Workload| WorkloadResult {
             workload: workload.name.to_owned(),
-            series: self
-                .suitable(workload)
-                .map(|configuration| Series {
-                    configuration: configuration.name.clone(),
-                    ..Series::default()
-                })
-                .collect(),
+            series: self.suitable(workload).map(empty_series).collect(),
         };
         let mut results = Results {
             rounds: self.rounds,

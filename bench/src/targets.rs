@@ -39,9 +39,7 @@ const KILOBYTES: Unit = ("KB", 1e3);
 /// An upper bound for a measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceTarget {
-    /// What is measured, and where.
     pub what: String,
-    /// The target.
     pub at_most: f64,
     /// The median.
     pub measured: f64,
@@ -50,7 +48,6 @@ pub struct PerformanceTarget {
 }
 
 impl PerformanceTarget {
-    /// Whether the measurement is within the target.
     pub fn is_met(&self) -> bool {
         self.measured <= self.at_most
     }
