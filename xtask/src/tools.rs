@@ -27,21 +27,17 @@ pub fn conformance(seed: u64, operations: u64, only: Option<&str>) -> Result<Exi
     let mut rows = Vec::new();
     let mut has_crt = false;
     for stage in &stages {
-        let crts: Vec<&Crt> =
-            stage.crts().iter().filter(|crt| only.is_none_or(|only| crt.name == only)).collect();
+        let is_asked_for = |crt: &&Crt| only.is_none_or(|only| crt.name == only);
+        let crts: Vec<&Crt> = stage.crts().iter().filter(is_asked_for).collect();
         if crts.is_empty() {
             continue;
         }
         has_crt = true;
         println!("conformance, {} programs", stage.target.machine);
-        println!(
-            "{:<18} {:<9} {:>12} {:>11} {:>9}",
-            "C runtime", "module", "operations", "deviations", "seconds"
-        );
+        println!("C runtime          module      operations  deviations   seconds");
         for crt in crts {
-            rows.extend(
-                conformance::run(stage, crt, seed, operations).into_iter().inspect(print_row),
-            );
+            let compared = conformance::run(stage, crt, seed, operations);
+            rows.extend(compared.into_iter().inspect(print_row));
         }
     }
     if !has_crt {

@@ -13,8 +13,6 @@ use crate::files::files_under;
 /// Those that run on this machine and start the others.
 const DRIVERS: [&str; 3] = ["xtask", SCENARIOS, BENCH];
 
-/// A package of the workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub name: String,
     folder: PathBuf,

@@ -39,7 +39,6 @@ impl Scenario {
     }
 }
 
-/// The scenarios that are to be run.
 pub struct Scenarios {
     chosen: Vec<Scenario>,
     /// What the names of the tests must contain.
@@ -59,11 +58,11 @@ impl Scenarios {
             return Ok(Scenarios { chosen: all, filter: None, are_all: true });
         };
         let is_named = all.iter().any(|one| one.name() == filter);
-        all.retain(
-            |one| {
-                if is_named { one.name() == filter } else { test_in(&one.file, "", filter) }
-            },
-        );
+        if is_named {
+            all.retain(|one| one.name() == filter);
+        } else {
+            all.retain(|one| test_in(&one.file, "", filter));
+        }
         let filter = (!is_named).then(|| filter.to_owned());
         Ok(Scenarios { chosen: all, filter, are_all: false })
     }
