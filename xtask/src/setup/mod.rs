@@ -130,7 +130,7 @@ pub fn run(request: &Request) -> Result<Environment> {
 
     let rust = rust.map_or_else(|| rust_target::add(&targets, &mut packages), Ok)?;
     packages::install(&packages)?;
-    rust.complete()?;
+    rust.complete(X64.rust)?;
     downloads.iter().try_for_each(Download::fetch)?;
     let mut x86 = if request.programs {
         prepare_32_bits(rust, &downloads32)
@@ -220,7 +220,7 @@ fn prepare_32_bits(rust: Rust, downloads: &[Download]) -> Result<()> {
     if let Some(need) = packages::missing_for_32_bits().first() {
         bail!("the package {} is missing", need.package);
     }
-    rust.complete_for_32_bits()?;
+    rust.complete(X86.rust)?;
     downloads.iter().try_for_each(Download::fetch)
 }
 

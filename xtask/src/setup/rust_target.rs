@@ -45,20 +45,19 @@ impl Rust {
         }
     }
 
-    /// Builds the distribution's standard library for Windows, if it is this compiler and has none
-    /// yet.
-    pub fn complete(self) -> Result<()> {
-        if self == Rust::Distribution && !distribution_has_std(X64.rust) {
-            build_std(X64.rust)?;
+    /// Gives this compiler a standard library for `target`, if it has none yet.
+    pub fn complete(self, target: &str) -> Result<()> {
+        match self {
+            _ if self.has_std(target) => Ok(()),
+            Rust::Usual => add_by_rustup(&[target]),
+            Rust::Distribution => build_std(target),
         }
-        Ok(())
     }
 
-    pub fn complete_for_32_bits(self) -> Result<()> {
+    fn has_std(self, target: &str) -> bool {
         match self {
-            Rust::Usual if !usual_has_std(X86.rust) => add_by_rustup(&[X86.rust]),
-            Rust::Distribution if !distribution_has_std(X86.rust) => build_std(X86.rust),
-            _ => Ok(()),
+            Rust::Usual => usual_has_std(target),
+            Rust::Distribution => distribution_has_std(target),
         }
     }
 }
@@ -78,11 +77,8 @@ pub const BY_HAND: &str = "\n  and the Rust target: `rustup target add x86_64-pc
 
 /// The targets that the compiler `rust` lacks.
 pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
-    let lacks = |target: &&str| match rust {
-        Some(Rust::Distribution) => !distribution_has_std(target),
-        _ => !usual_has_std(target),
-    };
-    [X64.rust, X86.rust].into_iter().filter(lacks).collect()
+    let rust = rust.unwrap_or(Rust::Usual);
+    [X64.rust, X86.rust].into_iter().filter(|target| !rust.has_std(target)).collect()
 }
 
 /// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its packages

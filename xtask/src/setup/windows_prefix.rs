@@ -107,22 +107,20 @@ fn make(name: &str, made_from: &str, fill: impl FnOnce(&Prefix) -> Result<()>) -
     Ok(prefix)
 }
 
-fn process_prng_source() -> PathBuf {
-    layout::own("wine/process_prng.c")
-}
+/// The source of a DLL that Wine 8 lacks and Rust's standard library needs.
+const PROCESS_PRNG: &str = "wine/process_prng.c";
 
 /// Whether 32-bit programs run in `prefix`: it was made by a Wine that runs them.
 pub fn runs_32_bits(prefix: &Prefix) -> bool {
     prefix.system_folder(&X86).join("kernel32.dll").is_file()
 }
 
-/// What a base prefix depends on: Wine, and the source of the DLL that it lacks.
 fn made_from(wine: &Wine) -> Result<String> {
     Ok(format!(
         "{} for {} bits\nprocess_prng.c {}\n",
         wine.version()?,
         if wine.is_whole { "64 and 32" } else { "64" },
-        sha256_of(&process_prng_source())?
+        sha256_of(&layout::own(PROCESS_PRNG))?
     ))
 }
 
@@ -144,15 +142,14 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// Compiles, by `gcc`, the DLL that Rust's standard library needs and Wine 8 lacks; `entry` is its
-/// entry point as the linker calls it.
+/// Compiles that DLL by `gcc`; `entry` is its entry point as the linker calls it.
 fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
     let mut gcc = Command::new(gcc);
     gcc.args(["-O2", "-s", "-shared", "-nostdlib", "-nostartfiles"])
         // 32-bit names would else be exported with the size of their arguments.
         .args(["-Wl,--kill-at", &format!("-Wl,--entry={entry}"), "-o"])
         .arg(folder.join("bcryptprimitives.dll"))
-        .arg(process_prng_source())
+        .arg(layout::own(PROCESS_PRNG))
         .arg("-ladvapi32");
     step::capture(&mut gcc).map(drop).context("compiling bcryptprimitives.dll for the Wine prefix")
 }
