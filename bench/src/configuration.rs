@@ -22,7 +22,6 @@ pub enum HeapSource {
     Module(PathBuf),
 }
 
-/// A heap with its name, ready to run programs.
 #[derive(Debug)]
 pub struct Configuration {
     /// For `--on` and for every table.
@@ -115,7 +114,6 @@ impl Configuration {
         Ok(Configuration { name, source: HeapSource::Module(module), copies })
     }
 
-    /// Whether `workload` can be measured in it.
     pub fn is_suitable(&self, workload: &Workload) -> bool {
         match self.source {
             HeapSource::Crt => !workload.is_about_the_old_heap(),
@@ -125,7 +123,6 @@ impl Configuration {
         }
     }
 
-    /// Whether allograft's module writes a report in it.
     pub fn has_report(&self) -> bool {
         use HeapSource::{Early, Late, Linked, Redirect};
         matches!(self.source, Early | Late | Linked | Redirect)

@@ -68,7 +68,6 @@ const DRAIN: &str = "\
     The workload drain in the configuration late: the part of the old heap's blocks that is left, \
     as a percentage of the bytes that are freed or moved in the end, by operations done.";
 
-/// Everything, for a terminal.
 pub fn terminal(results: &Results) -> String {
     let targets = targets::all(results);
     let mut text = format!("{}\n", results.machine);

@@ -12,7 +12,6 @@ use crate::run;
 /// Threads and blocks of the processes that are taken over.
 const PROCESSES: [(usize, usize); 3] = [(1, 0), (64, 0), (1, 200_000)];
 
-/// Measures every takeover `rounds` times.
 pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCost>> {
     let cost = |(threads, blocks)| TakeoverCost { threads, blocks, ..TakeoverCost::default() };
     let mut costs = PROCESSES.map(cost);

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::{BASELINE, CRT};
 use crate::workload::{self, Workload};
 
-/// All measurements of one session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Results {
     /// Versions, processors and system, in words.
@@ -26,7 +25,6 @@ pub struct WorkloadResult {
     pub series: Vec<Series>,
 }
 
-/// One workload in one configuration, round by round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Series {
     pub configuration: String,
@@ -39,7 +37,6 @@ pub struct Series {
     pub old_bytes_gone: Vec<f64>,
 }
 
-/// The takeover of a process, round by round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TakeoverCost {
     pub threads: usize,
@@ -61,7 +58,6 @@ pub struct TakeoverCost {
 /// The instructions of one call of a heap function; the same on a busy machine and an idle one.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct CallCost {
-    /// The function and the size.
     pub entry: String,
     /// `None` where the baseline has no such case.
     pub baseline: Option<u64>,

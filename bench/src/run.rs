@@ -111,7 +111,6 @@ pub(crate) fn output<T: DeserializeOwned>(
     serde_json::from_str(&run.stdout).with_context(|| format!("it printed: {}", run.stdout))
 }
 
-/// The number of reports in `folder` about a successful takeover.
 fn active_reports(folder: &Path) -> Result<usize> {
     let files = folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let reports = files.iter().filter(|file| file.extension().is_some_and(|end| end == "json"));

@@ -12,7 +12,6 @@ use crate::workload::Workload;
 /// Rounds of real programs, which take seconds.
 const MOST_REAL_ROUNDS: usize = 5;
 
-/// What to measure.
 #[derive(Debug)]
 pub struct BenchPlan<'a> {
     pub stage: &'a Stage,
@@ -25,7 +24,6 @@ pub struct BenchPlan<'a> {
 }
 
 impl BenchPlan<'_> {
-    /// How many runs of workloads there are in all.
     pub fn runs(&self) -> usize {
         let runs = |workload| self.workload_rounds(workload) * self.suitable(workload).count();
         self.workloads.iter().map(runs).sum()

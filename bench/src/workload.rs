@@ -2,7 +2,6 @@
 
 use allograft_measure::summary::Summary;
 
-/// Something that a program does again and again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
     /// For `--only`, for every table, and for the program's command line.
@@ -23,7 +22,6 @@ pub struct Workload {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkloadProgram {
-    /// A program of the bench, by its name.
     Own(&'static str),
     /// z3 on a file of the checkout.
     Z3(&'static str),

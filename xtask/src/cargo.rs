@@ -83,7 +83,6 @@ impl WindowsBuild {
 pub struct Artifacts(Vec<PathBuf>);
 
 impl Artifacts {
-    /// Reads the messages that cargo prints for programs, one on each line.
     fn parse(messages: &str) -> Artifacts {
         #[derive(Deserialize)]
         struct Message {

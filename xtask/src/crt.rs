@@ -63,7 +63,7 @@ pub fn newest() -> &'static KnownCrt {
     &KNOWN[KNOWN.len() - 1]
 }
 
-/// What every set-up has: the oldest and the newest.
+/// The oldest and the newest.
 pub fn default() -> Vec<&'static KnownCrt> {
     vec![&KNOWN[0], newest()]
 }

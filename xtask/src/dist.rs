@@ -39,7 +39,6 @@ pub fn run(output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds what programs for `target` need, and lays it into `folder`.
 fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) -> Result<()> {
     let ordinary = WindowsBuild::new(environment.rust, target);
     // The special build first: what stays in cargo's folder is the ordinary one.

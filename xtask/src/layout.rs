@@ -49,7 +49,6 @@ pub fn cache() -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("no folder for downloads: set ALLOGRAFT_CACHE to one"))
 }
 
-/// The first file called `name` in the folders of `PATH`.
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let name = format!("{name}{}", env::consts::EXE_SUFFIX);
     env::split_paths(&env::var_os("PATH")?)

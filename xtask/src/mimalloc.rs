@@ -17,7 +17,6 @@ use crate::step;
 /// The file name of every `mimalloc.dll`, ours and mimalloc's own.
 pub const DLL: &str = "mimalloc.dll";
 
-/// The package that mimalloc's sources are in.
 const SOURCES: &str = "libmimalloc-sys";
 
 /// The folders of mimalloc's own sources, as the package carries them.
@@ -28,7 +27,6 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Asks cargo where they are.
     pub fn find() -> Result<Sources> {
         let mut packages = cargo::metadata(&[&X64])?.packages.into_iter();
         let package = packages.find(|package| package.name.as_str() == SOURCES);

@@ -93,7 +93,6 @@ fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step)
     })
 }
 
-/// A command that compiles `language` (`cc` or `c++`) for `target`.
 pub fn zig_cc(zig: &Path, language: &str, target: &Target) -> Command {
     let mut command = Command::new(zig);
     command.args([language, "-target", &format!("{}-windows-gnu", target.zig)]);

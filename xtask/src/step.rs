@@ -96,7 +96,6 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| cannot_start(command))
 }
 
-/// What fails where a command cannot be started.
 pub fn cannot_start(command: &Command) -> String {
     format!("cannot start `{}`", shown(command))
 }

@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode};
 
 use allograft_tests::{Target, X64, X86};
 use anyhow::{Context, Result, bail};
+use cargo_metadata::Package;
 
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
 use crate::files::files_under;
@@ -18,7 +19,7 @@ use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
 use crate::{crt, layout, stage, step};
-use members::{Member, Members, test_in};
+use members::{Members, has_test, test_in};
 use scenarios::Scenarios;
 use steps::Steps;
 
@@ -150,7 +151,7 @@ impl Session<'_> {
         }
     }
 
-    fn run_windows_tests(&self, target: &Target, members: &[&Member], crt: &str) -> Result<()> {
+    fn run_windows_tests(&self, target: &Target, members: &[&Package], crt: &str) -> Result<()> {
         let mut cargo = self.windows_cargo("test", target);
         cargo.args(packages(members.iter().copied())).env("ALLOGRAFT_CRT", crt);
         self.run_tests(&mut cargo, self.filter)
@@ -217,8 +218,8 @@ impl Session<'_> {
     }
 
     /// Those of `members` that have unit tests or other tests of the name that was asked for.
-    fn matching<'m>(&self, members: &'m [Member]) -> Vec<&'m Member> {
-        let matches = |member: &&Member| self.filter.is_none_or(|filter| member.has_test(filter));
+    fn matching<'m>(&self, members: &'m [Package]) -> Vec<&'m Package> {
+        let matches = |one: &&Package| self.filter.is_none_or(|filter| has_test(one, filter));
         members.iter().filter(matches).collect()
     }
 }
@@ -236,6 +237,6 @@ fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
     Ok(folders.filter(|folder| folder.to_string_lossy().ends_with("-windows")).collect())
 }
 
-fn packages<'a>(members: impl IntoIterator<Item = &'a Member>) -> impl Iterator<Item = &'a str> {
+fn packages<'a>(members: impl IntoIterator<Item = &'a Package>) -> impl Iterator<Item = &'a str> {
     members.into_iter().flat_map(|member| ["--package", member.name.as_str()])
 }

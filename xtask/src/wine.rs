@@ -52,7 +52,6 @@ impl Prefix {
         }
     }
 
-    /// The folder of the system's DLLs for `target` in it.
     pub fn system_folder(&self, target: &Target) -> PathBuf {
         self.folder.join("drive_c/windows").join(target.system_folder)
     }
@@ -82,7 +81,6 @@ impl Wine {
         })
     }
 
-    /// The installed Wine with the 32-bit half that set-up has added to it.
     pub fn completed() -> Option<Wine> {
         let loader = Self::completed_folder().ok()?.join("wine64");
         let wine = Self::installed()?;
@@ -94,7 +92,6 @@ impl Wine {
         Ok(layout::cache()?.join("wine-32-bits"))
     }
 
-    /// A command that runs `program` in `prefix`.
     pub fn command(&self, prefix: &Prefix, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.loader);
         command.arg(program);

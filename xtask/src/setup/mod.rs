@@ -23,7 +23,6 @@ use downloads::{Download, Platform};
 pub use rust_target::Rust;
 use windows_prefix::Runtimes;
 
-/// What a command needs.
 pub struct Request {
     /// The versions of Microsoft's C runtime to run on, which must contain the newest. On Windows
     /// the system's is used instead.
@@ -68,7 +67,6 @@ impl Request {
     }
 }
 
-/// A machine that is set up.
 pub struct Environment {
     pub rust: Rust,
     pub zig: PathBuf,
@@ -162,7 +160,6 @@ pub fn run(request: &Request) -> Result<Environment> {
     })
 }
 
-/// Prints what will be installed, if anything will be.
 fn announce<'d>(
     request: &Request,
     targets: &[&str],

@@ -8,7 +8,6 @@ use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
 
-/// A Debian package, and what it is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// In Debian 12.
@@ -22,11 +21,9 @@ const fn need(package: &'static str, purpose: &'static str) -> Need {
 
 const WINE: Need = need("wine64", "runs Windows programs (wine64, wineserver)");
 
-/// What a Python with pip needs.
 pub const PIP: [Need; 2] =
     [need("python3", "downloads from PyPI, with pip"), need("python3-pip", "downloads from PyPI")];
 
-/// What the Rust compiler of the distribution needs.
 pub const RUST: [Need; 2] = [
     need("rustc-web", "compiles Rust for Windows where rustup cannot fetch the target"),
     need("rust-web-src", "the sources of its standard library"),

@@ -23,7 +23,6 @@ const DISTRIBUTION: &str = "/usr/bin/rustc";
 /// The oldest release of that compiler that will do (`rust-version` of the workspace): 1.88.
 const OLDEST_MINOR: u32 = 88;
 
-/// Which compiler makes Windows code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rust {
     /// The one that cargo uses anyway; it has the Windows target.
@@ -75,7 +74,6 @@ pub fn find() -> Option<Rust> {
 /// What a person does instead where this program cannot install packages.
 pub const BY_HAND: &str = "\n  and the Rust target: `rustup target add x86_64-pc-windows-gnu`";
 
-/// The targets that the compiler `rust` lacks.
 pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
     let rust = rust.unwrap_or(Rust::Usual);
     [X64.rust, X86.rust].into_iter().filter(|target| !rust.has_std(target)).collect()
@@ -195,7 +193,6 @@ case " $* " in
 esac
 "#;
 
-/// Compiles it, and returns the folder with the libraries.
 fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
     fs::create_dir_all(scratch.join("src"))?;
     // An own workspace: the folder lies inside of ours.

@@ -53,7 +53,6 @@ impl Runtimes {
         self.cpp.iter().chain([&self.crt]).map(PathBuf::as_path)
     }
 
-    /// Replaces Wine's own files in `folder`.
     fn put_into(&self, folder: &Path) -> Result<()> {
         let sha256 = sha256_of(&self.crt)?;
         if sha256 != self.sha256 {

@@ -29,18 +29,15 @@ const WINE: [&str; 2] = ["libwine", "wine32"];
 /// What they need to run console programs.
 const LIBRARIES: [&str; 4] = ["libc6", "libgcc-s1", "liblzma5", "libunwind8"];
 
-/// The folder of the packages' files.
+/// The folder of the packages' files. The next three are paths in it.
 const ROOT: &str = "root";
 
-/// Where in it Wine's loaders are. Wine looks for itself, and for the other loader, beside the file
-/// that runs; for a 32-bit program that is the dynamic loader, which is copied there.
-const LOADERS: &str = "usr/lib/wine";
-
-/// Where in it the dynamic loader comes from.
 const DYNAMIC_LOADER: &str = "lib/i386-linux-gnu/ld-linux.so.2";
-
-/// Where in it Wine's 32-bit DLLs are.
 const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
+
+/// Wine looks for itself, and for the other loader, beside the file that runs; for a 32-bit program
+/// that is the dynamic loader, which is copied there.
+const LOADERS: &str = "usr/lib/wine";
 
 /// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
@@ -170,7 +167,6 @@ fn configuration_of_apt(folder: &Path) -> String {
     )
 }
 
-/// What starts every program.
 fn script(wine: &Wine) -> String {
     format!(
         "#!/bin/sh\n\
@@ -198,7 +194,6 @@ fn at_fixed_addresses() -> &'static str {
 /// Where Debian has the 64-bit half's DLLs.
 const HOST_DLLS: &str = "/usr/lib/x86_64-linux-gnu/wine";
 
-/// What Wine starts for a 32-bit program.
 const SCRIPT_32: &str = r#"#!/bin/sh
 here=${0%/*}
 exec "$here/ld-linux.so.2" --library-path "$here/../i386-linux-gnu:$here/../../../lib/i386-linux-gnu" \

@@ -16,7 +16,6 @@ use crate::stage::Parts;
 /// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
 const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
 
-/// One file of tests.
 struct Scenario {
     package: &'static str,
     file: PathBuf,

@@ -39,7 +39,6 @@ impl Steps {
         passed
     }
 
-    /// Records that a step is not done, and why.
     pub fn skip(&mut self, name: &str, why: &str) {
         let number = self.0.len() + 1;
         step::say(&format!("\n== {number}. {name}: NOT RUN: {why}"));
@@ -55,7 +54,6 @@ impl Steps {
         self.0.iter().any(|step| matches!(step.result, StepResult::Failed(_)))
     }
 
-    /// Prints the table.
     pub fn close(&self) {
         step::say(&format!("\n{}", self.table()));
     }
