@@ -1,13 +1,12 @@
 //! Builds the programs of the bench and the baseline that they are measured against.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allograft_tests::X64;
 use anyhow::{Context, Result};
 
-use crate::files::{copy, copy_files, make_once};
+use crate::files::{copy, copy_files, make_once, read};
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::setup::Environment;
@@ -73,9 +72,7 @@ fn build_baseline(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("libbaseline.a");
-    let text =
-        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
-    let recipe = format!("{}\n{text}", step::shown(&compiler.to_command()));
+    let recipe = format!("{}\n{}", step::shown(&compiler.to_command()), read(&source)?);
     make_once(&library, &recipe, || {
         build.try_compile("baseline").context("compiling mimalloc for the bench")
     })?;

@@ -10,7 +10,7 @@ use allograft_tests::{Target, X64};
 use anyhow::{Context, Result};
 
 use crate::cargo::{self, MIMALLOC, WindowsBuild};
-use crate::files::{copy, copy_files, fill_in};
+use crate::files::{copy, copy_files, fill_in, read, write};
 use crate::layout;
 use crate::step;
 
@@ -38,9 +38,8 @@ impl Sources {
     /// mimalloc's version, for instance `3.3.2`.
     pub fn version(&self) -> Result<String> {
         let header = self.headers.join("mimalloc.h");
-        let text =
-            fs::read_to_string(&header).with_context(|| format!("reading {}", header.display()))?;
-        version_in(&text).with_context(|| format!("{} states no version", header.display()))
+        version_in(&read(&header)?)
+            .with_context(|| format!("{} states no version", header.display()))
     }
 
     /// Copies the public headers into `folder`.
@@ -114,7 +113,7 @@ pub fn write_import_library(zig: &Path, target: &Target, dll: &Path, output: &Pa
 /// Makes the import library that the module definition `text` describes, whose functions are C's.
 pub fn write_library(zig: &Path, target: &Target, text: &str, output: &Path) -> Result<()> {
     let definitions = layout::beside(output, "def");
-    fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
+    write(&definitions, text)?;
     let mut command = Command::new(zig);
     command.args(["dlltool", "-m", target.dlltool, "-d"]).arg(&definitions).arg("-l").arg(output);
     step::capture(&mut command)?;

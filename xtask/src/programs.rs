@@ -13,9 +13,9 @@ use std::thread;
 use std::time::SystemTime;
 
 use allograft_tests::Target;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
-use crate::files::{files_under, is_made_by, make_once};
+use crate::files::{files_under, is_made_by, make_once, read};
 use crate::layout;
 use crate::step::{self, Step};
 
@@ -110,8 +110,7 @@ fn find(sources: &Path) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for source in files_under(sources)? {
         if source.extension().is_some_and(|extension| extension == "c" || extension == "cpp") {
-            let text = fs::read_to_string(&source)
-                .with_context(|| format!("reading {}", source.display()))?;
+            let text = read(&source)?;
             programs.push(Program::parse(source, &text)?);
         }
     }

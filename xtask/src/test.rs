@@ -5,16 +5,15 @@ mod members;
 mod scenarios;
 mod steps;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use allograft_tests::{Target, X64, X86};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cargo_metadata::Package;
 
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
-use crate::files::files_under;
+use crate::files::{entries, files_under};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
@@ -231,10 +230,9 @@ fn host_cargo(command: &str) -> Command {
 }
 
 fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
-    let cache = layout::cache()?;
-    let entries = fs::read_dir(&cache).with_context(|| format!("reading {}", cache.display()))?;
-    let folders = entries.flatten().map(|entry| entry.path());
-    Ok(folders.filter(|folder| folder.to_string_lossy().ends_with("-windows")).collect())
+    let mut folders = entries(&layout::cache()?)?;
+    folders.retain(|folder| folder.to_string_lossy().ends_with("-windows"));
+    Ok(folders)
 }
 
 fn packages<'a>(members: impl IntoIterator<Item = &'a Package>) -> impl Iterator<Item = &'a str> {

@@ -1,7 +1,6 @@
 //! Whose code is linked into what we hand out, and the texts of its licences.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 use crate::cargo;
-use crate::files::copy;
+use crate::files::{copy, entries};
 use crate::step;
 
 /// Copies into `folder` the licence texts of what is linked into the packages `roots`: one folder
@@ -61,9 +60,11 @@ fn linked_into<'m>(metadata: &'m Metadata, roots: &[&str]) -> Result<Vec<&'m Pac
 }
 
 fn licence_texts(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let files = entries.flatten().filter(|entry| is_licence(&entry.file_name().to_string_lossy()));
-    Ok(files.map(|entry| entry.path()).filter(|path| path.is_file()).collect())
+    let mut texts = entries(folder)?;
+    texts.retain(|path| {
+        path.is_file() && is_licence(&path.file_name().unwrap_or_default().to_string_lossy())
+    });
+    Ok(texts)
 }
 
 fn is_licence(name: &str) -> bool {

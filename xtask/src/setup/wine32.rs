@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::files::{copy, publish, write_script};
+use crate::files::{copy, entries, make_folder, publish, write_script};
 use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
@@ -77,7 +77,7 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
         anyhow!("only of Debian's Wine the 32-bit half is known, and this is {version}")
     })?;
     let partial = layout::partial(folder);
-    fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
+    make_folder(&partial)?;
     fill(wine, package, &partial)
         .and_then(|()| Ok(fs::write(partial.join(BELONGS_TO), version)?))
         .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)))
@@ -149,8 +149,9 @@ fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
             Err(lists) => format!("apt has no lists of packages for i386 ({lists:#})"),
         })
     })?;
-    let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    Ok(files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
+    let mut files = entries(folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    Ok(files)
 }
 
 fn configuration_of_apt(folder: &Path) -> String {

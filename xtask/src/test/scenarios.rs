@@ -1,15 +1,14 @@
 //! The scenarios: the tests that run Windows programs on the stage. Which of them a name means, and
 //! what is built for these, is read from their sources.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use allograft_tests::{Target, X64};
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::members::test_in;
 use crate::cargo::{BENCH, SCENARIOS};
-use crate::files::files_under;
+use crate::files::{files_under, read};
 use crate::layout;
 use crate::stage::Parts;
 
@@ -31,10 +30,7 @@ impl Scenario {
         let harness = layout::root().join("tests/src").join(self.name());
         let mut files = if harness.is_dir() { files_under(&harness)? } else { Vec::new() };
         files.push(self.file.clone());
-        let read = |file: &PathBuf| {
-            fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
-        };
-        files.iter().map(read).collect()
+        files.iter().map(|file| read(file)).collect()
     }
 }
 
