@@ -74,11 +74,9 @@ pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Ve
     let is_wanted = |name: &str| {
         names.is_empty() || name == BASELINE || names.iter().any(|other| other == name)
     };
-    let mut selected = known
-        .into_iter()
-        .filter(|name| is_wanted(name))
-        .map(Configuration::built_in)
-        .collect::<Result<Vec<_>>>()?;
+    let wanted = BUILT_IN.into_iter().filter(|(name, ..)| is_wanted(name));
+    let mut selected: Vec<_> =
+        wanted.map(|(name, source, _)| Configuration::new(name, source)).collect();
     for module in modules {
         let mut configuration = Configuration::from_module(stage, module)?;
         if selected.iter().any(|other| other.name == configuration.name) {
@@ -90,18 +88,13 @@ pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Ve
 }
 
 impl Configuration {
-    pub fn built_in(name: &str) -> Result<Configuration> {
-        let (_, source, _) = BUILT_IN
-            .into_iter()
-            .find(|(known, ..)| *known == name)
-            .with_context(|| format!("there is no configuration {name}"))?;
-        Ok(Configuration { name: name.to_owned(), source, copies: None })
+    pub fn new(name: &str, source: HeapSource) -> Configuration {
+        Configuration { name: name.to_owned(), source, copies: None }
     }
 
     /// The configuration in which a program loads allograft's module first, without a launcher.
     pub fn module_first(stage: &Stage) -> Configuration {
-        let source = HeapSource::Module(stage.bin.join("allograft.dll"));
-        Configuration { name: "module".to_owned(), source, copies: None }
+        Configuration::new("module", HeapSource::Module(stage.bin.join("allograft.dll")))
     }
 
     fn from_module(stage: &Stage, module: &Path) -> Result<Configuration> {
@@ -110,7 +103,7 @@ impl Configuration {
             .with_context(|| format!("there is no module {}", module.display()))?;
         let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_mimalloc = name.eq_ignore_ascii_case("mimalloc.dll");
-        let copies = if is_mimalloc { Some(copy_programs_beside(stage, &module)?) } else { None };
+        let copies = is_mimalloc.then(|| copy_programs_beside(stage, &module)).transpose()?;
         Ok(Configuration { name, source: HeapSource::Module(module), copies })
     }
 

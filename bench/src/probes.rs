@@ -5,7 +5,7 @@ use allograft_tests::{ModuleReport, Stage};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::configuration::{BASELINE, Configuration};
+use crate::configuration::{BASELINE, Configuration, HeapSource};
 use crate::results::{CallCost, TakeoverCost};
 use crate::run;
 
@@ -27,9 +27,8 @@ pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCos
 fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let configuration = Configuration::module_first(stage);
-    let launch = configuration
-        .launch(stage, "attach", scratch.path())
-        .args(&[&cost.threads.to_string(), &cost.blocks.to_string()]);
+    let arguments = [&cost.threads.to_string()[..], &cost.blocks.to_string()];
+    let launch = configuration.launch(stage, "attach", scratch.path()).args(&arguments);
     /// Times in microseconds, memory in bytes.
     #[derive(Deserialize)]
     struct AttachOutput {
@@ -51,7 +50,7 @@ fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
 
 /// Counts the instructions of one call of each heap function, in the baseline and with allograft.
 pub fn count_instructions(stage: &Stage) -> Result<Vec<CallCost>> {
-    let baseline = count_steps(stage, &Configuration::built_in(BASELINE)?)?;
+    let baseline = count_steps(stage, &Configuration::new(BASELINE, HeapSource::Baseline))?;
     let allograft = count_steps(stage, &Configuration::module_first(stage))?;
     let cost = |call: CallSteps| {
         let same = baseline.iter().find(|other| other.entry == call.entry);

@@ -10,7 +10,8 @@ use anyhow::{Result, anyhow};
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The checkout's root, taken at compile time: as cargo's runner, this program starts in other folders.
+/// The checkout's root, taken at compile time: as cargo's runner, this program starts in other
+/// folders.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

@@ -13,7 +13,6 @@ mod layout;
 mod mimalloc;
 mod programs;
 mod redirect;
-mod runner;
 mod setup;
 mod stage;
 mod step;
@@ -198,7 +197,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 dist::run(&output)?;
             }
         }
-        Command::Wine { command } => return runner::run(&command),
+        Command::Wine { command } => return wine::run_program(&command),
     }
     Ok(ExitCode::SUCCESS)
 }

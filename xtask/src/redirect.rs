@@ -57,6 +57,8 @@ impl KitOptions {
     }
 
     fn flags(self) -> Vec<&'static str> {
+        // The third way to start mimalloc, its default, needs pragmas of Microsoft's compiler.
+        let start = ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1", "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"];
         let mut flags = Vec::new();
         if self.avx2 {
             flags.extend(["-march=haswell", "-mavx2", "-DMI_OPT_SIMD=1"]);
@@ -64,12 +66,7 @@ impl KitOptions {
         if self.skip_collect_on_exit {
             flags.push("-DMI_SKIP_COLLECT_ON_EXIT=1");
         }
-        // The third way to start mimalloc, its default, needs pragmas of Microsoft's compiler.
-        flags.push(if self.raw_entry {
-            "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"
-        } else {
-            "-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"
-        });
+        flags.push(start[usize::from(self.raw_entry)]);
         flags
     }
 }

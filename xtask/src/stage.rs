@@ -60,7 +60,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     let target = build.target;
     let stage = layout::stage().join(target.folder);
     let programs = stage.join("programs");
-    build_bin(build)?;
+    let bin = layout::stage().join("bin");
+    let built = build.packages(&[MODULE, LAUNCHER])?;
+    put(&built.file("allograft.dll")?, &bin.join(target.module()))?;
+    put(&built.file("allograft.exe")?, &bin.join(target.launcher()))?;
     if parts.mimalloc {
         let mimalloc = build_mimalloc(environment, build)?;
         if parts.bench && *target == X64 {
@@ -81,14 +84,6 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
         linked: &[],
     };
     programs::build(&environment.zig, &folder)
-}
-
-/// Builds the module and the launcher. The launcher for 32-bit programs lies beside the other.
-fn build_bin(build: WindowsBuild) -> Result<()> {
-    let bin = layout::stage().join("bin");
-    let built = build.packages(&[MODULE, LAUNCHER])?;
-    put(&built.file("allograft.dll")?, &bin.join(build.target.module()))?;
-    put(&built.file("allograft.exe")?, &bin.join(build.target.launcher()))
 }
 
 /// Builds what programs link with that use `mimalloc.dll`, and the kits of an unmodified one with

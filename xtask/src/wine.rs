@@ -1,11 +1,13 @@
-//! Wine: one prefix for each C runtime, and a server that stays up while there is work.
+//! Wine: one prefix for each C runtime, a server that stays up while there is work, and cargo's
+//! runner for Windows tests.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use allograft_tests::Target;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::{layout, step};
 
@@ -175,6 +177,43 @@ fn prefix_environment(command: &mut Command, prefix: &Prefix) {
     command.env("WINEPREFIX", &prefix.folder).env("WINEDEBUG", "-all");
     // A prefix is 64-bit because it was made so; a variable that asks for 32 bits would refuse it.
     command.env_remove("WINEARCH");
+}
+
+/// Cargo's runner for Windows tests: runs the program of `command` on the C runtime that
+/// `ALLOGRAFT_CRT` names, and ends as it ends.
+pub fn run_program(command: &[OsString]) -> Result<ExitCode> {
+    let (program, arguments) = command.split_first().context("no program to run")?;
+    let mut command = if cfg!(windows) { Command::new(program) } else { under_wine(program)? };
+    replace_by(command.args(arguments))
+}
+
+fn under_wine(program: &OsString) -> Result<Command> {
+    let name = env::var("ALLOGRAFT_CRT").unwrap_or_else(|_| Prefix::OWN.to_owned());
+    let prefix = Prefix::named(&name);
+    if !prefix.folder.is_dir() {
+        bail!(
+            "there is no Wine prefix with the C runtime `{name}` ({} is missing): run `cargo xtask setup`, with --all-crts for the rarer versions",
+            prefix.folder.display()
+        );
+    }
+    let wine = Wine::find().context("Wine is not installed: run `cargo xtask setup`")?;
+    Ok(wine.command(&prefix, program))
+}
+
+/// Becomes `command`: signals, standard streams and the exit code are its own.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+
+    let error = command.exec();
+    Err(error).with_context(|| step::cannot_start(command))
+}
+
+/// Runs `command` and passes its exit code on.
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    let status = step::status(command)?;
+    std::process::exit(status.code().unwrap_or(1))
 }
 
 #[cfg(test)]
