@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const CLASSES: usize = 1500;
 
 /// The output of a program of the bench.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Sample {
     /// For each operation, in every repetition.
     pub nanoseconds: Vec<f64>,

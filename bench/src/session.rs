@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use crate::configuration::{Configuration, HeapSource};
 use crate::probes;
 use crate::results::{Results, Series, WorkloadResult};
-use crate::run::{self, Sample};
+use crate::run;
 use crate::workload::Workload;
 
 /// Rounds of real programs, which take seconds.
@@ -75,21 +75,20 @@ impl BenchPlan<'_> {
         result: &mut WorkloadResult,
         before: &mut impl FnMut(&str),
     ) -> Result<()> {
-        let mut first: Option<Sample> = None;
+        let mut first: Option<String> = None;
         let configurations: Vec<&Configuration> = self.suitable(workload).collect();
         for place in 0..configurations.len() {
             let index = (place + round) % configurations.len();
             let (configuration, series) = (configurations[index], &mut result.series[index]);
             before(&format!("{}, {}", workload.name, configuration.name));
             let sample = run::once(self.stage, configuration, workload)?;
-            let first = first.get_or_insert_with(|| sample.clone());
+            let first = first.get_or_insert_with(|| sample.checksum.clone());
             ensure!(
-                first.checksum == sample.checksum,
-                "{} did other work in the configuration {} than in the first: the checksums are {} and {}",
+                *first == sample.checksum,
+                "{} did other work in the configuration {} than in the first: the checksums are {} and {first}",
                 workload.name,
                 configuration.name,
-                sample.checksum,
-                first.checksum
+                sample.checksum
             );
             series.nanoseconds.push(workload.timing.run_time(&sample.nanoseconds));
             series.peak_memory.push(sample.peak_memory as f64);
