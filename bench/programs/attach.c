@@ -23,14 +23,14 @@ static size_t resident_bytes(void) {
 static double suspend_and_resume(HANDLE *threads, int count) {
     double began = nanoseconds();
     for (int i = 0; i < count; i++) {
-        CHECK(SuspendThread(threads[i]) == 0, "a thread cannot be stopped: system error %lu",
+        CHECK(SuspendThread(threads[i]) == 0, "a thread cannot be suspended: system error %lu",
               GetLastError());
     }
     for (int i = 0; i < count; i++) {
         CONTEXT registers = {};
         registers.ContextFlags = CONTEXT_CONTROL;
-        CHECK(GetThreadContext(threads[i], &registers), "a thread does not stop: system error %lu",
-              GetLastError());
+        CHECK(GetThreadContext(threads[i], &registers),
+              "a thread is not suspended: system error %lu", GetLastError());
     }
     for (int i = 0; i < count; i++) {
         ResumeThread(threads[i]);

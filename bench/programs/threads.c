@@ -46,12 +46,10 @@ static DWORD WINAPI serve(void *argument) {
     return 0;
 }
 
-static void start_all(HANDLE *threads, int count, LPTHREAD_START_ROUTINE routine,
-                      void *const *arguments) {
-    for (int i = 0; i < count; i++) {
-        threads[i] = CreateThread(NULL, 0, routine, arguments[i], 0, NULL);
-        CHECK(threads[i], "a thread cannot be started: system error %lu", GetLastError());
-    }
+static HANDLE start(LPTHREAD_START_ROUTINE routine, void *argument) {
+    HANDLE thread = CreateThread(NULL, 0, routine, argument, 0, NULL);
+    CHECK(thread, "a thread cannot be started: system error %lu", GetLastError());
+    return thread;
 }
 
 static void wait_for_all(HANDLE *threads, int count) {
@@ -66,14 +64,12 @@ static void wait_for_all(HANDLE *threads, int count) {
 static uint64_t run_servers(uint64_t operations, int count) {
     for (int generation = 0; generation < GENERATIONS; generation++) {
         service_t services[MOST_THREADS];
-        void *arguments[MOST_THREADS];
         HANDLE threads[MOST_THREADS];
         for (int i = 0; i < count; i++) {
             services[i].clients = &clients[(i + generation) % count];
             services[i].operations = operations / (uint64_t)(GENERATIONS * count);
-            arguments[i] = &services[i];
+            threads[i] = start(serve, &services[i]);
         }
-        start_all(threads, count, serve, arguments);
         wait_for_all(threads, count);
     }
     uint64_t sum = 0;
@@ -124,10 +120,7 @@ static DWORD WINAPI consume(void *unused) {
 /* One thread allocates, another frees, with at most 4,096 blocks in between. */
 static uint64_t run_pipeline(uint64_t operations) {
     to_be_made = operations;
-    HANDLE threads[2];
-    void *nothing[1] = {NULL};
-    start_all(threads, 1, produce, nothing);
-    start_all(threads + 1, 1, consume, nothing);
+    HANDLE threads[2] = {start(produce, NULL), start(consume, NULL)};
     wait_for_all(threads, 2);
     return consumed_sum;
 }
@@ -180,14 +173,12 @@ static DWORD WINAPI stress(void *argument) {
  * other threads, and end. */
 static uint64_t run_stress(uint64_t operations) {
     stressed_t threads[STRESS_THREADS];
-    void *arguments[STRESS_THREADS];
     HANDLE handles[STRESS_THREADS];
     for (int i = 0; i < STRESS_THREADS; i++) {
         threads[i] =
             (stressed_t){0x9E3779B97F4A7C15ull + (uint64_t)i, operations / STRESS_THREADS, 0};
-        arguments[i] = &threads[i];
+        handles[i] = start(stress, &threads[i]);
     }
-    start_all(handles, STRESS_THREADS, stress, arguments);
     wait_for_all(handles, STRESS_THREADS);
     uint64_t sum = 0;
     for (int i = 0; i < STRESS_THREADS; i++) {

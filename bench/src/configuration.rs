@@ -8,50 +8,32 @@ use tempfile::TempDir;
 
 use crate::workload::Workload;
 
-/// How a program gets its heap.
+/// How a program gets its heap; [`BUILT_IN`] explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeapSource {
-    /// It keeps the C runtime's own.
     Crt,
-    /// mimalloc is linked in and called directly.
     Baseline,
-    /// As the baseline, but the first half of the blocks is the system heap's, and the program
-    /// itself finds and frees them.
     ByHand,
-    /// `allograft run`.
     Early,
-    /// The program loads the module in the middle of its preparation.
     Late,
-    /// The program is linked with allograft's `mimalloc.dll`.
     Linked,
-    /// The program is linked with an unmodified `mimalloc.dll`, which has allograft's
-    /// `mimalloc-redirect.dll` beside it.
     Redirect,
     /// The program loads this DLL first; or, if it is a `mimalloc.dll`, is linked with it.
     Module(PathBuf),
 }
 
-/// A heap with its name, ready to run programs.
 #[derive(Debug)]
 pub struct Configuration {
     /// For `--on` and for every table.
     pub name: String,
-    /// Where the heap comes from.
     pub source: HeapSource,
     /// The programs, if they had to be copied beside a DLL.
     copies: Option<TempDir>,
 }
 
-/// The configuration to which the others are compared.
 pub const BASELINE: &str = "static";
-
-/// The configuration with the C runtime's own heap.
 pub const CRT: &str = "crt";
-
-/// The configuration with allograft from the start.
 pub const EARLY: &str = "early";
-
-/// The configuration with allograft loaded when half of the program's blocks exist.
 pub const LATE: &str = "late";
 
 /// The configurations with a name, and what each is.
@@ -92,11 +74,9 @@ pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Ve
     let is_wanted = |name: &str| {
         names.is_empty() || name == BASELINE || names.iter().any(|other| other == name)
     };
-    let mut selected = known
-        .into_iter()
-        .filter(|name| is_wanted(name))
-        .map(Configuration::built_in)
-        .collect::<Result<Vec<_>>>()?;
+    let wanted = BUILT_IN.into_iter().filter(|(name, ..)| is_wanted(name));
+    let mut selected: Vec<_> =
+        wanted.map(|(name, source, _)| Configuration::new(name, source)).collect();
     for module in modules {
         let mut configuration = Configuration::from_module(stage, module)?;
         if selected.iter().any(|other| other.name == configuration.name) {
@@ -108,23 +88,13 @@ pub fn select(stage: &Stage, names: &[String], modules: &[PathBuf]) -> Result<Ve
 }
 
 impl Configuration {
-    /// The configuration of [`BUILT_IN`] called `name`.
-    pub fn built_in(name: &str) -> Result<Configuration> {
-        let (_, source, _) = BUILT_IN
-            .into_iter()
-            .find(|(known, ..)| *known == name)
-            .with_context(|| format!("there is no configuration {name}"))?;
-        Ok(Configuration { name: name.to_owned(), source, copies: None })
+    pub fn new(name: &str, source: HeapSource) -> Configuration {
+        Configuration { name: name.to_owned(), source, copies: None }
     }
 
     /// The configuration in which a program loads allograft's module first, without a launcher.
     pub fn module_first(stage: &Stage) -> Configuration {
-        let module = stage.bin.join("allograft.dll");
-        Configuration {
-            name: "module".to_owned(),
-            source: HeapSource::Module(module),
-            copies: None,
-        }
+        Configuration::new("module", HeapSource::Module(stage.bin.join("allograft.dll")))
     }
 
     fn from_module(stage: &Stage, module: &Path) -> Result<Configuration> {
@@ -133,11 +103,10 @@ impl Configuration {
             .with_context(|| format!("there is no module {}", module.display()))?;
         let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_mimalloc = name.eq_ignore_ascii_case("mimalloc.dll");
-        let copies = if is_mimalloc { Some(copy_programs_beside(stage, &module)?) } else { None };
+        let copies = is_mimalloc.then(|| copy_programs_beside(stage, &module)).transpose()?;
         Ok(Configuration { name, source: HeapSource::Module(module), copies })
     }
 
-    /// Whether `workload` can be measured in it.
     pub fn is_suitable(&self, workload: &Workload) -> bool {
         match self.source {
             HeapSource::Crt => !workload.is_about_the_old_heap(),
@@ -147,7 +116,6 @@ impl Configuration {
         }
     }
 
-    /// Whether allograft's module writes a report in it.
     pub fn has_report(&self) -> bool {
         use HeapSource::{Early, Late, Linked, Redirect};
         matches!(self.source, Early | Late | Linked | Redirect)
@@ -181,13 +149,14 @@ impl Configuration {
     }
 
     fn bare_launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        let folder = match (&self.copies, &self.source) {
-            (Some(copies), _) => copies.path().to_owned(),
-            (_, HeapSource::Baseline | HeapSource::ByHand) => programs(stage, "baseline"),
-            (_, HeapSource::Linked) => programs(stage, "linked"),
-            (_, HeapSource::Redirect) => programs(stage, "redirect"),
-            _ => programs(stage, "plain"),
+        let kind = match self.source {
+            HeapSource::Baseline | HeapSource::ByHand => "baseline",
+            HeapSource::Linked => "linked",
+            HeapSource::Redirect => "redirect",
+            _ => "plain",
         };
+        let copies = self.copies.as_ref().map(|copies| copies.path().to_owned());
+        let folder = copies.unwrap_or_else(|| programs(stage, kind));
         Launch::new(stage, folder.join(format!("{name}.exe")))
             .input("")
             .env("ALLOGRAFT_REPORT", stage.windows_path(&reports.join("report.json")))

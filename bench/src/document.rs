@@ -68,7 +68,6 @@ const DRAIN: &str = "\
     The workload drain in the configuration late: the part of the old heap's blocks that is left, \
     as a percentage of the bytes that are freed or moved in the end, by operations done.";
 
-/// Everything, for a terminal.
 pub fn terminal(results: &Results) -> String {
     let targets = targets::all(results);
     let mut text = format!("{}\n", results.machine);
@@ -101,7 +100,7 @@ pub fn markdown(results: &Results) -> String {
     };
     let chapters = definitions(results)
         .into_iter()
-        .chain(chapter("Targets that are not met", &[], None, missed))
+        .chain(chapter("Targets that are not met", "", None, missed))
         .chain([remarks])
         .chain(measured(results))
         .chain(all_targets(&targets))
@@ -119,8 +118,8 @@ pub fn overview_chart(results: &Results) -> String {
 
 fn definitions(results: &Results) -> Vec<Chapter> {
     [
-        chapter("Definitions", &[RATIOS], None, tables::definitions(results)),
-        chapter("Workloads", &[], None, tables::workloads(results)),
+        chapter("Definitions", RATIOS, None, tables::definitions(results)),
+        chapter("Workloads", "", None, tables::workloads(results)),
     ]
     .into_iter()
     .flatten()
@@ -135,7 +134,7 @@ fn measured(results: &Results) -> Vec<Chapter> {
     let time = chart("time, as a ratio to the baseline", WorkloadResult::time_ratio);
     let memory = chart("peak of memory, as a ratio to the baseline", WorkloadResult::memory_ratio);
     [
-        chapter("Time, as ratios to the baseline", &[TIME], time, tables::times(results)),
+        chapter("Time, as ratios to the baseline", TIME, time, tables::times(results)),
         drain_chart(results).map(|chart| Chapter {
             heading: "The old heap drains".to_owned(),
             paragraphs: vec![DRAIN.to_owned()],
@@ -144,18 +143,18 @@ fn measured(results: &Results) -> Vec<Chapter> {
         }),
         chapter(
             "Peak of memory, as ratios to the baseline",
-            &[MEMORY],
+            MEMORY,
             memory,
             tables::memory(results),
         ),
         chapter(
             "Real programs, as ratios to the untouched program",
-            &[REAL],
+            REAL,
             None,
             tables::real_programs(results),
         ),
-        chapter("The takeover", &[TAKEOVERS], None, tables::takeovers(results)),
-        chapter("Instructions", &[INSTRUCTIONS], None, tables::instructions(results)),
+        chapter("The takeover", TAKEOVERS, None, tables::takeovers(results)),
+        chapter("Instructions", INSTRUCTIONS, None, tables::instructions(results)),
     ]
     .into_iter()
     .flatten()
@@ -163,7 +162,7 @@ fn measured(results: &Results) -> Vec<Chapter> {
 }
 
 fn all_targets(targets: &[PerformanceTarget]) -> Option<Chapter> {
-    chapter("All targets", &[], None, tables::targets(targets))
+    chapter("All targets", "", None, tables::targets(targets))
 }
 
 fn summary(targets: &[PerformanceTarget]) -> String {
@@ -171,16 +170,11 @@ fn summary(targets: &[PerformanceTarget]) -> String {
     format!("{met} of {} targets are met.", targets.len())
 }
 
-/// A chapter, if its table has rows.
-fn chapter(
-    heading: &str,
-    paragraphs: &[&str],
-    chart: Option<String>,
-    table: Table,
-) -> Option<Chapter> {
+/// A chapter, if its table has rows. The paragraph may be empty.
+fn chapter(heading: &str, text: &str, chart: Option<String>, table: Table) -> Option<Chapter> {
     (!table.is_empty()).then(|| Chapter {
         heading: heading.to_owned(),
-        paragraphs: paragraphs.iter().map(|&text| text.to_owned()).collect(),
+        paragraphs: text.lines().map(str::to_owned).collect(),
         charts: chart.into_iter().collect(),
         table: Some(table),
     })

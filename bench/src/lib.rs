@@ -5,6 +5,8 @@
 //! [`session`] runs every workload in every configuration, round after round, and returns
 //! [`results`]; [`document`] presents these and nothing else.
 
+#![allow(missing_docs, reason = "only the program and the test of this package use it")]
+
 pub mod configuration;
 pub mod document;
 pub mod probes;

@@ -15,7 +15,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Enough for figures to publish.
 const ROUNDS: u16 = 7;
-
 const QUICK_ROUNDS: u16 = 2;
 
 /// Measures allograft side by side with the C runtime's own heap and with mimalloc linked in.
@@ -115,13 +114,11 @@ fn measure(cli: &BenchCli, stage: &Stage) -> Result<Results> {
     Ok(results)
 }
 
-/// Versions, processors and system.
 fn describe_machine(stage: &Stage, rounds: usize) -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let system = match stage.wine.as_ref().and_then(|wine| wine_version(wine)) {
-        Some(wine) => format!("{wine} on {}", std::env::consts::OS),
-        None => "Windows".to_owned(),
-    };
+    let wine = stage.wine.as_ref().and_then(|wine| wine_version(wine));
+    let system =
+        wine.map_or("Windows".to_owned(), |wine| format!("{wine} on {}", std::env::consts::OS));
     let runtime = match &stage.newest_crt().version {
         Some(version) => format!("Microsoft's ucrtbase.dll {version}"),
         None => "the system's C runtime".to_owned(),

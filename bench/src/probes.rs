@@ -5,35 +5,13 @@ use allograft_tests::{ModuleReport, Stage};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::configuration::{BASELINE, Configuration};
+use crate::configuration::{BASELINE, Configuration, HeapSource};
 use crate::results::{CallCost, TakeoverCost};
 use crate::run;
 
 /// Threads and blocks of the processes that are taken over.
 const PROCESSES: [(usize, usize); 3] = [(1, 0), (64, 0), (1, 200_000)];
 
-/// The output of `attach`; times in microseconds, memory in bytes.
-#[derive(Deserialize)]
-struct AttachOutput {
-    microseconds: f64,
-    stopping: f64,
-    committed: f64,
-    resident: f64,
-}
-
-/// The output of `steps`.
-#[derive(Deserialize)]
-struct StepsOutput {
-    entries: Vec<CallSteps>,
-}
-
-#[derive(Deserialize)]
-struct CallSteps {
-    entry: String,
-    instructions: u64,
-}
-
-/// Measures every takeover `rounds` times.
 pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCost>> {
     let cost = |(threads, blocks)| TakeoverCost { threads, blocks, ..TakeoverCost::default() };
     let mut costs = PROCESSES.map(cost);
@@ -49,9 +27,16 @@ pub fn measure_takeovers(stage: &Stage, rounds: usize) -> Result<Vec<TakeoverCos
 fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let configuration = Configuration::module_first(stage);
-    let launch = configuration
-        .launch(stage, "attach", scratch.path())
-        .args(&[&cost.threads.to_string(), &cost.blocks.to_string()]);
+    let arguments = [&cost.threads.to_string()[..], &cost.blocks.to_string()];
+    let launch = configuration.launch(stage, "attach", scratch.path()).args(&arguments);
+    /// Times in microseconds, memory in bytes.
+    #[derive(Deserialize)]
+    struct AttachOutput {
+        microseconds: f64,
+        stopping: f64,
+        committed: f64,
+        resident: f64,
+    }
     let output: AttachOutput = run::output(launch, &configuration, scratch.path(), 1)?;
     let report =
         ModuleReport::read(&scratch.path().join("report.json")).map_err(anyhow::Error::msg)?;
@@ -65,7 +50,7 @@ fn measure_takeover(stage: &Stage, cost: &mut TakeoverCost) -> Result<()> {
 
 /// Counts the instructions of one call of each heap function, in the baseline and with allograft.
 pub fn count_instructions(stage: &Stage) -> Result<Vec<CallCost>> {
-    let baseline = count_steps(stage, &Configuration::built_in(BASELINE)?)?;
+    let baseline = count_steps(stage, &Configuration::new(BASELINE, HeapSource::Baseline))?;
     let allograft = count_steps(stage, &Configuration::module_first(stage))?;
     let cost = |call: CallSteps| {
         let same = baseline.iter().find(|other| other.entry == call.entry);
@@ -76,6 +61,17 @@ pub fn count_instructions(stage: &Stage) -> Result<Vec<CallCost>> {
         }
     };
     Ok(allograft.into_iter().map(cost).collect())
+}
+
+#[derive(Deserialize)]
+struct StepsOutput {
+    entries: Vec<CallSteps>,
+}
+
+#[derive(Deserialize)]
+struct CallSteps {
+    entry: String,
+    instructions: u64,
 }
 
 fn count_steps(stage: &Stage, configuration: &Configuration) -> Result<Vec<CallSteps>> {

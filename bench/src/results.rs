@@ -6,34 +6,27 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::{BASELINE, CRT};
 use crate::workload::{self, Workload};
 
-/// All measurements of one session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Results {
     /// Versions, processors and system, in words.
     pub machine: String,
-    /// How often every workload ran in every configuration.
     pub rounds: usize,
     /// In the order in which they are shown.
     pub workloads: Vec<WorkloadResult>,
-    /// Empty if not measured.
     pub takeovers: Vec<TakeoverCost>,
-    /// Empty if not measured.
     pub entries: Vec<CallCost>,
 }
 
-/// The measurements of one workload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkloadResult {
-    /// Its name.
+    /// The name.
     pub workload: String,
     /// One for each configuration.
     pub series: Vec<Series>,
 }
 
-/// One workload in one configuration, round by round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Series {
-    /// The configuration's name.
     pub configuration: String,
     /// For each operation.
     pub nanoseconds: Vec<f64>,
@@ -44,12 +37,10 @@ pub struct Series {
     pub old_bytes_gone: Vec<f64>,
 }
 
-/// The takeover of a process, round by round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TakeoverCost {
-    /// Threads of the process.
     pub threads: usize,
-    /// Blocks of its old heap.
+    /// Of the old heap.
     pub blocks: usize,
     /// The duration of the call that loads the module.
     pub load_microseconds: Vec<f64>,
@@ -67,7 +58,6 @@ pub struct TakeoverCost {
 /// The instructions of one call of a heap function; the same on a busy machine and an idle one.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct CallCost {
-    /// The function and the size.
     pub entry: String,
     /// `None` where the baseline has no such case.
     pub baseline: Option<u64>,
@@ -81,7 +71,6 @@ impl WorkloadResult {
         workload::named(&self.workload)
     }
 
-    /// Whether the program belongs to the bench.
     pub fn is_own(&self) -> bool {
         self.workload().is_none_or(Workload::is_own)
     }
@@ -104,7 +93,7 @@ impl WorkloadResult {
         Summary::from_ratios(&series.nanoseconds, &self.base()?.nanoseconds)
     }
 
-    /// The peaks of memory in this configuration, each divided by the base's in the same round.
+    /// As [`WorkloadResult::time_ratio`], of the peaks of memory.
     pub fn memory_ratio(&self, configuration: &str) -> Option<Summary> {
         let series = self.in_configuration(configuration)?;
         Summary::from_ratios(&series.peak_memory, &self.base()?.peak_memory)
@@ -114,14 +103,9 @@ impl WorkloadResult {
 impl TakeoverCost {
     /// The process that was taken over, in words.
     pub fn process(&self) -> String {
-        let threads = match self.threads {
-            1 => "1 thread".to_owned(),
-            count => format!("{count} threads"),
-        };
-        match self.blocks {
-            0 => threads,
-            blocks => format!("{threads} and {blocks} blocks"),
-        }
+        let threads =
+            format!("{} thread{}", self.threads, if self.threads == 1 { "" } else { "s" });
+        if self.blocks == 0 { threads } else { format!("{threads} and {} blocks", self.blocks) }
     }
 }
 

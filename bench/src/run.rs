@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const CLASSES: usize = 1500;
 
 /// The output of a program of the bench.
-#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[derive(Debug, Deserialize)]
 pub struct Sample {
     /// For each operation, in every repetition.
     pub nanoseconds: Vec<f64>,
@@ -111,15 +111,10 @@ pub(crate) fn output<T: DeserializeOwned>(
     serde_json::from_str(&run.stdout).with_context(|| format!("it printed: {}", run.stdout))
 }
 
-/// The number of reports in `folder` about a successful takeover.
 fn active_reports(folder: &Path) -> Result<usize> {
-    let mut active = 0;
-    for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "json") {
-            let report = ModuleReport::read(&file).map_err(anyhow::Error::msg)?;
-            active += usize::from(report.is_active());
-        }
-    }
-    Ok(active)
+    let files = folder.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let reports = files.iter().filter(|file| file.extension().is_some_and(|end| end == "json"));
+    let reports = reports.map(|file| ModuleReport::read(file).map_err(anyhow::Error::msg));
+    let reports = reports.collect::<Result<Vec<_>>>()?;
+    Ok(reports.iter().filter(|report| report.is_active()).count())
 }

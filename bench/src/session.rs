@@ -6,49 +6,37 @@ use anyhow::{Result, ensure};
 use crate::configuration::{Configuration, HeapSource};
 use crate::probes;
 use crate::results::{Results, Series, WorkloadResult};
-use crate::run::{self, Sample};
+use crate::run;
 use crate::workload::Workload;
 
 /// Rounds of real programs, which take seconds.
 const MOST_REAL_ROUNDS: usize = 5;
 
-/// What to measure.
 #[derive(Debug)]
 pub struct BenchPlan<'a> {
-    /// The folders with programs and modules.
     pub stage: &'a Stage,
-    /// The heaps.
     pub configurations: &'a [Configuration],
-    /// What to do on each heap.
     pub workloads: &'a [Workload],
     /// How often each workload runs in each configuration.
     pub rounds: usize,
-    /// Whether to measure the takeover and count the instructions of each heap function too.
+    /// Measure the takeover and count the instructions of each heap function too.
     pub with_probes: bool,
 }
 
 impl BenchPlan<'_> {
-    /// How many runs of workloads there are in all.
     pub fn runs(&self) -> usize {
         let runs = |workload| self.workload_rounds(workload) * self.suitable(workload).count();
         self.workloads.iter().map(runs).sum()
     }
 
-    /// Measures everything. Calls `before` with a description before each run of a workload.
-    ///
-    /// # Errors
-    ///
-    /// If a run fails, or does other work than the same workload in another configuration.
+    /// Measures everything. Calls `before` with a description before each run of a workload. Fails if
+    /// a run does other work than the same workload in another configuration.
     pub fn run(&self, mut before: impl FnMut(&str)) -> Result<Results> {
+        let empty_series =
+            |one: &Configuration| Series { configuration: one.name.clone(), ..Series::default() };
         let empty_result = |workload: &Workload| WorkloadResult {
             workload: workload.name.to_owned(),
-            series: self
-                .suitable(workload)
-                .map(|configuration| Series {
-                    configuration: configuration.name.clone(),
-                    ..Series::default()
-                })
-                .collect(),
+            series: self.suitable(workload).map(empty_series).collect(),
         };
         let mut results = Results {
             rounds: self.rounds,
@@ -87,21 +75,20 @@ impl BenchPlan<'_> {
         result: &mut WorkloadResult,
         before: &mut impl FnMut(&str),
     ) -> Result<()> {
-        let mut first: Option<Sample> = None;
+        let mut first: Option<String> = None;
         let configurations: Vec<&Configuration> = self.suitable(workload).collect();
         for place in 0..configurations.len() {
             let index = (place + round) % configurations.len();
             let (configuration, series) = (configurations[index], &mut result.series[index]);
             before(&format!("{}, {}", workload.name, configuration.name));
             let sample = run::once(self.stage, configuration, workload)?;
-            let first = first.get_or_insert_with(|| sample.clone());
+            let first = first.get_or_insert_with(|| sample.checksum.clone());
             ensure!(
-                first.checksum == sample.checksum,
-                "{} did other work in the configuration {} than in the first: the checksums are {} and {}",
+                *first == sample.checksum,
+                "{} did other work in the configuration {} than in the first: the checksums are {} and {first}",
                 workload.name,
                 configuration.name,
-                sample.checksum,
-                first.checksum
+                sample.checksum
             );
             series.nanoseconds.push(workload.timing.run_time(&sample.nanoseconds));
             series.peak_memory.push(sample.peak_memory as f64);

@@ -3,11 +3,10 @@
 use allograft_measure::summary::Summary;
 use allograft_measure::table::Table;
 
-use crate::configuration::{BASELINE, BUILT_IN, CRT, EARLY};
+use crate::configuration::{BASELINE, BUILT_IN, EARLY};
 use crate::results::{Results, Series, WorkloadResult};
 use crate::targets::PerformanceTarget;
 
-/// What the configurations are.
 pub fn definitions(results: &Results) -> Table {
     let names = results.configurations();
     let mut table = Table::text(["configuration", "what it is"]);
@@ -19,21 +18,18 @@ pub fn definitions(results: &Results) -> Table {
     table
 }
 
-/// What the workloads do.
 pub fn workloads(results: &Results) -> Table {
     let mut table = Table::text(["workload", "what it does"]);
     for result in &results.workloads {
-        table.row([
-            result.workload.as_str(),
-            result.workload().map_or("", |workload| workload.what),
-        ]);
+        let what = result.workload().map_or("", |workload| workload.what);
+        table.row([result.workload.as_str(), what]);
     }
     table
 }
 
 /// Times of the bench's own workloads: the baseline's, and the ratios of the others.
 pub fn times(results: &Results) -> Table {
-    ratios(results, "ns", WorkloadResult::time_ratio, nanoseconds)
+    ratios(results, "ns", WorkloadResult::time_ratio, |series| median(&series.nanoseconds, 1.0))
 }
 
 /// Peaks of memory of the bench's own workloads, likewise.
@@ -63,17 +59,12 @@ fn ratios(
 
 /// Real programs: seconds and memory on the C runtime's heap, and the ratios with allograft.
 pub fn real_programs(results: &Results) -> Table {
-    let mut table = Table::numeric([
-        "program".to_owned(),
-        format!("{CRT}, s"),
-        format!("{EARLY}, time"),
-        format!("{CRT}, MB"),
-        format!("{EARLY}, memory"),
-    ]);
+    let mut table =
+        Table::numeric(["program", "crt, s", "early, time", "crt, MB", "early, memory"]);
     for result in results.workloads.iter().filter(|result| !result.is_own()) {
         table.row([
             result.workload.clone(),
-            or_dash(result.base().and_then(seconds)),
+            or_dash(result.base().and_then(|series| median(&series.nanoseconds, 1e9))),
             median_and_quartiles(result.time_ratio(EARLY)),
             or_dash(result.base().and_then(megabytes)),
             median_and_quartiles(result.memory_ratio(EARLY)),
@@ -82,7 +73,6 @@ pub fn real_programs(results: &Results) -> Table {
     table
 }
 
-/// What the takeovers cost.
 pub fn takeovers(results: &Results) -> Table {
     let mut table = Table::numeric([
         "process",
@@ -109,7 +99,6 @@ pub fn takeovers(results: &Results) -> Table {
     table
 }
 
-/// The instructions of one call of each heap function.
 pub fn instructions(results: &Results) -> Table {
     let mut table = Table::numeric(["call", BASELINE, "allograft", "more"]);
     for call in &results.entries {
@@ -124,7 +113,6 @@ pub fn instructions(results: &Results) -> Table {
     table
 }
 
-/// Targets and measurements.
 pub fn targets<'a>(targets: impl IntoIterator<Item = &'a PerformanceTarget>) -> Table {
     let mut table = Table::numeric(["target", "at most", "measured", "met"]);
     for target in targets {
@@ -142,12 +130,8 @@ pub fn targets<'a>(targets: impl IntoIterator<Item = &'a PerformanceTarget>) -> 
     table
 }
 
-fn nanoseconds(series: &Series) -> Option<String> {
-    Some(format!("{:.2}", Summary::new(&series.nanoseconds)?.median))
-}
-
-fn seconds(series: &Series) -> Option<String> {
-    Some(format!("{:.2}", Summary::new(&series.nanoseconds)?.median / 1e9))
+fn median(numbers: &[f64], unit: f64) -> Option<String> {
+    Some(format!("{:.2}", Summary::new(numbers)?.median / unit))
 }
 
 fn megabytes(series: &Series) -> Option<String> {

@@ -6,26 +6,21 @@ use crate::configuration::{EARLY, LATE};
 use crate::results::{Results, TakeoverCost, WorkloadResult};
 use crate::workload::Workload;
 
-/// The peak of memory with allograft, as a multiple of the baseline's.
+// Multiples of the baseline's: the peak of memory; and the time of a program, half of whose blocks
+// begin in the old heap, until these are gone.
 const MEMORY: f64 = 1.03;
-
-/// The time of a program, half of whose blocks begin in the old heap, until these are gone, as a
-/// multiple of the baseline's.
 const DRAINING: f64 = 1.25;
 
-/// The takeover of a process with one thread, in milliseconds.
+// Milliseconds: the takeover of a process with one thread and with 64, and the call that loads the
+// module.
 const ONE_THREAD: f64 = 2.0;
-
-/// The takeover of a process with 64 threads, in milliseconds.
 const MANY_THREADS: f64 = 10.0;
-
-/// The call that loads the module, in milliseconds.
 const LOADING: f64 = 15.0;
 
-/// Memory that the module commits before the program allocates, in MB.
+/// MB that the module commits before the program allocates.
 const COMMITTED: f64 = 3.0;
 
-/// The resident part of it, in KB.
+/// The resident part of that memory, in KB.
 const RESIDENT: f64 = 512.0;
 
 /// A unit's name, and its size in the unit of the measurements.
@@ -39,9 +34,7 @@ const KILOBYTES: Unit = ("KB", 1e3);
 /// An upper bound for a measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceTarget {
-    /// What is measured, and where.
     pub what: String,
-    /// The target.
     pub at_most: f64,
     /// The median.
     pub measured: f64,
@@ -50,7 +43,6 @@ pub struct PerformanceTarget {
 }
 
 impl PerformanceTarget {
-    /// Whether the measurement is within the target.
     pub fn is_met(&self) -> bool {
         self.measured <= self.at_most
     }
@@ -65,7 +57,6 @@ impl PerformanceTarget {
     }
 }
 
-/// All targets for which `results` has a measurement.
 pub fn all(results: &Results) -> Vec<PerformanceTarget> {
     let own = || results.workloads.iter().filter(|result| result.is_own());
     let times = own().flat_map(|result| [EARLY, LATE].map(|name| time_target(result, name)));

@@ -2,14 +2,12 @@
 
 use allograft_measure::summary::Summary;
 
-/// Something that a program does again and again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
     /// For `--only`, for every table, and for the program's command line.
     pub name: &'static str,
-    /// What it does, for a reader.
+    /// For every table.
     pub what: &'static str,
-    /// The program that does it.
     pub program: WorkloadProgram,
     /// In one repetition.
     pub operations: u64,
@@ -17,16 +15,13 @@ pub struct Workload {
     pub repetitions: u32,
     /// In one run.
     pub processes: u32,
-    /// Which repetitions count.
     pub timing: Timing,
     /// The most time that allograft may take, as a multiple of the baseline.
     pub target: f64,
 }
 
-/// A program that can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkloadProgram {
-    /// A program of the bench, by its name.
     Own(&'static str),
     /// z3 on a file of the checkout.
     Z3(&'static str),
@@ -37,9 +32,8 @@ pub enum WorkloadProgram {
 /// How the times of the repetitions become the time of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
-    /// The fastest: other load can only slow a repetition down.
+    /// Other load can only slow a repetition down.
     Fastest,
-    /// The median of all.
     Median,
     /// The mean of the first so many: the workload changes while it runs.
     First(usize),
@@ -154,20 +148,18 @@ impl Timing {
     }
 }
 
-/// The workload called `name`.
 pub fn named(name: &str) -> Option<&'static Workload> {
     ALL.iter().find(|workload| workload.name == name)
 }
 
-/// The workloads called `names`; all if `names` is empty. The error lists the known names.
+/// The workloads called `names`; all if `names` is empty.
 pub fn select(names: &[String]) -> anyhow::Result<Vec<Workload>> {
     if let Some(unknown) = names.iter().find(|name| named(name).is_none()) {
         let known: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
         anyhow::bail!("there is no workload {unknown}; there are {}", known.join(", "));
     }
-    let is_wanted =
-        |workload: &&Workload| names.is_empty() || names.iter().any(|name| name == workload.name);
-    Ok(ALL.iter().filter(is_wanted).copied().collect())
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
+    Ok(ALL.iter().filter(|workload| is_wanted(workload.name)).copied().collect())
 }
 
 #[cfg(test)]

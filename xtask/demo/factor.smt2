@@ -1,13 +1,13 @@
-; Which two numbers of 18 bits, both above 1, multiply to 39993200033?
+; Which two numbers of 17 bits, both above 1, multiply to 9914198191?
 ;
-; There is one pair. The solver turns the multiplication into some thousand clauses and searches; it asks its heap for
-; about ten million blocks on the way, which is what makes it a good thing to show an allocator with.
+; There is one pair. The solver turns the multiplication into some thousand clauses and searches for a second. Its heap
+; holds the clauses it learns meanwhile.
 (set-logic QF_BV)
-(declare-const a (_ BitVec 18))
-(declare-const b (_ BitVec 18))
-(assert (= (bvmul ((_ zero_extend 18) a) ((_ zero_extend 18) b)) (_ bv39993200033 36)))
-(assert (bvugt a (_ bv1 18)))
-(assert (bvugt b (_ bv1 18)))
+(declare-const a (_ BitVec 17))
+(declare-const b (_ BitVec 17))
+(assert (= (bvmul ((_ zero_extend 17) a) ((_ zero_extend 17) b)) (_ bv9914198191 34)))
+(assert (bvugt a (_ bv1 17)))
+(assert (bvugt b (_ bv1 17)))
 (assert (bvule a b))
 (check-sat)
 (get-value (a b))

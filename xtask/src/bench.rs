@@ -1,13 +1,12 @@
 //! Builds the programs of the bench and the baseline that they are measured against.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allograft_tests::X64;
 use anyhow::{Context, Result};
 
-use crate::files::{copy, make_once};
+use crate::files::{copy, copy_files, make_once, read};
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::setup::Environment;
@@ -27,19 +26,12 @@ pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path
     let linked = build_programs(environment, "linked", &flags, &[])?;
     copy(&mimalloc.dll, &linked.join(mimalloc::DLL))?;
     // The same programs beside the other mimalloc.dll.
+    let is_run = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "exe" || extension == "dll")
+    };
     let other = folder("redirect");
-    for from in [linked.as_path(), redirected] {
-        let entries = fs::read_dir(from).with_context(|| format!("reading {}", from.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            let is_run =
-                path.extension().is_some_and(|extension| extension == "exe" || extension == "dll");
-            if let (true, Some(name)) = (is_run, path.file_name()) {
-                copy(&path, &other.join(name))?;
-            }
-        }
-    }
-    Ok(())
+    copy_files(&linked, &other, is_run)?;
+    copy_files(redirected, &other, is_run)
 }
 
 fn folder(part: &str) -> PathBuf {
@@ -53,18 +45,16 @@ fn build_programs(
     linked: &[PathBuf],
 ) -> Result<PathBuf> {
     let output = folder(kind);
-    programs::build(
-        &environment.zig,
-        &programs::Folder {
-            target: &X64,
-            only: None,
-            what: &format!("the programs of the bench ({kind})"),
-            sources: &layout::root().join("bench/programs"),
-            output: &output,
-            flags,
-            linked,
-        },
-    )?;
+    let bench = programs::Folder {
+        target: &X64,
+        only: None,
+        what: &format!("the programs of the bench ({kind})"),
+        sources: &layout::root().join("bench/programs"),
+        output: &output,
+        flags,
+        linked,
+    };
+    programs::build(&environment.zig, &bench)?;
     Ok(output)
 }
 
@@ -77,14 +67,12 @@ fn build_baseline(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     // Anything but the target has cross compilation's compiler looked for.
     let host = if cfg!(windows) { X64.rust } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
-    flags::set(&mut build, &mimalloc.sources.headers());
+    flags::set(&mut build, &mimalloc.sources.headers);
     flags::without_checks(&mut build);
     build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("libbaseline.a");
-    let text =
-        fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
-    let recipe = format!("{}\n{text}", step::shown(&compiler.to_command()));
+    let recipe = format!("{}\n{}", step::shown(&compiler.to_command()), read(&source)?);
     make_once(&library, &recipe, || {
         build.try_compile("baseline").context("compiling mimalloc for the bench")
     })?;

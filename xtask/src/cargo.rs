@@ -6,34 +6,21 @@ use std::process::Stdio;
 use allograft_tests::Target;
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::layout;
 use crate::setup::Rust;
 use crate::step;
 
-/// The package of the module.
+// Packages of the workspace.
 pub const MODULE: &str = "allograft-dll";
-
-/// The package of the launcher.
 pub const LAUNCHER: &str = "allograft-cli";
-
-/// The package of `mimalloc.dll`.
 pub const MIMALLOC: &str = "allograft-mimalloc";
-
-/// The package of the redirection module.
 pub const REDIRECT: &str = "allograft-redirect";
-
-/// The package of the example that mixes Rust and C++.
 pub const EXAMPLE: &str = "rust-and-cpp";
-
-/// The package of the scenarios.
 pub const SCENARIOS: &str = "allograft-tests";
-
-/// The package of the benches.
 pub const BENCH: &str = "allograft-bench";
 
-/// How packages are built for Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowsBuild {
     pub rust: Rust,
@@ -44,12 +31,10 @@ pub struct WindowsBuild {
     pub newer: bool,
     /// With mimalloc's mitigations.
     pub secure: bool,
-    /// Cargo shows warnings and errors only.
     pub quiet: bool,
 }
 
 impl WindowsBuild {
-    /// The ordinary release build.
     pub fn new(rust: Rust, target: &'static Target) -> WindowsBuild {
         WindowsBuild { rust, target, debug: false, newer: false, secure: false, quiet: true }
     }
@@ -73,10 +58,8 @@ impl WindowsBuild {
         if self.quiet {
             cargo.arg("--quiet");
         }
-        let output = cargo
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("cannot start `{}`", step::shown(&cargo)))?;
+        let output = cargo.stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| step::cannot_start(&cargo))?;
         if !output.status.success() {
             bail!("`{}` failed ({})", step::shown(&cargo), output.status);
         }
@@ -96,21 +79,19 @@ impl WindowsBuild {
     }
 }
 
-/// The files that cargo built.
+/// The paths of the files that cargo built.
 pub struct Artifacts(Vec<PathBuf>);
 
 impl Artifacts {
-    /// Reads the messages that cargo prints for programs, one on each line.
     fn parse(messages: &str) -> Artifacts {
-        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let files = messages.flat_map(|message| match &message["filenames"] {
-            Value::Array(files) => files.clone(),
-            _ => Vec::new(),
-        });
-        Artifacts(files.filter_map(|file| file.as_str().map(PathBuf::from)).collect())
+        #[derive(Deserialize)]
+        struct Message {
+            filenames: Vec<PathBuf>,
+        }
+        let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
+        Artifacts(messages.flat_map(|message: Message| message.filenames).collect())
     }
 
-    /// The path of the file `name`.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let is_it = |path: &&PathBuf| path.file_name().is_some_and(|file| file == name);
         self.0.iter().find(is_it).cloned().with_context(|| format!("cargo built no {name}"))

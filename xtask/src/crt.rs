@@ -1,31 +1,26 @@
 //! The C runtimes that allograft is tested on: Wine's own and five versions of Microsoft's
 //! `ucrtbase.dll`.
 
-/// One version of Microsoft's `ucrtbase.dll`, and the package that carries it.
+/// One version of Microsoft's `ucrtbase.dll`, and where it comes from. A package is the name,
+/// without `.txt`, of a requirements file; a SHA-256 is that of the DLL.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownCrt {
-    /// Its file version.
     pub version: &'static str,
-    /// The name, without `.txt`, of the requirements file of the package it comes in.
     pub package: &'static str,
-    /// The SHA-256 of the DLL.
     pub sha256: &'static str,
     /// The 32-bit DLL of this version, where a package carries one.
     pub x86: Option<KnownCrt32>,
 }
 
-/// A 32-bit `ucrtbase.dll`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownCrt32 {
-    /// The name, without `.txt`, of the requirements file of the package it comes in.
     pub package: &'static str,
-    /// Where it is in that package.
+    /// The path of the DLL in the package.
     pub file: &'static str,
-    /// The SHA-256 of the DLL.
     pub sha256: &'static str,
 }
 
-/// All known versions, the oldest first.
+/// The oldest first.
 pub static KNOWN: [KnownCrt; 5] = [
     KnownCrt {
         version: "10.0.14393.795",
@@ -68,12 +63,11 @@ pub fn newest() -> &'static KnownCrt {
     &KNOWN[KNOWN.len() - 1]
 }
 
-/// What every set-up has: the oldest and the newest.
+/// The oldest and the newest.
 pub fn default() -> Vec<&'static KnownCrt> {
     vec![&KNOWN[0], newest()]
 }
 
-/// Every known version.
 pub fn all() -> Vec<&'static KnownCrt> {
     KNOWN.iter().collect()
 }

@@ -17,22 +17,15 @@ use crate::tools::exit_code;
 /// How long one run may take; it takes seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A program, and what it is to do.
-struct Program<'a> {
+struct DemoProgram<'a> {
     name: &'static str,
     task: &'static str,
     executable: &'a Path,
-    arguments: Vec<String>,
-    /// When the module is loaded.
+    arguments: Vec<&'a str>,
     mode: Mode,
-    /// Options of the launcher.
-    options: &'static [&'static str],
-    /// Makes it print its version and end. A first start with this is not timed.
-    version: &'static str,
 }
 
-/// Runs the demonstration. The exit code says whether every program ran on mimalloc and did the
-/// same as without.
+/// Fails unless every program ran on mimalloc and did the same as without.
 pub fn run() -> Result<ExitCode> {
     let environment = setup::run(&Request::demo())?;
     let building = Step::begin("demo: building the module and the launcher");
@@ -46,8 +39,9 @@ pub fn run() -> Result<ExitCode> {
     } else {
         println!("On this Windows and its own C runtime:");
     }
+    let input = stage.windows_path(&layout::own("demo/factor.smt2"));
     let mut all_well = true;
-    for program in programs(&stage) {
+    for program in programs(&stage, &input) {
         all_well &= show(&stage, &program);
     }
     if on_wine {
@@ -56,52 +50,47 @@ pub fn run() -> Result<ExitCode> {
     Ok(exit_code(all_well))
 }
 
-fn programs(stage: &Stage) -> [Program<'_>; 3] {
-    let input = stage.windows_path(&layout::own("demo/factor.smt2"));
+fn programs<'a>(stage: &'a Stage, input: &'a str) -> [DemoProgram<'a>; 3] {
     let keytool =
         "-m java.base/sun.security.tools.keytool.Main -list -v -cacerts -storepass changeit";
     [
-        Program {
+        DemoProgram {
             name: "z3",
-            task: "factors an 11-digit number as a question of bit-vectors (xtask/demo/factor.smt2)",
+            task: "factors a 10-digit number as a question of bit-vectors (xtask/demo/factor.smt2)",
             executable: &stage.real.z3,
-            arguments: vec![input.clone()],
+            arguments: vec![input],
             mode: Mode::Early,
-            options: &[],
-            version: "--version",
         },
-        Program {
+        DemoProgram {
             name: "z3, taken over while it runs,",
             task: "does the same; what it had allocated before moves to mimalloc as it is reallocated",
             executable: &stage.real.z3,
             arguments: vec![input],
             mode: Mode::Late(500),
-            options: &["--count"],
-            version: "--version",
         },
-        Program {
+        DemoProgram {
             name: "java",
             task: "lists the certificates of its own key store (the class sun.security.tools.keytool.Main)",
             executable: &stage.real.java,
-            arguments: keytool.split(' ').map(str::to_owned).collect(),
+            arguments: keytool.split(' ').collect(),
             mode: Mode::Early,
-            options: &[],
-            version: "-version",
         },
     ]
 }
 
 /// Runs a program without and with allograft and prints what differs. Returns whether it ran on
 /// mimalloc and did the same.
-fn show(stage: &Stage, program: &Program) -> bool {
+fn show(stage: &Stage, program: &DemoProgram) -> bool {
     let step = Step::begin(format!("demo: running {} without and with allograft", program.name));
     let launch = || Launch::new(stage, program.executable.to_owned()).input("").limit(LIMIT);
-    launch().arg(program.version).run();
-    let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
-    let without = launch().args(&arguments).run();
-    let with =
-        program.options.iter().fold(launch(), |launch, option| launch.launcher_option(*option));
-    let with = with.args(&arguments).mode(program.mode).run();
+    // The first start is not timed: it starts services of Wine, and reads files from the disk.
+    launch().arg("--version").run();
+    let without = launch().args(&program.arguments).run();
+    let mut with = launch().args(&program.arguments).mode(program.mode);
+    if matches!(program.mode, Mode::Late(_)) {
+        with = with.launcher_option("--count");
+    }
+    let with = with.run();
     step.done();
 
     println!("\n{} {}", program.name, program.task);
@@ -115,7 +104,6 @@ fn show(stage: &Stage, program: &Program) -> bool {
 
 type Row = (&'static str, String);
 
-/// What the module reports; it writes no report if it was not loaded.
 fn takeover_rows(report: Option<&ModuleReport>) -> Vec<Row> {
     let Some(report) = report else {
         return vec![("took over", "NOTHING: the module wrote no report".to_owned())];
@@ -142,7 +130,6 @@ fn takeover_rows(report: Option<&ModuleReport>) -> Vec<Row> {
     rows
 }
 
-/// What can be seen from outside.
 fn run_rows(without: &ProgramRun, with: &ProgramRun) -> [Row; 3] {
     let yes = |is: bool| if is { "yes" } else { "NO" };
     let code = |run: &ProgramRun| run.code.map_or("none".to_owned(), |code| code.to_string());
@@ -164,7 +151,6 @@ fn blocks(count: u64, size: u64) -> String {
     if count == 0 { "none".to_owned() } else { format!("{count} ({})", bytes(size)) }
 }
 
-/// A size as a person reads it.
 fn bytes(size: u64) -> String {
     indicatif::BinaryBytes(size).to_string()
 }

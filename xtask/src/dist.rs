@@ -2,27 +2,27 @@
 
 mod licences;
 pub mod redirect_kit;
-mod sums;
 
+use std::fs;
 use std::path::Path;
 
 use allograft_tests::{Target, X64, X86};
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cargo::{Artifacts, LAUNCHER, MODULE, WindowsBuild};
-use crate::files::{copy, make_empty};
-use crate::layout::{self, folder_of};
+use crate::files::{copy, files_under, make_empty, sha256_of};
+use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::setup::{self, Environment, Request};
 use crate::step::{self, Step};
 use crate::{crt, redirect};
 use licences::copy_licences;
 
-/// Builds the modules and the launchers and lays them out under `output` (`dist` in the checkout if
-/// there is none), with everything that belongs to them.
-pub fn run(output: Option<&Path>) -> Result<()> {
+/// Builds the modules and the launchers and lays them out in a folder of `output`, with everything
+/// that belongs to them.
+pub fn run(output: &Path) -> Result<()> {
     let environment = setup::run(&Request::everything(crt::default()))?;
-    let folder = layout::dist(output).join(format!("allograft-{}-windows", layout::VERSION));
+    let folder = output.join(format!("allograft-{}-windows", layout::VERSION));
     make_empty(&folder)?;
     for name in ["include/allograft.h", "LICENSE", "README.md"] {
         copy(&layout::root().join(name), &folder.join(name))?;
@@ -34,12 +34,11 @@ pub fn run(output: Option<&Path>) -> Result<()> {
         Ok(_) => lay_out(&environment, &X86, &folder)?,
         Err(reason) => step::say(&format!("dist: WHAT 32-BIT PROGRAMS NEED IS LEFT OUT: {reason}")),
     }
-    sums::write(&folder)?;
+    write_sums(&folder)?;
     step::say(&format!("laid out: {}", folder.display()));
     Ok(())
 }
 
-/// Builds what programs for `target` need, and lays it into `folder`.
 fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) -> Result<()> {
     let ordinary = WindowsBuild::new(environment.rust, target);
     // The special build first: what stays in cargo's folder is the ordinary one.
@@ -52,7 +51,7 @@ fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) ->
 
     let step = Step::begin(format!("dist: building mimalloc.dll for {} programs", target.machine));
     Mimalloc::build(ordinary)?.lay_out(&environment.zig, folder)?;
-    let module = folder_of(target, folder).join(target.redirection_module);
+    let module = folder.join(target.folder).join(target.redirection_module);
     copy(&redirect::build(ordinary)?, &module)?;
     step.done();
     Ok(())
@@ -63,4 +62,32 @@ fn build(what: &str, build: WindowsBuild) -> Result<Artifacts> {
     let built = build.packages(&[MODULE, LAUNCHER])?;
     step.done();
     Ok(built)
+}
+
+/// Writes the hashes of all files under `folder`, in the format of `sha256sum`.
+fn write_sums(folder: &Path) -> Result<()> {
+    let mut sums = String::new();
+    for file in files_under(folder)? {
+        let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+        sums.push_str(&format!("{}  {name}\n", sha256_of(&file)?));
+    }
+    fs::write(folder.join("SHA256SUMS"), sums).context("writing SHA256SUMS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_below_is_in_the_sums() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        for name in ["b.txt", "in/a.txt"] {
+            fs::write(folder.path().join(name), "abc").unwrap();
+        }
+        write_sums(folder.path()).unwrap();
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let sums = fs::read_to_string(folder.path().join("SHA256SUMS")).unwrap();
+        assert_eq!(sums, format!("{hash}  b.txt\n{hash}  in/a.txt\n"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Copying and making files.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -8,12 +9,40 @@ use sha2::{Digest, Sha256};
 
 use crate::layout;
 
-/// Copies a file, making the folder that it goes into.
+pub fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+/// Writes a file, and makes the folder that it goes into.
+pub fn write(file: &Path, text: &str) -> Result<()> {
+    make_folder(file.parent().unwrap_or(Path::new(".")))?;
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+}
+
+pub fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
+}
+
+/// The paths of what is in `folder`, sorted.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
+    let mut paths: Vec<_> = read().with_context(|| format!("reading {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Copies a file, and makes the folder that it goes into.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    make_folder_of(to)?;
+    make_folder(to.parent().unwrap_or(Path::new(".")))?;
     fs::copy(from, to)
         .map(drop)
         .with_context(|| format!("copying {} to {}", from.display(), to.display()))
+}
+
+/// Copies the files in `from` that are `wanted` into the folder `to`, not those of its subfolders.
+pub fn copy_files(from: &Path, to: &Path, wanted: impl Fn(&Path) -> bool) -> Result<()> {
+    let mut files = entries(from)?.into_iter().filter(|file| wanted(file));
+    files.try_for_each(|file| copy(&file, &to.join(file.file_name().unwrap_or_default())))
 }
 
 /// Copies a file as [`copy`] does, but a program that has the old one open keeps it whole.
@@ -25,19 +54,15 @@ pub fn put(from: &Path, to: &Path) -> Result<()> {
 
 /// Copies a text with each of `words` replaced by its value, making the folder that it goes into.
 pub fn fill_in(from: &Path, words: &[(&str, &str)], to: &Path) -> Result<()> {
-    make_folder_of(to)?;
-    let text = fs::read_to_string(from).with_context(|| format!("reading {}", from.display()))?;
-    let text = words.iter().fold(text, |text, (word, value)| text.replace(word, value));
-    fs::write(to, text).with_context(|| format!("writing {}", to.display()))
+    let text = words.iter().fold(read(from)?, |text, (word, value)| text.replace(word, value));
+    write(to, &text)
 }
 
-/// Writes an executable script.
 pub fn write_script(file: &Path, text: &str) -> Result<()> {
-    fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
+    write(file, text)?;
     make_executable(file)
 }
 
-/// Gives a file the permission to be run by name.
 #[cfg_attr(not(unix), expect(unused_variables, reason = "Windows has no such permission"))]
 pub fn make_executable(file: &Path) -> Result<()> {
     #[cfg(unix)]
@@ -53,7 +78,7 @@ pub fn make_empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
     }
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
+    make_folder(folder)
 }
 
 /// Gives a complete folder its name, unless `is_there` says that another run was faster. What had
@@ -74,10 +99,9 @@ pub fn make_once(output: &Path, recipe: &str, make: impl FnOnce() -> Result<()>)
     if is_made_by(output, recipe) {
         return Ok(());
     }
-    make_folder_of(output)?;
+    make_folder(output.parent().unwrap_or(Path::new(".")))?;
     make()?;
-    let file = recipe_file(output);
-    fs::write(&file, recipe).with_context(|| format!("writing {}", file.display()))
+    write(&recipe_file(output), recipe)
 }
 
 /// Whether [`make_once`] has made `output` by this recipe.
@@ -100,21 +124,14 @@ pub fn files_under(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
-        for entry in entries {
-            let entry = entry?;
-            let found = if entry.file_type()?.is_dir() { &mut folders } else { &mut files };
-            found.push(entry.path());
+        for path in entries(&folder)? {
+            let is_folder = fs::symlink_metadata(&path)?.is_dir();
+            let found = if is_folder { &mut folders } else { &mut files };
+            found.push(path);
         }
     }
     files.sort();
     Ok(files)
-}
-
-fn make_folder_of(file: &Path) -> Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
 }
 
 #[cfg(test)]
@@ -145,16 +162,5 @@ mod tests {
             is_made
         };
         assert_eq!([made("one"), made("one"), made("two")], [true, false, true]);
-    }
-
-    #[test]
-    fn the_hash_of_a_file_is_the_one_that_everyone_computes() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("abc");
-        fs::write(&file, "abc").unwrap();
-        assert_eq!(
-            sha256_of(&file).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

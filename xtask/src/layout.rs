@@ -6,22 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use allograft_tests::Target;
 use anyhow::{Result, anyhow};
 
-/// The version of allograft: the whole workspace has one.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The checkout's root.
-///
-/// Taken at compile time: as cargo's runner, this program starts in the folders of other packages.
+/// The checkout's root, taken at compile time: as cargo's runner, this program starts in other
+/// folders.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the xtask package lies in a folder of the checkout")
 }
 
-/// The folder of this package.
 pub fn own(part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(part)
 }
@@ -32,30 +28,16 @@ pub fn target() -> PathBuf {
     root().join(named.unwrap_or_else(|| "target".into()))
 }
 
-/// The stage: what is built for scenarios, benches and the demo to run.
 pub fn stage() -> PathBuf {
     target().join("allograft")
 }
 
-/// The description of the stage, which scenarios read.
 pub fn stage_file() -> PathBuf {
     stage().join("stage.json")
 }
 
-/// The folder of what programs for `target` are linked with, under `root`. What is for 32-bit
-/// programs has a folder of its own.
-pub fn folder_of(target: &Target, root: &Path) -> PathBuf {
-    root.join(target.folder)
-}
-
-/// The Wine prefixes.
 pub fn prefixes() -> PathBuf {
     target().join("wine")
-}
-
-/// Where `dist` lays things out: in `output`, or in the checkout.
-pub fn dist(output: Option<&Path>) -> PathBuf {
-    output.map_or_else(|| root().join("dist"), Path::to_owned)
 }
 
 /// What is downloaded, outside of the checkout.
@@ -68,7 +50,6 @@ pub fn cache() -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("no folder for downloads: set ALLOGRAFT_CACHE to one"))
 }
 
-/// The first file called `name` in the folders of `PATH`.
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let name = format!("{name}{}", env::consts::EXE_SUFFIX);
     env::split_paths(&env::var_os("PATH")?)
@@ -80,8 +61,7 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
 /// by the variable.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command.env("ALLOGRAFT_STAGE", stage_file());
+    command.current_dir(root()).env("ALLOGRAFT_STAGE", stage_file());
     command
 }
 
@@ -98,11 +78,8 @@ const LEFT_OVER: Duration = Duration::from_secs(3600);
 /// Removes from `folder` what interrupted runs left there.
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry
-            .metadata()
-            .and_then(|about| about.modified())
-            .map(|changed| changed.elapsed().unwrap_or_default());
-        let is_old = age.is_ok_and(|age| age > LEFT_OVER);
+        let changed = entry.metadata().and_then(|about| about.modified());
+        let is_old = changed.is_ok_and(|changed| changed.elapsed().unwrap_or_default() > LEFT_OVER);
         if is_old && entry.file_name().to_string_lossy().contains(".partial-") {
             // If it cannot be removed, it does no harm.
             fs::remove_dir_all(entry.path()).ok();
@@ -113,9 +90,8 @@ pub fn sweep(folder: &Path) {
 /// `path` with a further extension: `a/b-1.2` and `new` make `a/b-1.2.new`.
 pub fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    PathBuf::from(name)
+    name.push(format!(".{extension}"));
+    name.into()
 }
 
 // Not on Windows, where a folder cannot be opened to set its time.
@@ -136,7 +112,7 @@ mod tests {
             fs::File::open(path(name)).unwrap().set_modified(long_ago).unwrap();
         }
         sweep(folder.path());
-        let there = ["done", "old.partial-1", "new.partial-2"].map(|name| path(name).exists());
-        assert_eq!(there, [true, false, true]);
+        assert!(path("done").exists() && path("new.partial-2").exists());
+        assert!(!path("old.partial-1").exists());
     }
 }

@@ -13,7 +13,6 @@ mod layout;
 mod mimalloc;
 mod programs;
 mod redirect;
-mod runner;
 mod setup;
 mod stage;
 mod step;
@@ -135,7 +134,6 @@ enum Command {
     },
 }
 
-/// Which module `build` makes.
 #[derive(Args, Clone, Copy, Default)]
 struct BuildOptions {
     /// Build optimised code (the default).
@@ -191,11 +189,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             return tools::stress(options, seed);
         }
         Command::Bench { arguments } => return tools::bench(&arguments),
-        Command::Dist { output, redirect_kit: true, kit } => {
-            dist::redirect_kit::run(output.as_deref(), kit)?
+        Command::Dist { output, redirect_kit, kit } => {
+            let output = output.unwrap_or_else(|| layout::root().join("dist"));
+            if redirect_kit {
+                dist::redirect_kit::run(&output, kit)?;
+            } else {
+                dist::run(&output)?;
+            }
         }
-        Command::Dist { output, .. } => dist::run(output.as_deref())?,
-        Command::Wine { command } => return runner::run(&command),
+        Command::Wine { command } => return wine::run_program(&command),
     }
     Ok(ExitCode::SUCCESS)
 }

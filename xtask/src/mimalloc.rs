@@ -10,74 +10,49 @@ use allograft_tests::{Target, X64};
 use anyhow::{Context, Result};
 
 use crate::cargo::{self, MIMALLOC, WindowsBuild};
-use crate::files::{copy, fill_in};
-use crate::layout::{self, folder_of};
+use crate::files::{copy, copy_files, fill_in, read, write};
+use crate::layout;
 use crate::step;
 
 /// The file name of every `mimalloc.dll`, ours and mimalloc's own.
 pub const DLL: &str = "mimalloc.dll";
 
-/// The package that mimalloc's sources are in.
 const SOURCES: &str = "libmimalloc-sys";
 
-/// mimalloc's own sources, as the package carries them.
+/// The folders of mimalloc's own sources, as the package carries them.
 pub struct Sources {
-    folder: PathBuf,
+    pub headers: PathBuf,
+    /// With `static.c`, which includes all the rest.
+    pub code: PathBuf,
 }
 
 impl Sources {
-    /// Asks cargo where they are.
     pub fn find() -> Result<Sources> {
-        let metadata = cargo::metadata(&[&X64])?;
-        let package =
-            metadata.packages.into_iter().find(|package| package.name.as_str() == SOURCES);
+        let mut packages = cargo::metadata(&[&X64])?.packages.into_iter();
+        let package = packages.find(|package| package.name.as_str() == SOURCES);
         let package = package.with_context(|| format!("cargo knows of no package {SOURCES}"))?;
         let folder = package.manifest_path.with_file_name("c_src/mimalloc/v3");
-        Ok(Sources { folder: folder.into() })
-    }
-
-    /// The folder of the headers.
-    pub fn headers(&self) -> PathBuf {
-        self.folder.join("include")
-    }
-
-    /// The folder of the code, with `static.c`, which includes all the rest.
-    pub fn code(&self) -> PathBuf {
-        self.folder.join("src")
+        Ok(Sources { headers: folder.join("include").into(), code: folder.join("src").into() })
     }
 
     /// mimalloc's version, for instance `3.3.2`.
     pub fn version(&self) -> Result<String> {
-        let header = self.headers().join("mimalloc.h");
-        let text =
-            fs::read_to_string(&header).with_context(|| format!("reading {}", header.display()))?;
-        version_in(&text).with_context(|| format!("{} states no version", header.display()))
+        let header = self.headers.join("mimalloc.h");
+        version_in(&read(&header)?)
+            .with_context(|| format!("{} states no version", header.display()))
     }
 
     /// Copies the public headers into `folder`.
     pub fn copy_headers(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let headers = self.headers();
-        let entries =
-            fs::read_dir(&headers).with_context(|| format!("reading {}", headers.display()))?;
-        for entry in entries {
-            let header = entry?.path();
-            if let (true, Some(name)) = (header.is_file(), header.file_name()) {
-                fs::copy(&header, folder.join(name))
-                    .with_context(|| format!("copying {}", header.display()))?;
-            }
-        }
-        Ok(())
+        copy_files(&self.headers, folder, |header| header.is_file())
     }
 }
 
-/// What was built.
+/// A built `mimalloc.dll`.
 pub struct Mimalloc {
-    /// `mimalloc.dll`
     pub dll: PathBuf,
     /// `libmimalloc.dll.a`, the import library for MinGW.
     import_library: PathBuf,
-    /// What it was built from.
     pub sources: Sources,
     target: &'static Target,
 }
@@ -98,7 +73,7 @@ impl Mimalloc {
     /// libraries, mimalloc's headers, and the file by which pkg-config finds all that. What is for
     /// 32-bit programs has a folder of its own.
     pub fn lay_out(&self, zig: &Path, root: &Path) -> Result<()> {
-        let folder = folder_of(self.target, root);
+        let folder = root.join(self.target.folder);
         let library = folder.join("lib");
         copy(&self.dll, &folder.join(DLL))?;
         copy(&self.import_library, &library.join("libmimalloc.dll.a"))?;
@@ -138,7 +113,7 @@ pub fn write_import_library(zig: &Path, target: &Target, dll: &Path, output: &Pa
 /// Makes the import library that the module definition `text` describes, whose functions are C's.
 pub fn write_library(zig: &Path, target: &Target, text: &str, output: &Path) -> Result<()> {
     let definitions = layout::beside(output, "def");
-    fs::write(&definitions, text).with_context(|| format!("writing {}", definitions.display()))?;
+    write(&definitions, text)?;
     let mut command = Command::new(zig);
     command.args(["dlltool", "-m", target.dlltool, "-d"]).arg(&definitions).arg("-l").arg(output);
     step::capture(&mut command)?;
@@ -178,8 +153,8 @@ mod tests {
     #[test]
     fn the_sources_lie_in_the_package_that_cargo_names() {
         let sources = Sources::find().unwrap();
-        assert!(sources.headers().join("mimalloc.h").is_file());
-        assert!(sources.code().join("static.c").is_file());
+        assert!(sources.headers.join("mimalloc.h").is_file());
+        assert!(sources.code.join("static.c").is_file());
         assert!(sources.version().unwrap().starts_with("3."));
     }
 

@@ -6,7 +6,6 @@
 //! the DLLs are built first.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -14,10 +13,10 @@ use std::thread;
 use std::time::SystemTime;
 
 use allograft_tests::Target;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
-use crate::files::{is_made_by, make_once};
-use crate::layout::{self, folder_of};
+use crate::files::{files_under, is_made_by, make_once, read};
+use crate::layout;
 use crate::step::{self, Step};
 
 /// A comment in this many first lines of a source can say how it is built.
@@ -34,13 +33,11 @@ pub struct Folder<'a> {
     pub only: Option<&'a [String]>,
     /// Where the programs go, named after their sources.
     pub output: &'a Path,
-    /// Flags that all of them are built with.
     pub flags: &'a [&'a str],
-    /// Objects and libraries that all of them are linked with.
+    /// Objects and libraries.
     pub linked: &'a [PathBuf],
 }
 
-/// One program.
 #[derive(Debug, PartialEq, Eq)]
 struct Program {
     source: PathBuf,
@@ -82,7 +79,7 @@ fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step)
     let work = || -> Result<()> {
         while let Some(program) = next() {
             program.compile(zig, folder)?;
-            step.advance(1);
+            step.advance();
         }
         Ok(())
     };
@@ -96,7 +93,6 @@ fn compile_all(zig: &Path, folder: &Folder, programs: Vec<Program>, step: &Step)
     })
 }
 
-/// A command that compiles `language` (`cc` or `c++`) for `target`.
 pub fn zig_cc(zig: &Path, language: &str, target: &Target) -> Command {
     let mut command = Command::new(zig);
     command.args([language, "-target", &format!("{}-windows-gnu", target.zig)]);
@@ -112,15 +108,12 @@ pub fn run_zig(command: &mut Command) -> Result<()> {
 
 fn find(sources: &Path) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
-    for entry in fs::read_dir(sources).with_context(|| format!("reading {}", sources.display()))? {
-        let source = entry?.path();
+    for source in files_under(sources)? {
         if source.extension().is_some_and(|extension| extension == "c" || extension == "cpp") {
-            let text = fs::read_to_string(&source)
-                .with_context(|| format!("reading {}", source.display()))?;
+            let text = read(&source)?;
             programs.push(Program::parse(source, &text)?);
         }
     }
-    programs.sort_by(|a, b| a.source.cmp(&b.source));
     if let Some(twins) =
         programs.windows(2).find(|pair| pair[0].source.file_stem() == pair[1].source.file_stem())
     {
@@ -165,19 +158,16 @@ impl Program {
     }
 
     fn is_stale(&self, zig: &Path, folder: &Folder, newest_input: Option<SystemTime>) -> bool {
-        let changed = |path: &Path| fs::metadata(path).and_then(|about| about.modified());
         let output = self.output(folder.output);
-        let (Ok(built), Ok(source)) = (changed(&output), changed(&self.source)) else {
-            return true;
-        };
-        source >= built
-            || newest_input.is_some_and(|input| input >= built)
+        let built = changed(&output);
+        built.is_none()
+            || changed(&self.source).max(newest_input) >= built
             || !is_made_by(&output, &step::shown(&self.command(zig, folder)))
     }
 
     fn command(&self, zig: &Path, folder: &Folder) -> Command {
         let is_cpp = self.source.extension().is_some_and(|extension| extension == "cpp");
-        let developer_files = folder_of(folder.target, &layout::stage());
+        let developer_files = layout::stage().join(folder.target.folder);
         let mut command = zig_cc(zig, if is_cpp { "c++" } else { "cc" }, folder.target);
         command
             .args(["-O2", "-s", "-Wall", "-Wextra", "-Werror", "-I"])
@@ -213,33 +203,19 @@ impl Program {
 /// When the newest of the headers and of what is linked was changed. Every program counts as
 /// depending on all of them.
 fn newest_input(folder: &Folder) -> Result<Option<SystemTime>> {
-    let mut newest = None;
-    for linked in folder.linked {
-        newest = newest.max(fs::metadata(linked).and_then(|about| about.modified()).ok());
-    }
+    let mut inputs = folder.linked.to_vec();
     // The programs of the bench use the headers of the tests' too.
     let shared = ["include", "tests/programs"].map(|part| layout::root().join(part));
     for headers in [folder.sources, &shared[0], &shared[1]] {
-        newest = newest.max(newest_header(headers)?);
+        inputs.extend(files_under(headers)?.into_iter().filter(|file| {
+            file.extension().is_some_and(|extension| extension == "h" || extension == "hpp")
+        }));
     }
-    Ok(newest)
+    Ok(inputs.iter().filter_map(|input| changed(input)).max())
 }
 
-/// When the newest header in `folder` was changed, if there is one.
-fn newest_header(folder: &Path) -> Result<Option<SystemTime>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
-    };
-    let mut newest = None;
-    for entry in entries {
-        let entry = entry?;
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "h" || extension == "hpp") {
-            newest = newest.max(Some(entry.metadata()?.modified()?));
-        }
-    }
-    Ok(newest)
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|about| about.modified()).ok()
 }
 
 #[cfg(test)]

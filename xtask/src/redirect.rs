@@ -18,7 +18,10 @@ use crate::{programs, step};
 /// The folder of a kit in which it is built.
 pub const SCRATCH: &str = "build";
 
-/// The options of mimalloc's own build that matter to a DLL for a redirection module.
+/// The library by which `mimalloc.dll` imports the redirection module.
+const IMPORTS: &str = "module.a";
+
+// The options of mimalloc's own build that matter to a DLL for a redirection module.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KitOptions {
     /// With --redirect-kit: lay out the kit for 32-bit programs.
@@ -37,14 +40,8 @@ pub struct KitOptions {
 }
 
 impl KitOptions {
-    /// Which programs the kit is for.
     pub fn target(self) -> &'static Target {
         if self.x86 { &X86 } else { &X64 }
-    }
-
-    /// The same options of mimalloc's build, for other programs.
-    pub fn for_target(self, target: &Target) -> KitOptions {
-        KitOptions { x86: *target == X86, ..self }
     }
 
     /// The names of the options of mimalloc's build that are set, as they are typed.
@@ -59,8 +56,9 @@ impl KitOptions {
         .collect()
     }
 
-    /// What makes mimalloc's sources so, as its own build has it.
     fn flags(self) -> Vec<&'static str> {
+        // The third way to start mimalloc, its default, needs pragmas of Microsoft's compiler.
+        let start = ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1", "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"];
         let mut flags = Vec::new();
         if self.avx2 {
             flags.extend(["-march=haswell", "-mavx2", "-DMI_OPT_SIMD=1"]);
@@ -68,12 +66,7 @@ impl KitOptions {
         if self.skip_collect_on_exit {
             flags.push("-DMI_SKIP_COLLECT_ON_EXIT=1");
         }
-        // The third way to start mimalloc, its default, needs pragmas of Microsoft's compiler.
-        flags.push(if self.raw_entry {
-            "-DMI_WIN_INIT_USE_RAW_DLLMAIN=1"
-        } else {
-            "-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"
-        });
+        flags.push(start[usize::from(self.raw_entry)]);
         flags
     }
 }
@@ -105,7 +98,7 @@ pub fn lay_out_kit(
         // mimalloc calls two functions of the module.
         let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
         let definitions = mimalloc::definitions(target.redirection_module, functions);
-        mimalloc::write_library(zig, target, &definitions, &imports_beside(&built))?;
+        mimalloc::write_library(zig, target, &definitions, &built.with_file_name(IMPORTS))?;
         programs::run_zig(&mut command)?;
         for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
             let library = built.with_file_name(name);
@@ -118,11 +111,6 @@ pub fn lay_out_kit(
     copy(module, &folder.join(target.redirection_module))
 }
 
-/// The library by which `dll` imports the redirection module.
-fn imports_beside(dll: &Path) -> PathBuf {
-    dll.with_file_name("module.a")
-}
-
 /// The command that compiles mimalloc's sources into `dll`, as its own build does.
 fn mimalloc_command(zig: &Path, sources: &Sources, options: KitOptions, dll: &Path) -> Command {
     let mut command = programs::zig_cc(zig, "cc", options.target());
@@ -131,13 +119,13 @@ fn mimalloc_command(zig: &Path, sources: &Sources, options: KitOptions, dll: &Pa
         .args(["-DNDEBUG", "-DMI_SHARED_LIB", "-DMI_SHARED_LIB_EXPORT"])
         .args(options.flags())
         .arg("-I")
-        .arg(sources.headers())
+        .arg(&sources.headers)
         .arg("-I")
-        .arg(sources.code())
-        .arg(sources.code().join("static.c"))
+        .arg(&sources.code)
+        .arg(sources.code.join("static.c"))
         .arg("-o")
         .arg(dll)
-        .arg(imports_beside(dll))
+        .arg(dll.with_file_name(IMPORTS))
         .args(["-ladvapi32", "-lbcrypt", "-lpsapi"]);
     command
 }
@@ -157,11 +145,7 @@ mod tests {
         assert_eq!(all.names(), ["avx2", "skip-collect-on-exit", "raw-entry"]);
         let flags = all.flags().join(" ");
         for define in ["OPT_SIMD", "SKIP_COLLECT_ON_EXIT", "INIT_USE_RAW_DLLMAIN"] {
-            assert!(
-                flags.contains(&format!("-DMI_{define}=1"))
-                    || flags.contains(&format!("-DMI_WIN_{define}=1")),
-                "{define}: {flags}"
-            );
+            assert!(flags.contains(&format!("_{define}=1")), "{define}: {flags}");
         }
         assert_eq!(KitOptions::default().flags(), ["-DMI_WIN_INIT_USE_TLS_DLLMAIN=1"]);
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
 use crate::files::put;
-use crate::layout::{self, folder_of};
+use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::redirect::{self, KitOptions};
 use crate::setup::Environment;
@@ -18,7 +18,7 @@ use crate::{bench, programs};
 const RAW_KIT: KitOptions =
     KitOptions { x86: false, avx2: false, skip_collect_on_exit: true, raw_entry: true };
 
-/// The folder with the kit of an unmodified `mimalloc.dll` as its own build has it by default.
+/// The folder with the kit that has no such options.
 const KIT: &str = "redirected";
 
 /// What is built besides the modules and launchers.
@@ -37,18 +37,12 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Everything.
     pub const ALL: Parts =
         Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
 
-    /// The module and the launcher for 64-bit programs.
+    /// Only the module and the launcher for 64-bit programs.
     pub fn none() -> Parts {
         Parts { programs: Some(Vec::new()), ..Parts::default() }
-    }
-
-    /// What the bench needs.
-    pub fn for_bench() -> Parts {
-        Parts { mimalloc: true, bench: true, ..Parts::none() }
     }
 }
 
@@ -64,9 +58,12 @@ pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> R
 
 fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<()> {
     let target = build.target;
-    let stage = folder_of(target, &layout::stage());
+    let stage = layout::stage().join(target.folder);
     let programs = stage.join("programs");
-    build_bin(build)?;
+    let bin = layout::stage().join("bin");
+    let built = build.packages(&[MODULE, LAUNCHER])?;
+    put(&built.file("allograft.dll")?, &bin.join(target.module()))?;
+    put(&built.file("allograft.exe")?, &bin.join(target.launcher()))?;
     if parts.mimalloc {
         let mimalloc = build_mimalloc(environment, build)?;
         if parts.bench && *target == X64 {
@@ -89,22 +86,14 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     programs::build(&environment.zig, &folder)
 }
 
-/// Builds the module and the launcher. The launcher for 32-bit programs lies beside the other.
-fn build_bin(build: WindowsBuild) -> Result<()> {
-    let bin = layout::stage().join("bin");
-    let built = build.packages(&[MODULE, LAUNCHER])?;
-    put(&built.file("allograft.dll")?, &bin.join(build.target.module()))?;
-    put(&built.file("allograft.exe")?, &bin.join(build.target.launcher()))
-}
-
 /// Builds what programs link with that use `mimalloc.dll`, and the kits of an unmodified one with
 /// our redirection module.
 fn build_mimalloc(environment: &Environment, build: WindowsBuild) -> Result<Mimalloc> {
     let mimalloc = Mimalloc::build(build)?;
     let module = redirect::build(build)?;
-    let stage = folder_of(build.target, &layout::stage());
+    let stage = layout::stage().join(build.target.folder);
     for (options, name) in [(KitOptions::default(), KIT), (RAW_KIT, "redirected-raw")] {
-        let options = options.for_target(build.target);
+        let options = KitOptions { x86: *build.target == X86, ..options };
         let folder = stage.join(name);
         redirect::lay_out_kit(&environment.zig, &mimalloc.sources, options, &module, &folder)?;
     }
@@ -114,9 +103,8 @@ fn build_mimalloc(environment: &Environment, build: WindowsBuild) -> Result<Mima
     Ok(mimalloc)
 }
 
-/// The description of the stage, whether its parts are built or not.
 pub fn describe(environment: &Environment) -> Stage {
-    let programs = |target: &Target| folder_of(target, &layout::stage()).join("programs");
+    let programs = |target: &Target| layout::stage().join(target.folder).join("programs");
     let crts = |prefixes: &[Prefix]| -> Vec<Crt> {
         if environment.wine.is_some() {
             prefixes.iter().map(crt_of).collect()

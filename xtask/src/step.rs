@@ -4,7 +4,7 @@
 //! plain line.
 
 use std::env;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,16 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Prints one line.
 pub fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Something that takes time: announced when it begins, and again with its duration when it is
-/// done.
+/// Announced when it begins, and with its duration when it is done.
 pub struct Step {
     what: String,
-    bar: Option<ProgressBar>,
+    bar: ProgressBar,
     began: Instant,
 }
 
@@ -38,42 +36,32 @@ impl Step {
     }
 
     fn with_bar(what: String, bar: ProgressBar, template: &str) -> Step {
-        let bar = if std::io::stderr().is_terminal() {
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+        // Elsewhere than on a terminal, indicatif draws nothing.
+        if bar.is_hidden() {
+            say(&format!("{what} …"));
+        } else {
+            let style = ProgressStyle::with_template(template).expect("templates are constant");
+            bar.set_style(style);
             bar.set_message(what.clone());
             bar.enable_steady_tick(Duration::from_millis(120));
-            Some(bar)
-        } else {
-            say(&format!("{what} …"));
-            None
-        };
+        }
         Step { what, bar, began: Instant::now() }
     }
 
-    /// Counts `pieces` more as done.
-    pub fn advance(&self, pieces: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(pieces);
-        }
+    /// Counts one more piece as done.
+    pub fn advance(&self) {
+        self.bar.inc(1);
     }
 
-    /// Announces the end, with the duration.
     pub fn done(self) {
-        let took = seconds(self.began.elapsed());
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        say(&format!("{}: done in {took}", self.what));
+        self.bar.finish_and_clear();
+        say(&format!("{}: done in {}", self.what, seconds(self.began.elapsed())));
     }
 }
 
 impl Drop for Step {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 
@@ -105,16 +93,17 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs `command` with this program's own standard streams. A failing exit code is no error.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
-    command.status().with_context(|| format!("cannot start `{}`", shown(command)))
+    command.status().with_context(|| cannot_start(command))
+}
+
+pub fn cannot_start(command: &Command) -> String {
+    format!("cannot start `{}`", shown(command))
 }
 
 /// Runs `command` without output and returns its standard output. The error of a failure ends with
 /// the command's last lines.
 pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -130,7 +119,7 @@ pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+        .with_context(|| cannot_start(command))?;
     let mut stderr = child.stderr.take().context("no pipe to the command")?;
     // Read beside the wait, or a talkative command would block on a full pipe. The thread is not
     // joined after a time-out: a grandchild may hold the pipe open.
@@ -160,12 +149,8 @@ pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
 fn failure(command: &Command, status: ExitStatus, said: &str) -> String {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(12)..];
-    let mut text = format!("`{}` failed ({status})", shown(command));
-    for line in last {
-        text.push_str("\n    ");
-        text.push_str(line);
-    }
-    text
+    let first = format!("`{}` failed ({status})", shown(command));
+    [&[first.as_str()], last].concat().join("\n    ")
 }
 
 #[cfg(test)]

@@ -5,25 +5,22 @@ mod members;
 mod scenarios;
 mod steps;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use allograft_tests::{Target, X64, X86};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use cargo_metadata::Package;
 
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
-use crate::files::files_under;
+use crate::files::{entries, files_under};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
 use crate::{crt, layout, stage, step};
-use members::{Member, Members, test_in};
+use members::{Members, has_test, test_in};
 use scenarios::Scenarios;
 use steps::Steps;
-
-/// The package that reads and patches images.
-const IMAGES: &str = "allograft-image";
 
 /// Sets up, and runs every check and test; with `filter`, only the scenario of this name, or the
 /// tests whose names contain it.
@@ -56,19 +53,21 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn check_source(&self, steps: &mut Steps) {
-        let members = &self.members;
-        steps.step("formatting", || step::run(layout::cargo().args(["fmt", "--all", "--check"])));
-        steps.step("formatting of C and C++", || self.check_c_formatting());
-        steps.step("clippy, host code", || {
-            let mut cargo = layout::cargo();
-            cargo.args(["clippy", "--all-targets"]).args(packages(&members.host));
+        let Members { host, windows, .. } = &self.members;
+        let clippy = |mut cargo: Command, members| {
+            cargo.arg("--all-targets").args(packages(members));
             step::run(cargo.args(["--", "--deny", "warnings"]))
-        });
+        };
+        let document = |mut cargo: Command, members| {
+            cargo.env("RUSTDOCFLAGS", "--deny warnings");
+            step::run(cargo.arg("--no-deps").args(packages(members)))
+        };
+        steps.step("formatting", || step::run(host_cargo("fmt").args(["--all", "--check"])));
+        steps.step("formatting of C and C++", || self.check_c_formatting());
+        steps.step("clippy, host code", || clippy(host_cargo("clippy"), host));
         if self.environment.rust == Rust::Usual {
             steps.step("clippy, Windows code", || {
-                let mut cargo = layout::cargo();
-                cargo.args(["clippy", "--all-targets", "--target", X64.rust]);
-                step::run(cargo.args(packages(&members.windows)).args(["--", "--deny", "warnings"]))
+                clippy(self.windows_cargo("clippy", &X64), windows)
             });
         } else {
             steps.skip(
@@ -76,25 +75,18 @@ impl Session<'_> {
                 "the toolchain with clippy has no standard library for Windows; `rustup target add x86_64-pc-windows-gnu` gives it one",
             );
         }
-        steps.step("documentation, host code", || {
-            let mut cargo = layout::cargo();
-            cargo.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
-            step::run(cargo.args(packages(&members.host)))
-        });
+        steps.step("documentation, host code", || document(host_cargo("doc"), host));
         steps.step("documentation, Windows code", || {
-            let mut cargo = self.windows_cargo("doc", &X64);
-            cargo.arg("--no-deps").env("RUSTDOCFLAGS", "--deny warnings");
-            step::run(cargo.args(packages(&members.windows)))
+            document(self.windows_cargo("doc", &X64), windows)
         });
     }
 
     /// By the `clang-format.exe` of the scenarios.
     fn check_c_formatting(&self) -> Result<()> {
+        let clang_format = &self.environment.real.clang_format;
         let mut command = match &self.environment.wine {
-            Some(wine) => {
-                wine.command(&Prefix::named(Prefix::OWN), &self.environment.real.clang_format)
-            }
-            None => Command::new(&self.environment.real.clang_format),
+            Some(wine) => wine.command(&Prefix::named(Prefix::OWN), clang_format),
+            None => Command::new(clang_format),
         };
         command.current_dir(layout::root()).args(["--dry-run", "-Werror"]);
         for folder in ["bench", "crates", "examples", "include", "tests", "xtask"] {
@@ -103,8 +95,9 @@ impl Session<'_> {
                 ["c", "cpp", "h"].iter().any(|name| extension == *name)
             };
             let files = files_under(&layout::root().join(folder))?.into_iter().filter(is_c);
-            command
-                .args(files.flat_map(|path| path.strip_prefix(layout::root()).map(PathBuf::from)));
+            for file in files {
+                command.arg(file.strip_prefix(layout::root())?);
+            }
         }
         step::run(&mut command)
     }
@@ -116,26 +109,24 @@ impl Session<'_> {
             .partition(|member| [SCENARIOS, BENCH].contains(&member.name.as_str()));
         if !host.is_empty() {
             steps.step("unit tests on this machine", || {
-                let mut cargo = layout::cargo();
-                cargo.arg("test").args(packages(host));
-                step::run(self.with_filter(&mut cargo, self.filter))
+                self.run_tests(host_cargo("test").args(packages(host)), self.filter)
             });
         }
         // Without a filter they run with the scenarios.
         if self.filter.is_some() && !harness.is_empty() {
             steps.step("unit tests of the harness and the bench", || {
-                let mut cargo = layout::cargo();
-                cargo.args(["test", "--lib"]).args(packages(harness));
-                step::run(self.with_filter(&mut cargo, self.filter))
+                let mut cargo = host_cargo("test");
+                self.run_tests(cargo.arg("--lib").args(packages(harness)), self.filter)
             });
         }
         let real_images = layout::root().join("crates/image/tests/real_images.rs");
         if self.filter.is_none_or(|filter| test_in(&real_images, "", filter)) {
             steps.step("images of real programs, against objdump", || {
-                let mut cargo = layout::cargo();
-                cargo.args(["test", "--package", IMAGES, "--test", "real_images"]);
+                let mut cargo = host_cargo("test");
+                cargo.args(["--package", "allograft-image", "--test", "real_images"]);
                 cargo.env("ALLOGRAFT_IMAGES", std::env::join_paths(downloaded_for_windows()?)?);
-                step::run(self.with_filter(&mut cargo, self.filter).args(["--", "--ignored"]))
+                let filter = self.filter.into_iter();
+                self.run_tests(&mut cargo, filter.chain(["--", "--ignored"]))
             });
         }
         let windows = self.matching(&self.members.windows_tests);
@@ -159,10 +150,10 @@ impl Session<'_> {
         }
     }
 
-    fn run_windows_tests(&self, target: &Target, members: &[&Member], crt: &str) -> Result<()> {
+    fn run_windows_tests(&self, target: &Target, members: &[&Package], crt: &str) -> Result<()> {
         let mut cargo = self.windows_cargo("test", target);
         cargo.args(packages(members.iter().copied())).env("ALLOGRAFT_CRT", crt);
-        step::run(self.with_filter(&mut cargo, self.filter))
+        self.run_tests(&mut cargo, self.filter)
     }
 
     fn run_scenarios(&self, steps: &mut Steps) {
@@ -186,10 +177,9 @@ impl Session<'_> {
                 continue;
             }
             steps.step(&name, || {
-                let mut cargo = layout::cargo();
-                cargo.arg("test").args(arguments);
-                cargo.env("ALLOGRAFT_MACHINE", target.machine.to_string());
-                step::run(self.with_filter(&mut cargo, None))
+                let mut cargo = host_cargo("test");
+                cargo.args(arguments).env("ALLOGRAFT_MACHINE", target.machine.to_string());
+                self.run_tests(&mut cargo, None)
             });
         }
     }
@@ -214,29 +204,37 @@ impl Session<'_> {
         cargo
     }
 
-    fn with_filter<'c>(&self, cargo: &'c mut Command, filter: Option<&str>) -> &'c mut Command {
+    fn run_tests<'a>(
+        &self,
+        cargo: &mut Command,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
         if self.long {
             cargo.env("ALLOGRAFT_LONG", "1");
         }
         // Without this one failing test binary would keep the others from being run.
-        cargo.arg("--no-fail-fast").args(filter)
+        step::run(cargo.arg("--no-fail-fast").args(arguments))
     }
 
     /// Those of `members` that have unit tests or other tests of the name that was asked for.
-    fn matching<'m>(&self, members: &'m [Member]) -> Vec<&'m Member> {
-        let matches = |member: &&Member| self.filter.is_none_or(|filter| member.has_test(filter));
+    fn matching<'m>(&self, members: &'m [Package]) -> Vec<&'m Package> {
+        let matches = |one: &&Package| self.filter.is_none_or(|filter| has_test(one, filter));
         members.iter().filter(matches).collect()
     }
 }
 
-/// The folders of what was downloaded for Windows.
-fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
-    let cache = layout::cache()?;
-    let entries = fs::read_dir(&cache).with_context(|| format!("reading {}", cache.display()))?;
-    let folders = entries.flatten().map(|entry| entry.path());
-    Ok(folders.filter(|folder| folder.to_string_lossy().ends_with("-windows")).collect())
+fn host_cargo(command: &str) -> Command {
+    let mut cargo = layout::cargo();
+    cargo.arg(command);
+    cargo
 }
 
-fn packages<'a>(members: impl IntoIterator<Item = &'a Member>) -> impl Iterator<Item = &'a str> {
+fn downloaded_for_windows() -> Result<Vec<PathBuf>> {
+    let mut folders = entries(&layout::cache()?)?;
+    folders.retain(|folder| folder.to_string_lossy().ends_with("-windows"));
+    Ok(folders)
+}
+
+fn packages<'a>(members: impl IntoIterator<Item = &'a Package>) -> impl Iterator<Item = &'a str> {
     members.into_iter().flat_map(|member| ["--package", member.name.as_str()])
 }

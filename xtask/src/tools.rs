@@ -16,7 +16,6 @@ use crate::stage::{self, Parts};
 use crate::wine::Servers;
 use crate::{layout, step};
 
-/// The exit code of a command that found `all_well` or not.
 pub fn exit_code(all_well: bool) -> ExitCode {
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -28,21 +27,17 @@ pub fn conformance(seed: u64, operations: u64, only: Option<&str>) -> Result<Exi
     let mut rows = Vec::new();
     let mut has_crt = false;
     for stage in &stages {
-        let crts: Vec<&Crt> =
-            stage.crts().iter().filter(|crt| only.is_none_or(|only| crt.name == only)).collect();
+        let is_asked_for = |crt: &&Crt| only.is_none_or(|only| crt.name == only);
+        let crts: Vec<&Crt> = stage.crts().iter().filter(is_asked_for).collect();
         if crts.is_empty() {
             continue;
         }
         has_crt = true;
         println!("conformance, {} programs", stage.target.machine);
-        println!(
-            "{:<18} {:<9} {:>12} {:>11} {:>9}",
-            "C runtime", "module", "operations", "deviations", "seconds"
-        );
+        println!("C runtime          module      operations  deviations   seconds");
         for crt in crts {
-            rows.extend(
-                conformance::run(stage, crt, seed, operations).into_iter().inspect(print_row),
-            );
+            let compared = conformance::run(stage, crt, seed, operations);
+            rows.extend(compared.into_iter().inspect(print_row));
         }
     }
     if !has_crt {
@@ -129,7 +124,8 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     if !arguments.iter().any(|word| runs_nothing.contains(&word.as_str())) {
         let environment = setup::run(&Request::everything(crt::default()))?;
         let build = WindowsBuild::new(environment.rust, &X64);
-        let stage = stage::build(&environment, build, &Parts::for_bench())?;
+        let parts = Parts { mimalloc: true, bench: true, ..Parts::none() };
+        let stage = stage::build(&environment, build, &parts)?;
         stage.write(&file).with_context(|| format!("writing {}", file.display()))?;
         servers = environment.start_wine();
     }

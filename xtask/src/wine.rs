@@ -1,11 +1,13 @@
-//! Wine: one prefix for each C runtime, and a server that stays up while there is work.
+//! Wine: one prefix for each C runtime, a server that stays up while there is work, and cargo's
+//! runner for Windows tests.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use allograft_tests::Target;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::{layout, step};
 
@@ -13,15 +15,12 @@ use crate::{layout, step};
 /// session that started it was killed.
 const SERVER_STAYS: &str = "600";
 
-/// The installed Wine.
 #[derive(Clone, Debug)]
 pub struct Wine {
-    /// What loads programs.
     pub loader: PathBuf,
-    /// What the programs of one prefix share.
-    pub(crate) server: PathBuf,
-    /// Whether it runs 32-bit programs too.
-    whole: bool,
+    pub server: PathBuf,
+    /// It runs 32-bit programs too.
+    pub is_whole: bool,
 }
 
 /// One Wine prefix of the project, with the C runtime it runs programs on.
@@ -29,12 +28,10 @@ pub struct Wine {
 pub struct Prefix {
     /// `wine` for Wine's own C runtime, else the version of Microsoft's.
     pub name: String,
-    /// The prefix's folder.
     pub folder: PathBuf,
 }
 
 impl Prefix {
-    /// The name of the C runtime that is Wine's own.
     pub const OWN: &str = "wine";
 
     /// The prefix called `name`, whether it exists or not.
@@ -57,7 +54,6 @@ impl Prefix {
         }
     }
 
-    /// The folder of the system's DLLs for `target` in it.
     pub fn system_folder(&self, target: &Target) -> PathBuf {
         self.folder.join("drive_c/windows").join(target.system_folder)
     }
@@ -81,17 +77,16 @@ impl Wine {
         let server = debian("wineserver").or_else(|| layout::in_path("wineserver"))?;
         Some(Wine {
             // Wine calls this one, beside the other, for 32-bit programs.
-            whole: loader.with_file_name("wine").is_file(),
+            is_whole: loader.with_file_name("wine").is_file(),
             loader,
             server,
         })
     }
 
-    /// The installed Wine with the 32-bit half that set-up has added to it.
     pub fn completed() -> Option<Wine> {
         let loader = Self::completed_folder().ok()?.join("wine64");
         let wine = Self::installed()?;
-        (!wine.whole && loader.is_file()).then_some(Wine { loader, whole: true, ..wine })
+        (!wine.is_whole && loader.is_file()).then_some(Wine { loader, is_whole: true, ..wine })
     }
 
     /// Where set-up puts what it adds.
@@ -99,12 +94,6 @@ impl Wine {
         Ok(layout::cache()?.join("wine-32-bits"))
     }
 
-    /// Whether it runs 32-bit programs too.
-    pub fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    /// A command that runs `program` in `prefix`.
     pub fn command(&self, prefix: &Prefix, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.loader);
         command.arg(program);
@@ -113,17 +102,21 @@ impl Wine {
         command
     }
 
-    /// Its version, as it says it.
+    /// As it prints it, for instance `wine-8.0 (Debian 8.0~repack-4)`.
     pub fn version(&self) -> Result<String> {
         Ok(step::capture(Command::new(&self.loader).arg("--version"))?.trim().to_owned())
     }
 
     /// Waits until nothing runs in `prefix` any more, and its registry is written.
     pub fn settle(&self, prefix: &Prefix) -> Result<()> {
+        step::capture(&mut self.server_command(prefix, "--wait")).map(drop)
+    }
+
+    fn server_command(&self, prefix: &Prefix, argument: &str) -> Command {
         let mut command = Command::new(&self.server);
-        command.arg("--wait");
+        command.arg(argument);
         prefix_environment(&mut command, prefix);
-        step::capture(&mut command).map(drop)
+        command
     }
 
     /// Keeps the servers of `prefixes` up between programs, for as long as the returned guard
@@ -159,17 +152,14 @@ impl Servers {
     }
 
     fn call(&self, argument: &str) {
-        self.for_each_prefix(|prefix| {
-            let mut command = Command::new(&self.wine.server);
-            command.arg(argument);
-            prefix_environment(&mut command, prefix);
-            command
-        });
+        self.for_each_prefix(|prefix| self.wine.server_command(prefix, argument));
     }
 
     /// Runs a command for each prefix, all at once: some do little more than wait.
     fn for_each_prefix(&self, command: impl Fn(&Prefix) -> Command) {
-        let start = |prefix| without_streams(&mut command(prefix)).spawn();
+        let nothing = Stdio::null;
+        let start =
+            |prefix| command(prefix).stdin(nothing()).stdout(nothing()).stderr(nothing()).spawn();
         let started: Vec<_> = self.prefixes.iter().map(start).collect();
         for mut child in started.into_iter().flatten() {
             let _ = child.wait();
@@ -183,14 +173,47 @@ impl Drop for Servers {
     }
 }
 
-fn without_streams(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
-}
-
 fn prefix_environment(command: &mut Command, prefix: &Prefix) {
     command.env("WINEPREFIX", &prefix.folder).env("WINEDEBUG", "-all");
     // A prefix is 64-bit because it was made so; a variable that asks for 32 bits would refuse it.
     command.env_remove("WINEARCH");
+}
+
+/// Cargo's runner for Windows tests: runs the program of `command` on the C runtime that
+/// `ALLOGRAFT_CRT` names, and ends as it ends.
+pub fn run_program(command: &[OsString]) -> Result<ExitCode> {
+    let (program, arguments) = command.split_first().context("no program to run")?;
+    let mut command = if cfg!(windows) { Command::new(program) } else { under_wine(program)? };
+    replace_by(command.args(arguments))
+}
+
+fn under_wine(program: &OsString) -> Result<Command> {
+    let name = env::var("ALLOGRAFT_CRT").unwrap_or_else(|_| Prefix::OWN.to_owned());
+    let prefix = Prefix::named(&name);
+    if !prefix.folder.is_dir() {
+        bail!(
+            "there is no Wine prefix with the C runtime `{name}` ({} is missing): run `cargo xtask setup`, with --all-crts for the rarer versions",
+            prefix.folder.display()
+        );
+    }
+    let wine = Wine::find().context("Wine is not installed: run `cargo xtask setup`")?;
+    Ok(wine.command(&prefix, program))
+}
+
+/// Becomes `command`: signals, standard streams and the exit code are its own.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+
+    let error = command.exec();
+    Err(error).with_context(|| step::cannot_start(command))
+}
+
+/// Runs `command` and passes its exit code on.
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    let status = step::status(command)?;
+    std::process::exit(status.code().unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -199,9 +222,11 @@ mod tests {
 
     #[test]
     fn a_prefix_of_microsofts_runtime_prefers_the_native_dll() {
-        assert_eq!(Prefix::named("10.0.1.2").version(), Some("10.0.1.2"));
-        assert!(Prefix::named("10.0.1.2").overrides().starts_with("ucrtbase,"));
-        assert_eq!(Prefix::named(Prefix::OWN).version(), None);
-        assert!(!Prefix::named(Prefix::OWN).overrides().contains("ucrtbase"));
+        let microsoft = Prefix::named("10.0.1.2");
+        assert_eq!(microsoft.version(), Some("10.0.1.2"));
+        assert!(microsoft.overrides().starts_with("ucrtbase,"));
+        let own = Prefix::named(Prefix::OWN);
+        assert_eq!(own.version(), None);
+        assert!(!own.overrides().contains("ucrtbase"));
     }
 }

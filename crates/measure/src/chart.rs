@@ -9,28 +9,20 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
 
-/// Width of every chart. This and all other sizes are in pixels.
-const WIDTH: u32 = 860;
-
 /// As `plotters` counts it, which is a quarter more than pixels.
 const TEXT_SIZE: u32 = 16;
 
-/// Height of a line of text with the space between lines.
+// All other sizes are in pixels. Those of every chart, of a line chart without its legend, of a line
+// of text with the space to the next, and of the room below a chart for its axis:
+const WIDTH: u32 = 860;
+const HEIGHT: u32 = 360;
 const LINE: u32 = 22;
-
-/// Room below a chart for its axis.
 const AXIS: u32 = 46;
 
-/// Height of a line chart without its legend.
-const HEIGHT: u32 = 360;
-
-/// Thickness of a bar.
+// The thickness of a bar, the space between two groups of bars, and the room at the right for the
+// numbers behind them:
 const BAR: u32 = 16;
-
-/// Space between two groups of bars.
 const GAP: u32 = 12;
-
-/// Room at the right for the numbers behind the bars.
 const FIGURES: u32 = 72;
 
 /// The text's colour, halfway between white and black.
@@ -141,18 +133,10 @@ impl BarChart {
                 let number = format!("{arrow}{}", three_digits(bar.median));
                 // What lies beyond the end of the axis is drawn at its end.
                 plot.draw(&Rectangle::new(body, colour.mix(0.6).filled()))?;
-                plot.draw(&ErrorBar::new_horizontal(
-                    middle,
-                    low,
-                    bar.median,
-                    high,
-                    colour.stroke_width(2),
-                    6,
-                ))?;
-                plot.draw(
-                    &(EmptyElement::at((high, middle))
-                        + Text::new(number, (5, 0), text(HPos::Left))),
-                )?;
+                let style = colour.stroke_width(2);
+                plot.draw(&ErrorBar::new_horizontal(middle, low, bar.median, high, style, 6))?;
+                let number = Text::new(number, (5, 0), text(HPos::Left));
+                plot.draw(&(EmptyElement::at((high, middle)) + number))?;
             }
         }
         Ok(())
@@ -197,10 +181,8 @@ impl LineChart {
             .y_label_formatter(&axis_label)
             .draw()?;
         for (series, curve) in self.curves.iter().enumerate() {
-            chart.draw_series(LineSeries::new(
-                curve.points.iter().copied(),
-                colour(series).stroke_width(2),
-            ))?;
+            let points = curve.points.iter().copied();
+            chart.draw_series(LineSeries::new(points, colour(series).stroke_width(2)))?;
         }
         Ok(())
     }
@@ -318,11 +300,8 @@ mod tests {
 
     #[test]
     fn charts_without_values_can_be_drawn() {
-        let zero = BarChart {
-            series: vec!["a".to_owned()],
-            groups: vec![BarGroup { name: String::new(), bars: vec![Summary::new(&[0.0])] }],
-            ..BarChart::default()
-        };
+        let groups = vec![BarGroup { bars: vec![Summary::new(&[0.0])], ..BarGroup::default() }];
+        let zero = BarChart { series: vec!["a".to_owned()], groups, ..BarChart::default() };
         assert_has_texts(&zero.svg(), &["0.00"]);
         let flat = Curve { name: "flat".to_owned(), points: vec![(0.0, 0.0)] };
         let curves = vec![Curve::default(), flat];

@@ -96,54 +96,33 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_difference_beyond_the_noise_has_its_sign() {
-        let without = [100.0, 101.0, 99.0, 100.5, 99.5, 100.0];
-        let with = without.map(|time| time * 0.92);
-        let faster = compare(&without, &with).unwrap();
-        assert_eq!(faster.significance(), Significance::Lower);
-        assert!((faster.percent + 8.0).abs() < 1e-9);
-        assert_eq!(compare(&with, &without).unwrap().significance(), Significance::Higher);
-    }
-
-    #[test]
-    fn noise_is_no_difference() {
-        let without = [100.0, 104.0, 98.0, 101.0, 99.0, 103.0];
-        let with = [103.0, 99.0, 101.0, 98.0, 104.0, 100.0];
-        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::NoDifference);
-    }
-
-    #[test]
-    fn equal_measurements_are_no_difference() {
-        let same = [5.0; 10];
-        let comparison = compare(&same, &same).unwrap();
-        assert_eq!(comparison.percent, 0.0);
-        assert_eq!(comparison.significance(), Significance::NoDifference);
-    }
-
-    #[test]
-    fn a_drift_over_the_whole_run_does_not_hide_a_difference() {
-        let without: Vec<f64> = (0..10).map(|round| 100.0 + 20.0 * f64::from(round)).collect();
-        let with: Vec<f64> = without.iter().map(|time| time * 0.97).collect();
-        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::Lower);
-    }
-
-    #[test]
-    fn one_round_that_is_far_off_does_not_decide() {
-        let without = [100.0; 12];
-        let mut with = [102.0; 12];
-        with[3] = 1000.0;
-        let comparison = compare(&without, &with).unwrap();
-        assert!((comparison.percent - 2.0).abs() < 1e-9);
-        assert_eq!(comparison.significance(), Significance::Higher);
-    }
-
-    #[test]
-    fn too_few_rounds_show_nothing() {
-        let (without, with) = ([100.0; MINIMUM_ROUNDS], [50.0; MINIMUM_ROUNDS]);
-        let few = compare(&without[1..], &with[1..]).unwrap();
-        assert_eq!(few.significance(), Significance::TooFewRounds);
-        assert!((few.percent + 50.0).abs() < 1e-9);
-        assert_eq!(compare(&without, &with).unwrap().significance(), Significance::Lower);
+    fn only_a_difference_beyond_the_noise_counts() {
+        use Significance::{Higher, Lower, NoDifference, TooFewRounds};
+        let quiet = [100.0, 101.0, 99.0, 100.5, 99.5, 100.0];
+        let noisy = [100.0, 104.0, 98.0, 101.0, 99.0, 103.0];
+        let also_noisy = [103.0, 99.0, 101.0, 98.0, 104.0, 100.0];
+        let drifting: [f64; 10] = std::array::from_fn(|round| 100.0 + 20.0 * round as f64);
+        let one_far_off: [f64; 12] = std::array::from_fn(|i| if i == 3 { 1000.0 } else { 102.0 });
+        let times = |numbers: &[f64], factor: f64| -> Vec<f64> {
+            numbers.iter().map(|number| number * factor).collect()
+        };
+        let few = [100.0; MINIMUM_ROUNDS - 1];
+        let enough = [100.0; MINIMUM_ROUNDS];
+        for (name, without, with, significance, percent) in [
+            ("lower", &quiet[..], times(&quiet, 0.92), Lower, Some(-8.0)),
+            ("higher", &times(&quiet, 0.92), quiet.to_vec(), Higher, None),
+            ("noise", &noisy, also_noisy.to_vec(), NoDifference, None),
+            ("equal", &[5.0; 10], vec![5.0; 10], NoDifference, Some(0.0)),
+            ("a drift over the whole run", &drifting, times(&drifting, 0.97), Lower, None),
+            ("one round far off", &[100.0; 12], one_far_off.to_vec(), Higher, Some(2.0)),
+            ("too few rounds", &few, times(&few, 0.5), TooFewRounds, Some(-50.0)),
+            ("just enough rounds", &enough, times(&enough, 0.5), Lower, None),
+        ] {
+            let comparison = compare(without, &with).unwrap();
+            assert_eq!(comparison.significance(), significance, "{name}");
+            let error = percent.map_or(0.0, |percent| (comparison.percent - percent).abs());
+            assert!(error < 1e-9, "{name}: {}", comparison.percent);
+        }
     }
 
     #[test]

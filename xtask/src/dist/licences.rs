@@ -1,7 +1,6 @@
 //! Whose code is linked into what we hand out, and the texts of its licences.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,15 +9,11 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
 use crate::cargo;
-use crate::files::copy;
+use crate::files::{copy, entries};
 use crate::step;
 
 /// Copies into `folder` the licence texts of what is linked into the packages `roots`: one folder
-/// for each package of others.
-///
-/// # Errors
-///
-/// When a package carries none: what we hand out has to name its terms.
+/// for each package of others. A package without a text is an error.
 pub fn copy_licences(roots: &[&str], folder: &Path) -> Result<()> {
     let metadata = cargo::metadata(&[&X64, &X86])?;
     for package in linked_into(&metadata, roots)? {
@@ -55,23 +50,21 @@ fn linked_into<'m>(metadata: &'m Metadata, roots: &[&str]) -> Result<Vec<&'m Pac
             continue;
         }
         let dependencies = nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
-        let is_linked = |kind: DependencyKind| kind == DependencyKind::Normal;
-        waiting.extend(
-            dependencies
-                .filter(|dependency| dependency.dep_kinds.iter().any(|one| is_linked(one.kind)))
-                .map(|dependency| &dependency.pkg),
-        );
+        let linked = dependencies.filter(|dependency| {
+            dependency.dep_kinds.iter().any(|one| one.kind == DependencyKind::Normal)
+        });
+        waiting.extend(linked.map(|dependency| &dependency.pkg));
     }
     let linked = seen.into_iter().map(|id| &metadata[id]);
     Ok(linked.filter(|package| package.source.is_some()).collect())
 }
 
 fn licence_texts(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
-    Ok(files
-        .filter(|path| is_licence(&path.file_name().unwrap_or_default().to_string_lossy()))
-        .collect())
+    let mut texts = entries(folder)?;
+    texts.retain(|path| {
+        path.is_file() && is_licence(&path.file_name().unwrap_or_default().to_string_lossy())
+    });
+    Ok(texts)
 }
 
 fn is_licence(name: &str) -> bool {
@@ -93,24 +86,22 @@ fn rust_texts() -> Result<Vec<PathBuf>> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = step::capture(Command::new(rustc).args(["--print", "sysroot"]))?;
     let documentation = Path::new(sysroot.trim()).join("share/doc/rust");
-    let candidates = [
-        documentation.join("COPYRIGHT-library.html"),
-        documentation.join("licenses/MIT.txt"),
-        documentation.join("licenses/Apache-2.0.txt"),
-        PathBuf::from("/usr/share/doc/rustc-web/copyright"),
-        PathBuf::from("/usr/share/doc/rustc/copyright"),
-    ];
-    let (rustup, distribution) = candidates.split_at(3);
-    for texts in [rustup, distribution] {
-        let there: Vec<PathBuf> = texts.iter().filter(|text| text.is_file()).cloned().collect();
-        if !there.is_empty() {
-            return Ok(there);
-        }
+    let rustup = ["COPYRIGHT-library.html", "licenses/MIT.txt", "licenses/Apache-2.0.txt"];
+    let distribution = ["rustc-web/copyright", "rustc/copyright"];
+    let there = |folder: &Path, names: &[&str]| -> Vec<PathBuf> {
+        names.iter().map(|name| folder.join(name)).filter(|text| text.is_file()).collect()
+    };
+    let mut texts = there(&documentation, &rustup);
+    if texts.is_empty() {
+        texts = there(Path::new("/usr/share/doc"), &distribution);
     }
-    bail!(
-        "no licence text of Rust's standard library: it is in neither {} nor /usr/share/doc",
-        documentation.display()
-    )
+    if texts.is_empty() {
+        bail!(
+            "no licence text of Rust's standard library: it is in neither {} nor /usr/share/doc",
+            documentation.display()
+        );
+    }
+    Ok(texts)
 }
 
 /// The terms of the start-up code that MinGW-w64 links into the launcher.

@@ -8,7 +8,7 @@ use allograft_tests::X86;
 use anyhow::{Result, bail};
 
 use super::licences::copy_licences;
-use super::sums;
+use super::write_sums;
 use crate::cargo::{REDIRECT, WindowsBuild};
 use crate::crt;
 use crate::files::{copy, fill_in, make_empty};
@@ -18,9 +18,8 @@ use crate::redirect::{self, KitOptions};
 use crate::setup::{self, Request};
 use crate::step::{self, Step};
 
-/// Builds the kit and lays it out under `output` (`dist` in the checkout if there is none), in a
-/// folder named after its options.
-pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
+/// Builds the kit and lays it out in a folder of `output` that is named after its options.
+pub fn run(output: &Path, options: KitOptions) -> Result<()> {
     let environment = setup::run(&Request::everything(crt::default()))?;
     let target = options.target();
     if let (true, Err(reason)) = (*target == X86, &environment.x86) {
@@ -28,7 +27,7 @@ pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
     }
     let sources = Sources::find()?;
     let version = sources.version()?;
-    let folder = layout::dist(output).join(folder_name(&version, options));
+    let folder = output.join(folder_name(&version, options));
     make_empty(&folder)?;
 
     let step = Step::begin("dist: building mimalloc and the redirection module");
@@ -50,18 +49,14 @@ pub fn run(output: Option<&Path>, options: KitOptions) -> Result<()> {
         ),
     ];
     fill_in(&layout::own("redirect-kit/README.md"), &words, &folder.join("README.md"))?;
-    sums::write(&folder)?;
+    write_sums(&folder)?;
     step::say(&format!("laid out: {}", folder.display()));
     Ok(())
 }
 
 fn folder_name(version: &str, options: KitOptions) -> String {
-    let mut name = format!("mimalloc-{version}-redirect-kit-{}", options.target().zig);
-    for option in options.names() {
-        name.push('-');
-        name.push_str(option);
-    }
-    name
+    let kit = format!("mimalloc-{version}-redirect-kit-{}", options.target().zig);
+    [kit.as_str()].into_iter().chain(options.names()).collect::<Vec<_>>().join("-")
 }
 
 /// The options as the README of the kit names them behind "its own unmodified sources".

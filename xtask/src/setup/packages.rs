@@ -8,10 +8,9 @@ use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
 
-/// A Debian package, and what it is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Its name in Debian 12.
+    /// In Debian 12.
     pub package: &'static str,
     purpose: &'static str,
 }
@@ -22,11 +21,9 @@ const fn need(package: &'static str, purpose: &'static str) -> Need {
 
 const WINE: Need = need("wine64", "runs Windows programs (wine64, wineserver)");
 
-/// What a Python with pip needs.
 pub const PIP: [Need; 2] =
     [need("python3", "downloads from PyPI, with pip"), need("python3-pip", "downloads from PyPI")];
 
-/// What the Rust compiler of the distribution needs.
 pub const RUST: [Need; 2] = [
     need("rustc-web", "compiles Rust for Windows where rustup cannot fetch the target"),
     need("rust-web-src", "the sources of its standard library"),
@@ -34,18 +31,16 @@ pub const RUST: [Need; 2] = [
 
 /// The packages without which nothing can be built or run, as far as they are missing.
 pub fn missing() -> Vec<Need> {
-    let mut missing = without_program([
-        (
-            "x86_64-w64-mingw32-gcc",
-            "gcc-mingw-w64-x86-64-win32",
-            "compiles the C part of the module and links Windows code",
-        ),
-        (
-            "x86_64-w64-mingw32-g++",
-            "g++-mingw-w64-x86-64-win32",
-            "compiles the C++ library of an example",
-        ),
-    ]);
+    let mut missing = mingw(
+        "x86_64-w64-mingw32",
+        [
+            need(
+                "gcc-mingw-w64-x86-64-win32",
+                "compiles the C part of the module and links Windows code",
+            ),
+            need("g++-mingw-w64-x86-64-win32", "compiles the C++ library of an example"),
+        ],
+    );
     if !cfg!(windows) && Wine::find().is_none() {
         missing.push(WINE);
     }
@@ -54,20 +49,21 @@ pub fn missing() -> Vec<Need> {
 
 /// The packages that 32-bit programs need, as far as they are missing.
 pub fn missing_for_32_bits() -> Vec<Need> {
-    without_program([
-        (
-            "i686-w64-mingw32-gcc",
-            "gcc-mingw-w64-i686-win32",
-            "compiles and links 32-bit Windows code",
-        ),
-        ("i686-w64-mingw32-g++", "g++-mingw-w64-i686-win32", "compiles 32-bit C++"),
-    ])
+    mingw(
+        "i686-w64-mingw32",
+        [
+            need("gcc-mingw-w64-i686-win32", "compiles and links 32-bit Windows code"),
+            need("g++-mingw-w64-i686-win32", "compiles 32-bit C++"),
+        ],
+    )
 }
 
-/// Those packages whose program is not in `PATH`.
-fn without_program<const N: usize>(table: [(&str, &'static str, &'static str); N]) -> Vec<Need> {
-    let missing = table.into_iter().filter(|(program, ..)| layout::in_path(program).is_none());
-    missing.map(|(_, package, purpose)| need(package, purpose)).collect()
+/// Those packages with the C compiler and the C++ compiler for `target` that are missing.
+fn mingw(target: &str, packages: [Need; 2]) -> Vec<Need> {
+    let compilers = ["gcc", "g++"].map(|name| format!("{target}-{name}"));
+    let pairs = compilers.iter().zip(packages);
+    let missing = pairs.filter(|(compiler, _)| layout::in_path(compiler).is_none());
+    missing.map(|(_, need)| need).collect()
 }
 
 /// Whether this program may install packages: it is root, and there is apt-get.
@@ -112,7 +108,6 @@ pub fn refusal(missing: &[Need]) -> String {
     )
 }
 
-/// Installs packages.
 pub fn install(missing: &[Need]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
@@ -128,18 +123,14 @@ pub fn install(missing: &[Need]) -> Result<()> {
         Err(error) => step::say(&format!("set-up: going on with apt's list as it is ({error:#})")),
     }
     let step = Step::begin(format!("set-up: installing Debian packages: {shown}"));
-    apt_get(&names).with_context(|| format!("installing {shown}"))?;
-    step.done();
-    Ok(())
-}
-
-fn apt_get(names: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
     command
         .args(["install", "--yes", "--quiet", "--no-install-recommends"])
-        .args(names)
+        .args(&names)
         .env("DEBIAN_FRONTEND", "noninteractive");
-    step::capture(&mut command).map(drop)
+    step::capture(&mut command).with_context(|| format!("installing {shown}"))?;
+    step.done();
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,13 +18,11 @@ use crate::step::{self, Step};
 /// How long rustup may take; where there is no network it can try for minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
 
-/// The distribution's compiler.
 const DISTRIBUTION: &str = "/usr/bin/rustc";
 
 /// The oldest release of that compiler that will do (`rust-version` of the workspace): 1.88.
 const OLDEST_MINOR: u32 = 88;
 
-/// Which compiler makes Windows code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rust {
     /// The one that cargo uses anyway; it has the Windows target.
@@ -46,21 +44,19 @@ impl Rust {
         }
     }
 
-    /// Builds the distribution's standard library for Windows, if it is this compiler and has none
-    /// yet.
-    pub fn complete(self) -> Result<()> {
-        if self == Rust::Distribution && !distribution_has_std(X64.rust) {
-            build_std(X64.rust)?;
+    /// Gives this compiler a standard library for `target`, if it has none yet.
+    pub fn complete(self, target: &str) -> Result<()> {
+        match self {
+            _ if self.has_std(target) => Ok(()),
+            Rust::Usual => add_by_rustup(&[target]),
+            Rust::Distribution => build_std(target),
         }
-        Ok(())
     }
 
-    /// Gives this compiler the standard library for 32-bit Windows too.
-    pub fn complete_for_32_bits(self) -> Result<()> {
+    fn has_std(self, target: &str) -> bool {
         match self {
-            Rust::Usual if !usual_has_std(X86.rust) => add_by_rustup(&[X86.rust]),
-            Rust::Distribution if !distribution_has_std(X86.rust) => build_std(X86.rust),
-            _ => Ok(()),
+            Rust::Usual => usual_has_std(target),
+            Rust::Distribution => distribution_has_std(target),
         }
     }
 }
@@ -78,21 +74,13 @@ pub fn find() -> Option<Rust> {
 /// What a person does instead where this program cannot install packages.
 pub const BY_HAND: &str = "\n  and the Rust target: `rustup target add x86_64-pc-windows-gnu`";
 
-/// The targets that the compiler `rust` lacks.
 pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
-    let lacks = |target: &&str| match rust {
-        Some(Rust::Distribution) => !distribution_has_std(target),
-        _ => !usual_has_std(target),
-    };
-    [X64.rust, X86.rust].into_iter().filter(lacks).collect()
+    let rust = rust.unwrap_or(Rust::Usual);
+    [X64.rust, X86.rust].into_iter().filter(|target| !rust.has_std(target)).collect()
 }
 
 /// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its packages
-/// are added to `missing`.
-///
-/// # Errors
-///
-/// When rustup fails and the packages cannot be installed.
+/// are added to `missing`. Fails if they cannot be installed either.
 pub fn add(targets: &[&str], missing: &mut Vec<Need>) -> Result<Rust> {
     if !distribution_is_asked_for() {
         match add_by_rustup(targets) {
@@ -136,12 +124,9 @@ fn usual_has_std(target: &str) -> bool {
 }
 
 fn has_std(folder: &Path) -> bool {
+    let is_std = |name: &str| name.starts_with("libstd-") && name.ends_with(".rlib");
     fs::read_dir(folder).is_ok_and(|entries| {
-        entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("libstd-") && name.ends_with(".rlib")
-        })
+        entries.flatten().any(|entry| is_std(&entry.file_name().to_string_lossy()))
     })
 }
 
@@ -208,7 +193,6 @@ case " $* " in
 esac
 "#;
 
-/// Compiles it, and returns the folder with the libraries.
 fn compile_std(scratch: &Path, target: &str) -> Result<PathBuf> {
     fs::create_dir_all(scratch.join("src"))?;
     // An own workspace: the folder lies inside of ours.

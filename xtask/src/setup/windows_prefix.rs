@@ -41,9 +41,8 @@ pub fn base(wine: &Wine) -> Result<Prefix> {
 /// Files of Microsoft's runtimes for one kind of programs.
 pub struct Runtimes {
     pub target: &'static Target,
-    /// `ucrtbase.dll`
+    /// `ucrtbase.dll`, which must have this hash.
     pub crt: PathBuf,
-    /// The SHA-256 that it must have.
     pub sha256: &'static str,
     /// The DLLs of the C++ runtime.
     pub cpp: Vec<PathBuf>,
@@ -54,7 +53,6 @@ impl Runtimes {
         self.cpp.iter().chain([&self.crt]).map(PathBuf::as_path)
     }
 
-    /// Replaces Wine's own files in `folder`.
     fn put_into(&self, folder: &Path) -> Result<()> {
         let sha256 = sha256_of(&self.crt)?;
         if sha256 != self.sha256 {
@@ -108,22 +106,20 @@ fn make(name: &str, made_from: &str, fill: impl FnOnce(&Prefix) -> Result<()>) -
     Ok(prefix)
 }
 
-fn process_prng_source() -> PathBuf {
-    layout::own("wine/process_prng.c")
-}
+/// The source of a DLL that Wine 8 lacks and Rust's standard library needs.
+const PROCESS_PRNG: &str = "wine/process_prng.c";
 
 /// Whether 32-bit programs run in `prefix`: it was made by a Wine that runs them.
 pub fn runs_32_bits(prefix: &Prefix) -> bool {
     prefix.system_folder(&X86).join("kernel32.dll").is_file()
 }
 
-/// What a base prefix depends on: Wine, and the source of the DLL that it lacks.
 fn made_from(wine: &Wine) -> Result<String> {
     Ok(format!(
         "{} for {} bits\nprocess_prng.c {}\n",
         wine.version()?,
-        if wine.is_whole() { "64 and 32" } else { "64" },
-        sha256_of(&process_prng_source())?
+        if wine.is_whole { "64 and 32" } else { "64" },
+        sha256_of(&layout::own(PROCESS_PRNG))?
     ))
 }
 
@@ -145,23 +141,14 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// Compiles, by `gcc`, the DLL that Rust's standard library needs and Wine 8 lacks; `entry` is its
-/// entry point as the linker calls it.
+/// Compiles that DLL by `gcc`; `entry` is its entry point as the linker calls it.
 fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
     let mut gcc = Command::new(gcc);
-    gcc.args([
-        "-O2",
-        "-s",
-        "-shared",
-        "-nostdlib",
-        "-nostartfiles",
+    gcc.args(["-O2", "-s", "-shared", "-nostdlib", "-nostartfiles"])
         // 32-bit names would else be exported with the size of their arguments.
-        "-Wl,--kill-at",
-        &format!("-Wl,--entry={entry}"),
-        "-o",
-    ])
-    .arg(folder.join("bcryptprimitives.dll"))
-    .arg(process_prng_source())
-    .arg("-ladvapi32");
+        .args(["-Wl,--kill-at", &format!("-Wl,--entry={entry}"), "-o"])
+        .arg(folder.join("bcryptprimitives.dll"))
+        .arg(layout::own(PROCESS_PRNG))
+        .arg("-ladvapi32");
     step::capture(&mut gcc).map(drop).context("compiling bcryptprimitives.dll for the Wine prefix")
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::files::{copy, publish, write_script};
+use crate::files::{copy, entries, make_folder, publish, write_script};
 use crate::layout;
 use crate::step::{self, Step};
 use crate::wine::Wine;
@@ -29,29 +29,23 @@ const WINE: [&str; 2] = ["libwine", "wine32"];
 /// What they need to run console programs.
 const LIBRARIES: [&str; 4] = ["libc6", "libgcc-s1", "liblzma5", "libunwind8"];
 
-/// The folder of the packages' files.
+/// The folder of the packages' files. The next three are paths in it.
 const ROOT: &str = "root";
 
-/// Where in it Wine's loaders are. Wine looks for itself, and for the other loader, beside the file
-/// that runs; for a 32-bit program that is the dynamic loader, which is copied there.
-const LOADERS: &str = "usr/lib/wine";
-
-/// Where in it the dynamic loader comes from.
 const DYNAMIC_LOADER: &str = "lib/i386-linux-gnu/ld-linux.so.2";
-
-/// Where in it Wine's 32-bit DLLs are.
 const DLLS: &str = "usr/lib/i386-linux-gnu/wine";
+
+/// Wine looks for itself, and for the other loader, beside the file that runs; for a 32-bit program
+/// that is the dynamic loader, which is copied there.
+const LOADERS: &str = "usr/lib/wine";
 
 /// The file that says which Wine the half belongs to; written last.
 const BELONGS_TO: &str = "belongs-to.txt";
 
-/// The Wine that runs both: `wine` itself, or one completed in the cache.
-///
-/// # Errors
-///
-/// Where the 32-bit half cannot be had, with the reason.
+/// The Wine that runs both: `wine` itself, or one completed in the cache. The error is why the
+/// 32-bit half cannot be had.
 pub fn complete(wine: &Wine) -> Result<Wine> {
-    if wine.is_whole() {
+    if wine.is_whole {
         return Ok(wine.clone());
     }
     let folder = Wine::completed_folder()?;
@@ -71,7 +65,7 @@ pub fn complete(wine: &Wine) -> Result<Wine> {
 
 /// Whether the 32-bit half is to be downloaded: the installed Wine lacks it, and so does the cache.
 pub fn is_missing() -> bool {
-    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole())
+    Wine::completed().is_none() && Wine::installed().is_none_or(|wine| !wine.is_whole)
 }
 
 fn belongs_to(folder: &Path, version: &str) -> bool {
@@ -83,14 +77,13 @@ fn make(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
         anyhow!("only of Debian's Wine the 32-bit half is known, and this is {version}")
     })?;
     let partial = layout::partial(folder);
-    fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
-    let outcome = fill(wine, package, &partial)
+    make_folder(&partial)?;
+    fill(wine, package, &partial)
         .and_then(|()| Ok(fs::write(partial.join(BELONGS_TO), version)?))
-        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)));
-    if outcome.is_err() {
-        fs::remove_dir_all(&partial).ok();
-    }
-    outcome
+        .and_then(|()| publish(&partial, folder, || belongs_to(folder, version)))
+        .inspect_err(|_| {
+            fs::remove_dir_all(&partial).ok();
+        })
 }
 
 /// The `8.0~repack-4` of "wine-8.0 (Debian 8.0~repack-4)".
@@ -156,8 +149,9 @@ fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
             Err(lists) => format!("apt has no lists of packages for i386 ({lists:#})"),
         })
     })?;
-    let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    Ok(files.filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
+    let mut files = entries(folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    Ok(files)
 }
 
 fn configuration_of_apt(folder: &Path) -> String {
@@ -174,7 +168,6 @@ fn configuration_of_apt(folder: &Path) -> String {
     )
 }
 
-/// What starts every program.
 fn script(wine: &Wine) -> String {
     format!(
         "#!/bin/sh\n\
@@ -202,7 +195,6 @@ fn at_fixed_addresses() -> &'static str {
 /// Where Debian has the 64-bit half's DLLs.
 const HOST_DLLS: &str = "/usr/lib/x86_64-linux-gnu/wine";
 
-/// What Wine starts for a 32-bit program.
 const SCRIPT_32: &str = r#"#!/bin/sh
 here=${0%/*}
 exec "$here/ld-linux.so.2" --library-path "$here/../i386-linux-gnu:$here/../../../lib/i386-linux-gnu" \

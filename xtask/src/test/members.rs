@@ -13,23 +13,16 @@ use crate::files::files_under;
 /// Those that run on this machine and start the others.
 const DRIVERS: [&str; 3] = ["xtask", SCENARIOS, BENCH];
 
-/// A package of the workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub name: String,
-    folder: PathBuf,
-}
-
 /// The packages of the workspace, in groups that overlap.
 pub struct Members {
     /// What builds on any host.
-    pub host: Vec<Member>,
+    pub host: Vec<Package>,
     /// What is compiled for Windows: everything but this package, the scenarios and the benches.
-    pub windows: Vec<Member>,
+    pub windows: Vec<Package>,
     /// What has tests that run on Windows.
-    pub windows_tests: Vec<Member>,
+    pub windows_tests: Vec<Package>,
     /// What of that is linked into the DLLs, and so runs in programs of either bitness.
-    pub dll_tests: Vec<Member>,
+    pub dll_tests: Vec<Package>,
 }
 
 impl Members {
@@ -37,8 +30,8 @@ impl Members {
         let metadata = cargo::metadata(&[])?;
         let linked = linked_into_dlls(&metadata.packages);
         let defaults = metadata.workspace_default_packages();
-        let group = |is_in: &dyn Fn(&Package) -> bool| -> Vec<Member> {
-            metadata.packages.iter().filter(|package| is_in(package)).map(Member::new).collect()
+        let group = |is_in: &dyn Fn(&Package) -> bool| -> Vec<Package> {
+            metadata.packages.iter().filter(|package| is_in(package)).cloned().collect()
         };
         let is_driver = |package: &Package| DRIVERS.contains(&package.name.as_str());
         let is_default = |package: &Package| defaults.iter().any(|one| one.id == package.id);
@@ -56,7 +49,6 @@ impl Members {
     }
 }
 
-/// The names of the packages that the DLLs among `packages` are made of.
 fn linked_into_dlls(packages: &[Package]) -> Vec<&str> {
     let is_dll = |package: &&Package| package.targets.iter().any(|target| target.is_cdylib());
     let mut linked: Vec<&str> =
@@ -75,24 +67,18 @@ fn linked_into_dlls(packages: &[Package]) -> Vec<&str> {
     linked
 }
 
-impl Member {
-    fn new(package: &Package) -> Member {
-        let folder = package.manifest_path.as_std_path().parent().unwrap_or(Path::new("."));
-        Member { name: package.name.to_string(), folder: folder.to_owned() }
-    }
-
-    /// Whether the name of one of its tests, with its module, contains `filter`.
-    pub fn has_test(&self, filter: &str) -> bool {
-        let sources = files_under(&self.folder.join("src")).unwrap_or_default();
-        let files = files_under(&self.folder.join("tests")).unwrap_or_default();
-        let in_module = |path: &PathBuf| {
-            let path = path.strip_prefix(self.folder.join("src")).unwrap_or(path);
-            let module = path.with_extension("").to_string_lossy().replace(['/', '\\'], "::");
-            format!("{}::tests::", module.trim_end_matches("::mod"))
-        };
-        sources.iter().any(|path| test_in(path, &in_module(path), filter))
-            || files.iter().any(|path| test_in(path, "", filter))
-    }
+/// Whether the name of one of the package's tests, with its module, contains `filter`.
+pub fn has_test(package: &Package, filter: &str) -> bool {
+    let [src, tests] =
+        ["src", "tests"].map(|name| package.manifest_path.as_std_path().with_file_name(name));
+    let in_module = |path: &PathBuf| {
+        let path = path.strip_prefix(&src).unwrap_or(path);
+        let module = path.with_extension("").to_string_lossy().replace(['/', '\\'], "::");
+        format!("{}::tests::", module.trim_end_matches("::mod"))
+    };
+    let (sources, files) = (files_under(&src), files_under(&tests));
+    sources.into_iter().flatten().any(|path| test_in(&path, &in_module(&path), filter))
+        || files.into_iter().flatten().any(|path| test_in(&path, "", filter))
 }
 
 /// Whether the file has a test whose name, behind `module`, contains `filter`.
@@ -101,7 +87,6 @@ pub fn test_in(file: &Path, module: &str, filter: &str) -> bool {
     test_names(&text).any(|name| format!("{module}{name}").contains(filter))
 }
 
-/// The names of the functions that follow `#[test]` in a source.
 fn test_names(source: &str) -> impl Iterator<Item = &str> {
     source.split("#[test]").skip(1).filter_map(|rest| {
         let (_, rest) = rest.split_once("fn ")?;
@@ -113,8 +98,8 @@ fn test_names(source: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
-    fn names(members: &[Member]) -> Vec<&str> {
-        members.iter().map(|member| member.name.as_str()).collect()
+    fn names(packages: &[Package]) -> Vec<&str> {
+        packages.iter().map(|package| package.name.as_str()).collect()
     }
 
     #[test]
@@ -138,8 +123,8 @@ mod tests {
     #[test]
     fn a_package_is_known_by_the_names_of_its_tests() {
         let members = Members::read().unwrap();
-        let own = members.host.iter().find(|member| member.name == "xtask").unwrap();
-        assert!(own.has_test("test::members::tests::a_package_is_known"));
-        assert!(!own.has_test(&["no", "such", "test"].concat()));
+        let own = members.host.iter().find(|package| package.name.as_str() == "xtask").unwrap();
+        assert!(has_test(own, "test::members::tests::a_package_is_known"));
+        assert!(!has_test(own, &["no", "such", "test"].concat()));
     }
 }

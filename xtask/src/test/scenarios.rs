@@ -1,22 +1,20 @@
 //! The scenarios: the tests that run Windows programs on the stage. Which of them a name means, and
 //! what is built for these, is read from their sources.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use allograft_tests::{Target, X64};
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::members::test_in;
 use crate::cargo::{BENCH, SCENARIOS};
-use crate::files::files_under;
+use crate::files::{files_under, read};
 use crate::layout;
 use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
 const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
 
-/// One file of tests.
 struct Scenario {
     package: &'static str,
     file: PathBuf,
@@ -32,14 +30,10 @@ impl Scenario {
         let harness = layout::root().join("tests/src").join(self.name());
         let mut files = if harness.is_dir() { files_under(&harness)? } else { Vec::new() };
         files.push(self.file.clone());
-        let read = |file: &PathBuf| {
-            fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
-        };
-        files.iter().map(read).collect()
+        files.iter().map(|file| read(file)).collect()
     }
 }
 
-/// The scenarios that are to be run.
 pub struct Scenarios {
     chosen: Vec<Scenario>,
     /// What the names of the tests must contain.
@@ -59,11 +53,11 @@ impl Scenarios {
             return Ok(Scenarios { chosen: all, filter: None, are_all: true });
         };
         let is_named = all.iter().any(|one| one.name() == filter);
-        all.retain(
-            |one| {
-                if is_named { one.name() == filter } else { test_in(&one.file, "", filter) }
-            },
-        );
+        if is_named {
+            all.retain(|one| one.name() == filter);
+        } else {
+            all.retain(|one| test_in(&one.file, "", filter));
+        }
         let filter = (!is_named).then(|| filter.to_owned());
         Ok(Scenarios { chosen: all, filter, are_all: false })
     }

@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use crate::step;
 
-/// The steps so far.
 #[derive(Default)]
 pub struct Steps(Vec<FinishedStep>);
 
@@ -29,40 +28,32 @@ impl Steps {
         let number = self.0.len() + 1;
         step::say(&format!("\n== {number}. {name}"));
         let began = Instant::now();
-        let result = match work() {
-            Ok(()) => StepResult::Passed,
-            Err(error) => StepResult::Failed(format!("{error:#}")),
-        };
+        let failure = work().err();
         let took = began.elapsed();
-        let word = if matches!(result, StepResult::Passed) { "passed" } else { "FAILED" };
+        let passed = failure.is_none();
+        let word = if passed { "passed" } else { "FAILED" };
         step::say(&format!("== {number}. {name}: {word}, {}", step::seconds(took)));
-        let passed = matches!(result, StepResult::Passed);
+        let result =
+            failure.map_or(StepResult::Passed, |error| StepResult::Failed(format!("{error:#}")));
         self.0.push(FinishedStep { name: name.to_owned(), result, took });
         passed
     }
 
-    /// Records that a step is not done, and why.
     pub fn skip(&mut self, name: &str, why: &str) {
         let number = self.0.len() + 1;
         step::say(&format!("\n== {number}. {name}: NOT RUN: {why}"));
-        self.0.push(FinishedStep {
-            name: name.to_owned(),
-            result: StepResult::NotRun(why.to_owned()),
-            took: Duration::ZERO,
-        });
+        let result = StepResult::NotRun(why.to_owned());
+        self.0.push(FinishedStep { name: name.to_owned(), result, took: Duration::ZERO });
     }
 
-    /// Whether there was nothing to do.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether any step failed.
     pub fn failed(&self) -> bool {
         self.0.iter().any(|step| matches!(step.result, StepResult::Failed(_)))
     }
 
-    /// Prints the table.
     pub fn close(&self) {
         step::say(&format!("\n{}", self.table()));
     }
