@@ -2,12 +2,12 @@
 //! keep the contract of the C runtime for mimalloc's blocks and for foreign ones.
 //!
 //! The functions here are cold. They are generic over the slot of the runtime that was called,
-//! since a jump carries no argument that would tell it; [`entry`] picks the right instance. They
-//! run on any thread of the program, with any lock held, and may not call a function that is
-//! replaced.
+//! because a jump carries no argument that identifies it; [`entry`] picks the instance. They run on
+//! any thread of the program, with any lock held, and must not call a function that is replaced.
+//! Each `unsafe extern "C"` function has the contract of the function whose name its comment gives.
 
 mod aligned;
-mod common;
+mod blocks;
 mod environment;
 mod plain;
 mod strings;
@@ -28,17 +28,11 @@ pub const COLD_PATHS: ColdPaths = ColdPaths {
 
 /// The addresses of the instances of a cold function for all slots.
 macro_rules! instances {
-    ($module:ident::$function:ident) => {{
-        let instances: [usize; RUNTIMES] = [
-            $module::$function::<0> as *const () as usize,
-            $module::$function::<1> as *const () as usize,
-            $module::$function::<2> as *const () as usize,
-            $module::$function::<3> as *const () as usize,
-            $module::$function::<4> as *const () as usize,
-            $module::$function::<5> as *const () as usize,
-            $module::$function::<6> as *const () as usize,
-            $module::$function::<7> as *const () as usize,
-        ];
+    ($module:ident::$function:ident) => {
+        instances!($module::$function 0 1 2 3 4 5 6 7)
+    };
+    ($module:ident::$function:ident $($slot:literal)*) => {{
+        let instances: [usize; RUNTIMES] = [$($module::$function::<$slot> as *const () as usize),*];
         instances
     }};
 }
