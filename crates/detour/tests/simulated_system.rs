@@ -5,7 +5,7 @@
     reason = "all memory that is read and written here is the test's own"
 )]
 
-mod refusing;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use allograft_detour::{
     Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
     ThreadIdentity, ThreadState, install,
 };
-use refusing::Refusing;
+use common::{Refusing, redirect};
 
 const PAGE: usize = 0x1000;
 const OWN_THREAD: u32 = 1;
@@ -225,10 +225,7 @@ fn whichever_call_is_refused_nothing_is_left_behind() {
     for refused in 0.. {
         let code = Code3::new();
         let refusing = Refusing::new(Simulated::new(&code, [OWN_THREAD, 2, 3]), refused);
-        let mut detours = code.detours();
-        let result = Relays::build(&refusing, &mut detours).and_then(|relays| {
-            install(&refusing, &mut detours, || ()).inspect_err(|_| relays.free(&refusing))
-        });
+        let result = redirect(&refusing, code.detours());
         let system = &refusing.system;
         assert!(system.all_resumed(), "after call {refused}");
         if result.is_ok() {
@@ -250,9 +247,7 @@ fn whichever_call_is_refused_nothing_is_left_behind() {
 fn every_handle_is_closed_once() {
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2, 3]);
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    install(&system, &mut detours, || ()).unwrap();
+    redirect(&system, code.detours()).unwrap();
     assert_eq!(system.handles_closed.get(), 3);
 }
 
@@ -261,9 +256,7 @@ fn a_thread_that_appears_while_others_are_suspended_is_suspended_too() {
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2]);
     system.late_threads.borrow_mut().push(thread(3, vec![0]));
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    assert_eq!(install(&system, &mut detours, || ()).unwrap().threads_suspended, 2);
+    assert_eq!(redirect(&system, code.detours()).unwrap().threads_suspended, 2);
     assert_eq!(system.threads.borrow()[2].times_suspended, 1);
 }
 
@@ -273,9 +266,7 @@ fn a_thread_inside_a_jump_is_resumed_until_it_has_left() {
     let system = Simulated::new(&code, [OWN_THREAD]);
     let inside = code.start() + 64 + 2;
     system.threads.borrow_mut().push(thread(2, vec![inside, inside, code.start() + 64]));
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    install(&system, &mut detours, || ()).unwrap();
+    redirect(&system, code.detours()).unwrap();
     assert_eq!(system.threads.borrow()[1].times_suspended, 3);
     assert_eq!(system.clock.get(), 2, "it gets some time to leave each time");
 }
@@ -287,9 +278,7 @@ fn a_thread_that_would_return_into_a_jump_is_given_up_on_after_a_second() {
     let mut waiting = thread(2, vec![0]);
     waiting.stack[2] = code.start() + 3;
     system.threads.borrow_mut().push(waiting);
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    let error = install(&system, &mut detours, || ()).unwrap_err();
+    let error = redirect(&system, code.detours()).unwrap_err();
     assert_eq!(error, Error::Busy(2, code.start()));
     assert_eq!(system.clock.get(), 1000);
     assert!(system.all_resumed() && code.is_untouched());
@@ -300,9 +289,7 @@ fn a_thread_that_has_not_begun_to_run_is_suspended_without_reading_its_registers
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2]);
     system.threads.borrow_mut()[1].has_teb = false;
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    assert_eq!(install(&system, &mut detours, || ()).unwrap().threads_suspended, 1);
+    assert_eq!(redirect(&system, code.detours()).unwrap().threads_suspended, 1);
 }
 
 #[test]

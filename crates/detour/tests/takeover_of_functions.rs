@@ -6,14 +6,14 @@
     reason = "what is called and written here are bytes that the test itself has made"
 )]
 
-mod refusing;
+mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allograft_detour::{Detour, Error, Protection, Relays, SlotWriter, System, Windows, install};
-use refusing::{REFUSED, Refusing};
+use common::{REFUSED, Refusing, redirect};
 
 /// Two transactions at once would suspend each other's threads. In a process the loader's lock keeps
 /// them apart, in these tests this one.
@@ -155,10 +155,7 @@ fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
     let mut failures = 0;
     for step in 0.. {
         let system = Refusing::new(Windows, step);
-        let mut detours = functions.detours();
-        let result = Relays::build(&system, &mut detours).and_then(|relays| {
-            install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
-        });
+        let result = redirect(&system, functions.detours());
         if result.is_ok() {
             assert!(!system.has_refused(), "step {step} failed and was not noticed");
             break;
@@ -186,9 +183,7 @@ fn all_threads_are_suspended_however_many_start_and_end() {
     let counting: Vec<Counting> = (0..8).map(|_| Counting::start()).collect();
     for _ in 0..20 {
         let fresh = Functions::new(1);
-        let mut detours = fresh.detours();
-        Relays::build(&Windows, &mut detours).expect("relays");
-        let installed = install(&Windows, &mut detours, || ()).expect("installed");
+        let installed = redirect(&Windows, fresh.detours()).expect("installed");
         assert!(installed.threads_suspended >= counting.len(), "{installed:?}");
         assert_eq!(fresh.call(0), 2);
     }
@@ -211,16 +206,15 @@ fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
         function();
     });
     std::thread::sleep(Duration::from_millis(50));
-    let mut detours = [Detour::new(base, returns_2 as *const () as usize)];
-    Relays::build(&Windows, &mut detours).expect("relays");
-    let refused = install(&Windows, &mut detours, || ());
+    let detours = vec![Detour::new(base, returns_2 as *const () as usize)];
+    let refused = redirect(&Windows, detours.clone());
     assert!(matches!(refused, Err(Error::Busy(_, address)) if address == base), "{refused:?}");
     // Let it out: the loop's jump becomes two NOPs. Then nothing is in the way any more.
     Windows.protect(base, 0x1000, Protection::EXECUTE_READ_WRITE).expect("writable");
     unsafe { ((base + 3) as *mut [u8; 2]).write_unaligned([0x90, 0x90]) };
     Windows.protect(base, 0x1000, Protection::EXECUTE_READ).expect("executable");
     entered.join().unwrap();
-    install(&Windows, &mut detours, || ()).expect("installed");
+    redirect(&Windows, detours).expect("installed");
 }
 
 #[test]

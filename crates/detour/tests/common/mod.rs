@@ -1,10 +1,18 @@
-//! A system that refuses one of its calls.
+//! What the tests on the simulated system and those on Windows share: a whole transaction, and a
+//! system that refuses one of its calls.
 
 use std::cell::Cell;
 
 use allograft_detour::{
-    Protection, Region, System, SystemCode, Thread, ThreadIdentity, ThreadState,
+    Detour, Error, Installed, Protection, Region, Relays, System, SystemCode, Thread,
+    ThreadIdentity, ThreadState, install,
 };
+
+/// Builds the relays of `detours` and installs them.
+pub fn redirect(system: &impl System, mut detours: Vec<Detour>) -> Result<Installed, Error> {
+    let relays = Relays::build(system, &mut detours)?;
+    install(system, &mut detours, || ()).inspect_err(|_| relays.free(system))
+}
 
 /// The error of a call that is refused.
 pub const REFUSED: SystemCode = SystemCode(1655);
