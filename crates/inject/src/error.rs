@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::assistant::ASSISTANT;
 use crate::layout::Rejected;
-use crate::system::SystemError;
+use crate::route::ASSISTANT;
+use crate::system::{SystemError, SystemResult};
 
 /// A step that the system can refuse. Its text is an infinitive that ends where the process is
 /// named.
@@ -87,9 +87,14 @@ pub enum Error {
     AssistantTimedOut,
 }
 
-impl Error {
-    pub(crate) fn at(step: Step) -> impl Fn(SystemError) -> Error {
-        move |error| Error::Refused(step, error)
+/// Makes the result of a call of the system that of a step.
+pub(crate) trait At<T> {
+    fn at(self, step: Step) -> Result<T, Error>;
+}
+
+impl<T> At<T> for SystemResult<T> {
+    fn at(self, step: Step) -> Result<T, Error> {
+        self.map_err(|error| Error::Refused(step, error))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::error::{Error, Step};
+use crate::error::{At, Error, Step};
 use crate::remote_path::RemotePath;
 use crate::system::{Function, Handle, Owned, System};
 
@@ -51,8 +51,7 @@ pub fn load_by_thread(
         }
     };
     // Unless the thread has ended it may still read the path, which then stays.
-    let signalled =
-        system.wait(&[thread.handle, process], timeout).map_err(Error::at(Step::Wait))?;
+    let signalled = system.wait(&[thread.handle, process], timeout).at(Step::Wait)?;
     Ok(match signalled {
         Some(0) => {
             remote.free(system, process);

@@ -53,15 +53,9 @@ pub enum State {
 impl State {
     /// The state with the number `value`, if there is one.
     pub fn from_u32(value: u32) -> Option<State> {
-        Some(match value {
-            0 => State::Empty,
-            1 => State::Attaching,
-            2 => State::Active,
-            3 => State::NoRuntime,
-            4 => State::Failed,
-            5 => State::Disabled,
-            _ => return None,
-        })
+        use State::*;
+        let states = [Empty, Attaching, Active, NoRuntime, Failed, Disabled];
+        states.into_iter().find(|state| *state as u32 == value)
     }
 }
 
@@ -259,6 +253,12 @@ impl fmt::Display for Rejected {
 }
 
 impl Header {
+    /// The header of the page of the process `pid`, created at `process_created`.
+    pub fn new(pid: u32, process_created: u64) -> Header {
+        let size = size_of::<Page>() as u32;
+        Header { magic: MAGIC, version: VERSION, size, pid, reserved: 0, process_created }
+    }
+
     /// Checks that this heads a page of this version for the process `pid`, created at
     /// `process_created`.
     ///
@@ -288,32 +288,18 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    fn header() -> Header {
-        Header {
-            magic: MAGIC,
-            version: VERSION,
-            size: size_of::<Page>() as u32,
-            pid: 7,
-            reserved: 0,
-            process_created: 99,
-        }
-    }
-
-    #[test]
-    fn a_page_of_this_version_and_process_is_accepted() {
-        assert_eq!(header().check(7, 99), Ok(()));
-    }
-
     #[test]
     fn a_foreign_stale_or_newer_page_is_rejected_with_its_reason() {
-        let other = Header { magic: [0; 8], ..header() };
+        let header = Header::new(7, 99);
+        assert_eq!(header.check(7, 99), Ok(()));
+        let other = Header { magic: [0; 8], ..header };
         assert_eq!(other.check(7, 99), Err(Rejected::NotAPage));
-        let newer = Header { version: 9, ..header() };
+        let newer = Header { version: 9, ..header };
         assert_eq!(newer.check(7, 99), Err(Rejected::OtherVersion(9)));
         assert!(Rejected::OtherVersion(9).to_string().contains("version 9"));
-        let cut = Header { size: header().size - 1, ..header() };
+        let cut = Header { size: header.size - 1, ..header };
         assert_eq!(cut.check(7, 99), Err(Rejected::NotAPage));
-        assert_eq!(header().check(7, 98), Err(Rejected::OtherProcess));
-        assert_eq!(header().check(8, 99), Err(Rejected::OtherProcess));
+        assert_eq!(header.check(7, 98), Err(Rejected::OtherProcess));
+        assert_eq!(header.check(8, 99), Err(Rejected::OtherProcess));
     }
 }

@@ -1,6 +1,6 @@
 //! The module's path in the memory of the process that is to load it.
 
-use crate::error::{Error, Step};
+use crate::error::{At, Error, Step};
 use crate::system::{Handle, System};
 
 /// Memory of another process that holds a NUL-terminated path. Dropping this leaves it there: the
@@ -17,8 +17,7 @@ impl RemotePath {
         process: Handle,
         path: &[u16],
     ) -> Result<RemotePath, Error> {
-        let address =
-            system.allocate(process, size_of_val(path)).map_err(Error::at(Step::Allocate))?;
+        let address = system.allocate(process, size_of_val(path)).at(Step::Allocate)?;
         let remote = RemotePath { address };
         match system.write(process, address, path) {
             Ok(()) => Ok(remote),

@@ -42,7 +42,7 @@ impl fmt::Write for WideText<'_> {
 }
 
 /// The units before the first NUL, or all of them.
-pub(crate) fn until_nul(units: &[u16]) -> &[u16] {
+pub fn until_nul(units: &[u16]) -> &[u16] {
     let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
     &units[..end]
 }
