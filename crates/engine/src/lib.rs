@@ -44,7 +44,7 @@ pub use counters::Counters;
 pub use error::TakeoverError;
 pub use functions::{FUNCTIONS, Function, TakenFunction};
 pub use module::Module;
-pub use plan::{SkipReason, Skipped};
+pub use plan::SKIP_REASON;
 pub use slots::Slot;
 
 #[cfg(windows)]

@@ -7,7 +7,7 @@ use allograft_detour::{MAX_DETOURS, Relays, Windows, install};
 use crate::error::TakeoverError;
 use crate::functions::Function;
 use crate::module::Module;
-use crate::plan::{DetourPlan, Skipped, Source};
+use crate::plan::{DetourPlan, Source};
 use crate::runtime::{CrtState, Runtime};
 use crate::slots::{self, Slot};
 use crate::windows::{loaded_modules, nanoseconds_since, ticks};
@@ -30,13 +30,13 @@ pub struct Takeover {
     /// Pages of the runtime's code whose protection the system did not restore; 0 except on a
     /// hostile system.
     pub pages_left_writable: usize,
-    skipped: [Option<Skipped>; MAX_DETOURS],
+    skipped: [Option<&'static CStr>; MAX_DETOURS],
 }
 
 impl Takeover {
-    /// The exported names that were left alone.
-    pub fn skipped(&self) -> impl Iterator<Item = &Skipped> {
-        self.skipped.iter().flatten()
+    /// The exported names that were left alone, all for [`SKIP_REASON`](crate::SKIP_REASON).
+    pub fn skipped(&self) -> impl Iterator<Item = &'static CStr> {
+        self.skipped.into_iter().flatten()
     }
 }
 
@@ -146,9 +146,6 @@ impl Source for LoadedRuntime<'_> {
         if needs_environment && !has_environment() {
             return None;
         }
-        Some(match body {
-            false => contract::entry(function, slot.number(), self.clean_tails),
-            true => contract::entry_of_body(function, slot.number(), self.clean_tails),
-        })
+        Some(contract::entry(function, slot.number(), self.clean_tails, body))
     }
 }

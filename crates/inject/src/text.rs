@@ -72,6 +72,12 @@ mod tests {
     }
 
     #[test]
+    fn units_end_at_the_first_nul_or_with_the_slice() {
+        assert_eq!(until_nul(&[97, 98, 99, 0]), [97, 98, 99]);
+        assert_eq!(until_nul(&[97, 98]), [97, 98]);
+    }
+
+    #[test]
     fn text_without_room_for_its_nul_is_nothing() {
         let mut buffer = [0; 2];
         let mut text = WideText::new(&mut buffer);

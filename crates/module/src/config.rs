@@ -14,9 +14,9 @@
 
 use core::ffi::CStr;
 
-use allograft_inject::OptionValues;
+use allograft_inject::{OptionValues, until_nul};
 
-use crate::text::{copy_wide, until_nul};
+use crate::text::copy_wide;
 
 /// Longest path that is taken from the environment or the file, in UTF-16 units.
 const PATH_UNITS: usize = 2048;

@@ -38,8 +38,9 @@ macro_rules! instances {
 }
 
 /// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of
-/// the one that keeps the tails of blocks zero.
-pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize {
+/// the one that keeps the tails of blocks zero; for `body`, of that of the function's body, which
+/// the runtime's own code calls directly.
+pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool, body: bool) -> usize {
     let hot = allograft_heap::entries(slot, clean_tails);
     match function {
         Function::Malloc => hot.malloc as usize,
@@ -49,6 +50,7 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
         Function::Msize => hot.msize as usize,
         Function::AlignedMalloc => hot.aligned_malloc as usize,
         Function::AlignedFree => hot.aligned_free as usize,
+        Function::Recalloc if body => instances!(plain::recalloc_of_runtime)[slot],
         Function::Recalloc => instances!(plain::recalloc)[slot],
         Function::Expand => instances!(plain::expand)[slot],
         Function::AlignedRealloc => instances!(aligned::realloc)[slot],
@@ -61,13 +63,5 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
         Function::Wcsdup => instances!(strings::wcsdup)[slot],
         Function::DupenvS => instances!(environment::dupenv_s)[slot],
         Function::WdupenvS => instances!(environment::wdupenv_s)[slot],
-    }
-}
-
-/// The same for the body of a function, which the runtime's own code calls directly.
-pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) -> usize {
-    match function {
-        Function::Recalloc => instances!(plain::recalloc_of_runtime)[slot],
-        other => entry(other, slot, clean_tails),
     }
 }
