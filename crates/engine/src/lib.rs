@@ -45,7 +45,6 @@ pub use error::TakeoverError;
 pub use functions::{FUNCTIONS, Function, TakenFunction};
 pub use module::Module;
 pub use plan::SKIP_REASON;
-pub use slots::Slot;
 
 #[cfg(windows)]
 pub use {

@@ -9,15 +9,14 @@ use crate::functions::Function;
 use crate::module::Module;
 use crate::plan::{DetourPlan, Source};
 use crate::runtime::{CrtState, Runtime};
-use crate::slots::{self, Slot};
 use crate::windows::{loaded_modules, nanoseconds_since, ticks};
-use crate::{contract, import_tables, tails};
+use crate::{contract, import_tables, slots, tails};
 
 /// A runtime that was taken over.
 #[derive(Clone, Copy, Debug)]
 pub struct Takeover {
-    /// The slot of its public state.
-    pub slot: Slot,
+    /// The slot of its public state, for [`census`](crate::census).
+    pub slot: usize,
     /// Entries that were redirected: those of exported names, two at one address once, and bodies
     /// that they jump to.
     pub functions: usize,
@@ -128,8 +127,8 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
 /// A runtime that has its slots, and is not redirected yet.
 struct LoadedRuntime<'a> {
     module: &'a Module,
-    public: Slot,
-    system: Slot,
+    public: usize,
+    system: usize,
     clean_tails: bool,
 }
 
@@ -141,11 +140,10 @@ impl Source for LoadedRuntime<'_> {
     fn replacement(&self, function: Function, state: CrtState, body: bool) -> Option<usize> {
         let slot = if state == CrtState::Public { self.public } else { self.system };
         let needs_environment = matches!(function, Function::DupenvS | Function::WdupenvS);
-        let has_environment =
-            || slots::runtime(slot.number()).is_some_and(Runtime::has_environment);
+        let has_environment = || slots::runtime(slot).is_some_and(Runtime::has_environment);
         if needs_environment && !has_environment() {
             return None;
         }
-        Some(contract::entry(function, slot.number(), self.clean_tails, body))
+        Some(contract::entry(function, slot, self.clean_tails, body))
     }
 }

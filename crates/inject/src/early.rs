@@ -39,11 +39,8 @@ pub fn queue_load(
     path: &[u16],
     loaded: Option<Handle>,
 ) -> Result<RemotePath, Error> {
-    let path = RemotePath::write(system, process, path)?;
-    if let Err(error) = system.queue_call(thread, Function::LoadLibrary, path.address()) {
-        path.free(system, process);
-        return Err(Error::Refused(Step::QueueCall, error));
-    }
+    let load = |path| system.queue_call(thread, Function::LoadLibrary, path);
+    let (path, ()) = RemotePath::write(system, process, path, Step::QueueCall, load)?;
     if let Some(event) = loaded {
         system
             .queue_call(thread, Function::SetEvent, event.0.cast_unsigned())
@@ -64,10 +61,6 @@ pub struct LoadedEvent<'s, S: System> {
 
 impl<'s, S: System> LoadedEvent<'s, S> {
     /// Creates the event and gives `process` a handle of it.
-    ///
-    /// # Errors
-    ///
-    /// If the process does not get the handle.
     pub fn new(system: &'s S, process: Handle) -> Result<LoadedEvent<'s, S>, Error> {
         let event = system.create_event().at(Step::CreateEvent)?;
         let event = Owned::new(system, event);
@@ -82,10 +75,6 @@ impl<'s, S: System> LoadedEvent<'s, S> {
 
     /// Waits until the module is loaded, or has failed to load, or the process has ended. Frees
     /// `path`, which is [`queue_load`]'s, unless an assistant has queued the call.
-    ///
-    /// # Errors
-    ///
-    /// If the system does not wait.
     pub fn wait(self, path: Option<RemotePath>) -> Result<Ending, Error> {
         let objects = [self.event.handle, self.process];
         match self.system.wait(&objects, None).at(Step::Wait)? {

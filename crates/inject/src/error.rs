@@ -66,7 +66,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a process did not get the module, or has no usable status page.
+/// Why a process did not get the module, or has no usable status page. Every function that returns
+/// it may return [`Error::Refused`], with the step that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The system refused this step.

@@ -261,10 +261,6 @@ impl Header {
 
     /// Checks that this heads a page of this version for the process `pid`, created at
     /// `process_created`.
-    ///
-    /// # Errors
-    ///
-    /// If it does not, with the reason.
     pub fn check(&self, pid: u32, process_created: u64) -> Result<(), Rejected> {
         if self.magic != MAGIC {
             return Err(Rejected::NotAPage);

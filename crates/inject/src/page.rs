@@ -43,10 +43,6 @@ impl<'s, S: System> StatusPage<'s, S> {
     }
 
     /// Creates the page of `child`, which has not begun, for its parent.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
     pub fn for_child(system: &'s S, child: Handle) -> Result<Self, Error> {
         let (page, _) = Self::create(system, child, None)?;
         page.write_header();
@@ -163,10 +159,6 @@ impl<'s, S: System> StatusPage<'s, S> {
 
     /// Gives `process` a handle of its own to the section. The page then lives at least as long as
     /// that process.
-    ///
-    /// # Errors
-    ///
-    /// If the process does not get the handle.
     pub fn leave_in(self, process: Handle) -> Result<(), Error> {
         self.system.duplicate(self.section.handle, process, false).map(drop).at(Step::GiveHandle)
     }
