@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Mimalloc {
         if is_started() && layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             return allograft_heap::allocate_zeroed(layout.size()).cast();
         }
-        // SAFETY: the contract is the same, and a block is as long as its layout.
+        // SAFETY: `alloc` has this contract too, and a block is as long as its layout.
         unsafe {
             let block = self.alloc(layout);
             if !block.is_null() {

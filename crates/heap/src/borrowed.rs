@@ -47,7 +47,7 @@ macro_rules! functions {
         }
 
         $(pub unsafe fn $name($($argument: $type),*) $(-> $result)? {
-            // SAFETY: the contract is the same.
+            // SAFETY: callers keep the contract of mimalloc's function.
             unsafe { (mimalloc().$name)($($argument),*) }
         })*
     };

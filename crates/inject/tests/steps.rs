@@ -67,7 +67,7 @@ fn a_childs_page_is_made_and_left_in_it_in_these_steps() {
 #[test]
 fn the_modules_own_page_is_opened_in_these_steps() {
     let steps = refuse_each_leaving_nothing(|system| {
-        system.plant_page_for_own_process();
+        system.plant_page(Handle::OWN_PROCESS, State::Empty);
         StatusPage::for_own_process(system).map(drop)
     });
     assert_eq!(
@@ -341,7 +341,7 @@ fn the_options_that_one_side_writes_the_other_reads() {
 fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
     let system = Fake::default();
     system.plant_page(CHILD, State::Active);
-    system.plant_page_for_own_process();
+    system.plant_page(Handle::OWN_PROCESS, State::Empty);
     system.created_later.set(1);
     let refused = Err(Error::Rejected(Rejected::OtherProcess));
     assert_eq!(StatusPage::for_target(&system, CHILD).map(drop), refused);
@@ -355,7 +355,7 @@ fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
 #[test]
 fn a_page_that_another_user_has_planted_is_not_used_by_the_module() {
     let system = Fake::default();
-    system.plant_page_for_own_process();
+    system.plant_page(Handle::OWN_PROCESS, State::Empty);
     system.section_owner.set(Some(OTHER_USER));
     assert_eq!(StatusPage::for_own_process(&system).map(drop), Err(Error::Untrusted));
     system.assert_nothing_left("after the refusal");

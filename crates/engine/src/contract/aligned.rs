@@ -35,7 +35,7 @@ pub(super) unsafe extern "C" fn realloc<const SLOT: usize>(
     size: usize,
     alignment: usize,
 ) -> *mut c_void {
-    // SAFETY: the same contract.
+    // SAFETY: the program's promise to `_aligned_realloc`.
     unsafe { offset_realloc::<SLOT>(block, size, alignment, 0) }
 }
 
@@ -46,7 +46,7 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
     size: usize,
     alignment: usize,
 ) -> *mut c_void {
-    // SAFETY: the same contract.
+    // SAFETY: the program's promise to `_aligned_recalloc`.
     unsafe { offset_recalloc::<SLOT>(block, count, size, alignment, 0) }
 }
 

@@ -55,7 +55,7 @@ pub(super) unsafe extern "C" fn recalloc<const SLOT: usize>(
     size: usize,
 ) -> *mut c_void {
     tails::recalloc_was_called(SLOT);
-    // SAFETY: the same contract.
+    // SAFETY: the program's promise to `_recalloc`.
     unsafe { recalloc_of_runtime::<SLOT>(block, count, size) }
 }
 

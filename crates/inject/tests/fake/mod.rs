@@ -80,10 +80,6 @@ impl Fake {
         self.sections.borrow_mut().insert(name, page);
     }
 
-    pub fn plant_page_for_own_process(&self) {
-        self.plant_page(Handle::OWN_PROCESS, State::Empty);
-    }
-
     /// What was given out and not given back.
     pub fn left(&self) -> Vec<&'static str> {
         let mut left = Vec::new();
