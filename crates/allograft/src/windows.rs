@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use allograft_inject::{State, Status};
+use allograft_inject::{RuntimeRecord, State, Status, until_nul};
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Mimalloc {
         if is_started() && layout.align() <= allograft_heap::BLOCK_ALIGNMENT {
             return allograft_heap::allocate_zeroed(layout.size()).cast();
         }
-        // SAFETY: the contract is the same, and a block is as long as its layout.
+        // SAFETY: `alloc` has this contract too, and a block is as long as its layout.
         unsafe {
             let block = self.alloc(layout);
             if !block.is_null() {
@@ -116,10 +116,13 @@ fn install_once() -> Result<Installation, Error> {
 }
 
 fn outcome(status: &Status) -> Result<Installation, Error> {
-    match State::from_u32(status.state.load(Ordering::Acquire)) {
-        Some(State::Active | State::NoRuntime) => {}
-        Some(State::Disabled) => return Err(Error::Disabled),
-        _ => return Err(Error::Failed(until_nul(&status.message))),
+    match allograft_module::state() {
+        State::Active | State::NoRuntime => {}
+        State::Disabled => return Err(Error::Disabled),
+        _ => {
+            let reason = String::from_utf8_lossy(allograft_module::message(status));
+            return Err(Error::Failed(reason.into_owned()));
+        }
     }
     let count = status.runtime_count.load(Ordering::Acquire) as usize;
     let runtimes = status.runtimes[..count.min(status.runtimes.len())].iter();
@@ -129,18 +132,12 @@ fn outcome(status: &Status) -> Result<Installation, Error> {
     })
 }
 
-fn runtime(runtime: &allograft_inject::RuntimeRecord) -> TakenRuntime {
-    let end = runtime.name.iter().position(|&unit| unit == 0);
+fn runtime(runtime: &RuntimeRecord) -> TakenRuntime {
     TakenRuntime {
-        name: String::from_utf16_lossy(&runtime.name[..end.unwrap_or(runtime.name.len())]),
+        name: String::from_utf16_lossy(until_nul(&runtime.name)),
         version: runtime.version,
         functions: runtime.functions.load(Ordering::Relaxed),
     }
-}
-
-fn until_nul(text: &[u8]) -> String {
-    let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
-    String::from_utf8_lossy(&text[..end]).into_owned()
 }
 
 /// The program or DLL that this code is linked into.

@@ -144,13 +144,13 @@ fn allocate_near<S: System>(
     size: usize,
 ) -> Option<usize> {
     if cfg!(target_pointer_width = "32") {
-        return system.allocate_anywhere(size);
+        return system.allocate(None, size);
     }
     let floor = highest.saturating_sub(REACH).max(GRANULARITY);
     let ceiling = lowest.saturating_add(REACH);
     let above = Gaps { system, next: highest, size, bound: ceiling, upwards: true };
     let below = Gaps { system, next: lowest, size, bound: floor, upwards: false };
-    above.chain(below).find_map(|address| system.allocate(address, size))
+    above.chain(below).find_map(|address| system.allocate(Some(address), size))
 }
 
 /// The candidates for an allocation in free memory, from nearest to farthest in one direction.

@@ -114,11 +114,9 @@ pub struct ThreadState {
 pub trait System {
     /// The pages around `address`, or none for an address outside user space.
     fn region(&self, address: usize) -> Option<Region>;
-    /// Commits `size` readable and writable bytes at exactly `address`.
-    fn allocate(&self, address: usize, size: usize) -> Option<usize>;
-    /// Commits `size` readable and writable bytes at any address.
-    fn allocate_anywhere(&self, size: usize) -> Option<usize>;
-    /// Frees memory from [`System::allocate`] or [`System::allocate_anywhere`].
+    /// Commits `size` readable and writable bytes: at exactly `address`, if there is one.
+    fn allocate(&self, address: Option<usize>, size: usize) -> Option<usize>;
+    /// Frees memory from [`System::allocate`].
     fn free(&self, address: usize);
     /// Sets the protection of the pages and returns the former one of the first page.
     fn protect(

@@ -39,7 +39,7 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
         detours: &[Detour],
     ) -> Result<SuspendedThreads<'s, S>, Error> {
         let size = MOST_THREADS * size_of::<ListedThread>();
-        let list = system.allocate_anywhere(size).ok_or(Error::NoMemory)? as *mut ListedThread;
+        let list = system.allocate(None, size).ok_or(Error::NoMemory)? as *mut ListedThread;
         let deadline = system.milliseconds() + PATIENCE;
         let mut threads = SuspendedThreads { system, list, count: 0, deadline };
         loop {

@@ -57,16 +57,12 @@ impl System for Windows {
         })
     }
 
-    fn allocate(&self, address: usize, size: usize) -> Option<usize> {
+    fn allocate(&self, address: Option<usize>, size: usize) -> Option<usize> {
+        let address = address.unwrap_or(0) as *const c_void;
         // SAFETY: the call changes free memory only.
-        let memory = unsafe {
-            VirtualAlloc(address as *const c_void, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE)
-        };
+        let memory =
+            unsafe { VirtualAlloc(address, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) };
         (!memory.is_null()).then_some(memory as usize)
-    }
-
-    fn allocate_anywhere(&self, size: usize) -> Option<usize> {
-        self.allocate(0, size)
     }
 
     fn free(&self, address: usize) {

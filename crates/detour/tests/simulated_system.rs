@@ -5,6 +5,8 @@
     reason = "all memory that is read and written here is the test's own"
 )]
 
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
@@ -12,9 +14,9 @@ use allograft_detour::{
     Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
     ThreadIdentity, ThreadState, install,
 };
+use common::{Refusing, redirect};
 
 const PAGE: usize = 0x1000;
-const REFUSED: SystemCode = SystemCode(5);
 const OWN_THREAD: u32 = 1;
 const REPLACEMENT: usize = 0x7777_0000;
 
@@ -31,7 +33,7 @@ struct SimulatedThread {
     has_teb: bool,
 }
 
-/// An operating system whose memory is the test's, which counts its calls and refuses one of them.
+/// An operating system whose memory is the test's.
 #[derive(Default)]
 struct Simulated {
     /// Protections that were set, by page; all other pages can be executed and read.
@@ -46,16 +48,9 @@ struct Simulated {
     freed: Cell<usize>,
     handles_closed: Cell<usize>,
     clock: Cell<u64>,
-    calls: Cell<usize>,
-    refused_call: Option<usize>,
 }
 
 impl Simulated {
-    fn refuses(&self) -> bool {
-        self.calls.set(self.calls.get() + 1);
-        self.refused_call == Some(self.calls.get() - 1)
-    }
-
     /// With free memory near `code`.
     fn new(code: &Code3, ids: impl IntoIterator<Item = u32>) -> Simulated {
         let free = code.start() + 0x100_0000..code.start() + 0x200_0000;
@@ -93,14 +88,8 @@ impl System for Simulated {
         let protection = if free { Protection::NONE } else { Protection::EXECUTE_READ };
         Some(Region { base: range.start, size: range.len(), free, protection })
     }
-    fn allocate(&self, address: usize, size: usize) -> Option<usize> {
-        self.requested.borrow_mut().push(address);
-        self.allocate_anywhere(size)
-    }
-    fn allocate_anywhere(&self, size: usize) -> Option<usize> {
-        if self.refuses() {
-            return None;
-        }
+    fn allocate(&self, address: Option<usize>, size: usize) -> Option<usize> {
+        self.requested.borrow_mut().extend(address);
         self.allocated.set(self.allocated.get() + 1);
         let layout = std::alloc::Layout::from_size_align(size, PAGE).unwrap();
         // Never given back: `System::free` does not know the size.
@@ -115,9 +104,6 @@ impl System for Simulated {
         size: usize,
         wanted: Protection,
     ) -> Result<Protection, SystemCode> {
-        if self.refuses() {
-            return Err(REFUSED);
-        }
         let former = self.region(base).unwrap().protection;
         for page in (base..base + size).step_by(PAGE) {
             self.protections.borrow_mut().insert(page, Protection(wanted.0 & 0xFF));
@@ -126,9 +112,6 @@ impl System for Simulated {
     }
     fn flush_code(&self, _address: usize, _size: usize) {}
     fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
-        if self.refuses() {
-            return Err(REFUSED);
-        }
         let next = previous.map_or(0, |thread| thread.0 + 1);
         let exists = (next as usize) < self.threads.borrow().len();
         if !exists {
@@ -141,9 +124,6 @@ impl System for Simulated {
         false
     }
     fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
-        if self.refuses() {
-            return Err(REFUSED);
-        }
         let thread = &self.threads.borrow()[thread.0 as usize];
         Ok(ThreadIdentity { id: thread.id, teb: thread.has_teb.then_some(0x1_0000) })
     }
@@ -244,15 +224,12 @@ fn whichever_call_is_refused_nothing_is_left_behind() {
     let mut refusals = 0;
     for refused in 0.. {
         let code = Code3::new();
-        let mut system = Simulated::new(&code, [OWN_THREAD, 2, 3]);
-        system.refused_call = Some(refused);
-        let mut detours = code.detours();
-        let result = Relays::build(&system, &mut detours).and_then(|relays| {
-            install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
-        });
+        let refusing = Refusing::new(Simulated::new(&code, [OWN_THREAD, 2, 3]), refused);
+        let result = redirect(&refusing, code.detours());
+        let system = &refusing.system;
         assert!(system.all_resumed(), "after call {refused}");
         if result.is_ok() {
-            assert!(system.calls.get() <= refused, "the refusal of call {refused} was ignored");
+            assert!(!refusing.has_refused(), "the refusal of call {refused} was ignored");
             break;
         }
         refusals += 1;
@@ -270,9 +247,7 @@ fn whichever_call_is_refused_nothing_is_left_behind() {
 fn every_handle_is_closed_once() {
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2, 3]);
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    install(&system, &mut detours, || ()).unwrap();
+    redirect(&system, code.detours()).unwrap();
     assert_eq!(system.handles_closed.get(), 3);
 }
 
@@ -281,9 +256,7 @@ fn a_thread_that_appears_while_others_are_suspended_is_suspended_too() {
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2]);
     system.late_threads.borrow_mut().push(thread(3, vec![0]));
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    assert_eq!(install(&system, &mut detours, || ()).unwrap().threads_suspended, 2);
+    assert_eq!(redirect(&system, code.detours()).unwrap().threads_suspended, 2);
     assert_eq!(system.threads.borrow()[2].times_suspended, 1);
 }
 
@@ -293,9 +266,7 @@ fn a_thread_inside_a_jump_is_resumed_until_it_has_left() {
     let system = Simulated::new(&code, [OWN_THREAD]);
     let inside = code.start() + 64 + 2;
     system.threads.borrow_mut().push(thread(2, vec![inside, inside, code.start() + 64]));
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    install(&system, &mut detours, || ()).unwrap();
+    redirect(&system, code.detours()).unwrap();
     assert_eq!(system.threads.borrow()[1].times_suspended, 3);
     assert_eq!(system.clock.get(), 2, "it gets some time to leave each time");
 }
@@ -307,9 +278,7 @@ fn a_thread_that_would_return_into_a_jump_is_given_up_on_after_a_second() {
     let mut waiting = thread(2, vec![0]);
     waiting.stack[2] = code.start() + 3;
     system.threads.borrow_mut().push(waiting);
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    let error = install(&system, &mut detours, || ()).unwrap_err();
+    let error = redirect(&system, code.detours()).unwrap_err();
     assert_eq!(error, Error::Busy(2, code.start()));
     assert_eq!(system.clock.get(), 1000);
     assert!(system.all_resumed() && code.is_untouched());
@@ -320,9 +289,7 @@ fn a_thread_that_has_not_begun_to_run_is_suspended_without_reading_its_registers
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD, 2]);
     system.threads.borrow_mut()[1].has_teb = false;
-    let mut detours = code.detours();
-    Relays::build(&system, &mut detours).unwrap();
-    assert_eq!(install(&system, &mut detours, || ()).unwrap().threads_suspended, 1);
+    assert_eq!(redirect(&system, code.detours()).unwrap().threads_suspended, 1);
 }
 
 #[test]
@@ -354,7 +321,7 @@ fn relays_are_allocated_at_the_nearest_address_above_or_else_below() {
 fn a_slot_is_written_in_any_page_whose_protection_is_restored() {
     for kind in [Protection::READ_ONLY, Protection::READ_WRITE, Protection::EXECUTE_READ] {
         let system = Simulated::default();
-        let page = system.allocate_anywhere(2 * PAGE).unwrap();
+        let page = system.allocate(None, 2 * PAGE).unwrap();
         system.protect(page, 2 * PAGE, kind).unwrap();
         let mut slots = SlotWriter::new(&system);
         for address in [page, page + 8, page + PAGE] {

@@ -6,15 +6,14 @@
     reason = "what is called and written here are bytes that the test itself has made"
 )]
 
-use std::cell::Cell;
+mod common;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use allograft_detour::{
-    Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
-    ThreadIdentity, ThreadState, Windows, install,
-};
+use allograft_detour::{Detour, Error, Protection, Relays, SlotWriter, System, Windows, install};
+use common::{REFUSED, Refusing, redirect};
 
 /// Two transactions at once would suspend each other's threads. In a process the loader's lock keeps
 /// them apart, in these tests this one.
@@ -37,7 +36,7 @@ const STRIDE: usize = 0x7FF;
 impl Functions {
     fn new(count: usize) -> Functions {
         let size = (count * STRIDE + 0x1000).next_multiple_of(0x1000);
-        let base = Windows.allocate_anywhere(size).expect("memory");
+        let base = Windows.allocate(None, size).expect("memory");
         for index in 0..count {
             let code = [0xB8, 1, 0, 0, 0, 0xC3];
             unsafe { ((base + index * STRIDE) as *mut [u8; 6]).write_unaligned(code) };
@@ -77,91 +76,6 @@ extern "C" fn returns_2() -> u32 {
 
 fn protection(address: usize) -> Protection {
     Windows.region(address).expect("an address of the program's").protection
-}
-
-/// Windows, except that the call with the number `failing` (of those that can fail) fails. Calls to
-/// suspend a thread fail from then on: a single refusal, as of a thread that is about to end, is
-/// waited out.
-struct Failing {
-    calls: Cell<usize>,
-    failing: usize,
-    suspending_fails: Cell<bool>,
-}
-
-impl Failing {
-    fn new(failing: usize) -> Failing {
-        Failing { calls: Cell::new(0), failing, suspending_fails: Cell::new(false) }
-    }
-
-    fn suspending_fails(&self) -> bool {
-        if self.fails() {
-            self.suspending_fails.set(true);
-        }
-        self.suspending_fails.get()
-    }
-
-    fn fails(&self) -> bool {
-        self.calls.set(self.calls.get() + 1);
-        self.calls.get() - 1 == self.failing
-    }
-}
-
-const REFUSED: SystemCode = SystemCode(1655);
-
-impl System for Failing {
-    fn region(&self, address: usize) -> Option<Region> {
-        Windows.region(address)
-    }
-    fn allocate(&self, address: usize, size: usize) -> Option<usize> {
-        Windows.allocate(address, size)
-    }
-    fn free(&self, address: usize) {
-        Windows.free(address)
-    }
-    fn allocate_anywhere(&self, size: usize) -> Option<usize> {
-        if self.fails() { None } else { Windows.allocate_anywhere(size) }
-    }
-    fn protect(
-        &self,
-        address: usize,
-        size: usize,
-        protection: Protection,
-    ) -> Result<Protection, SystemCode> {
-        if self.fails() { Err(REFUSED) } else { Windows.protect(address, size, protection) }
-    }
-    fn flush_code(&self, address: usize, size: usize) {
-        Windows.flush_code(address, size)
-    }
-    fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
-        if self.fails() { Err(REFUSED) } else { Windows.next_thread(previous) }
-    }
-    fn has_ended(&self, thread: Thread) -> bool {
-        Windows.has_ended(thread)
-    }
-    fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
-        if self.fails() { Err(REFUSED) } else { Windows.identity(thread) }
-    }
-    fn own_thread_id(&self) -> u32 {
-        Windows.own_thread_id()
-    }
-    fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {
-        if self.suspending_fails() { Err(REFUSED) } else { Windows.suspend(thread) }
-    }
-    fn resume(&self, thread: Thread) {
-        Windows.resume(thread)
-    }
-    fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, SystemCode> {
-        if self.suspending_fails() { Err(REFUSED) } else { Windows.state(thread, teb) }
-    }
-    fn close(&self, thread: Thread) {
-        Windows.close(thread)
-    }
-    fn pause(&self) {
-        Windows.pause()
-    }
-    fn milliseconds(&self) -> u64 {
-        Windows.milliseconds()
-    }
 }
 
 /// A thread that counts as long as this lives: it shows that threads are resumed.
@@ -240,13 +154,10 @@ fn whatever_step_fails_the_code_is_as_it_was_and_the_threads_go_on() {
     let other = Counting::start();
     let mut failures = 0;
     for step in 0.. {
-        let system = Failing::new(step);
-        let mut detours = functions.detours();
-        let result = Relays::build(&system, &mut detours).and_then(|relays| {
-            install(&system, &mut detours, || ()).inspect_err(|_| relays.free(&system))
-        });
+        let system = Refusing::new(Windows, step);
+        let result = redirect(&system, functions.detours());
         if result.is_ok() {
-            assert!(system.calls.get() <= step, "step {step} failed and was not noticed");
+            assert!(!system.has_refused(), "step {step} failed and was not noticed");
             break;
         }
         failures += 1;
@@ -272,9 +183,7 @@ fn all_threads_are_suspended_however_many_start_and_end() {
     let counting: Vec<Counting> = (0..8).map(|_| Counting::start()).collect();
     for _ in 0..20 {
         let fresh = Functions::new(1);
-        let mut detours = fresh.detours();
-        Relays::build(&Windows, &mut detours).expect("relays");
-        let installed = install(&Windows, &mut detours, || ()).expect("installed");
+        let installed = redirect(&Windows, fresh.detours()).expect("installed");
         assert!(installed.threads_suspended >= counting.len(), "{installed:?}");
         assert_eq!(fresh.call(0), 2);
     }
@@ -288,7 +197,7 @@ fn all_threads_are_suspended_however_many_start_and_end() {
 #[test]
 fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
     let _alone = alone();
-    let base = Windows.allocate_anywhere(0x1000).expect("memory");
+    let base = Windows.allocate(None, 0x1000).expect("memory");
     let code = [0x90, 0xF3, 0x90, 0xEB, 0xFC, 0xC3];
     unsafe { (base as *mut [u8; 6]).write_unaligned(code) };
     Windows.protect(base, 0x1000, Protection::EXECUTE_READ).expect("executable");
@@ -297,22 +206,21 @@ fn a_thread_inside_the_jump_is_waited_for_and_given_up_on_with_a_bound() {
         function();
     });
     std::thread::sleep(Duration::from_millis(50));
-    let mut detours = [Detour::new(base, returns_2 as *const () as usize)];
-    Relays::build(&Windows, &mut detours).expect("relays");
-    let refused = install(&Windows, &mut detours, || ());
+    let detours = vec![Detour::new(base, returns_2 as *const () as usize)];
+    let refused = redirect(&Windows, detours.clone());
     assert!(matches!(refused, Err(Error::Busy(_, address)) if address == base), "{refused:?}");
     // Let it out: the loop's jump becomes two NOPs. Then nothing is in the way any more.
     Windows.protect(base, 0x1000, Protection::EXECUTE_READ_WRITE).expect("writable");
     unsafe { ((base + 3) as *mut [u8; 2]).write_unaligned([0x90, 0x90]) };
     Windows.protect(base, 0x1000, Protection::EXECUTE_READ).expect("executable");
     entered.join().unwrap();
-    install(&Windows, &mut detours, || ()).expect("installed");
+    redirect(&Windows, detours).expect("installed");
 }
 
 #[test]
 fn slots_are_written_in_pages_of_every_kind_which_keep_their_protection() {
     for kind in [Protection::READ_ONLY, Protection::READ_WRITE, Protection::EXECUTE_READ] {
-        let pages = Windows.allocate_anywhere(0x2000).expect("memory");
+        let pages = Windows.allocate(None, 0x2000).expect("memory");
         Windows.protect(pages, 0x2000, kind).expect("protected");
         let mut slots = SlotWriter::new(&Windows);
         for address in [pages, pages + size_of::<usize>(), pages + 0xFF8, pages + 0x1000] {
@@ -329,9 +237,9 @@ fn slots_are_written_in_pages_of_every_kind_which_keep_their_protection() {
 
 #[test]
 fn a_slot_whose_page_cannot_be_made_writable_keeps_its_value() {
-    let page = Windows.allocate_anywhere(0x1000).expect("memory");
+    let page = Windows.allocate(None, 0x1000).expect("memory");
     Windows.protect(page, 0x1000, Protection::READ_ONLY).expect("protected");
-    let refusing = Failing::new(0);
+    let refusing = Refusing::new(Windows, 0);
     let mut slots = SlotWriter::new(&refusing);
     assert_eq!(unsafe { slots.write(page, 7) }, Err(REFUSED));
     drop(slots);

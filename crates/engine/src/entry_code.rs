@@ -48,53 +48,50 @@ fn indirect(entry: usize, length: usize, operand: i32) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn target(code: &[u8]) -> Option<isize> {
+    /// The target of the jump that `code` begins with, as an address and relative to the code.
+    fn targets(code: &[u8]) -> Option<(usize, isize)> {
         let mut bytes = [0x90; 32];
         bytes[..code.len()].copy_from_slice(code);
         let entry = bytes.as_ptr() as usize;
         // SAFETY: there are 32 bytes.
-        unsafe { jump_target(entry) }.map(|to| to.wrapping_sub(entry) as isize)
+        unsafe { jump_target(entry) }.map(|to| (to, to.wrapping_sub(entry) as isize))
+    }
+
+    fn distance(code: &[u8]) -> Option<isize> {
+        targets(code).map(|(_, distance)| distance)
+    }
+
+    fn address(code: &[u8]) -> Option<usize> {
+        targets(code).map(|(address, _)| address)
     }
 
     #[test]
     fn direct_jumps_lead_forwards_and_backwards() {
-        assert_eq!(target(&[0xE9, 0x10, 0, 0, 0]), Some(0x15));
-        assert_eq!(target(&[0xE9, 0xFB, 0xFF, 0xFF, 0xFF]), Some(0));
-        assert_eq!(target(&[0xEB, 0xFE]), Some(0));
+        assert_eq!(distance(&[0xE9, 0x10, 0, 0, 0]), Some(0x15));
+        assert_eq!(distance(&[0xE9, 0xFB, 0xFF, 0xFF, 0xFF]), Some(0));
+        assert_eq!(distance(&[0xEB, 0xFE]), Some(0));
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn indirect_jumps_are_read_where_they_point() {
         let to = 0x1122_3344_5566_7788_u64.to_le_bytes();
-        let code: Vec<u8> = [0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC].into_iter().chain(to).collect();
-        let entry = code.as_ptr() as usize;
-        // SAFETY: there are 16 bytes.
-        assert_eq!(unsafe { jump_target(entry) }, Some(0x1122_3344_5566_7788));
-        let code: Vec<u8> =
-            [0x48, 0xB8].into_iter().chain(to).chain([0xFF, 0xE0, 0, 0, 0, 0]).collect();
-        // SAFETY: there are 16 bytes.
-        let to = unsafe { jump_target(code.as_ptr() as usize) };
-        assert_eq!(to, Some(0x1122_3344_5566_7788));
+        let behind = [&[0xFF, 0x25, 2, 0, 0, 0, 0xCC, 0xCC], &to[..]].concat();
+        assert_eq!(address(&behind), Some(0x1122_3344_5566_7788));
+        let in_register = [&[0x48, 0xB8], &to[..], &[0xFF, 0xE0]].concat();
+        assert_eq!(address(&in_register), Some(0x1122_3344_5566_7788));
     }
 
     #[test]
     #[cfg(target_arch = "x86")]
     fn an_address_may_be_in_a_register_or_on_the_stack() {
-        for code in
-            [[0xB8, 0x44, 0x33, 0x22, 0x11, 0xFF, 0xE0], [0x68, 0x44, 0x33, 0x22, 0x11, 0xC3, 0xCC]]
-        {
-            let mut bytes = [0x90u8; 16];
-            bytes[..7].copy_from_slice(&code);
-            // SAFETY: there are 16 bytes.
-            let to = unsafe { jump_target(bytes.as_ptr() as usize) };
-            assert_eq!(to, Some(0x1122_3344));
-        }
+        assert_eq!(address(&[0xB8, 0x44, 0x33, 0x22, 0x11, 0xFF, 0xE0]), Some(0x1122_3344));
+        assert_eq!(address(&[0x68, 0x44, 0x33, 0x22, 0x11, 0xC3, 0xCC]), Some(0x1122_3344));
     }
 
     #[test]
     fn other_first_instructions_are_no_jump() {
-        assert_eq!(target(&[0x48, 0x83, 0xEC, 0x28]), None);
-        assert_eq!(target(&[0x48, 0x89, 0x5C, 0x24, 0x08]), None);
+        assert_eq!(targets(&[0x48, 0x83, 0xEC, 0x28]), None);
+        assert_eq!(targets(&[0x48, 0x89, 0x5C, 0x24, 0x08]), None);
     }
 }

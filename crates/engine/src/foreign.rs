@@ -16,7 +16,7 @@ use windows_sys::Win32::System::Memory::{
 use crate::aligned_layout::{AlignedLayout, raw_slot};
 use crate::counters;
 use crate::runtime::{EINVAL, Runtime};
-use crate::slots::{self, Slot};
+use crate::slots;
 
 /// The old heap of the runtime. A runtime that has not started yet has none: until then the process
 /// heap serves, which a Universal CRT uses later too.
@@ -148,11 +148,11 @@ pub struct Census {
 ///
 /// This waits for the heap's lock, and takes time that grows with the number of blocks: it is never
 /// a part of the takeover itself.
-pub fn census(slot: Slot) -> Option<Census> {
+pub fn census(slot: usize) -> Option<Census> {
     /// `PROCESS_HEAP_ENTRY_BUSY`: the entry is a block in use.
     const BUSY: u16 = 0x0004;
 
-    let heap = heap_of(slots::runtime(slot.number())?);
+    let heap = heap_of(slots::runtime(slot)?);
     let mut census = Census { blocks: 0, bytes: 0 };
     let mut entry = MaybeUninit::<PROCESS_HEAP_ENTRY>::zeroed();
     // SAFETY: the walk begins with a zeroed entry, and the heap is locked during it. Nothing here

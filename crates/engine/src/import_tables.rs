@@ -38,15 +38,6 @@ pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
     unsafe { SlotWriter::new(&Windows).write(slot, address) }.is_ok()
 }
 
-/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds.
-pub(crate) fn imports_any(
-    module: &Module,
-    names: &[&CStr],
-    is_meant: impl Fn(usize) -> bool,
-) -> bool {
-    imports::imports_any(module, &|address| Windows.region(address), names, is_meant)
-}
-
 /// Replaces the contents of the import slots of `modules` for which `exchange` has another address.
 /// Returns how many were replaced. The caller holds the loader's lock. Nothing is allocated, and no
 /// lock is waited for.

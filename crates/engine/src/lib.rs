@@ -44,8 +44,7 @@ pub use counters::Counters;
 pub use error::TakeoverError;
 pub use functions::{FUNCTIONS, Function, TakenFunction};
 pub use module::Module;
-pub use plan::{SkipReason, Skipped};
-pub use slots::Slot;
+pub use plan::SKIP_REASON;
 
 #[cfg(windows)]
 pub use {

@@ -11,30 +11,8 @@ use crate::functions::{ESSENTIAL, FUNCTIONS, Function};
 use crate::module::Module;
 use crate::runtime::CrtState;
 
-/// Why a function of a runtime that was taken over was left as it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SkipReason {
-    /// The runtime forwards the export to another module.
-    Forwarded,
-}
-
-impl SkipReason {
-    /// The reason in words.
-    pub fn text(self) -> &'static str {
-        match self {
-            SkipReason::Forwarded => "the runtime passes it on to another module",
-        }
-    }
-}
-
-/// An exported name that was left alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Skipped {
-    /// The name.
-    pub name: &'static CStr,
-    /// Why.
-    pub reason: SkipReason,
-}
+/// Why an exported function of a runtime that was taken over is left as it is.
+pub const SKIP_REASON: &str = "the runtime passes it on to another module";
 
 /// What the plan asks of the runtime and of its replacements.
 pub(crate) trait Source {
@@ -49,7 +27,8 @@ pub(crate) trait Source {
 pub(crate) struct DetourPlan {
     detours: [Detour; MAX_DETOURS],
     count: usize,
-    pub(crate) skipped: [Option<Skipped>; MAX_DETOURS],
+    /// The exported names that the runtime forwards to another module.
+    pub(crate) skipped: [Option<&'static CStr>; MAX_DETOURS],
     skipped_count: usize,
 }
 
@@ -96,8 +75,7 @@ impl DetourPlan {
             return Ok(());
         }
         if !module.contains(target) {
-            self.skipped[self.skipped_count] =
-                Some(Skipped { name, reason: SkipReason::Forwarded });
+            self.skipped[self.skipped_count] = Some(name);
             self.skipped_count += 1;
             return Ok(());
         }
@@ -237,8 +215,7 @@ mod tests {
         runtime.exports.push((c"_expand", 0x10));
         let mut plan = runtime.plan().unwrap();
         assert_eq!(plan.detours().len(), BASIC.len());
-        let skipped: Vec<_> = plan.skipped.iter().flatten().map(|skipped| skipped.name).collect();
-        assert_eq!(skipped, [c"_expand"]);
+        assert!(plan.skipped.into_iter().flatten().eq([c"_expand"]));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The slots: the runtimes that are taken over, by number.
+//! The slots: the runtimes that are taken over, or their states, by number (below
+//! [`allograft_heap::RUNTIMES`]).
 //!
 //! Slots are filled and emptied with the loader's lock held, and read by any thread at any time,
 //! without a lock.
@@ -12,17 +13,6 @@ use crate::error::TakeoverError;
 use crate::module::Module;
 use crate::once::ClearableOnce;
 use crate::runtime::Runtime;
-
-/// The number of a runtime that is taken over, or of one of its states.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot(pub(crate) usize);
-
-impl Slot {
-    /// The number, below `allograft_heap::RUNTIMES`.
-    pub fn number(self) -> usize {
-        self.0
-    }
-}
 
 /// What a slot holds.
 struct Occupant {
@@ -44,13 +34,12 @@ static SLOTS: [Occupant; RUNTIMES] = [const {
 }; RUNTIMES];
 
 /// Puts `runtime`, a state of `module`, into an empty slot. The caller holds the loader's lock.
-pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, TakeoverError> {
+pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<usize, TakeoverError> {
     let slot = SLOTS
         .iter()
         .position(|occupant| occupant.base.load(Ordering::Acquire) == 0)
-        .map(Slot)
         .ok_or(TakeoverError::NoSlot(RUNTIMES))?;
-    let occupant = &SLOTS[slot.0];
+    let occupant = &SLOTS[slot];
     occupant.runtime.set(runtime);
     occupant.size.store(module.size(), Ordering::Release);
     occupant.base.store(module.base(), Ordering::Release);
@@ -58,8 +47,8 @@ pub(crate) fn occupy(module: &Module, runtime: Runtime) -> Result<Slot, Takeover
 }
 
 /// Stores the relays that lead to the entries of the slot. The caller holds the loader's lock.
-pub(crate) fn keep_relays(slot: Slot, relays: Relays) {
-    SLOTS[slot.0].relays.set(relays);
+pub(crate) fn keep_relays(slot: usize, relays: Relays) {
+    SLOTS[slot].relays.set(relays);
 }
 
 /// Whether the module at `base` is in a slot.
@@ -75,7 +64,7 @@ pub(crate) fn is_taken(base: usize) -> bool {
 /// thread executes a replacement for one of its functions.
 pub(crate) unsafe fn vacate(base: usize, free: impl Fn(Relays)) {
     for slot in slots_of(base) {
-        let occupant = &SLOTS[slot.0];
+        let occupant = &SLOTS[slot];
         if let Some(relays) = occupant.relays.get() {
             free(*relays);
         }
@@ -91,8 +80,8 @@ pub(crate) unsafe fn vacate(base: usize, free: impl Fn(Relays)) {
 }
 
 /// The slots of the module at `base`: one for each of its states.
-fn slots_of(base: usize) -> impl Iterator<Item = Slot> {
-    (0..RUNTIMES).map(Slot).filter(move |slot| SLOTS[slot.0].base.load(Ordering::Acquire) == base)
+fn slots_of(base: usize) -> impl Iterator<Item = usize> {
+    (0..RUNTIMES).filter(move |&slot| SLOTS[slot].base.load(Ordering::Acquire) == base)
 }
 
 /// The runtime in the slot with this number; none once its module is unloaded.
@@ -113,12 +102,12 @@ pub(crate) fn taken_modules() -> impl Iterator<Item = usize> {
 
 /// The states of the module at `base`.
 pub(crate) fn runtimes_of(base: usize) -> impl Iterator<Item = &'static Runtime> {
-    slots_of(base).filter_map(|slot| runtime(slot.0))
+    slots_of(base).filter_map(runtime)
 }
 
 /// The relays that lead from the module at `base`.
 pub(crate) fn relays_of(base: usize) -> impl Iterator<Item = &'static Relays> {
-    slots_of(base).filter_map(|slot| SLOTS[slot.0].relays.get())
+    slots_of(base).filter_map(|slot| SLOTS[slot].relays.get())
 }
 
 /// The present target of the calls of `function`, if it is a redirected function of a runtime that
@@ -131,7 +120,7 @@ pub(crate) fn replacement_for(function: usize) -> Option<usize> {
 /// Whether `address` lies in the module at `base`, which is taken over.
 pub(crate) fn is_in_module(address: usize, base: usize) -> bool {
     slots_of(base).next().is_some_and(|slot| {
-        let size = SLOTS[slot.0].size.load(Ordering::Acquire);
+        let size = SLOTS[slot].size.load(Ordering::Acquire);
         (base..base + size).contains(&address)
     })
 }
@@ -147,7 +136,7 @@ mod tests {
         unsafe { Module::new(base, 0x1000, &[], &[]) }
     }
 
-    fn fill(base: usize) -> Result<Slot, TakeoverError> {
+    fn fill(base: usize) -> Result<usize, TakeoverError> {
         occupy(&module(base), Runtime::from_exports(&exports, CrtState::Public)?)
     }
 
@@ -160,16 +149,16 @@ mod tests {
         assert!(is_in_module(0x10_0FFF, 0x10_0000) && !is_in_module(0x10_1000, 0x10_0000));
         assert_eq!(runtimes_of(0x10_0000).count(), 2);
         assert_eq!(replacement_for(0x10_0000), None, "nothing is redirected yet");
-        let filled: Vec<Slot> = (2..RUNTIMES).map(|n| fill(n * 0x100_0000).unwrap()).collect();
+        let filled: Vec<usize> = (2..RUNTIMES).map(|n| fill(n * 0x100_0000).unwrap()).collect();
         assert!(matches!(fill(0x900_0000), Err(TakeoverError::NoSlot(RUNTIMES))));
         assert_eq!(taken_modules().count(), RUNTIMES);
         // SAFETY: no thread uses the slots.
         unsafe { vacate(0x10_0000, |_| ()) };
-        assert!(!is_taken(0x10_0000) && runtime(first.number()).is_none());
-        assert!(base_of(second.number()).is_none());
+        assert!(!is_taken(0x10_0000) && runtime(first).is_none());
+        assert!(base_of(second).is_none());
         let again = fill(0x900_0000).unwrap();
         assert_eq!(again, first);
-        assert!(runtime(filled[0].number()).is_some(), "the others stay");
+        assert!(runtime(filled[0]).is_some(), "the others stay");
         assert!(runtime(RUNTIMES).is_none() && base_of(RUNTIMES).is_none());
     }
 }

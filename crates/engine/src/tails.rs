@@ -9,13 +9,13 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_detour::Windows;
+use allograft_detour::{System, Windows};
 use allograft_heap::RUNTIMES;
 
 use crate::module::Module;
 use crate::runtime::Runtime;
 use crate::windows::{LoaderLock, loaded_modules};
-use crate::{import_tables, slots};
+use crate::{import_tables, imports, slots};
 
 /// Whether import slots still lead to entries that do not keep tails clean: another thread held the
 /// loader's lock when they were to be exchanged.
@@ -63,7 +63,8 @@ pub(crate) fn recalloc_was_called(number: usize) {
 
 fn imports_recalloc(module: &Module, base: usize) -> bool {
     const NAMES: [&CStr; 3] = [c"_recalloc", c"_aligned_recalloc", c"_aligned_offset_recalloc"];
-    import_tables::imports_any(module, &NAMES, |address| slots::is_in_module(address, base))
+    let is_meant = |address| slots::is_in_module(address, base);
+    imports::imports_any(module, &|address| Windows.region(address), &NAMES, is_meant)
 }
 
 fn keep_clean(base: usize) {

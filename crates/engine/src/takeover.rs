@@ -7,17 +7,16 @@ use allograft_detour::{MAX_DETOURS, Relays, Windows, install};
 use crate::error::TakeoverError;
 use crate::functions::Function;
 use crate::module::Module;
-use crate::plan::{DetourPlan, Skipped, Source};
+use crate::plan::{DetourPlan, Source};
 use crate::runtime::{CrtState, Runtime};
-use crate::slots::{self, Slot};
 use crate::windows::{loaded_modules, nanoseconds_since, ticks};
-use crate::{contract, import_tables, tails};
+use crate::{contract, import_tables, slots, tails};
 
 /// A runtime that was taken over.
 #[derive(Clone, Copy, Debug)]
 pub struct Takeover {
-    /// The slot of its public state.
-    pub slot: Slot,
+    /// The slot of its public state, for [`census`](crate::census).
+    pub slot: usize,
     /// Entries that were redirected: those of exported names, two at one address once, and bodies
     /// that they jump to.
     pub functions: usize,
@@ -30,13 +29,13 @@ pub struct Takeover {
     /// Pages of the runtime's code whose protection the system did not restore; 0 except on a
     /// hostile system.
     pub pages_left_writable: usize,
-    skipped: [Option<Skipped>; MAX_DETOURS],
+    skipped: [Option<&'static CStr>; MAX_DETOURS],
 }
 
 impl Takeover {
-    /// The exported names that were left alone.
-    pub fn skipped(&self) -> impl Iterator<Item = &Skipped> {
-        self.skipped.iter().flatten()
+    /// The exported names that were left alone, all for [`SKIP_REASON`](crate::SKIP_REASON).
+    pub fn skipped(&self) -> impl Iterator<Item = &'static CStr> {
+        self.skipped.into_iter().flatten()
     }
 }
 
@@ -128,8 +127,8 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
 /// A runtime that has its slots, and is not redirected yet.
 struct LoadedRuntime<'a> {
     module: &'a Module,
-    public: Slot,
-    system: Slot,
+    public: usize,
+    system: usize,
     clean_tails: bool,
 }
 
@@ -141,14 +140,10 @@ impl Source for LoadedRuntime<'_> {
     fn replacement(&self, function: Function, state: CrtState, body: bool) -> Option<usize> {
         let slot = if state == CrtState::Public { self.public } else { self.system };
         let needs_environment = matches!(function, Function::DupenvS | Function::WdupenvS);
-        let has_environment =
-            || slots::runtime(slot.number()).is_some_and(Runtime::has_environment);
+        let has_environment = || slots::runtime(slot).is_some_and(Runtime::has_environment);
         if needs_environment && !has_environment() {
             return None;
         }
-        Some(match body {
-            false => contract::entry(function, slot.number(), self.clean_tails),
-            true => contract::entry_of_body(function, slot.number(), self.clean_tails),
-        })
+        Some(contract::entry(function, slot, self.clean_tails, body))
     }
 }

@@ -5,7 +5,7 @@
 //! internals are unknown here.
 
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_int, c_uint, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 use core::mem::transmute;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -14,32 +14,56 @@ use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW, GetProcAddress,
 };
-use windows_sys::core::w;
+use windows_sys::core::{s, w};
 
 use crate::interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
 
-type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
-type AllocateAligned = unsafe extern "C" fn(usize, usize, usize) -> *mut c_void;
-type Free = unsafe extern "C" fn(*mut c_void);
-type UsableSize = unsafe extern "C" fn(*const c_void) -> usize;
-type Owns = unsafe extern "C" fn(*const c_void) -> bool;
-type Version = unsafe extern "C" fn() -> c_int;
-type RedirectEntry = unsafe extern "C" fn(u32);
+/// Declares the functions of `mimalloc.dll` that are called here: the structure with their
+/// addresses, which `find` fills, and a function for each that calls through it.
+macro_rules! functions {
+    ($($export:literal $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions of `mimalloc.dll`, and the cold paths.
+        #[derive(Clone, Copy)]
+        struct MimallocDll {
+            $($name: unsafe extern "C" fn($($type),*) $(-> $result)?,)*
+            cold: ColdPaths,
+        }
 
-/// The functions of `mimalloc.dll` that are called here, and the cold paths.
-#[derive(Clone, Copy)]
-struct MimallocDll {
-    malloc: Allocate,
-    zalloc: Allocate,
-    malloc_aligned_at: AllocateAligned,
-    free: Free,
-    usable_size: UsableSize,
-    is_in_heap_region: Owns,
-    version: Version,
-    /// mimalloc's own handler of the redirection and of threads that end; the argument is the
-    /// reason that a DLL's entry point gets.
-    redirect_entry: RedirectEntry,
-    cold: ColdPaths,
+        /// The functions that `module` exports; none if one is missing.
+        ///
+        /// # Safety
+        /// The module is a mimalloc: its functions have mimalloc's signatures.
+        unsafe fn find(module: HMODULE, cold: ColdPaths) -> Option<MimallocDll> {
+            // SAFETY: the names are NUL-terminated; by the contract the functions have these types.
+            unsafe {
+                Some(MimallocDll {
+                    $($name: transmute::<
+                        unsafe extern "system" fn() -> isize,
+                        unsafe extern "C" fn($($type),*) $(-> $result)?,
+                    >(GetProcAddress(module, s!($export))?),)*
+                    cold,
+                })
+            }
+        }
+
+        $(pub unsafe fn $name($($argument: $type),*) $(-> $result)? {
+            // SAFETY: callers keep the contract of mimalloc's function.
+            unsafe { (mimalloc().$name)($($argument),*) }
+        })*
+    };
+}
+
+functions! {
+    "mi_malloc" mi_malloc(size: usize) -> *mut c_void;
+    "mi_zalloc" mi_zalloc(size: usize) -> *mut c_void;
+    "mi_malloc_aligned_at" mi_malloc_aligned_at(size: usize, alignment: usize, offset: usize) -> *mut c_void;
+    "mi_free" mi_free(block: *mut c_void);
+    "mi_usable_size" mi_usable_size(block: *const c_void) -> usize;
+    "mi_is_in_heap_region" allograft_heap_owns(block: *const c_void) -> bool;
+    "mi_version" version_of_dll() -> c_int;
+    // mimalloc's own handler of the redirection and of threads that end; the argument is the reason
+    // that a DLL's entry point gets.
+    "_mi_redirect_entry" redirect_entry(reason: u32);
 }
 
 /// The functions, which no entry calls before [`allograft_heap_start`] has found them.
@@ -74,13 +98,13 @@ fn is_serving() -> bool {
 pub fn set_redirected() {
     const PROCESS_ATTACH: u32 = 1;
     // SAFETY: for this reason the function only sets a flag.
-    unsafe { (mimalloc().redirect_entry)(PROCESS_ATTACH) };
+    unsafe { redirect_entry(PROCESS_ATTACH) };
 }
 
 /// Finds `mimalloc.dll`, and keeps it from being unloaded: the program's calls will lead into it.
 pub unsafe fn allograft_heap_start(cold: *const ColdPaths) -> bool {
     // SAFETY: `cold` is valid, and this runs with the loader's lock held, once: the entries, which
-    // read the cell, are used only after it.
+    // read the cell, are used only after it. A `mimalloc.dll` is a mimalloc.
     unsafe {
         let mut module: HMODULE = null_mut();
         if GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN, w!("mimalloc.dll"), &mut module) == 0 {
@@ -92,50 +116,16 @@ pub unsafe fn allograft_heap_start(cold: *const ColdPaths) -> bool {
     }
 }
 
-/// The functions that `module` exports; none if one is missing.
-///
-/// # Safety
-/// The module is a mimalloc: its functions have mimalloc's signatures.
-unsafe fn find(module: HMODULE, cold: ColdPaths) -> Option<MimallocDll> {
-    let function = |name: &CStr| {
-        // SAFETY: the name is NUL-terminated.
-        unsafe { GetProcAddress(module, name.as_ptr().cast()) }.map(|found| found as *const c_void)
-    };
-    // SAFETY: by the contract the functions have these types.
-    unsafe {
-        Some(MimallocDll {
-            malloc: transmute::<*const c_void, Allocate>(function(c"mi_malloc")?),
-            zalloc: transmute::<*const c_void, Allocate>(function(c"mi_zalloc")?),
-            malloc_aligned_at: transmute::<*const c_void, AllocateAligned>(function(
-                c"mi_malloc_aligned_at",
-            )?),
-            free: transmute::<*const c_void, Free>(function(c"mi_free")?),
-            usable_size: transmute::<*const c_void, UsableSize>(function(c"mi_usable_size")?),
-            is_in_heap_region: transmute::<*const c_void, Owns>(function(c"mi_is_in_heap_region")?),
-            version: transmute::<*const c_void, Version>(function(c"mi_version")?),
-            redirect_entry: transmute::<*const c_void, RedirectEntry>(function(
-                c"_mi_redirect_entry",
-            )?),
-            cold,
-        })
-    }
-}
-
 pub unsafe fn allograft_heap_thread_done() {
     const THREAD_DETACH: u32 = 3;
     // SAFETY: mimalloc ignores a thread that never allocated.
-    unsafe { (mimalloc().redirect_entry)(THREAD_DETACH) }
+    unsafe { redirect_entry(THREAD_DETACH) }
 }
 
 /// mimalloc itself takes care of threads that end. While it does not serve, new blocks come from
 /// the runtime's old heap, as they do at the end of the process.
 pub unsafe fn allograft_heap_is_too_late() -> bool {
     !is_serving() || crate::process_ends()
-}
-
-pub unsafe fn allograft_heap_owns(block: *const c_void) -> bool {
-    // SAFETY: the address is looked up, not dereferenced.
-    unsafe { (mimalloc().is_in_heap_region)(block) }
 }
 
 /// Combinations of alignment and offset that mimalloc refuses are left to the old heap.
@@ -169,36 +159,11 @@ pub unsafe fn allograft_heap_print_statistics() {}
 /// Does nothing: mimalloc's public interface gives its figures as text only.
 pub unsafe fn allograft_heap_figures(_figures: *mut HeapFigures) {}
 
-pub unsafe fn mi_malloc(size: usize) -> *mut c_void {
-    // SAFETY: mimalloc accepts any size.
-    unsafe { (mimalloc().malloc)(size) }
-}
-
-pub unsafe fn mi_zalloc(size: usize) -> *mut c_void {
-    // SAFETY: mimalloc accepts any size.
-    unsafe { (mimalloc().zalloc)(size) }
-}
-
-pub unsafe fn mi_malloc_aligned_at(size: usize, alignment: usize, offset: usize) -> *mut c_void {
-    // SAFETY: mimalloc accepts any size and offset, and refuses bad alignments.
-    unsafe { (mimalloc().malloc_aligned_at)(size, alignment, offset) }
-}
-
-pub unsafe fn mi_free(block: *mut c_void) {
-    // SAFETY: callers pass blocks of mimalloc's only.
-    unsafe { (mimalloc().free)(block) }
-}
-
-pub unsafe fn mi_usable_size(block: *const c_void) -> usize {
-    // SAFETY: callers pass blocks of mimalloc's only.
-    unsafe { (mimalloc().usable_size)(block) }
-}
-
 /// 0 before [`allograft_heap_start`] has found it.
 pub unsafe fn mi_version() -> c_int {
     // SAFETY: the cell is written with the loader's lock held, as this is called; the function
     // returns a constant.
-    unsafe { (*DLL.0.get()).as_ref().map_or(0, |dll| (dll.version)()) }
+    unsafe { if (*DLL.0.get()).is_some() { version_of_dll() } else { 0 } }
 }
 
 /// The numbers from here on are those of the entries that keep tails zero.
@@ -216,29 +181,23 @@ const fn entries<const NUMBER: usize>() -> Entries {
     }
 }
 
-#[allow(non_upper_case_globals, reason = "the C side's name")]
-pub static allograft_entries: [Entries; RUNTIMES] = [
-    entries::<0>(),
-    entries::<1>(),
-    entries::<2>(),
-    entries::<3>(),
-    entries::<4>(),
-    entries::<5>(),
-    entries::<6>(),
-    entries::<7>(),
-];
+macro_rules! tables {
+    ($($slot:literal)*) => {
+        #[allow(non_upper_case_globals, reason = "the C side's name")]
+        pub static allograft_entries: [Entries; RUNTIMES] = [$(entries::<$slot>()),*];
 
-#[allow(non_upper_case_globals, reason = "the C side's name")]
-pub static allograft_clean_entries: [Entries; RUNTIMES] = [
-    entries::<CLEAN>(),
-    entries::<{ CLEAN + 1 }>(),
-    entries::<{ CLEAN + 2 }>(),
-    entries::<{ CLEAN + 3 }>(),
-    entries::<{ CLEAN + 4 }>(),
-    entries::<{ CLEAN + 5 }>(),
-    entries::<{ CLEAN + 6 }>(),
-    entries::<{ CLEAN + 7 }>(),
-];
+        #[allow(non_upper_case_globals, reason = "the C side's name")]
+        pub static allograft_clean_entries: [Entries; RUNTIMES] =
+            [$(entries::<{ CLEAN + $slot }>()),*];
+    };
+}
+
+tables!(0 1 2 3 4 5 6 7);
+
+/// The slot of the runtime, as the cold paths take it.
+const fn slot<const NUMBER: usize>() -> c_uint {
+    (NUMBER % RUNTIMES) as c_uint
+}
 
 /// Zeroes the tail of the block, for entries that keep tails zero.
 unsafe fn clean_tail<const NUMBER: usize>(block: *mut c_void, size: usize) {
@@ -255,14 +214,14 @@ unsafe fn allocate<const NUMBER: usize>(size: usize, zeroed: bool) -> *mut c_voi
     // SAFETY: mimalloc and the cold path accept any size.
     unsafe {
         if !is_serving() {
-            return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
+            return (mimalloc().cold.allocate)(size, zeroed, slot::<NUMBER>());
         }
         // C runtimes align blocks to 16 bytes whatever their size; mimalloc would align one of 8
         // bytes to 8.
         let padded = size.max(16);
         let block = if zeroed { mi_zalloc(padded) } else { mi_malloc(padded) };
         if block.is_null() {
-            return (mimalloc().cold.allocate)(size, zeroed, (NUMBER % RUNTIMES) as c_uint);
+            return (mimalloc().cold.allocate)(size, zeroed, slot::<NUMBER>());
         }
         if !zeroed {
             clean_tail::<NUMBER>(block, size);
@@ -281,7 +240,7 @@ unsafe extern "C" fn calloc<const NUMBER: usize>(count: usize, size: usize) -> *
     unsafe {
         match count.checked_mul(size) {
             Some(total) => allocate::<NUMBER>(total, true),
-            None => (mimalloc().cold.allocate)(usize::MAX, true, (NUMBER % RUNTIMES) as c_uint),
+            None => (mimalloc().cold.allocate)(usize::MAX, true, slot::<NUMBER>()),
         }
     }
 }
@@ -294,7 +253,7 @@ unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usiz
         }
         let cold = mimalloc().cold.reallocate;
         if size == 0 || !allograft_heap_owns(block) {
-            return cold(block, size, (NUMBER % RUNTIMES) as c_uint);
+            return cold(block, size, slot::<NUMBER>());
         }
         let usable = mi_usable_size(block);
         // As mimalloc does: a block that fits and wastes no more than half stays where it is.
@@ -304,7 +263,7 @@ unsafe extern "C" fn realloc<const NUMBER: usize>(block: *mut c_void, size: usiz
         }
         let moved = if is_serving() { mi_malloc(size.max(16)) } else { null_mut() };
         if moved.is_null() {
-            return cold(block, size, (NUMBER % RUNTIMES) as c_uint);
+            return cold(block, size, slot::<NUMBER>());
         }
         moved.cast::<u8>().copy_from_nonoverlapping(block.cast(), usable.min(size));
         mi_free(block);
@@ -319,7 +278,7 @@ unsafe extern "C" fn free<const NUMBER: usize>(block: *mut c_void) {
         if allograft_heap_owns(block) {
             mi_free(block);
         } else {
-            (mimalloc().cold.release)(block, (NUMBER % RUNTIMES) as c_uint);
+            (mimalloc().cold.release)(block, slot::<NUMBER>());
         }
     }
 }
@@ -330,7 +289,7 @@ unsafe extern "C" fn msize<const NUMBER: usize>(block: *mut c_void) -> usize {
         if allograft_heap_owns(block) {
             mi_usable_size(block)
         } else {
-            (mimalloc().cold.usable_size)(block, (NUMBER % RUNTIMES) as c_uint)
+            (mimalloc().cold.usable_size)(block, slot::<NUMBER>())
         }
     }
 }
@@ -348,7 +307,7 @@ unsafe extern "C" fn aligned_malloc<const NUMBER: usize>(
                 return block;
             }
         }
-        (mimalloc().cold.allocate_aligned)(size, alignment, (NUMBER % RUNTIMES) as c_uint)
+        (mimalloc().cold.allocate_aligned)(size, alignment, slot::<NUMBER>())
     }
 }
 
@@ -358,7 +317,7 @@ unsafe extern "C" fn aligned_free<const NUMBER: usize>(block: *mut c_void) {
         if allograft_heap_owns(block) {
             mi_free(block);
         } else {
-            (mimalloc().cold.release_aligned)(block, (NUMBER % RUNTIMES) as c_uint);
+            (mimalloc().cold.release_aligned)(block, slot::<NUMBER>());
         }
     }
 }

@@ -11,12 +11,13 @@ use core::arch::asm;
 use core::arch::x86::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_set1_epi8, _mm_storeu_si128};
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 
 /// The names that compilers call. A test has a C runtime, and compares with that.
 #[cfg(feature = "freestanding")]
 mod symbols {
-    crate::c_symbol!("memcpy", super::memcpy);
+    // Overlap does no harm.
+    crate::c_symbol!("memcpy", super::memmove);
     crate::c_symbol!("memmove", super::memmove);
     crate::c_symbol!("memset", super::memset);
     crate::c_symbol!("memcmp", super::memcmp);
@@ -27,34 +28,8 @@ mod symbols {
 const STRING_INSTRUCTION_FROM: usize = 1024;
 
 /// # Safety
-/// The C standard's: `size` bytes can be read at `from` and written at `to`. Overlap does no harm
-/// here.
-unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void {
-    // SAFETY: the same contract.
-    unsafe { copy(to.cast(), from.cast(), size) };
-    to
-}
-
-/// # Safety
-/// The C standard's: `size` bytes can be read at `from` and written at `to`.
-unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, size: usize) -> *mut c_void {
-    // SAFETY: the same contract.
-    unsafe { copy(to.cast(), from.cast(), size) };
-    to
-}
-
-/// # Safety
-/// The C standard's: `size` bytes can be written at `to`.
-unsafe extern "C" fn memset(to: *mut c_void, value: c_int, size: usize) -> *mut c_void {
-    // SAFETY: the same contract.
-    unsafe { fill(to.cast(), value as u8, size) };
-    to
-}
-
-/// # Safety
 /// The C standard's: `size` bytes can be read at both places.
-unsafe extern "C" fn memcmp(a: *const c_void, b: *const c_void, size: usize) -> c_int {
-    let (a, b) = (a.cast::<u8>(), b.cast::<u8>());
+unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, size: usize) -> c_int {
     for index in 0..size {
         // SAFETY: `index` is below `size`.
         let (x, y) = unsafe { (*a.add(index), *b.add(index)) };
@@ -93,8 +68,9 @@ unsafe fn copy_both_ends<T: Copy>(to: *mut u8, from: *const u8, size: usize) {
     }
 }
 
-#[inline(always)]
-unsafe fn copy(to: *mut u8, from: *const u8, size: usize) {
+/// # Safety
+/// The C standard's: `size` bytes can be read at `from` and written at `to`.
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
     // SAFETY: each arm copies exactly `size` bytes.
     unsafe {
         match size {
@@ -109,6 +85,7 @@ unsafe fn copy(to: *mut u8, from: *const u8, size: usize) {
             _ => copy_down(to, from, size),
         }
     }
+    to
 }
 
 /// From the lowest address to the highest; right unless `to` lies within the bytes at `from`.
@@ -165,16 +142,9 @@ unsafe fn copy_string(to: *mut u8, from: *const u8, size: usize) {
 unsafe fn fill_string(to: *mut u8, value: u8, size: usize) {
     // SAFETY: the instruction writes `size` bytes.
     unsafe {
-        #[cfg(target_arch = "x86_64")]
         asm!(
             "rep stosb",
-            inout("rcx") size => _, inout("rdi") to => _, in("al") value,
-            options(nostack, preserves_flags)
-        );
-        #[cfg(target_arch = "x86")]
-        asm!(
-            "rep stosb",
-            inout("ecx") size => _, inout("edi") to => _, in("al") value,
+            inout("cx") size => _, inout("di") to => _, in("al") value,
             options(nostack, preserves_flags)
         );
     }
@@ -200,8 +170,10 @@ unsafe fn copy_down(to: *mut u8, from: *const u8, size: usize) {
     }
 }
 
-#[inline(always)]
-unsafe fn fill(to: *mut u8, value: u8, size: usize) {
+/// # Safety
+/// The C standard's: `size` bytes can be written at `to`.
+unsafe extern "C" fn memset(to: *mut u8, value: c_int, size: usize) -> *mut u8 {
+    let value = value as u8;
     // SAFETY: each arm writes within the `size` bytes, and all of them.
     unsafe {
         let word = u64::from(value) * 0x0101_0101_0101_0101;
@@ -237,6 +209,7 @@ unsafe fn fill(to: *mut u8, value: u8, size: usize) {
             }
         }
     }
+    to
 }
 
 #[cfg(test)]
@@ -260,9 +233,7 @@ mod tests {
                 let from = numbered(size + 32);
                 let mut to = vec![0xEE; size + 32];
                 // SAFETY: both are long enough.
-                unsafe {
-                    memcpy(to.as_mut_ptr().add(shift).cast(), from.as_ptr().add(3).cast(), size)
-                };
+                unsafe { memmove(to.as_mut_ptr().add(shift), from.as_ptr().add(3), size) };
                 assert_eq!(to[shift..shift + size], from[3..3 + size], "{size} bytes");
                 assert!(to[..shift].iter().chain(&to[shift + size..]).all(|&byte| byte == 0xEE));
             }
@@ -279,7 +250,7 @@ mod tests {
                     let (from, to) = if up { (0, distance) } else { (distance, 0) };
                     let start = bytes.as_mut_ptr();
                     // SAFETY: both ranges lie in the vector.
-                    unsafe { memmove(start.add(to).cast(), start.add(from).cast(), size) };
+                    unsafe { memmove(start.add(to), start.add(from), size) };
                     assert_eq!(
                         bytes[to..to + size],
                         expected[from..from + size],
@@ -295,7 +266,7 @@ mod tests {
         for size in sizes() {
             let mut bytes = vec![0xEEu8; size + 2];
             // SAFETY: the vector is longer.
-            unsafe { memset(bytes.as_mut_ptr().add(1).cast(), 0x11A, size) };
+            unsafe { memset(bytes.as_mut_ptr().add(1), 0x11A, size) };
             assert!(bytes[1..=size].iter().all(|&byte| byte == 0x1A), "{size} bytes");
             assert_eq!((bytes[0], bytes[size + 1]), (0xEE, 0xEE), "{size} bytes");
         }
@@ -306,9 +277,9 @@ mod tests {
         let (a, b) = (b"abc\x80", b"abc\x7F");
         // SAFETY: both are four bytes long; the text ends with a zero.
         unsafe {
-            assert!(memcmp(a.as_ptr().cast(), b.as_ptr().cast(), 4) > 0);
-            assert!(memcmp(b.as_ptr().cast(), a.as_ptr().cast(), 4) < 0);
-            assert_eq!(memcmp(a.as_ptr().cast(), b.as_ptr().cast(), 3), 0);
+            assert!(memcmp(a.as_ptr(), b.as_ptr(), 4) > 0);
+            assert!(memcmp(b.as_ptr(), a.as_ptr(), 4) < 0);
+            assert_eq!(memcmp(a.as_ptr(), b.as_ptr(), 3), 0);
             assert_eq!(strlen(c"seven!!".as_ptr().cast()), 7);
         }
     }

@@ -9,27 +9,11 @@
 use core::fmt::Write;
 use core::time::Duration;
 
-use allograft_machine::Machine;
-
-use crate::error::{Error, Step};
+use crate::error::{At, Error, Step};
 use crate::late::Ending;
+use crate::route::{ASSISTANT, MODULE_FOR_ASSISTANT};
 use crate::system::{Handle, Owned, System, SystemError};
 use crate::text::WideText;
-
-const OTHER_BITNESS: Machine =
-    if cfg!(target_pointer_width = "32") { Machine::X64 } else { Machine::X86 };
-
-/// The file name of the assistant.
-pub(crate) const ASSISTANT: &str = match OTHER_BITNESS.launcher_name() {
-    Some(name) => name,
-    None => panic!("x86 and x86-64 have launchers"),
-};
-
-/// The file name of the module that the assistant loads by default.
-const MODULE: &str = match OTHER_BITNESS.module_name() {
-    Some(name) => name,
-    None => panic!("x86 and x86-64 have modules"),
-};
 
 /// What the assistant is to do.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +47,7 @@ impl Assistant<'_> {
     /// The file name of the launcher.
     pub const NAME: &'static str = ASSISTANT;
     /// The file name of the module for its bitness.
-    pub const MODULE_NAME: &'static str = MODULE;
+    pub const MODULE_NAME: &'static str = MODULE_FOR_ASSISTANT;
 
     /// Starts the assistant on `process`. `buffer` takes its command line.
     ///
@@ -81,7 +65,7 @@ impl Assistant<'_> {
             system
                 .duplicate(handle, Handle::OWN_PROCESS, true)
                 .map(|copy| Owned::new(system, copy))
-                .map_err(Error::at(Step::InheritHandle))
+                .at(Step::InheritHandle)
         };
         let thread = match task {
             Task::Queue { thread, .. } => Some(inheritable(thread)?),
@@ -120,9 +104,7 @@ impl Assistant<'_> {
         }
         let error_stream = error_stream.as_ref().map(|stream| stream.handle);
         match system.start_program(self.path, line, &inherited[..count], error_stream) {
-            Ok(started) => {
-                Ok(RunningAssistant { system, process: Owned::new(system, started), task })
-            }
+            Ok(started) => Ok(RunningAssistant { process: Owned::new(system, started), task }),
             Err(FILE_NOT_FOUND | PATH_NOT_FOUND) => Err(Error::AssistantMissing),
             Err(error) => Err(Error::Refused(Step::StartAssistant, error)),
         }
@@ -135,7 +117,6 @@ const PATH_NOT_FOUND: SystemError = SystemError(3);
 
 /// An assistant at work. Dropping this leaves it at work.
 pub struct RunningAssistant<'s, S: System> {
-    system: &'s S,
     process: Owned<'s, S>,
     task: Task,
 }
@@ -148,20 +129,16 @@ impl<S: System> RunningAssistant<'_, S> {
     ///
     /// If it failed. One that takes too long is ended: an unfinished task has no effect.
     pub fn finish(self, timeout: Option<Duration>) -> Result<Ending, Error> {
-        let process = self.process.handle;
-        match self.system.wait(&[process], timeout).map_err(Error::at(Step::Wait))? {
-            None => {
-                self.system.terminate(process);
-                Err(Error::AssistantTimedOut)
-            }
-            Some(_) => {
-                let code = self.system.exit_code(process).map_err(Error::at(Step::ReadExitCode))?;
-                match (self.task, Ending::from_exit_code(code)) {
-                    (Task::Queue { .. }, Some(Ending::Returned)) => Ok(Ending::Returned),
-                    (Task::Load { .. }, Some(ending)) => Ok(ending),
-                    _ => Err(Error::AssistantFailed(code)),
-                }
-            }
+        let Owned { system, handle: process } = self.process;
+        if system.wait(&[process], timeout).at(Step::Wait)?.is_none() {
+            system.terminate(process);
+            return Err(Error::AssistantTimedOut);
+        }
+        let code = system.exit_code(process).at(Step::ReadExitCode)?;
+        match (self.task, Ending::from_exit_code(code)) {
+            (Task::Queue { .. }, Some(Ending::Returned)) => Ok(Ending::Returned),
+            (Task::Load { .. }, Some(ending)) => Ok(ending),
+            _ => Err(Error::AssistantFailed(code)),
         }
     }
 }

@@ -19,7 +19,7 @@
 //! - A breakpoint at the entry point changes the program's code or needs a debugger, and programs
 //!   notice both.
 
-use crate::error::{Error, Step};
+use crate::error::{At, Error, Step};
 use crate::late::Ending;
 use crate::remote_path::RemotePath;
 use crate::system::{Function, Handle, Owned, System};
@@ -39,15 +39,12 @@ pub fn queue_load(
     path: &[u16],
     loaded: Option<Handle>,
 ) -> Result<RemotePath, Error> {
-    let path = RemotePath::write(system, process, path)?;
-    if let Err(error) = system.queue_call(thread, Function::LoadLibrary, path.address()) {
-        path.free(system, process);
-        return Err(Error::Refused(Step::QueueCall, error));
-    }
+    let load = |path| system.queue_call(thread, Function::LoadLibrary, path);
+    let (path, ()) = RemotePath::write(system, process, path, Step::QueueCall, load)?;
     if let Some(event) = loaded {
         system
             .queue_call(thread, Function::SetEvent, event.0.cast_unsigned())
-            .map_err(Error::at(Step::QueueCall))?;
+            .at(Step::QueueCall)?;
     }
     Ok(path)
 }
@@ -64,15 +61,10 @@ pub struct LoadedEvent<'s, S: System> {
 
 impl<'s, S: System> LoadedEvent<'s, S> {
     /// Creates the event and gives `process` a handle of it.
-    ///
-    /// # Errors
-    ///
-    /// If the process does not get the handle.
     pub fn new(system: &'s S, process: Handle) -> Result<LoadedEvent<'s, S>, Error> {
-        let event = system.create_event().map_err(Error::at(Step::CreateEvent))?;
+        let event = system.create_event().at(Step::CreateEvent)?;
         let event = Owned::new(system, event);
-        let there =
-            system.duplicate(event.handle, process, false).map_err(Error::at(Step::GiveHandle))?;
+        let there = system.duplicate(event.handle, process, false).at(Step::GiveHandle)?;
         Ok(LoadedEvent { system, process, event, there })
     }
 
@@ -83,13 +75,9 @@ impl<'s, S: System> LoadedEvent<'s, S> {
 
     /// Waits until the module is loaded, or has failed to load, or the process has ended. Frees
     /// `path`, which is [`queue_load`]'s, unless an assistant has queued the call.
-    ///
-    /// # Errors
-    ///
-    /// If the system does not wait.
     pub fn wait(self, path: Option<RemotePath>) -> Result<Ending, Error> {
         let objects = [self.event.handle, self.process];
-        match self.system.wait(&objects, None).map_err(Error::at(Step::Wait))? {
+        match self.system.wait(&objects, None).at(Step::Wait)? {
             Some(0) => {
                 if let Some(path) = path {
                     path.free(self.system, self.process);

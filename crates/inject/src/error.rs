@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::assistant::ASSISTANT;
 use crate::layout::Rejected;
-use crate::system::SystemError;
+use crate::route::ASSISTANT;
+use crate::system::{SystemError, SystemResult};
 
 /// A step that the system can refuse. Its text is an infinitive that ends where the process is
 /// named.
@@ -66,7 +66,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a process did not get the module, or has no usable status page.
+/// Why a process did not get the module, or has no usable status page. Every function that returns
+/// it may return [`Error::Refused`], with the step that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The system refused this step.
@@ -87,9 +88,14 @@ pub enum Error {
     AssistantTimedOut,
 }
 
-impl Error {
-    pub(crate) fn at(step: Step) -> impl Fn(SystemError) -> Error {
-        move |error| Error::Refused(step, error)
+/// Makes the result of a call of the system that of a step.
+pub(crate) trait At<T> {
+    fn at(self, step: Step) -> Result<T, Error>;
+}
+
+impl<T> At<T> for SystemResult<T> {
+    fn at(self, step: Step) -> Result<T, Error> {
+        self.map_err(|error| Error::Refused(step, error))
     }
 }
 

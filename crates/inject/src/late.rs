@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::error::{Error, Step};
+use crate::error::{At, Error, Step};
 use crate::remote_path::RemotePath;
 use crate::system::{Function, Handle, Owned, System};
 
@@ -32,27 +32,17 @@ impl Ending {
 
 /// Loads the module at `path` (NUL-terminated) into `process`, which is of the caller's machine, and
 /// waits until that is done, at most for `timeout`.
-///
-/// # Errors
-///
-/// If the process refuses the memory or the thread.
 pub fn load_by_thread(
     system: &impl System,
     process: Handle,
     path: &[u16],
     timeout: Option<Duration>,
 ) -> Result<Ending, Error> {
-    let remote = RemotePath::write(system, process, path)?;
-    let thread = match system.start_thread(process, Function::LoadLibrary, remote.address()) {
-        Ok(thread) => Owned::new(system, thread),
-        Err(error) => {
-            remote.free(system, process);
-            return Err(Error::Refused(Step::StartThread, error));
-        }
-    };
+    let load = |path| system.start_thread(process, Function::LoadLibrary, path);
+    let (remote, thread) = RemotePath::write(system, process, path, Step::StartThread, load)?;
+    let thread = Owned::new(system, thread);
     // Unless the thread has ended it may still read the path, which then stays.
-    let signalled =
-        system.wait(&[thread.handle, process], timeout).map_err(Error::at(Step::Wait))?;
+    let signalled = system.wait(&[thread.handle, process], timeout).at(Step::Wait)?;
     Ok(match signalled {
         Some(0) => {
             remote.free(system, process);

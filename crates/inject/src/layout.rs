@@ -36,37 +36,31 @@ pub const MAX_RUNTIMES: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
-    /// The page exists, the module has not said anything yet.
+    /// The page exists, and the module has not written to it yet.
     Empty = 0,
     /// The module is taking over.
     Attaching = 1,
     /// At least one C runtime's heap is taken over.
     Active = 2,
-    /// The module is loaded and well, and no C runtime that it can take over is: it waits for one.
+    /// The module is loaded, and waits for a C runtime that it can take over.
     NoRuntime = 3,
     /// The takeover failed; the process runs on as before. [`Status::message`] says why.
     Failed = 4,
-    /// The module was told to do nothing (`MIMALLOC_DISABLE_REDIRECT=1`).
+    /// The settings disable the takeover (`MIMALLOC_DISABLE_REDIRECT=1`).
     Disabled = 5,
 }
 
 impl State {
     /// The state with the number `value`, if there is one.
     pub fn from_u32(value: u32) -> Option<State> {
-        Some(match value {
-            0 => State::Empty,
-            1 => State::Attaching,
-            2 => State::Active,
-            3 => State::NoRuntime,
-            4 => State::Failed,
-            5 => State::Disabled,
-            _ => return None,
-        })
+        use State::*;
+        let states = [Empty, Attaching, Active, NoRuntime, Failed, Disabled];
+        states.into_iter().find(|state| *state as u32 == value)
     }
 }
 
-/// What a launcher tells the module before it loads it, or a parent the module of its child. These
-/// options take precedence over the environment and `allograft.ini`.
+/// The options that a launcher writes before it loads the module, or a parent for its child. They
+/// take precedence over the environment and `allograft.ini`.
 #[repr(C)]
 pub struct Options {
     /// 1 once the other fields are filled in.
@@ -99,10 +93,10 @@ pub struct OptionValues<'a> {
 }
 
 impl Options {
-    /// Writes `values`, and then that they are there. A path without room for its NUL is cut.
+    /// Writes `values`, and then `present`. A path without room for its NUL is cut.
     ///
     /// # Safety
-    /// `options` can be written, and nobody else uses it before it says that they are there.
+    /// `options` can be written, and nobody else uses it before `present` is set.
     pub(crate) unsafe fn write(options: *mut Options, values: &OptionValues<'_>) {
         let copy_path = |path: &[u16], to: *mut u16| {
             let path = until_nul(path);
@@ -151,14 +145,14 @@ pub struct RuntimeRecord {
     pub skipped: AtomicU32,
 }
 
-/// What the module says about its process. All counters are of the cold path.
+/// What the module reports about its process. All counters are of the cold path.
 #[repr(C)]
 pub struct Status {
     /// One of [`State`].
     pub state: AtomicU32,
     /// Number of entries in use in [`Status::runtimes`].
     pub runtime_count: AtomicU32,
-    /// Threads that were stopped during the takeover.
+    /// Threads that were suspended during the takeover.
     pub threads_stopped: AtomicU32,
     /// 1 if [`Status::old_blocks`] and [`Status::old_bytes`] are known.
     pub old_known: AtomicU32,
@@ -166,9 +160,9 @@ pub struct Status {
     pub attached_at: AtomicU64,
     /// How long the takeover took, in nanoseconds.
     pub attach_nanoseconds: AtomicU64,
-    /// Blocks in use in the old heap when it was taken over, where the system tells them.
+    /// Blocks in use in the old heap when it was taken over, if they were counted.
     pub old_blocks: AtomicU64,
-    /// Bytes in use in the old heap when it was taken over, where the system tells them.
+    /// Bytes in use in the old heap when it was taken over, if they were counted.
     pub old_bytes: AtomicU64,
     /// Foreign blocks that were moved to mimalloc by a reallocation.
     pub migrated_blocks: AtomicU64,
@@ -188,9 +182,9 @@ pub struct Status {
     pub mimalloc_used: AtomicU64,
     /// Version of the module: major, minor, patch.
     pub module_version: [u16; 4],
-    /// mimalloc's version number as `mi_version()` tells it (30302 is 3.3.2).
+    /// mimalloc's version number as `mi_version()` returns it (30302 is 3.3.2).
     pub mimalloc_version: u32,
-    /// Words of import tables that lead straight to mimalloc.
+    /// Import address table entries that point directly at mimalloc.
     pub imports: AtomicU32,
     /// The failure in words (UTF-8, NUL-terminated), empty if there is none.
     pub message: [u8; 1024],
@@ -212,8 +206,7 @@ pub struct Header {
     pub pid: u32,
     /// Reserved, zero.
     pub reserved: u32,
-    /// When that process was created, as a `FILETIME`: tells it from an earlier process that had the
-    /// same id.
+    /// When that process was created, as a `FILETIME`: an earlier process may have had the same id.
     pub process_created: u64,
 }
 
@@ -259,12 +252,14 @@ impl fmt::Display for Rejected {
 }
 
 impl Header {
+    /// The header of the page of the process `pid`, created at `process_created`.
+    pub fn new(pid: u32, process_created: u64) -> Header {
+        let size = size_of::<Page>() as u32;
+        Header { magic: MAGIC, version: VERSION, size, pid, reserved: 0, process_created }
+    }
+
     /// Checks that this heads a page of this version for the process `pid`, created at
     /// `process_created`.
-    ///
-    /// # Errors
-    ///
-    /// If it does not, with the reason.
     pub fn check(&self, pid: u32, process_created: u64) -> Result<(), Rejected> {
         if self.magic != MAGIC {
             return Err(Rejected::NotAPage);
@@ -288,32 +283,18 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    fn header() -> Header {
-        Header {
-            magic: MAGIC,
-            version: VERSION,
-            size: size_of::<Page>() as u32,
-            pid: 7,
-            reserved: 0,
-            process_created: 99,
-        }
-    }
-
-    #[test]
-    fn a_page_of_this_version_and_process_is_accepted() {
-        assert_eq!(header().check(7, 99), Ok(()));
-    }
-
     #[test]
     fn a_foreign_stale_or_newer_page_is_rejected_with_its_reason() {
-        let other = Header { magic: [0; 8], ..header() };
+        let header = Header::new(7, 99);
+        assert_eq!(header.check(7, 99), Ok(()));
+        let other = Header { magic: [0; 8], ..header };
         assert_eq!(other.check(7, 99), Err(Rejected::NotAPage));
-        let newer = Header { version: 9, ..header() };
+        let newer = Header { version: 9, ..header };
         assert_eq!(newer.check(7, 99), Err(Rejected::OtherVersion(9)));
         assert!(Rejected::OtherVersion(9).to_string().contains("version 9"));
-        let cut = Header { size: header().size - 1, ..header() };
+        let cut = Header { size: header.size - 1, ..header };
         assert_eq!(cut.check(7, 99), Err(Rejected::NotAPage));
-        assert_eq!(header().check(7, 98), Err(Rejected::OtherProcess));
-        assert_eq!(header().check(8, 99), Err(Rejected::OtherProcess));
+        assert_eq!(header.check(7, 98), Err(Rejected::OtherProcess));
+        assert_eq!(header.check(8, 99), Err(Rejected::OtherProcess));
     }
 }

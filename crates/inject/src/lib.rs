@@ -43,6 +43,6 @@ pub use remote_path::RemotePath;
 pub use route::{Route, Unreachable, machine_of_process};
 pub use security::{Descriptor, Sid};
 pub use system::{Function, Handle, System, SystemError, SystemResult, TokenSid};
-pub use text::WideText;
+pub use text::{WideText, until_nul};
 #[cfg(windows)]
 pub use windows::Windows;

@@ -5,17 +5,14 @@
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::security::Descriptor;
 use crate::system::{Handle, Owned, System};
 use crate::text::object_name;
 
 /// The right to inject into one process, until this is dropped. The thread that acquired it must
 /// drop it.
-pub struct InjectionLock<'s, S: System> {
-    system: &'s S,
-    /// None where the system gives no lock.
-    mutex: Option<Owned<'s, S>>,
-}
+///
+/// It holds the mutex, or nothing where the system gives none.
+pub struct InjectionLock<'s, S: System>(Option<Owned<'s, S>>);
 
 impl<'s, S: System> InjectionLock<'s, S> {
     /// Waits until no other launcher holds the lock of `process`, at most for `timeout`.
@@ -33,27 +30,26 @@ impl<'s, S: System> InjectionLock<'s, S> {
     ) -> Result<InjectionLock<'s, S>, Error> {
         let pid = system.process_id(process);
         let name = object_name(format_args!(r"Local\allograft.{pid}.launcher"));
-        let Some(mutex) = Descriptor::for_sharing_with(system, process)
-            .ok()
-            .and_then(|descriptor| system.create_mutex(&name, &descriptor).ok())
+        let descriptor = system.sharing_descriptor(process);
+        let Ok(mutex) = descriptor.and_then(|descriptor| system.create_mutex(&name, &descriptor))
         else {
-            return Ok(InjectionLock { system, mutex: None });
+            return Ok(InjectionLock(None));
         };
         let mutex = Owned::new(system, mutex);
         // A launcher that ended while it held the lock has left it to the next one: to `wait` that
         // is the same as a released lock.
         match system.wait(&[mutex.handle], Some(timeout)) {
             Ok(None) => Err(Error::Locked),
-            Ok(Some(_)) => Ok(InjectionLock { system, mutex: Some(mutex) }),
-            Err(_) => Ok(InjectionLock { system, mutex: None }),
+            Ok(Some(_)) => Ok(InjectionLock(Some(mutex))),
+            Err(_) => Ok(InjectionLock(None)),
         }
     }
 }
 
 impl<S: System> Drop for InjectionLock<'_, S> {
     fn drop(&mut self) {
-        if let Some(mutex) = &self.mutex {
-            self.system.release_mutex(mutex.handle);
+        if let Some(mutex) = &self.0 {
+            mutex.system.release_mutex(mutex.handle);
         }
     }
 }

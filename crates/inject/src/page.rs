@@ -4,9 +4,9 @@ use core::mem::{self, MaybeUninit};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Acquire;
 
-use crate::error::{Error, Step};
-use crate::layout::{Header, MAGIC, OptionValues, Options, Page, Rejected, State, VERSION};
-use crate::security::{Descriptor, Reader};
+use crate::error::{At, Error, Step};
+use crate::layout::{Header, MAGIC, OptionValues, Options, Page, Rejected, State};
+use crate::security::{self, Descriptor};
 use crate::system::{Handle, Owned, System, TokenSid};
 use crate::text::{ObjectName, object_name};
 
@@ -32,7 +32,7 @@ impl<'s, S: System> StatusPage<'s, S> {
     ///
     /// If the system refuses, or there is a section of that name that is no page of `process`.
     pub fn for_target(system: &'s S, process: Handle) -> Result<Self, Error> {
-        let descriptor = Descriptor::for_sharing_with(system, process)?;
+        let descriptor = system.sharing_descriptor(process).at(Step::ReadToken)?;
         let (page, _) = Self::create(system, process, Some(&descriptor))?;
         // Another launcher may have just created the section; both then write the same header.
         match page.header().magic == [0; MAGIC.len()] {
@@ -43,10 +43,6 @@ impl<'s, S: System> StatusPage<'s, S> {
     }
 
     /// Creates the page of `child`, which has not begun, for its parent.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
     pub fn for_child(system: &'s S, child: Handle) -> Result<Self, Error> {
         let (page, _) = Self::create(system, child, None)?;
         page.write_header();
@@ -78,16 +74,14 @@ impl<'s, S: System> StatusPage<'s, S> {
     /// If the system refuses, or there is a section of that name that is no page of `process`.
     pub fn open(system: &'s S, process: Handle) -> Result<Option<Self>, Error> {
         let pid = system.process_id(process);
-        let Some(section) =
-            system.open_section(&section_name(pid)).map_err(Error::at(Step::OpenSection))?
-        else {
+        let Some(section) = system.open_section(&section_name(pid)).at(Step::OpenSection)? else {
             return Ok(None);
         };
         let section = Owned::new(system, section);
         // A section that is smaller than a page cannot be mapped as one.
         let view = system.map(section.handle, false).map_err(|_| Rejected::NotAPage)?;
         let mut page = StatusPage { system, view, section, pid, created: 0 };
-        page.created = system.creation_time(process).map_err(Error::at(Step::ReadCreationTime))?;
+        page.created = system.creation_time(process).at(Step::ReadCreationTime)?;
         page.check()?;
         let is_written = page.state() != State::Empty as u32;
         Ok(is_written.then_some(page))
@@ -100,12 +94,11 @@ impl<'s, S: System> StatusPage<'s, S> {
         descriptor: Option<&Descriptor>,
     ) -> Result<(Self, bool), Error> {
         let pid = system.process_id(process);
-        let created = system.creation_time(process).map_err(Error::at(Step::ReadCreationTime))?;
-        let (section, existed) = system
-            .create_section(&section_name(pid), descriptor)
-            .map_err(Error::at(Step::CreateSection))?;
+        let created = system.creation_time(process).at(Step::ReadCreationTime)?;
+        let (section, existed) =
+            system.create_section(&section_name(pid), descriptor).at(Step::CreateSection)?;
         let section = Owned::new(system, section);
-        let view = system.map(section.handle, true).map_err(Error::at(Step::MapSection))?;
+        let view = system.map(section.handle, true).at(Step::MapSection)?;
         Ok((StatusPage { system, view, section, pid, created }, existed))
     }
 
@@ -125,21 +118,13 @@ impl<'s, S: System> StatusPage<'s, S> {
 
     /// Writes the header, the magic number last: the page is valid once it is there.
     fn write_header(&self) {
-        let mut header = Header {
-            magic: [0; MAGIC.len()],
-            version: VERSION,
-            size: size_of::<Page>() as u32,
-            pid: self.pid,
-            reserved: 0,
-            process_created: self.created,
-        };
+        let header = Header::new(self.pid, self.created);
         // SAFETY: the view is a whole writable page, and no reference into it exists.
-        let place = unsafe { &raw mut (*self.view.as_ptr()).header };
-        // SAFETY: as just said.
-        unsafe { place.write_volatile(header) };
-        header.magic = MAGIC;
-        // SAFETY: as just said.
-        unsafe { place.write_volatile(header) };
+        unsafe {
+            let place = &raw mut (*self.view.as_ptr()).header;
+            place.write_volatile(Header { magic: [0; MAGIC.len()], ..header });
+            place.write_volatile(header);
+        }
     }
 
     /// Fails unless this process may take options from whoever made the section.
@@ -147,13 +132,13 @@ impl<'s, S: System> StatusPage<'s, S> {
         let mut descriptor = [0; 512];
         self.system
             .section_security(self.section.handle, &mut descriptor)
-            .map_err(Error::at(Step::ReadSecurity))?;
-        let sid = |which| {
-            self.system.token_sid(Handle::OWN_PROCESS, which).map_err(Error::at(Step::ReadToken))
-        };
+            .at(Step::ReadSecurity)?;
+        let sid = |which| self.system.token_sid(Handle::OWN_PROCESS, which).at(Step::ReadToken);
         let (owner, integrity) = (sid(TokenSid::Owner)?, sid(TokenSid::Integrity)?);
-        let reader = Reader { owner: owner.as_bytes(), integrity: integrity.last_number() };
-        if reader.trusts(&descriptor) { Ok(()) } else { Err(Error::Untrusted) }
+        match security::is_trusted(&descriptor, owner.as_bytes(), integrity.last_number()) {
+            true => Ok(()),
+            false => Err(Error::Untrusted),
+        }
     }
 
     /// Writes the options, which the module reads when it is loaded.
@@ -174,15 +159,8 @@ impl<'s, S: System> StatusPage<'s, S> {
 
     /// Gives `process` a handle of its own to the section. The page then lives at least as long as
     /// that process.
-    ///
-    /// # Errors
-    ///
-    /// If the process does not get the handle.
     pub fn leave_in(self, process: Handle) -> Result<(), Error> {
-        self.system
-            .duplicate(self.section.handle, process, false)
-            .map(drop)
-            .map_err(Error::at(Step::GiveHandle))
+        self.system.duplicate(self.section.handle, process, false).map(drop).at(Step::GiveHandle)
     }
 
     /// Keeps the page mapped for as long as this process lives.

@@ -6,6 +6,17 @@ use allograft_machine::Machine;
 
 use crate::system::{Handle, System};
 
+const OTHER_BITNESS: Machine =
+    if cfg!(target_pointer_width = "32") { Machine::X64 } else { Machine::X86 };
+
+/// The file name of the assistant: the launcher of the other bitness.
+pub(crate) const ASSISTANT: &str =
+    OTHER_BITNESS.launcher_name().expect("x86 and x86-64 have launchers");
+
+/// The file name of the module that the assistant loads by default.
+pub(crate) const MODULE_FOR_ASSISTANT: &str =
+    OTHER_BITNESS.module_name().expect("x86 and x86-64 have modules");
+
 /// How the module gets into a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route {

@@ -7,9 +7,6 @@
 //! The documented functions for descriptors are advapi32's, which the module does not import. The
 //! formats are documented too (MS-DTYP 2.4), so they are read and written here.
 
-use crate::error::{Error, Step};
-use crate::system::{Handle, System, TokenSid};
-
 /// A security identifier (SID) in binary.
 #[derive(Clone, Copy, Debug)]
 pub struct Sid {
@@ -43,35 +40,23 @@ impl Sid {
 const LOCAL_SYSTEM: &[u8] = &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
 const ADMINISTRATORS: &[u8] = &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0];
 
-/// A process that is offered a page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a> {
-    /// The SID of the owner that the system gives to what the process creates.
-    pub(crate) owner: &'a [u8],
-    /// Its integrity level.
-    pub(crate) integrity: u32,
-}
-
-impl Reader<'_> {
-    /// Whether the process may take options from a page with this security descriptor
-    /// (self-relative, with owner and label).
-    ///
-    /// The owner must be the process's own, the system or administrators: nobody else can make
-    /// these groups the owner of anything, and their members may do anything to any process. And the
-    /// page must not carry a lower integrity level than the process: the system marks so what
-    /// processes of low integrity create. A descriptor without an owner comes only from systems
-    /// that protect nothing, and is accepted.
-    pub(crate) fn trusts(&self, descriptor: &[u8]) -> bool {
-        let Some(owner) = part(descriptor, OWNER) else {
-            return false;
-        };
-        let owner_is_trusted = match owner {
-            None => true,
-            Some(offset) => identifier(descriptor, offset)
-                .is_some_and(|owner| [self.owner, LOCAL_SYSTEM, ADMINISTRATORS].contains(&owner)),
-        };
-        owner_is_trusted && label(descriptor).is_none_or(|level| level >= self.integrity)
-    }
+/// Whether a process may take options from a page with this security descriptor (self-relative, with
+/// owner and label). `owner` is the owner that the system gives to what the process creates, and
+/// `integrity` the process's level.
+///
+/// The page's owner must be the process's own, the system or administrators: nobody else can make
+/// these groups the owner of anything, and their members may do anything to any process. And the
+/// page must not carry a lower integrity level than the process: the system marks so what processes
+/// of low integrity create. A descriptor without an owner comes only from systems that protect
+/// nothing, and is accepted.
+pub(crate) fn is_trusted(descriptor: &[u8], owner: &[u8], integrity: u32) -> bool {
+    let owner_is_trusted = match part(descriptor, OWNER) {
+        None => false,
+        Some(None) => true,
+        Some(Some(offset)) => identifier(descriptor, offset)
+            .is_some_and(|found| [owner, LOCAL_SYSTEM, ADMINISTRATORS].contains(&found)),
+    };
+    owner_is_trusted && label(descriptor).is_none_or(|level| level >= integrity)
 }
 
 // Offsets in a self-relative descriptor. Each field is the offset of its part, 0 for none.
@@ -103,22 +88,12 @@ impl Descriptor {
         + ADMINISTRATORS.len()
         + 2 * Sid::MOST_BYTES;
 
-    /// Lets in the user of `process`, administrators and the system, and nobody else.
+    /// Lets in `user`, administrators and the system, and nobody else.
     ///
-    /// It carries the integrity level of `process`: a program that is not elevated could otherwise
-    /// not write to what an elevated launcher creates.
-    ///
-    /// # Errors
-    ///
-    /// If the system does not name the user.
-    pub fn for_sharing_with(system: &impl System, process: Handle) -> Result<Descriptor, Error> {
-        let sid = |which| system.token_sid(process, which).map_err(Error::at(Step::ReadToken));
-        Ok(Descriptor::new(&sid(TokenSid::User)?, &sid(TokenSid::Integrity)?))
-    }
-
-    /// `D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;user)S:(ML;;NW;;;integrity)` in the notation of the
-    /// system.
-    fn new(user: &Sid, integrity: &Sid) -> Descriptor {
+    /// It carries the level `integrity` of the process that it is shared with: a program that is not
+    /// elevated could otherwise not write to what an elevated launcher creates. In the notation of
+    /// the system: `D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;user)S:(ML;;NW;;;integrity)`.
+    pub fn new(user: &Sid, integrity: &Sid) -> Descriptor {
         /// Self-relative, both lists present, the discretionary one protected from inheritance.
         const CONTROL: u16 = 0x8000 | 0x1000 | 0x0010 | 0x0004;
         const GENERIC_ALL: u32 = 0x1000_0000;
@@ -278,56 +253,38 @@ mod tests {
         assert!(Sid::read(&super::tests::sid(5, &[7; 16]), 0).is_none());
     }
 
-    fn reader(owner: &[u8], integrity: u32) -> Reader<'_> {
-        Reader { owner, integrity }
-    }
-
     #[test]
-    fn a_page_of_the_processs_own_kind_is_trusted() {
-        let user = user();
-        let reader = reader(&user, MEDIUM);
-        assert!(reader.trusts(&descriptor(Some(&user), None)));
-        assert!(reader.trusts(&descriptor(Some(&user), Some(MEDIUM))));
-        assert!(reader.trusts(&descriptor(Some(&user), Some(HIGH))));
-        assert!(reader.trusts(&descriptor(None, None)));
-    }
-
-    #[test]
-    fn administrators_and_the_system_are_trusted_by_everybody() {
+    fn a_page_is_trusted_by_its_owner_and_integrity_level() {
+        let (user, other) = (user(), sid(5, &[21, 1, 2, 3, 1002]));
         let (system, administrators) = (sid(5, &[18]), sid(5, &[32, 544]));
-        let user = user();
-        for owner in [system, administrators] {
-            assert!(reader(&user, MEDIUM).trusts(&descriptor(Some(&owner), Some(MEDIUM))));
+        /// The process's owner and level, the page's, and whether it is trusted.
+        type Case<'a> = (&'a str, &'a [u8], u32, Option<&'a [u8]>, Option<u32>, bool);
+        let table: [Case<'_>; 10] = [
+            ("the user's own page", &user, MEDIUM, Some(&user), None, true),
+            ("its own level", &user, MEDIUM, Some(&user), Some(MEDIUM), true),
+            ("a higher level", &user, MEDIUM, Some(&user), Some(HIGH), true),
+            ("a system without owners", &user, MEDIUM, None, None, true),
+            ("made by the system", &user, MEDIUM, Some(&system), Some(MEDIUM), true),
+            ("made by an administrator", &user, MEDIUM, Some(&administrators), Some(MEDIUM), true),
+            ("an elevated process, its user not", &administrators, HIGH, Some(&user), None, false),
+            ("a lower level", &administrators, HIGH, Some(&administrators), Some(MEDIUM), false),
+            ("another user", &user, MEDIUM, Some(&other), None, false),
+            ("low integrity", &user, MEDIUM, Some(&user), Some(0x1000), false),
+        ];
+        for (case, own, integrity, owner, level, trusted) in table {
+            assert_eq!(is_trusted(&descriptor(owner, level), own, integrity), trusted, "{case}");
         }
-    }
-
-    #[test]
-    fn an_elevated_process_does_not_trust_its_own_user_who_is_not() {
-        let administrators = sid(5, &[32, 544]);
-        let elevated = reader(&administrators, HIGH);
-        assert!(!elevated.trusts(&descriptor(Some(&user()), None)));
-        assert!(!elevated.trusts(&descriptor(Some(&administrators), Some(MEDIUM))));
-    }
-
-    #[test]
-    fn another_user_and_a_process_of_low_integrity_are_not_trusted() {
-        let user = user();
-        let reader = reader(&user, MEDIUM);
-        let other = sid(5, &[21, 1, 2, 3, 1002]);
-        assert!(!reader.trusts(&descriptor(Some(&other), None)));
-        assert!(!reader.trusts(&descriptor(Some(&user), Some(0x1000))));
     }
 
     #[test]
     fn what_is_cut_off_or_leads_astray_is_not_trusted() {
         let user = user();
-        let reader = reader(&user, MEDIUM);
         let whole = descriptor(Some(&user), None);
         for length in 0..whole.len() {
-            assert!(!reader.trusts(&whole[..length]), "{length} bytes");
+            assert!(!is_trusted(&whole[..length], &user, MEDIUM), "{length} bytes");
         }
         let mut astray = whole;
         astray[OWNER..OWNER + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(!reader.trusts(&astray));
+        assert!(!is_trusted(&astray, &user, MEDIUM));
     }
 }

@@ -100,6 +100,11 @@ pub trait System {
     fn creation_time(&self, process: Handle) -> SystemResult<u64>;
     /// A security identifier of the process's token.
     fn token_sid(&self, process: Handle, which: TokenSid) -> SystemResult<Sid>;
+    /// The descriptor of what a launcher shares with `process`.
+    fn sharing_descriptor(&self, process: Handle) -> SystemResult<Descriptor> {
+        let sid = |which| self.token_sid(process, which);
+        Ok(Descriptor::new(&sid(TokenSid::User)?, &sid(TokenSid::Integrity)?))
+    }
     /// Whether the process is a 32-bit one on a 64-bit system.
     fn is_wow64(&self, process: Handle) -> bool;
 
@@ -147,7 +152,7 @@ pub trait System {
 
 /// A handle that is closed when this is dropped.
 pub(crate) struct Owned<'s, S: System> {
-    system: &'s S,
+    pub(crate) system: &'s S,
     pub(crate) handle: Handle,
 }
 

@@ -42,7 +42,7 @@ impl fmt::Write for WideText<'_> {
 }
 
 /// The units before the first NUL, or all of them.
-pub(crate) fn until_nul(units: &[u16]) -> &[u16] {
+pub fn until_nul(units: &[u16]) -> &[u16] {
     let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
     &units[..end]
 }
@@ -69,6 +69,12 @@ mod tests {
         text.push(&[97, 98, 0, 99]);
         write!(text, "{}", 42).unwrap();
         assert_eq!(text.finish(), Some(&mut [97, 98, 52, 50, 0][..]));
+    }
+
+    #[test]
+    fn units_end_at_the_first_nul_or_with_the_slice() {
+        assert_eq!(until_nul(&[97, 98, 99, 0]), [97, 98, 99]);
+        assert_eq!(until_nul(&[97, 98]), [97, 98]);
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl System for Windows {
     }
 
     fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> SystemResult<()> {
-        ntdll::section_security(section, descriptor)
+        ntdll::section_security(section.raw(), descriptor)
     }
 
     fn process_id(&self, process: Handle) -> u32 {
@@ -187,7 +187,7 @@ impl System for Windows {
     }
 
     fn token_sid(&self, process: Handle, which: TokenSid) -> SystemResult<Sid> {
-        ntdll::token_sid(process, which)
+        ntdll::token_sid(process.raw(), which)
     }
 
     fn is_wow64(&self, process: Handle) -> bool {

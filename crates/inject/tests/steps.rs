@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use allograft_inject::{
     Assistant, Ending, Error, Function, Handle, InjectionLock, LoadedEvent, OptionValues, Page,
-    Rejected, Route, State, StatusPage, Step, SystemError, Task, WideText, load_by_thread,
+    Rejected, Route, State, StatusPage, Step, Step::*, SystemError, Task, WideText, load_by_thread,
     queue_load,
 };
 use fake::{CHILD, Fake, OTHER_USER, REFUSED, THREAD, Wait};
@@ -21,14 +21,12 @@ const PATH: &[u16] = &[109, 46, 100, 108, 108, 0];
 /// until all succeed. Returns the steps that failed, in order. After each failure nothing may be
 /// left but what `leaves` expects.
 fn refuse_each(
-    prepare: impl Fn(&Fake),
     action: impl Fn(&Fake) -> Result<(), Error>,
     leaves: impl Fn(&Fake, Step) -> bool,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     loop {
         let system = Fake::default();
-        prepare(&system);
         system.calls_before_refusal.set(Some(steps.len()));
         match action(&system) {
             Ok(()) => return steps,
@@ -46,23 +44,14 @@ fn refuse_each(
 }
 
 fn refuse_each_leaving_nothing(action: impl Fn(&Fake) -> Result<(), Error>) -> Vec<Step> {
-    refuse_each(|_| {}, action, |_, _| false)
+    refuse_each(action, |_, _| false)
 }
 
 #[test]
 fn a_launchers_page_is_made_in_these_steps() {
     let steps =
         refuse_each_leaving_nothing(|system| StatusPage::for_target(system, CHILD).map(drop));
-    assert_eq!(
-        steps,
-        [
-            Step::ReadToken,
-            Step::ReadToken,
-            Step::ReadCreationTime,
-            Step::CreateSection,
-            Step::MapSection
-        ]
-    );
+    assert_eq!(steps, [ReadToken, ReadToken, ReadCreationTime, CreateSection, MapSection]);
 }
 
 #[test]
@@ -72,52 +61,37 @@ fn a_childs_page_is_made_and_left_in_it_in_these_steps() {
         page.set_options(&OptionValues::default());
         page.leave_in(CHILD)
     });
-    assert_eq!(
-        steps,
-        [Step::ReadCreationTime, Step::CreateSection, Step::MapSection, Step::GiveHandle]
-    );
+    assert_eq!(steps, [ReadCreationTime, CreateSection, MapSection, GiveHandle]);
 }
 
 #[test]
 fn the_modules_own_page_is_opened_in_these_steps() {
-    let steps = refuse_each(
-        |system| system.plant_page_for_own_process(),
-        |system| StatusPage::for_own_process(system).map(drop),
-        |_, _| false,
-    );
+    let steps = refuse_each_leaving_nothing(|system| {
+        system.plant_page(Handle::OWN_PROCESS, State::Empty);
+        StatusPage::for_own_process(system).map(drop)
+    });
     assert_eq!(
         steps,
-        [
-            Step::ReadCreationTime,
-            Step::CreateSection,
-            Step::MapSection,
-            Step::ReadSecurity,
-            Step::ReadToken,
-            Step::ReadToken
-        ]
+        [ReadCreationTime, CreateSection, MapSection, ReadSecurity, ReadToken, ReadToken]
     );
 }
 
 #[test]
 fn the_page_of_another_process_is_opened_in_these_steps() {
-    let steps = refuse_each(
-        |system| system.plant_page(CHILD, State::Active),
-        |system| match StatusPage::open(system, CHILD) {
+    let steps = refuse_each_leaving_nothing(|system| {
+        system.plant_page(CHILD, State::Active);
+        match StatusPage::open(system, CHILD) {
             // What cannot be mapped as a page is none.
-            Err(Error::Rejected(Rejected::NotAPage)) => {
-                Err(Error::Refused(Step::MapSection, REFUSED))
-            }
+            Err(Error::Rejected(Rejected::NotAPage)) => Err(Error::Refused(MapSection, REFUSED)),
             result => result.map(|page| assert!(page.is_some())),
-        },
-        |_, _| false,
-    );
-    assert_eq!(steps, [Step::OpenSection, Step::MapSection, Step::ReadCreationTime]);
+        }
+    });
+    assert_eq!(steps, [OpenSection, MapSection, ReadCreationTime]);
 }
 
 #[test]
 fn a_load_by_thread_takes_these_steps_and_frees_its_path() {
     let steps = refuse_each(
-        |_| {},
         |system| {
             let ending = load_by_thread(system, CHILD, PATH, None)?;
             assert_eq!(ending, Ending::Returned);
@@ -125,9 +99,9 @@ fn a_load_by_thread_takes_these_steps_and_frees_its_path() {
             Ok(())
         },
         // The thread may still read the path.
-        |system, step| step == Step::Wait && system.left() == ["memory of the child"],
+        |system, step| step == Wait && system.left() == ["memory of the child"],
     );
-    assert_eq!(steps, [Step::Allocate, Step::WritePath, Step::StartThread, Step::Wait]);
+    assert_eq!(steps, [Allocate, WritePath, StartThread, Wait]);
 }
 
 #[test]
@@ -151,7 +125,6 @@ fn queue_and_wait(system: &Fake) -> Result<Ending, Error> {
 #[test]
 fn a_queued_load_takes_these_steps_and_frees_its_path() {
     let steps = refuse_each(
-        |_| {},
         |system| {
             assert_eq!(queue_and_wait(system)?, Ending::Returned);
             system.assert_nothing_left("after the load");
@@ -160,18 +133,7 @@ fn a_queued_load_takes_these_steps_and_frees_its_path() {
         // The load is queued, and will read the path.
         |system, _| !system.queued.borrow().is_empty() && system.left() == ["memory of the child"],
     );
-    assert_eq!(
-        steps,
-        [
-            Step::CreateEvent,
-            Step::GiveHandle,
-            Step::Allocate,
-            Step::WritePath,
-            Step::QueueCall,
-            Step::QueueCall,
-            Step::Wait
-        ]
-    );
+    assert_eq!(steps, [CreateEvent, GiveHandle, Allocate, WritePath, QueueCall, QueueCall, Wait]);
 }
 
 #[test]
@@ -216,14 +178,7 @@ fn an_assistant_is_run_in_these_steps() {
     });
     assert_eq!(
         steps,
-        [
-            Step::InheritHandle,
-            Step::InheritHandle,
-            Step::InheritHandle,
-            Step::StartAssistant,
-            Step::Wait,
-            Step::ReadExitCode
-        ]
+        [InheritHandle, InheritHandle, InheritHandle, StartAssistant, Wait, ReadExitCode]
     );
 }
 
@@ -301,7 +256,7 @@ fn an_assistant_that_is_not_there_is_told_from_one_that_does_not_start() {
     for (code, error) in [
         (2, Error::AssistantMissing),
         (3, Error::AssistantMissing),
-        (8, Error::Refused(Step::StartAssistant, SystemError(8))),
+        (8, Error::Refused(StartAssistant, SystemError(8))),
     ] {
         let system = Fake::default();
         system.program_error.set(Some(SystemError(code)));
@@ -386,7 +341,7 @@ fn the_options_that_one_side_writes_the_other_reads() {
 fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
     let system = Fake::default();
     system.plant_page(CHILD, State::Active);
-    system.plant_page_for_own_process();
+    system.plant_page(Handle::OWN_PROCESS, State::Empty);
     system.created_later.set(1);
     let refused = Err(Error::Rejected(Rejected::OtherProcess));
     assert_eq!(StatusPage::for_target(&system, CHILD).map(drop), refused);
@@ -400,7 +355,7 @@ fn a_page_of_another_process_is_refused_by_all_who_do_not_create_it() {
 #[test]
 fn a_page_that_another_user_has_planted_is_not_used_by_the_module() {
     let system = Fake::default();
-    system.plant_page_for_own_process();
+    system.plant_page(Handle::OWN_PROCESS, State::Empty);
     system.section_owner.set(Some(OTHER_USER));
     assert_eq!(StatusPage::for_own_process(&system).map(drop), Err(Error::Untrusted));
     system.assert_nothing_left("after the refusal");

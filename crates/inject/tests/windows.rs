@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use allograft_inject::{
-    Descriptor, Ending, Error, Handle, InjectionLock, OptionValues, PATH_UNITS, Page, Rejected,
-    Route, State, StatusPage, System, TokenSid, Windows, load_by_thread,
+    Ending, Error, Handle, InjectionLock, OptionValues, PATH_UNITS, Page, Rejected, Route, State,
+    StatusPage, System, TokenSid, Windows, load_by_thread,
 };
 use windows_sys::Win32::Foundation::{INVALID_HANDLE_VALUE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
@@ -234,7 +234,7 @@ fn sid_text(which: TokenSid) -> String {
 
 #[test]
 fn the_system_reads_the_descriptor_as_it_is_meant() {
-    let descriptor = Descriptor::for_sharing_with(&Windows, Handle::OWN_PROCESS).unwrap();
+    let descriptor = Windows.sharing_descriptor(Handle::OWN_PROCESS).unwrap();
     let mut text = null_mut();
     // SAFETY: the descriptor is whole, and `text` can be written.
     let converted = unsafe {

@@ -5,8 +5,8 @@
 use core::ptr::null_mut;
 
 use allograft_engine::{
-    Module, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over, loaded_modules,
-    loaded_runtimes, module_loaded, module_unloaded, take_over,
+    Module, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
+    loaded_modules, loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
 use allograft_inject::State;
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
@@ -40,7 +40,7 @@ pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
     let config = Config::read(page::options(), &ini::look_up);
     log::open(&config);
     report::open(&config);
-    let outcome = attach_with(&config);
+    let outcome = attach_with(&config, module);
     report::write();
     outcome
 }
@@ -55,7 +55,7 @@ fn forward_to_first_copy(module: HINSTANCE) -> AttachOutcome {
     STAYS_IDLE
 }
 
-fn attach_with(config: &Config) -> AttachOutcome {
+fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
     if let Some(obstacle) = processor::obstacle() {
         report_failure(format_args!("{obstacle}"));
         page::set_state(State::Failed);
@@ -68,7 +68,7 @@ fn attach_with(config: &Config) -> AttachOutcome {
     }
     pin();
     if config.follow {
-        children::follow(config);
+        children::follow(config, module);
     }
     if !config.imports {
         allograft_engine::leave_import_tables_alone();
@@ -118,11 +118,8 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
             ));
             page::add_imports(takeover.imports);
             for skipped in takeover.skipped() {
-                log::line(format_args!(
-                    "left {} alone: {}",
-                    skipped.name.to_str().unwrap_or("?"),
-                    skipped.reason.text()
-                ));
+                let name = skipped.to_str().unwrap_or("?");
+                log::line(format_args!("left {name} alone: {SKIP_REASON}"));
             }
             if let Some(index) = index {
                 report::keep_skipped(index, &takeover);

@@ -66,17 +66,15 @@ pub struct PublicCounters {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn allograft_counters(counters: *mut PublicCounters) -> c_int {
     type Ask = unsafe extern "C" fn(*mut PublicCounters) -> c_int;
-    // SAFETY: every copy exports the function with this type.
-    if let Some(ask) = unsafe { first_copy::COUNTERS.get::<Ask>() } {
-        // SAFETY: the contract is the same.
-        return unsafe { ask(counters) };
+    // SAFETY: every copy exports the function with this type and this contract.
+    unsafe {
+        if let Some(ask) = first_copy::COUNTERS.get::<Ask>() {
+            return ask(counters);
+        }
     }
-    let Some(status) = page::status() else {
+    let Some(status) = page::status().filter(|_| !counters.is_null()) else {
         return 0;
     };
-    if counters.is_null() {
-        return 0;
-    }
     page::update_figures();
     let load = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     // SAFETY: by the contract as many bytes as its size says can be written, and no more are.

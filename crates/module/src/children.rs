@@ -27,20 +27,17 @@ use core::time::Duration;
 use allograft_engine::{Module, loaded_modules, redirect_import};
 use allograft_inject::{
     Assistant, Error, Handle, OptionValues, Route, StatusPage, Step, System, SystemError, Task,
-    WideText, Windows, queue_load,
+    WideText, Windows, queue_load, until_nul,
 };
-use windows_sys::Win32::Foundation::{GetLastError, HANDLE, NTSTATUS, SetLastError};
-use windows_sys::Win32::System::LibraryLoader::{
-    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-    GetModuleFileNameW, GetModuleHandleExW,
-};
+use windows_sys::Win32::Foundation::{GetLastError, HANDLE, HINSTANCE, NTSTATUS, SetLastError};
+use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::Threading::{
     ResumeThread, TLS_OUT_OF_INDEXES, TlsAlloc, TlsGetValue, TlsSetValue,
 };
 
 use crate::config::Config;
 use crate::log;
-use crate::text::{insert_number, until_nul};
+use crate::text::insert_number;
 
 /// `THREAD_CREATE_FLAGS_CREATE_SUSPENDED`
 const SUSPENDED: u32 = 1;
@@ -67,19 +64,19 @@ static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 /// too, and must not get the module itself.
 static STARTS_ASSISTANT: AtomicU32 = AtomicU32::new(TLS_OUT_OF_INDEXES);
 
-/// The options for children.
-struct Inheritance(UnsafeCell<Config>);
+/// The options for children, and this module.
+struct Inheritance(UnsafeCell<(Config, HINSTANCE)>);
 
 // SAFETY: written once, before `ORIGINAL`, which is read before it.
 unsafe impl Sync for Inheritance {}
 
-static INHERITANCE: Inheritance = Inheritance(UnsafeCell::new(Config::nothing()));
+static INHERITANCE: Inheritance = Inheritance(UnsafeCell::new((Config::nothing(), null_mut())));
 
-/// From now on children get the module with the options of this process. The caller holds the
-/// loader's lock, and the module is pinned.
-pub(crate) fn follow(config: &Config) {
+/// From now on children get `module`, which is this one, with the options of this process. The
+/// caller holds the loader's lock, and the module is pinned.
+pub(crate) fn follow(config: &Config, module: HINSTANCE) {
     // SAFETY: nobody reads it before the import is redirected.
-    unsafe { *INHERITANCE.0.get() = config.clone() };
+    unsafe { *INHERITANCE.0.get() = (config.clone(), module) };
     // SAFETY: allocates a slot, or returns `TLS_OUT_OF_INDEXES`.
     STARTS_ASSISTANT.store(unsafe { TlsAlloc() }, Ordering::Release);
     let slots = loaded_modules()
@@ -160,8 +157,8 @@ fn give_module(process: HANDLE, thread: HANDLE) {
     let (process, thread) = (Handle(process as isize), Handle(thread as isize));
     let pid = Windows.process_id(process);
     // SAFETY: it was written before the import was redirected to `create`.
-    let inheritance = unsafe { &*INHERITANCE.0.get() };
-    match inject_into(process, thread, pid, inheritance) {
+    let (config, module) = unsafe { &*INHERITANCE.0.get() };
+    match inject_into(process, thread, config, *module) {
         Ok(()) => log::line(format_args!("process {pid} gets the module too")),
         Err(reason) => log::line(format_args!("process {pid} starts without the module: {reason}")),
     }
@@ -177,24 +174,27 @@ const ASSISTANT_TIMEOUT: Duration = Duration::from_secs(10);
 fn inject_into(
     process: Handle,
     thread: Handle,
-    pid: u32,
-    inheritance: &Config,
+    config: &Config,
+    module: HINSTANCE,
 ) -> Result<(), Error> {
     let mut path = [0; PATH_UNITS];
-    let length = own_path(&mut path);
-    let folder = path[..length].iter().rposition(|&unit| unit == u16::from(b'\\'));
-    let Some(backslash) = folder else {
+    // SAFETY: the buffer has as many units.
+    let length = unsafe { GetModuleFileNameW(module, path.as_mut_ptr(), PATH_UNITS as u32) };
+    let length = length as usize;
+    if length == PATH_UNITS {
         return Err(Error::TooLong);
-    };
+    }
+    let backslash =
+        path[..length].iter().rposition(|&unit| unit == u16::from(b'\\')).ok_or(Error::TooLong)?;
     let page = StatusPage::for_child(&Windows, process)?;
     let mut report = [0; PATH_UNITS + 16];
-    if let Some(path) = inheritance.report() {
-        insert_number(until_nul(path), pid, &mut report);
+    if let Some(path) = config.report() {
+        insert_number(until_nul(path), Windows.process_id(process), &mut report);
     }
     page.set_options(&OptionValues {
         follow: true,
-        count: inheritance.count,
-        log: inheritance.log().unwrap_or_default(),
+        count: config.count,
+        log: config.log().unwrap_or_default(),
         report: &report,
         ..OptionValues::default()
     });
@@ -236,17 +236,4 @@ fn file_in<'b>(folder: &[u16], name: &str, buffer: &'b mut [u16]) -> Result<&'b 
     // Writing to a `WideText` does not fail.
     let _ = path.write_str(name);
     path.finish().map(|path| &*path).ok_or(Error::TooLong)
-}
-
-/// Writes the path of this module's file, and returns its length; 0 if it is not known.
-fn own_path(path: &mut [u16]) -> usize {
-    let flags =
-        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    let mut module = null_mut();
-    // SAFETY: the address is one of this module's, and the buffer has the length said.
-    let length = unsafe {
-        GetModuleHandleExW(flags, own_path as *const () as *const u16, &mut module);
-        GetModuleFileNameW(module, path.as_mut_ptr(), path.len() as u32) as usize
-    };
-    if length < path.len() { length } else { 0 }
 }

@@ -12,40 +12,32 @@
 //!
 //! Nothing here calls the system: where settings are looked up is passed in.
 
-use core::ffi::CStr;
+use allograft_inject::{OptionValues, until_nul};
 
-use allograft_inject::OptionValues;
-
-use crate::text::{copy_wide, until_nul};
+use crate::text::copy_wide;
 
 /// Longest path that is taken from the environment or the file, in UTF-16 units.
 const PATH_UNITS: usize = 2048;
 
-/// Where a setting is found.
-pub(crate) struct Setting {
-    /// Its variable in the environment.
-    pub(crate) variable: &'static str,
-    /// Its section in the file.
-    pub(crate) section: &'static str,
-    /// Its name in the section.
-    pub(crate) key: &'static str,
+// The variables of the settings. In the file, what precedes the first underscore is the section, and
+// the rest the key (see `ini_key`).
+const DISABLE: &str = "MIMALLOC_DISABLE_REDIRECT";
+const VERBOSE: &str = "MIMALLOC_VERBOSE";
+const COUNT: &str = "ALLOGRAFT_COUNT";
+const FOLLOW: &str = "ALLOGRAFT_FOLLOW_CHILDREN";
+const IMPORTS: &str = "ALLOGRAFT_IMPORTS";
+const LOG: &str = "ALLOGRAFT_LOG";
+const REPORT: &str = "ALLOGRAFT_REPORT";
+
+/// The section and the key in the file of the setting with this variable, which are compared without
+/// case: `ALLOGRAFT_FOLLOW_CHILDREN` is `follow_children` in `[allograft]`.
+pub(crate) fn ini_key(variable: &str) -> Option<(&str, &str)> {
+    variable.split_once('_')
 }
 
-const fn setting(variable: &'static str, section: &'static str, key: &'static str) -> Setting {
-    Setting { variable, section, key }
-}
-
-const DISABLE: Setting = setting("MIMALLOC_DISABLE_REDIRECT", "mimalloc", "disable_redirect");
-const VERBOSE: Setting = setting("MIMALLOC_VERBOSE", "mimalloc", "verbose");
-const COUNT: Setting = setting("ALLOGRAFT_COUNT", "allograft", "count");
-const FOLLOW: Setting = setting("ALLOGRAFT_FOLLOW_CHILDREN", "allograft", "follow_children");
-const IMPORTS: Setting = setting("ALLOGRAFT_IMPORTS", "allograft", "imports");
-const LOG: Setting = setting("ALLOGRAFT_LOG", "allograft", "log");
-const REPORT: Setting = setting("ALLOGRAFT_REPORT", "allograft", "report");
-
-/// Writes the text of a setting into the buffer, NUL-terminated, and returns its length without the
+/// Writes the text of the setting with this variable into the buffer, NUL-terminated, and returns its length without the
 /// NUL: 0 if it is not set.
-pub(crate) type LookUp<'a> = &'a dyn Fn(&Setting, &mut [u16]) -> usize;
+pub(crate) type LookUp<'a> = &'a dyn Fn(&str, &mut [u16]) -> usize;
 
 /// The configuration of the module.
 #[derive(Clone)]
@@ -83,15 +75,15 @@ impl Config {
         let options = options.unwrap_or_default();
         let switch = |default, setting| is_on(default, setting, look_up);
         let mut config = Config {
-            disabled: options.disable || switch(false, &DISABLE),
-            verbose: switch(false, &VERBOSE),
-            count: options.count || switch(false, &COUNT),
-            follow: options.follow || switch(false, &FOLLOW),
-            imports: switch(true, &IMPORTS),
+            disabled: options.disable || switch(false, DISABLE),
+            verbose: switch(false, VERBOSE),
+            count: options.count || switch(false, COUNT),
+            follow: options.follow || switch(false, FOLLOW),
+            imports: switch(true, IMPORTS),
             ..Config::nothing()
         };
         let paths =
-            [(options.log, &LOG, &mut config.log), (options.report, &REPORT, &mut config.report)];
+            [(options.log, LOG, &mut config.log), (options.report, REPORT, &mut config.report)];
         for (option, setting, path) in paths {
             copy_wide(option, path);
             if path[0] == 0 {
@@ -118,7 +110,7 @@ fn with_nul(path: &[u16]) -> Option<&[u16]> {
 }
 
 /// A switch is on for what mimalloc takes as on, and `default` if it is not set.
-fn is_on(default: bool, setting: &Setting, look_up: LookUp<'_>) -> bool {
+fn is_on(default: bool, setting: &str, look_up: LookUp<'_>) -> bool {
     let mut value = [0u16; 16];
     let length = look_up(setting, &mut value);
     let is = |word: &str| {
@@ -145,14 +137,6 @@ pub(crate) fn replace_by_ini_path(path: &mut [u16], length: usize) -> bool {
     true
 }
 
-/// The key in `[mimalloc]` of the option with the full name `name`: `MIMALLOC_VERBOSE` is `VERBOSE`
-/// (keys are compared without case).
-pub(crate) fn mimalloc_key(name: &CStr) -> Option<&str> {
-    const PREFIX: &str = "mimalloc_";
-    let (head, key) = name.to_str().ok()?.split_at_checked(PREFIX.len())?;
-    head.eq_ignore_ascii_case(PREFIX).then_some(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +152,7 @@ mod tests {
     /// The configuration by `options`, with some settings given by their variables.
     fn read(options: Option<OptionValues<'_>>, settings: &[(&str, &str)]) -> Config {
         Config::read(options, &|setting, value| {
-            let set = settings.iter().find(|(variable, _)| *variable == setting.variable);
+            let set = settings.iter().find(|(variable, _)| *variable == setting);
             copy_wide(&wide(set.map_or("", |(_, value)| value)), value);
             until_nul(value).len()
         })
@@ -231,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn options_of_mimalloc_have_keys_without_their_prefix() {
-        assert_eq!(mimalloc_key(c"MIMALLOC_VERBOSE"), Some("VERBOSE"));
-        assert_eq!(mimalloc_key(c"mimalloc_show_stats"), Some("show_stats"));
-        assert_eq!(mimalloc_key(c"PATH"), None);
-        assert_eq!(mimalloc_key(c"MIMALLOCXVERBOSE"), None);
+    fn settings_and_options_of_mimalloc_have_a_section_and_a_key_in_the_file() {
+        assert_eq!(ini_key(FOLLOW), Some(("ALLOGRAFT", "FOLLOW_CHILDREN")));
+        assert_eq!(ini_key("mimalloc_show_stats"), Some(("mimalloc", "show_stats")));
+        assert_eq!(ini_key("PATH"), None);
+        assert_eq!(ini_key("MIMALLOCXVERBOSE"), None);
     }
 }

@@ -4,7 +4,7 @@
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use windows_sys::Win32::Foundation::{GENERIC_WRITE, GetLastError, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Foundation::{GENERIC_WRITE, GetLastError, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_ALWAYS, CreateFileW, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_BEGIN,
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_ALWAYS, SetEndOfFile,
@@ -59,14 +59,7 @@ impl File {
     /// Writes at the end. What cannot be written is lost: a full disk is no reason to stop a
     /// program.
     pub(crate) fn append(&self, bytes: &[u8]) {
-        let handle = self.0.load(Ordering::Acquire);
-        let mut written = 0;
-        if !handle.is_null() {
-            // SAFETY: the handle is open for good, and the bytes are as many.
-            unsafe {
-                WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut())
-            };
-        }
+        write_to(self.0.load(Ordering::Acquire), bytes);
     }
 
     /// Makes `bytes` the whole of the file.
@@ -80,5 +73,15 @@ impl File {
         self.append(bytes);
         // SAFETY: the handle is open for good, at the end of the new text.
         unsafe { SetEndOfFile(handle) };
+    }
+}
+
+/// Writes to `handle`, unless there is none. The handle stays open.
+pub(crate) fn write_to(handle: HANDLE, bytes: &[u8]) {
+    if !handle.is_null() && handle != INVALID_HANDLE_VALUE {
+        // SAFETY: by the contract the handle is open, and the bytes are as many.
+        unsafe {
+            WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut 0, null_mut());
+        }
     }
 }

@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Environment::GetEnvironmentVariableW;
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::WindowsProgramming::GetPrivateProfileStringW;
 
-use crate::config::{Setting, mimalloc_key, replace_by_ini_path};
+use crate::config::{ini_key, replace_by_ini_path};
 
 /// The file's full path, NUL-terminated.
 struct IniPath(UnsafeCell<[u16; 1024]>);
@@ -37,25 +37,27 @@ pub(crate) fn find(module: HMODULE) {
     }
 }
 
-/// Writes the text of the setting into `value`, NUL-terminated. Returns its length, 0 if it is not
-/// set.
-pub(crate) fn look_up(setting: &Setting, value: &mut [u16]) -> usize {
-    let variable = widen(setting.variable);
+/// Writes the text of the setting with this variable into `value`, NUL-terminated. Returns its
+/// length, 0 if it is not set.
+pub(crate) fn look_up(variable: &str, value: &mut [u16]) -> usize {
+    let name = widen(variable);
     // SAFETY: the name is NUL-terminated, and the buffer has as many units.
-    let length = unsafe {
-        GetEnvironmentVariableW(variable.as_ptr(), value.as_mut_ptr(), value.len() as u32)
-    } as usize;
+    let length =
+        unsafe { GetEnvironmentVariableW(name.as_ptr(), value.as_mut_ptr(), value.len() as u32) }
+            as usize;
     if length != 0 && length < value.len() {
         return length;
     }
     value[0] = 0;
-    read(setting.section, setting.key, value)
+    read(variable, value)
 }
 
-fn read(section: &str, key: &str, value: &mut [u16]) -> usize {
-    if !PRESENT.load(Ordering::Acquire) {
+/// As [`look_up`], in the file alone.
+fn read(variable: &str, value: &mut [u16]) -> usize {
+    let file_is_present = PRESENT.load(Ordering::Acquire);
+    let Some((section, key)) = ini_key(variable).filter(|_| file_is_present) else {
         return 0;
-    }
+    };
     let (section, key) = (widen(section), widen(key));
     // SAFETY: all strings are NUL-terminated, the buffer has as many units, and the path does not
     // change any more.
@@ -83,11 +85,8 @@ fn widen(text: &str) -> [u16; 64] {
 /// mimalloc's options, for `allograft_heap::look_up_options_with`: those that are not in the
 /// environment.
 pub(crate) fn mimalloc_option(name: &CStr, value: &mut [u8]) -> usize {
-    let Some(key) = mimalloc_key(name) else {
-        return 0;
-    };
     let mut wide = [0u16; 64];
-    let length = read("mimalloc", key, &mut wide).min(value.len() - 1);
+    let length = read(name.to_str().unwrap_or_default(), &mut wide).min(value.len() - 1);
     for (byte, unit) in value.iter_mut().zip(&wide[..length]) {
         *byte = *unit as u8;
     }

@@ -44,7 +44,7 @@ mod watch;
 pub use {
     allograft_engine::LoaderLock,
     entry::{end_of_process, end_of_thread, install, start_heap},
-    page::status,
+    page::{message, state, status},
 };
 
 /// What a module does when it panics: logs it, and stops where a debugger and a crash dump see it.

@@ -4,17 +4,14 @@
 
 use core::fmt::{Arguments, Write};
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
-use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE};
 use windows_sys::Win32::System::SystemInformation::GetLocalTime;
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
 use crate::config::Config;
-use crate::file::File;
+use crate::file::{File, write_to};
 use crate::text::{Buffer, Timestamp};
 
 static FILE: File = File::closed();
@@ -47,18 +44,8 @@ pub(crate) fn line(text: Arguments<'_>) {
     if VERBOSE.load(Ordering::Acquire) {
         line.clear();
         let _ = write!(line, "allograft: {text}\r\n");
-        to_standard_error(line.as_bytes());
-    }
-}
-
-fn to_standard_error(bytes: &[u8]) {
-    let mut written = 0;
-    // SAFETY: the process's own handle stays open, and the bytes are as many.
-    unsafe {
-        let handle = GetStdHandle(STD_ERROR_HANDLE);
-        if !handle.is_null() && handle != INVALID_HANDLE_VALUE {
-            WriteFile(handle, bytes.as_ptr(), bytes.len() as u32, &mut written, null_mut());
-        }
+        // SAFETY: the call only reads the PEB.
+        write_to(unsafe { GetStdHandle(STD_ERROR_HANDLE) }, line.as_bytes());
     }
 }
 

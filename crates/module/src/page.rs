@@ -9,12 +9,14 @@ use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use allograft_engine::{Census, Counters, Module, Takeover};
-use allograft_inject::{OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows};
+use allograft_inject::{
+    OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
+};
 use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc};
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
 
-use crate::text::{Buffer, copy_wide, until_nul};
+use crate::text::{Buffer, copy_wide};
 
 /// The page, once it is open. It stays mapped as long as the process lives.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
@@ -105,8 +107,8 @@ pub(crate) fn counters(status: &'static Status) -> Counters {
     }
 }
 
-/// What the module is doing.
-pub(crate) fn state() -> State {
+/// What the module is doing; `Empty` before the page is open.
+pub fn state() -> State {
     let number = status().map_or(0, |status| status.state.load(Ordering::Acquire));
     State::from_u32(number).unwrap_or(State::Empty)
 }
@@ -206,7 +208,7 @@ fn now() -> u64 {
 }
 
 /// The message of a failure, without its NUL.
-pub(crate) fn message(status: &Status) -> &[u8] {
+pub fn message(status: &Status) -> &[u8] {
     let end = status.message.iter().position(|&byte| byte == 0).unwrap_or(0);
     &status.message[..end]
 }

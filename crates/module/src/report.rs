@@ -3,11 +3,12 @@
 //! called with the loader's lock held.
 
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
 use core::fmt::Write;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use allograft_engine::{Skipped, Takeover};
+use allograft_engine::Takeover;
 use allograft_inject::State;
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
@@ -24,7 +25,7 @@ static FILE: File = File::closed();
 struct Buffers {
     text: Buffer<16384>,
     /// The names that were left alone, with the index of their runtime in the status page.
-    skipped: [Option<(usize, Skipped)>; 64],
+    skipped: [Option<(usize, &'static CStr)>; 64],
     skipped_count: usize,
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn keep_skipped(index: usize, takeover: &Takeover) {
     }
     for skipped in takeover.skipped() {
         if let Some(place) = buffers.skipped.get_mut(buffers.skipped_count) {
-            *place = Some((index, *skipped));
+            *place = Some((index, skipped));
             buffers.skipped_count += 1;
         }
     }

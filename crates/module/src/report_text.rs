@@ -2,14 +2,15 @@
 //! heap. It is written by hand, since nothing may be allocated when the process ends. Nothing here
 //! calls the system.
 
+use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
-use allograft_engine::Skipped;
+use allograft_engine::SKIP_REASON;
 use allograft_heap::HeapFigures;
-use allograft_inject::{RuntimeRecord, State, Status};
+use allograft_inject::{RuntimeRecord, State, Status, until_nul};
 
-use crate::text::{Wide, until_nul};
+use crate::text::Wide;
 
 /// The report. Displayed, it is one JSON object.
 pub(crate) struct ReportText<'a> {
@@ -21,7 +22,7 @@ pub(crate) struct ReportText<'a> {
     pub(crate) status: &'a Status,
     pub(crate) runtimes: &'a [RuntimeRecord],
     /// The names that were left alone, with the index of their runtime.
-    pub(crate) skipped: &'a [Option<(usize, Skipped)>],
+    pub(crate) skipped: &'a [Option<(usize, &'static CStr)>],
     pub(crate) figures: HeapFigures,
 }
 
@@ -124,8 +125,7 @@ impl RuntimeList<'_> {
         let mut separator = "";
         for (_, skipped) in self.0.skipped.iter().flatten().filter(|(runtime, _)| *runtime == index)
         {
-            let name = skipped.name.to_str().unwrap_or("?");
-            let reason = skipped.reason.text();
+            let (name, reason) = (skipped.to_str().unwrap_or("?"), SKIP_REASON);
             write!(f, "{separator}{{\"name\": {}, \"reason\": {}}}", Json(name), Json(reason))?;
             separator = ", ";
         }
@@ -164,7 +164,6 @@ impl fmt::Write for Escaping<'_, '_> {
 mod tests {
     use core::sync::atomic::{AtomicU32, AtomicU64};
 
-    use allograft_engine::SkipReason;
     use serde_json::{Value, json};
 
     use super::*;
@@ -193,7 +192,11 @@ mod tests {
         status
     }
 
-    fn report(status: &Status, runtimes: usize, skipped: &[Option<(usize, Skipped)>]) -> Value {
+    fn report(
+        status: &Status,
+        runtimes: usize,
+        skipped: &[Option<(usize, &'static CStr)>],
+    ) -> Value {
         let text = ReportText {
             process: 42,
             path: &wide("C:\\a \"quoted\" n\u{e4}me\\\u{1}.exe"),
@@ -240,8 +243,7 @@ mod tests {
 
     #[test]
     fn each_runtime_has_the_names_that_were_left_alone_in_it() {
-        let skipped = |name| Skipped { name, reason: SkipReason::Forwarded };
-        let skipped = [Some((1, skipped(c"_expand"))), None, Some((1, skipped(c"_msize")))];
+        let skipped = [Some((1, c"_expand")), None, Some((1, c"_msize"))];
         let report = report(&status(), 2, &skipped);
         let runtimes = report["runtimes"].as_array().unwrap();
         assert_eq!(runtimes[0]["name"], "ucrtbase.dll");
@@ -249,9 +251,8 @@ mod tests {
         assert_eq!(runtimes[0]["skipped"], json!([]));
         assert_eq!(runtimes[1]["path"], r"C:\Windows\msvcrt.dll");
         assert_eq!(runtimes[1]["functions"], 41);
-        let reason = SkipReason::Forwarded.text();
         let expected =
-            json!([{"name": "_expand", "reason": reason}, {"name": "_msize", "reason": reason}]);
-        assert_eq!(runtimes[1]["skipped"], expected);
+            ["_expand", "_msize"].map(|name| json!({"name": name, "reason": SKIP_REASON}));
+        assert_eq!(runtimes[1]["skipped"], json!(expected));
     }
 }

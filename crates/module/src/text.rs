@@ -45,12 +45,6 @@ impl fmt::Display for Wide<'_> {
     }
 }
 
-/// The units before the first NUL, or all of them.
-pub(crate) fn until_nul(units: &[u16]) -> &[u16] {
-    let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
-    &units[..end]
-}
-
 /// Copies the path `path` with the number `number` before its extension: `report.json` becomes
 /// `report.42.json`. A path for which there is no room becomes an empty one.
 pub(crate) fn insert_number(path: &[u16], number: u32, to: &mut [u16]) {
@@ -97,6 +91,8 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use core::fmt::Write;
+
+    use allograft_inject::until_nul;
 
     use super::*;
 
@@ -145,8 +141,6 @@ mod tests {
         let mut to = [7; 4];
         copy_wide(&wide("abcdef"), &mut to);
         assert_eq!(to, [97, 98, 99, 0]);
-        assert_eq!(until_nul(&to), [97, 98, 99]);
-        assert_eq!(until_nul(&[97, 98]), [97, 98]);
     }
 
     #[test]

@@ -49,12 +49,7 @@ extern "system" fn redirect_entry(module: HINSTANCE, reason: u32, reserved: *mut
 }
 
 fn is_redirected() -> bool {
-    state() == State::Active
-}
-
-fn state() -> State {
-    let state = allograft_module::status().map(|status| status.state.load(Ordering::Acquire));
-    state.and_then(State::from_u32).unwrap_or(State::Empty)
+    allograft_module::state() == State::Active
 }
 
 /// `mi_allocator_init`: takes over, and returns whether it did. `message` gets a line for mimalloc
@@ -70,7 +65,7 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
             allograft_heap::set_redirected();
         }
     }
-    let text = match state() {
+    let text = match allograft_module::state() {
         State::Active => c"mimalloc-redirect (allograft): the C runtime's heap is redirected to mimalloc.\n",
         State::Disabled => c"mimalloc-redirect (allograft): disabled by MIMALLOC_DISABLE_REDIRECT.\n",
         State::NoRuntime => c"mimalloc-redirect (allograft): no C runtime that can be redirected is loaded yet.\n",

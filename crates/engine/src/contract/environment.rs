@@ -3,14 +3,11 @@
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
-use super::plain;
+use super::blocks::{Kind, allocate, release};
 use crate::runtime::{EINVAL, ENOMEM, Runtime};
 use crate::slots;
 
 /// `_dupenv_s`
-///
-/// # Safety
-/// As for the function of that name.
 pub(super) unsafe extern "C" fn dupenv_s<const SLOT: usize>(
     buffer: *mut *mut c_void,
     count: *mut usize,
@@ -21,9 +18,6 @@ pub(super) unsafe extern "C" fn dupenv_s<const SLOT: usize>(
 }
 
 /// `_wdupenv_s`
-///
-/// # Safety
-/// As for the function of that name.
 pub(super) unsafe extern "C" fn wdupenv_s<const SLOT: usize>(
     buffer: *mut *mut c_void,
     count: *mut usize,
@@ -95,7 +89,7 @@ unsafe fn copy_of_variable(
     // Another thread may make the value longer between two calls; then it is asked for again.
     while needed != 0 {
         let room = needed;
-        let block = plain::allocate(runtime, room * unit, false);
+        let block = allocate(runtime, room * unit, false);
         if block.is_null() {
             return Err(ENOMEM);
         }
@@ -105,7 +99,7 @@ unsafe fn copy_of_variable(
             return Ok(Some((block, needed)));
         }
         // SAFETY: the block is fresh, and nobody else knows it.
-        unsafe { plain::release(runtime, block) };
+        unsafe { release(runtime, block, Kind::Plain) };
         runtime.set_errno(errno);
     }
     Ok(None)

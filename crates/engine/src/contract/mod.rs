@@ -2,12 +2,12 @@
 //! keep the contract of the C runtime for mimalloc's blocks and for foreign ones.
 //!
 //! The functions here are cold. They are generic over the slot of the runtime that was called,
-//! since a jump carries no argument that would tell it; [`entry`] picks the right instance. They
-//! run on any thread of the program, with any lock held, and may not call a function that is
-//! replaced.
+//! because a jump carries no argument that identifies it; [`entry`] picks the instance. They run on
+//! any thread of the program, with any lock held, and must not call a function that is replaced.
+//! Each `unsafe extern "C"` function has the contract of the function whose name its comment gives.
 
 mod aligned;
-mod common;
+mod blocks;
 mod environment;
 mod plain;
 mod strings;
@@ -28,24 +28,19 @@ pub const COLD_PATHS: ColdPaths = ColdPaths {
 
 /// The addresses of the instances of a cold function for all slots.
 macro_rules! instances {
-    ($module:ident::$function:ident) => {{
-        let instances: [usize; RUNTIMES] = [
-            $module::$function::<0> as *const () as usize,
-            $module::$function::<1> as *const () as usize,
-            $module::$function::<2> as *const () as usize,
-            $module::$function::<3> as *const () as usize,
-            $module::$function::<4> as *const () as usize,
-            $module::$function::<5> as *const () as usize,
-            $module::$function::<6> as *const () as usize,
-            $module::$function::<7> as *const () as usize,
-        ];
+    ($module:ident::$function:ident) => {
+        instances!($module::$function 0 1 2 3 4 5 6 7)
+    };
+    ($module:ident::$function:ident $($slot:literal)*) => {{
+        let instances: [usize; RUNTIMES] = [$($module::$function::<$slot> as *const () as usize),*];
         instances
     }};
 }
 
 /// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of
-/// the one that keeps the tails of blocks zero.
-pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize {
+/// the one that keeps the tails of blocks zero; for `body`, of that of the function's body, which
+/// the runtime's own code calls directly.
+pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool, body: bool) -> usize {
     let hot = allograft_heap::entries(slot, clean_tails);
     match function {
         Function::Malloc => hot.malloc as usize,
@@ -55,6 +50,7 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
         Function::Msize => hot.msize as usize,
         Function::AlignedMalloc => hot.aligned_malloc as usize,
         Function::AlignedFree => hot.aligned_free as usize,
+        Function::Recalloc if body => instances!(plain::recalloc_of_runtime)[slot],
         Function::Recalloc => instances!(plain::recalloc)[slot],
         Function::Expand => instances!(plain::expand)[slot],
         Function::AlignedRealloc => instances!(aligned::realloc)[slot],
@@ -67,13 +63,5 @@ pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool) -> usize
         Function::Wcsdup => instances!(strings::wcsdup)[slot],
         Function::DupenvS => instances!(environment::dupenv_s)[slot],
         Function::WdupenvS => instances!(environment::wdupenv_s)[slot],
-    }
-}
-
-/// The same for the body of a function, which the runtime's own code calls directly.
-pub(crate) fn entry_of_body(function: Function, slot: usize, clean_tails: bool) -> usize {
-    match function {
-        Function::Recalloc => instances!(plain::recalloc_of_runtime)[slot],
-        other => entry(other, slot, clean_tails),
     }
 }

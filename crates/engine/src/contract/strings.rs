@@ -3,22 +3,16 @@
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
-use super::plain;
+use super::blocks::allocate;
 use crate::slots;
 
 /// `_strdup`, and `_mbsdup`, which copies bytes as well.
-///
-/// # Safety
-/// As for the functions of these names.
 pub(super) unsafe extern "C" fn strdup<const SLOT: usize>(text: *const u8) -> *mut c_void {
     // SAFETY: the program's promise.
     unsafe { duplicate(text, SLOT) }
 }
 
 /// `_wcsdup`
-///
-/// # Safety
-/// As for the function of that name.
 pub(super) unsafe extern "C" fn wcsdup<const SLOT: usize>(text: *const u16) -> *mut c_void {
     // SAFETY: the program's promise.
     unsafe { duplicate(text, SLOT) }
@@ -39,7 +33,7 @@ unsafe fn duplicate<T: Copy + PartialEq + Default>(text: *const T, slot: usize) 
         while *text.add(count - 1) != T::default() {
             count += 1;
         }
-        let block = plain::allocate(runtime, count * size_of::<T>(), false);
+        let block = allocate(runtime, count * size_of::<T>(), false);
         if !block.is_null() {
             core::ptr::copy_nonoverlapping(text, block.cast::<T>(), count);
         }

@@ -11,7 +11,7 @@ use windows_sys::Win32::Security::{
 };
 
 use crate::security::Sid;
-use crate::system::{Handle, SystemError, SystemResult, TokenSid};
+use crate::system::{SystemError, SystemResult, TokenSid};
 
 #[cfg_attr(
     target_arch = "x86",
@@ -52,13 +52,13 @@ fn answer_bytes(answer: &Answer) -> &[u8] {
     unsafe { core::slice::from_raw_parts(answer.as_ptr().cast(), size_of_val(answer)) }
 }
 
-pub(super) fn section_security(section: Handle, descriptor: &mut [u8]) -> SystemResult<()> {
+pub(super) fn section_security(section: HANDLE, descriptor: &mut [u8]) -> SystemResult<()> {
     let mut answer: Answer = [0; 64];
     let parts = OWNER_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION;
     let size = size_of_val(&answer) as u32;
     // SAFETY: `answer` has this size, and the ignored length can be written.
     check_status(unsafe {
-        NtQuerySecurityObject(section.raw(), parts, answer.as_mut_ptr().cast(), size, &mut 0)
+        NtQuerySecurityObject(section, parts, answer.as_mut_ptr().cast(), size, &mut 0)
     })?;
     for (to, from) in descriptor.iter_mut().zip(answer_bytes(&answer)) {
         *to = *from;
@@ -66,7 +66,7 @@ pub(super) fn section_security(section: Handle, descriptor: &mut [u8]) -> System
     Ok(())
 }
 
-pub(super) fn token_sid(process: Handle, which: TokenSid) -> SystemResult<Sid> {
+pub(super) fn token_sid(process: HANDLE, which: TokenSid) -> SystemResult<Sid> {
     let class = match which {
         TokenSid::User => TokenUser,
         TokenSid::Owner => TokenOwner,
@@ -74,7 +74,7 @@ pub(super) fn token_sid(process: Handle, which: TokenSid) -> SystemResult<Sid> {
     };
     let mut token = null_mut();
     // SAFETY: `token` can be written.
-    check_status(unsafe { NtOpenProcessToken(process.raw(), TOKEN_QUERY, &mut token) })?;
+    check_status(unsafe { NtOpenProcessToken(process, TOKEN_QUERY, &mut token) })?;
     let mut answer: Answer = [0; 64];
     let (place, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
     // SAFETY: `answer` has this size, and the ignored length can be written.

@@ -8,8 +8,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use allograft_inject::{
-    Descriptor, Function, Handle, Header, MAGIC, Page, Sid, State, System, SystemError,
-    SystemResult, TokenSid, VERSION,
+    Descriptor, Function, Handle, Header, Page, Sid, State, System, SystemError, SystemResult,
+    TokenSid, until_nul,
 };
 
 pub const CHILD: Handle = Handle(1);
@@ -74,21 +74,10 @@ impl Fake {
     pub fn plant_page(&self, process: Handle, state: State) {
         let pid = self.process_id(process);
         let mut page = empty_page();
-        page.header = Header {
-            magic: MAGIC,
-            version: VERSION,
-            size: size_of::<Page>() as u32,
-            pid,
-            reserved: 0,
-            process_created: CREATED,
-        };
+        page.header = Header::new(pid, CREATED);
         *page.status.state.get_mut() = state as u32;
         let name: Vec<u16> = format!("Local\\allograft.{pid}\0").encode_utf16().collect();
         self.sections.borrow_mut().insert(name, page);
-    }
-
-    pub fn plant_page_for_own_process(&self) {
-        self.plant_page(Handle::OWN_PROCESS, State::Empty);
     }
 
     /// What was given out and not given back.
@@ -133,9 +122,9 @@ fn empty_page() -> Box<Page> {
     Box::new(unsafe { MaybeUninit::zeroed().assume_init() })
 }
 
-fn until_nul(units: &[u16]) -> &[u16] {
-    let nul = units.iter().position(|&unit| unit == 0).expect("a NUL");
-    &units[..=nul]
+/// The units before the first NUL, and it.
+fn with_nul(units: &[u16]) -> &[u16] {
+    &units[..=until_nul(units).len()]
 }
 
 fn remove<T: PartialEq + std::fmt::Debug>(list: &RefCell<Vec<T>>, item: T) {
@@ -172,7 +161,7 @@ impl System for Fake {
         _descriptor: Option<&Descriptor>,
     ) -> SystemResult<(Handle, bool)> {
         self.call()?;
-        let name = until_nul(name);
+        let name = with_nul(name);
         let existed = self.sections.borrow().contains_key(name);
         self.sections.borrow_mut().entry(name.to_vec()).or_insert_with(empty_page);
         *self.section_name.borrow_mut() = name.to_vec();
@@ -181,7 +170,7 @@ impl System for Fake {
 
     fn open_section(&self, name: &[u16]) -> SystemResult<Option<Handle>> {
         self.call()?;
-        let name = until_nul(name);
+        let name = with_nul(name);
         let exists = self.sections.borrow().contains_key(name);
         Ok(exists.then(|| self.new_section(name)))
     }
@@ -286,7 +275,7 @@ impl System for Fake {
 
     fn create_mutex(&self, name: &[u16], _descriptor: &Descriptor) -> SystemResult<Handle> {
         self.call()?;
-        let name = String::from_utf16(until_nul(name)).expect("a plain name");
+        let name = String::from_utf16(with_nul(name)).expect("a plain name");
         assert_eq!(name, "Local\\allograft.42.launcher\0");
         Ok(self.new_handle(&self.open))
     }
@@ -320,7 +309,7 @@ impl System for Fake {
             return Err(error);
         }
         assert_eq!(path.last(), Some(&0));
-        let line = String::from_utf16(until_nul(command_line)).expect("text");
+        let line = String::from_utf16(with_nul(command_line)).expect("text");
         *self.command_line.borrow_mut() = line.trim_end_matches('\0').to_owned();
         assert!(error_stream.is_none_or(|stream| inherited.contains(&stream)));
         assert!(inherited.iter().all(|handle| self.open.borrow().contains(handle)));
