@@ -18,7 +18,15 @@
  * subset of a sequence is a sequence too, and a failing one is shortened by leaving operations
  * out. */
 
-#include "conformance.h"
+#include "support.h"
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <wchar.h>
+
+#include "conformance_draw.h"
+#include "conformance_calls.h"
+#include "conformance_perform.h"
 
 static void perform(const struct operation *operation) {
     struct slot *slot = &slots[operation->slot];

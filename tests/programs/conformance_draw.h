@@ -1,34 +1,37 @@
-/* Drawing operation number i of a sequence. Part of conformance.h. */
+/* Drawing operation number i of a sequence. Part of conformance.c. */
 
-enum function {
-    MALLOC,
-    CALLOC,
-    REALLOC,
-    RECALLOC,
-    EXPAND,
-    MSIZE,
-    FREE,
-    ALIGNED_MALLOC,
-    ALIGNED_REALLOC,
-    ALIGNED_RECALLOC,
-    ALIGNED_MSIZE,
-    ALIGNED_FREE,
-    OFFSET_MALLOC,
-    OFFSET_REALLOC,
-    OFFSET_RECALLOC,
-    STRDUP,
-    WCSDUP,
-    MBSDUP,
-    DUPENV,
-    WDUPENV,
-    PUTENV,
-    NEW_MODE,
-    FUNCTIONS
-};
+/* The functions: constant, exported name, and how often it is drawn. */
+#define EACH_FUNCTION(X)                                                                           \
+    X(MALLOC, "malloc", 12)                                                                        \
+    X(CALLOC, "calloc", 6)                                                                         \
+    X(REALLOC, "realloc", 16)                                                                      \
+    X(RECALLOC, "_recalloc", 8)                                                                    \
+    X(EXPAND, "_expand", 5)                                                                        \
+    X(MSIZE, "_msize", 5)                                                                          \
+    X(FREE, "free", 10)                                                                            \
+    X(ALIGNED_MALLOC, "_aligned_malloc", 8)                                                        \
+    X(ALIGNED_REALLOC, "_aligned_realloc", 8)                                                      \
+    X(ALIGNED_RECALLOC, "_aligned_recalloc", 6)                                                    \
+    X(ALIGNED_MSIZE, "_aligned_msize", 3)                                                          \
+    X(ALIGNED_FREE, "_aligned_free", 6)                                                            \
+    X(OFFSET_MALLOC, "_aligned_offset_malloc", 6)                                                  \
+    X(OFFSET_REALLOC, "_aligned_offset_realloc", 6)                                                \
+    X(OFFSET_RECALLOC, "_aligned_offset_recalloc", 5)                                              \
+    X(STRDUP, "_strdup", 2)                                                                        \
+    X(WCSDUP, "_wcsdup", 2)                                                                        \
+    X(MBSDUP, "_mbsdup", 2)                                                                        \
+    X(DUPENV, "_dupenv_s", 1)                                                                      \
+    X(WDUPENV, "_wdupenv_s", 1)                                                                    \
+    X(PUTENV, "_putenv_s", 1)                                                                      \
+    X(NEW_MODE, "_set_new_mode", 1)
 
-/* How often each function is drawn, in the order above. */
-static const int weights[FUNCTIONS] = {12, 6, 16, 8, 5, 5, 10, 8, 8, 6, 3,
-                                       6,  6, 6,  5, 2, 2, 2,  1, 1, 1, 1};
+#define CONSTANT(constant, name, weight) constant,
+#define NAME(constant, name, weight) name,
+#define WEIGHT(constant, name, weight) weight,
+
+enum function { EACH_FUNCTION(CONSTANT) FUNCTIONS };
+static const char *const function_names[FUNCTIONS] = {EACH_FUNCTION(NAME)};
+static const int weights[FUNCTIONS] = {EACH_FUNCTION(WEIGHT)};
 
 enum { SLOTS = 256, VARIABLES = 8 };
 
@@ -58,7 +61,7 @@ struct operation {
 
 static size_t pick(uint64_t draw, const size_t *table, size_t count) { return table[draw % count]; }
 
-#define PICK(draw, table) pick(draw, table, sizeof(table) / sizeof *(table))
+#define PICK(draw, table) pick(draw, table, COUNT_OF(table))
 
 static size_t draw_size(uint64_t *random) {
     static const size_t borders[] = {
@@ -89,22 +92,13 @@ static size_t draw_size(uint64_t *random) {
                                     SIZE_MAX - SIZE_MAX / 4,
                                     MORE_THAN_CAN_BE_HAD};
     uint64_t draw = next_random(random), value = next_random(random);
-    switch (draw % 64) {
-    case 0:
-    case 1:
-    case 2:
+    if (draw % 64 < 3) {
         return PICK(value, beyond);
-    case 3:
-    case 4:
+    } else if (draw % 64 < 5) {
         return PICK(value, middle);
-    case 5:
+    } else if (draw % 64 == 5 && value % 16 == 0) {
         /* Rare: Wine's heap asks the system for memory for each of these. */
-        if (value % 16 == 0) {
-            return PICK(value / 16, large);
-        }
-        break;
-    default:
-        break;
+        return PICK(value / 16, large);
     }
     return draw % 3 == 0   ? (size_t)(value % 2000)
            : draw % 3 == 1 ? (size_t)(value % 200)

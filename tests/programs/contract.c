@@ -27,14 +27,9 @@ __declspec(dllimport) int _set_new_mode(int);
 
 static int invalid_parameters, new_handler_calls;
 
-static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                          uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    invalid_parameters++;
-}
+INVALID_PARAMETER_HANDLER(count_invalid, invalid_parameters++)
 
 static int count_new(size_t size) {
-    (void)size;
     new_handler_calls++;
     return 0;
 }
@@ -51,10 +46,9 @@ static int old_count, old_used;
 static enum { COUNT_OLD, USE_OLD, USE_NEW } phase;
 
 static struct given make(size_t size, size_t alignment, size_t offset) {
-    struct given given = {size, alignment, offset, NULL};
-    given.address = alignment ? _aligned_offset_malloc(size, alignment, offset) : malloc(size);
-    fill(given.address, size, CONTENTS);
-    return given;
+    void *block = alignment ? _aligned_offset_malloc(size, alignment, offset) : malloc(size);
+    fill(block, size, CONTENTS);
+    return (struct given){size, alignment, offset, block};
 }
 
 static struct given take(size_t size, size_t alignment, size_t offset) {

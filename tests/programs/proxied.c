@@ -88,7 +88,7 @@ static void call_what_is_missing(HMODULE proxy, HMODULE system) {
         return;
     }
     void *handler = AddVectoredExceptionHandler(1, count_not_found);
-    HANDLE caller = CreateThread(NULL, 0, call, missing, 0, NULL);
+    HANDLE caller = start_thread(call, missing);
     DWORD answer = 1;
     WaitForSingleObject(caller, INFINITE);
     GetExitCodeThread(caller, &answer);

@@ -6,14 +6,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a process is asked whether it has ended.
+/// How often to ask whether a process has ended.
 const POLL: Duration = Duration::from_millis(5);
 
 /// How long after the end of a process its output is still waited for. The pipes need not close
 /// with it: under Wine the first program of a prefix starts services that inherit them.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// A running process.
 pub(crate) struct BoundedProcess {
     child: Child,
     input: Option<ChildStdin>,
@@ -22,13 +21,10 @@ pub(crate) struct BoundedProcess {
     deadline: Instant,
 }
 
-/// What came next on standard output.
+/// What came next on standard output; a line comes without its end.
 pub(crate) enum Next {
-    /// A line, without its end.
     Line(String),
-    /// Nothing more will come.
     End,
-    /// The process used up its time.
     TimedOut,
 }
 
@@ -60,12 +56,10 @@ impl BoundedProcess {
         }
     }
 
-    /// Closes standard input.
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Waits for the next line of standard output.
     pub(crate) fn next_line(&mut self) -> Next {
         loop {
             let ended = self.has_ended();
