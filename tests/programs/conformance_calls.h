@@ -15,7 +15,6 @@ typedef size_t (*aligned_size_fn)(void *, size_t, size_t);
 typedef int (*narrow_environment_fn)(char **, size_t *, const char *);
 typedef int (*wide_environment_fn)(wchar_t **, size_t *, const wchar_t *);
 typedef int (*put_environment_fn)(const char *, const char *);
-typedef int (*new_handler_fn)(size_t);
 
 /* The addresses of each function's names. A name that the CRT lacks stands for the public one, of
  * the same state. */
@@ -63,10 +62,10 @@ static void resolve(enum function function, bool portable) {
 }
 
 static void prepare_state(int state, const char *prefix, _invalid_parameter_handler invalid,
-                          new_handler_fn handler) {
+                          _PNH handler) {
     _invalid_parameter_handler (*set_invalid)(_invalid_parameter_handler) =
         named(prefix, "_set_invalid_parameter_handler", "");
-    new_handler_fn (*set_new)(new_handler_fn) = named(prefix, "_set_new_handler", "");
+    _PNH (*set_new)(_PNH) = named(prefix, "_set_new_handler", "");
     states[state].error = named(prefix, "_errno", "");
     set_invalid(invalid);
     set_new(handler);

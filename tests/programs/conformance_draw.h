@@ -1,33 +1,34 @@
 /* Drawing operation number i of a sequence. Part of conformance.c. */
 
-/* The functions: constant, exported name, and how often it is drawn. */
+/* The functions: constant, exported name, how often it is drawn, and what performs it. */
 #define EACH_FUNCTION(X)                                                                           \
-    X(MALLOC, "malloc", 12)                                                                        \
-    X(CALLOC, "calloc", 6)                                                                         \
-    X(REALLOC, "realloc", 16)                                                                      \
-    X(RECALLOC, "_recalloc", 8)                                                                    \
-    X(EXPAND, "_expand", 5)                                                                        \
-    X(MSIZE, "_msize", 5)                                                                          \
-    X(FREE, "free", 10)                                                                            \
-    X(ALIGNED_MALLOC, "_aligned_malloc", 8)                                                        \
-    X(ALIGNED_REALLOC, "_aligned_realloc", 8)                                                      \
-    X(ALIGNED_RECALLOC, "_aligned_recalloc", 6)                                                    \
-    X(ALIGNED_MSIZE, "_aligned_msize", 3)                                                          \
-    X(ALIGNED_FREE, "_aligned_free", 6)                                                            \
-    X(OFFSET_MALLOC, "_aligned_offset_malloc", 6)                                                  \
-    X(OFFSET_REALLOC, "_aligned_offset_realloc", 6)                                                \
-    X(OFFSET_RECALLOC, "_aligned_offset_recalloc", 5)                                              \
-    X(STRDUP, "_strdup", 2)                                                                        \
-    X(WCSDUP, "_wcsdup", 2)                                                                        \
-    X(MBSDUP, "_mbsdup", 2)                                                                        \
-    X(DUPENV, "_dupenv_s", 1)                                                                      \
-    X(WDUPENV, "_wdupenv_s", 1)                                                                    \
-    X(PUTENV, "_putenv_s", 1)                                                                      \
-    X(NEW_MODE, "_set_new_mode", 1)
+    X(MALLOC, "malloc", 12, perform_new_plain)                                                     \
+    X(CALLOC, "calloc", 6, perform_new_plain)                                                      \
+    X(REALLOC, "realloc", 16, perform_resize_plain)                                                \
+    X(RECALLOC, "_recalloc", 8, perform_resize_plain)                                              \
+    X(EXPAND, "_expand", 5, perform_expand)                                                        \
+    X(MSIZE, "_msize", 5, perform_size)                                                            \
+    X(FREE, "free", 10, perform_free)                                                              \
+    X(ALIGNED_MALLOC, "_aligned_malloc", 8, perform_aligned)                                       \
+    X(ALIGNED_REALLOC, "_aligned_realloc", 8, perform_aligned)                                     \
+    X(ALIGNED_RECALLOC, "_aligned_recalloc", 6, perform_aligned)                                   \
+    X(ALIGNED_MSIZE, "_aligned_msize", 3, perform_size)                                            \
+    X(ALIGNED_FREE, "_aligned_free", 6, perform_free)                                              \
+    X(OFFSET_MALLOC, "_aligned_offset_malloc", 6, perform_aligned)                                 \
+    X(OFFSET_REALLOC, "_aligned_offset_realloc", 6, perform_aligned)                               \
+    X(OFFSET_RECALLOC, "_aligned_offset_recalloc", 5, perform_aligned)                             \
+    X(STRDUP, "_strdup", 2, perform_new_plain)                                                     \
+    X(WCSDUP, "_wcsdup", 2, perform_new_plain)                                                     \
+    X(MBSDUP, "_mbsdup", 2, perform_new_plain)                                                     \
+    X(DUPENV, "_dupenv_s", 1, perform_environment)                                                 \
+    X(WDUPENV, "_wdupenv_s", 1, perform_environment)                                               \
+    X(PUTENV, "_putenv_s", 1, perform_environment)                                                 \
+    X(NEW_MODE, "_set_new_mode", 1, perform_new_mode)
 
-#define CONSTANT(constant, name, weight) constant,
-#define NAME(constant, name, weight) name,
-#define WEIGHT(constant, name, weight) weight,
+#define CONSTANT(constant, name, weight, perform) constant,
+#define NAME(constant, name, weight, perform) name,
+#define WEIGHT(constant, name, weight, perform) weight,
+#define PERFORM(constant, name, weight, perform) perform,
 
 enum function { EACH_FUNCTION(CONSTANT) FUNCTIONS };
 static const char *const function_names[FUNCTIONS] = {EACH_FUNCTION(NAME)};

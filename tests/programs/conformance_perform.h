@@ -310,7 +310,7 @@ static void perform_aligned(const struct operation *operation, struct slot *slot
     }
 }
 
-static void perform_environment(const struct operation *operation) {
+static void perform_environment(const struct operation *operation, struct slot *slot) {
     char name[32], value[64];
     wchar_t wide_name[32];
     unsigned variable = (unsigned)(operation->extra >> 8) % VARIABLES;
@@ -345,7 +345,7 @@ static void perform_environment(const struct operation *operation) {
     }
 }
 
-static void perform_new_mode(const struct operation *operation) {
+static void perform_new_mode(const struct operation *operation, struct slot *slot) {
     int mode = (int)(operation->extra >> 20 & 1);
     current_retries = operation->retries;
     int old = ((int (*)(int))function_of(operation))(mode);

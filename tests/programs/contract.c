@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <mbstring.h>
+#include <new.h>
 #include <stdlib.h>
 #include <wchar.h>
 
@@ -20,10 +21,6 @@ static const size_t NEVER = MORE_THAN_CAN_BE_HAD;
 static const size_t ROOT = (size_t)1 << 4 * sizeof(size_t); /* its square wraps around to 0 */
 static const size_t TOP_BIT = SIZE_MAX / 2 + 1;
 static const size_t OVERHEAD = sizeof(void *) + 15; /* of a block that is aligned to 16 */
-
-typedef int (*new_handler)(size_t);
-__declspec(dllimport) new_handler _set_new_handler(new_handler);
-__declspec(dllimport) int _set_new_mode(int);
 
 static int invalid_parameters, new_handler_calls;
 

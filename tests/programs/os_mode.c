@@ -5,9 +5,8 @@
 
 #include "support.h"
 #include <errno.h>
+#include <new.h>
 #include <stdlib.h>
-
-typedef int (*new_handler)(size_t);
 
 static struct {
     int *(*error)(void);
@@ -92,8 +91,8 @@ int main(void) {
     state[1].error = crt_function("_o__errno");
     _invalid_parameter_handler (*o_set_invalid)(_invalid_parameter_handler) =
         crt_function("_o__set_invalid_parameter_handler");
-    new_handler (*set_new)(new_handler) = crt_function("_set_new_handler");
-    new_handler (*o_set_new)(new_handler) = crt_function("_o__set_new_handler");
+    _PNH (*set_new)(_PNH) = crt_function("_set_new_handler");
+    _PNH (*o_set_new)(_PNH) = crt_function("_o__set_new_handler");
     int (*set_mode)(int) = crt_function("_set_new_mode");
     int (*o_set_mode)(int) = crt_function("_o__set_new_mode");
     _set_invalid_parameter_handler(public_invalid);
