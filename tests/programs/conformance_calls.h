@@ -167,17 +167,6 @@ static struct range {
 static int kept_count;
 static bool keep_all = true;
 
-static const char *read_number(const char *text, long *number) {
-    while (*text == ' ' || *text == '\n' || *text == '\r') {
-        text++;
-    }
-    *number = 0;
-    while (*text >= '0' && *text <= '9') {
-        *number = *number * 10 + (*text++ - '0');
-    }
-    return text;
-}
-
 static bool read_kept(const char *path) {
     HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
     DWORD size = file == INVALID_HANDLE_VALUE ? 0 : GetFileSize(file, NULL), got = 0;
@@ -187,14 +176,11 @@ static bool read_kept(const char *path) {
     if (!text || !ReadFile(file, text, size, &got, NULL)) {
         return false;
     }
-    const char *rest = text;
+    char *rest = text;
     while (*rest && kept_count < (int)COUNT_OF(kept)) {
-        rest = read_number(rest, &kept[kept_count].first);
-        rest = read_number(rest, &kept[kept_count].last);
-        kept_count++;
-        while (*rest == '\n' || *rest == '\r') {
-            rest++;
-        }
+        kept[kept_count].first = strtol(rest, &rest, 10);
+        kept[kept_count++].last = strtol(rest, &rest, 10);
+        rest += strspn(rest, "\r\n");
     }
     keep_all = false;
     CloseHandle(file);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::process::{BoundedProcess, Next};
+use crate::process::BoundedProcess;
 use crate::report::ModuleReport;
 use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
@@ -192,7 +192,7 @@ impl<'a> Launch<'a> {
             process.write(input);
             process.close_input();
         }
-        while let Next::Line(line) = process.next_line() {
+        while let Some(line) = process.next_line() {
             let Some(id) = line.strip_prefix(READY).and_then(|id| id.parse().ok()) else {
                 run.stdout.push_str(&line);
                 run.stdout.push('\n');
