@@ -44,16 +44,6 @@ static char *text_of(int kind, int index, char buffer[200]) {
     return buffer;
 }
 
-static wchar_t *wide_text_of(int kind, int index, wchar_t buffer[200]) {
-    char narrow[200];
-    text_of(kind, index, narrow);
-    int i = 0;
-    do {
-        buffer[i] = (wchar_t)narrow[i];
-    } while (narrow[i++]);
-    return buffer;
-}
-
 static void allocate(int kind, int index) {
     struct block *block = &blocks[kind][index];
     char text[200];
@@ -77,11 +67,13 @@ static void allocate(int kind, int index) {
     case TEXT:
         block->address = _strdup(text_of(kind, index, text));
         block->size = strlen(text) + 1;
-        return;
+        CHECK(strcmp(block->address, text) == 0, "text block %d differs from its text", index);
+        break;
     case WIDE_TEXT:
-        block->address = _wcsdup(wide_text_of(kind, index, wide));
-        block->size = (wcslen(wide) + 1) * sizeof(wchar_t);
-        return;
+        block->size = 2 * (size_t)swprintf(wide, 200, L"%hs", text_of(kind, index, text)) + 2;
+        block->address = _wcsdup(wide);
+        CHECK(wcscmp(block->address, wide) == 0, "wide text block %d differs from its text", index);
+        break;
     default:
         block->address = malloc(block->size);
     }
@@ -89,20 +81,8 @@ static void allocate(int kind, int index) {
 }
 
 static void check_contents(int kind, int index, size_t size) {
-    struct block *block = &blocks[kind][index];
-    char text[200];
-    wchar_t wide[200];
-    if (kind == TEXT) {
-        CHECK(memcmp(block->address, text_of(kind, index, text), size) == 0,
-              "text block %d changed", index);
-    } else if (kind == WIDE_TEXT) {
-        CHECK(memcmp(block->address, wide_text_of(kind, index, wide), size) == 0,
-              "wide text block %d changed", index);
-    } else {
-        size_t good = intact(block->address, size, tag_of(kind, index));
-        CHECK(good == size, "block %d of kind %d changed at byte %zu of %zu", index, kind, good,
-              size);
-    }
+    size_t good = intact(blocks[kind][index].address, size, tag_of(kind, index));
+    CHECK(good == size, "block %d of kind %d changed at byte %zu of %zu", index, kind, good, size);
 }
 
 static void check_size(int kind, int index) {

@@ -18,54 +18,19 @@
  * subset of a sequence is a sequence too, and a failing one is shortened by leaving operations
  * out. */
 
-#include "conformance.h"
+#include "support.h"
+#include <errno.h>
+#include <malloc.h>
+#include <new.h>
+#include <stdlib.h>
+#include <wchar.h>
 
-static void perform(const struct operation *operation) {
-    struct slot *slot = &slots[operation->slot];
-    before_call();
-    switch (operation->function) {
-    case MALLOC:
-    case CALLOC:
-    case STRDUP:
-    case WCSDUP:
-    case MBSDUP:
-        perform_new_plain(operation, slot);
-        break;
-    case REALLOC:
-    case RECALLOC:
-        perform_resize_plain(operation, slot);
-        break;
-    case EXPAND:
-        perform_expand(operation, slot);
-        break;
-    case MSIZE:
-    case ALIGNED_MSIZE:
-        perform_size(operation, slot);
-        break;
-    case FREE:
-    case ALIGNED_FREE:
-        perform_free(operation, slot);
-        break;
-    case ALIGNED_MALLOC:
-    case OFFSET_MALLOC:
-    case ALIGNED_REALLOC:
-    case OFFSET_REALLOC:
-    case ALIGNED_RECALLOC:
-    case OFFSET_RECALLOC:
-        perform_aligned(operation, slot);
-        break;
-    case DUPENV:
-    case WDUPENV:
-    case PUTENV:
-        perform_environment(operation);
-        break;
-    case NEW_MODE:
-        perform_new_mode(operation);
-        break;
-    default:
-        break;
-    }
-}
+#include "conformance_draw.h"
+#include "conformance_calls.h"
+#include "conformance_perform.h"
+
+static void (*const performers[FUNCTIONS])(const struct operation *,
+                                           struct slot *) = {EACH_FUNCTION(PERFORM)};
 
 static bool asks_for_size(const struct operation *operation) {
     return operation->function == MSIZE || operation->function == ALIGNED_MSIZE ||
@@ -105,7 +70,8 @@ int main(int count, char **arguments) {
                 operation = tamed(operation);
             }
             if (!(tame && i < stop && asks_for_size(&operation))) {
-                perform(&operation);
+                before_call();
+                performers[operation.function](&operation, &slots[operation.slot]);
             }
         }
     }

@@ -1,5 +1,5 @@
 /* The CRT's functions under all their names, the states that they change, and the transcript. Part
- * of conformance.h. */
+ * of conformance.c. */
 
 typedef void *(*one_size_fn)(size_t);
 typedef void *(*two_sizes_fn)(size_t, size_t);
@@ -15,32 +15,6 @@ typedef size_t (*aligned_size_fn)(void *, size_t, size_t);
 typedef int (*narrow_environment_fn)(char **, size_t *, const char *);
 typedef int (*wide_environment_fn)(wchar_t **, size_t *, const wchar_t *);
 typedef int (*put_environment_fn)(const char *, const char *);
-typedef int *(*errno_fn)(void);
-typedef int (*new_handler_fn)(size_t);
-typedef void (*invalid_fn)(const wchar_t *, const wchar_t *, const wchar_t *, unsigned, uintptr_t);
-
-static const char *const function_names[FUNCTIONS] = {"malloc",
-                                                      "calloc",
-                                                      "realloc",
-                                                      "_recalloc",
-                                                      "_expand",
-                                                      "_msize",
-                                                      "free",
-                                                      "_aligned_malloc",
-                                                      "_aligned_realloc",
-                                                      "_aligned_recalloc",
-                                                      "_aligned_msize",
-                                                      "_aligned_free",
-                                                      "_aligned_offset_malloc",
-                                                      "_aligned_offset_realloc",
-                                                      "_aligned_offset_recalloc",
-                                                      "_strdup",
-                                                      "_wcsdup",
-                                                      "_mbsdup",
-                                                      "_dupenv_s",
-                                                      "_wdupenv_s",
-                                                      "_putenv_s",
-                                                      "_set_new_mode"};
 
 /* The addresses of each function's names. A name that the CRT lacks stands for the public one, of
  * the same state. */
@@ -48,14 +22,12 @@ static void *addresses[FUNCTIONS][NAMES];
 
 /* The two states of a CRT: that of the public and `_base` names, and that of the `_o_` names. */
 static struct {
-    errno_fn error;
+    int *(*error)(void);
     int invalid, handled, retries;
     size_t handled_size;
 } states[2];
 
 static bool two_states;
-
-static void invalid_in(int state) { states[state].invalid++; }
 
 static int new_in(int state, size_t size) {
     states[state].handled++;
@@ -63,17 +35,8 @@ static int new_in(int state, size_t size) {
     return states[state].retries-- > 0;
 }
 
-static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                           uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    invalid_in(0);
-}
-
-static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                            uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    invalid_in(1);
-}
+INVALID_PARAMETER_HANDLER(public_invalid, states[0].invalid++)
+INVALID_PARAMETER_HANDLER(private_invalid, states[1].invalid++)
 
 static int public_new(size_t size) { return new_in(0, size); }
 
@@ -98,13 +61,12 @@ static void resolve(enum function function, bool portable) {
     }
 }
 
-static void prepare_state(int state, const char *prefix, invalid_fn invalid,
-                          new_handler_fn handler) {
-    invalid_fn (*set_invalid)(invalid_fn) =
-        (invalid_fn (*)(invalid_fn))named(prefix, "_set_invalid_parameter_handler", "");
-    new_handler_fn (*set_new)(new_handler_fn) =
-        (new_handler_fn (*)(new_handler_fn))named(prefix, "_set_new_handler", "");
-    states[state].error = (errno_fn)named(prefix, "_errno", "");
+static void prepare_state(int state, const char *prefix, _invalid_parameter_handler invalid,
+                          _PNH handler) {
+    _invalid_parameter_handler (*set_invalid)(_invalid_parameter_handler) =
+        named(prefix, "_set_invalid_parameter_handler", "");
+    _PNH (*set_new)(_PNH) = named(prefix, "_set_new_handler", "");
+    states[state].error = named(prefix, "_errno", "");
     set_invalid(invalid);
     set_new(handler);
 }
@@ -147,22 +109,19 @@ struct effects {
 static struct effects after_call(void) {
     struct effects effects = {"", *states[0].error()};
     int errors[2] = {effects.error, two_states ? *states[1].error() : UNTOUCHED};
-    size_t used = 0;
+    char *end = effects.text;
     for (int i = 0; i < 2; i++) {
         const char *which = i ? " o:" : "";
         if (errors[i] != UNTOUCHED) {
             effects.error = errors[i];
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used, "%s errno %d",
-                                     which, errors[i]);
+            end += sprintf(end, "%s errno %d", which, errors[i]);
         }
         if (states[i].invalid) {
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used,
-                                     "%s invalid %d", which, states[i].invalid);
+            end += sprintf(end, "%s invalid %d", which, states[i].invalid);
         }
         if (states[i].handled) {
-            used += (size_t)snprintf(effects.text + used, sizeof effects.text - used,
-                                     "%s new-handler %d of %zx", which, states[i].handled,
-                                     states[i].handled_size);
+            end += sprintf(end, "%s new-handler %d of %zx", which, states[i].handled,
+                           states[i].handled_size);
         }
     }
     return effects;
@@ -208,17 +167,6 @@ static struct range {
 static int kept_count;
 static bool keep_all = true;
 
-static const char *read_number(const char *text, long *number) {
-    while (*text == ' ' || *text == '\n' || *text == '\r') {
-        text++;
-    }
-    *number = 0;
-    while (*text >= '0' && *text <= '9') {
-        *number = *number * 10 + (*text++ - '0');
-    }
-    return text;
-}
-
 static bool read_kept(const char *path) {
     HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
     DWORD size = file == INVALID_HANDLE_VALUE ? 0 : GetFileSize(file, NULL), got = 0;
@@ -228,15 +176,11 @@ static bool read_kept(const char *path) {
     if (!text || !ReadFile(file, text, size, &got, NULL)) {
         return false;
     }
-    const char *rest = text;
-    int most = (int)(sizeof kept / sizeof *kept);
-    while (*rest && kept_count < most) {
-        rest = read_number(rest, &kept[kept_count].first);
-        rest = read_number(rest, &kept[kept_count].last);
-        kept_count++;
-        while (*rest == '\n' || *rest == '\r') {
-            rest++;
-        }
+    char *rest = text;
+    while (*rest && kept_count < (int)COUNT_OF(kept)) {
+        kept[kept_count].first = strtol(rest, &rest, 10);
+        kept[kept_count++].last = strtol(rest, &rest, 10);
+        rest += strspn(rest, "\r\n");
     }
     keep_all = false;
     CloseHandle(file);

@@ -1,34 +1,38 @@
-/* Drawing operation number i of a sequence. Part of conformance.h. */
+/* Drawing operation number i of a sequence. Part of conformance.c. */
 
-enum function {
-    MALLOC,
-    CALLOC,
-    REALLOC,
-    RECALLOC,
-    EXPAND,
-    MSIZE,
-    FREE,
-    ALIGNED_MALLOC,
-    ALIGNED_REALLOC,
-    ALIGNED_RECALLOC,
-    ALIGNED_MSIZE,
-    ALIGNED_FREE,
-    OFFSET_MALLOC,
-    OFFSET_REALLOC,
-    OFFSET_RECALLOC,
-    STRDUP,
-    WCSDUP,
-    MBSDUP,
-    DUPENV,
-    WDUPENV,
-    PUTENV,
-    NEW_MODE,
-    FUNCTIONS
-};
+/* The functions: constant, exported name, how often it is drawn, and what performs it. */
+#define EACH_FUNCTION(X)                                                                           \
+    X(MALLOC, "malloc", 12, perform_new_plain)                                                     \
+    X(CALLOC, "calloc", 6, perform_new_plain)                                                      \
+    X(REALLOC, "realloc", 16, perform_resize_plain)                                                \
+    X(RECALLOC, "_recalloc", 8, perform_resize_plain)                                              \
+    X(EXPAND, "_expand", 5, perform_expand)                                                        \
+    X(MSIZE, "_msize", 5, perform_size)                                                            \
+    X(FREE, "free", 10, perform_free)                                                              \
+    X(ALIGNED_MALLOC, "_aligned_malloc", 8, perform_aligned)                                       \
+    X(ALIGNED_REALLOC, "_aligned_realloc", 8, perform_aligned)                                     \
+    X(ALIGNED_RECALLOC, "_aligned_recalloc", 6, perform_aligned)                                   \
+    X(ALIGNED_MSIZE, "_aligned_msize", 3, perform_size)                                            \
+    X(ALIGNED_FREE, "_aligned_free", 6, perform_free)                                              \
+    X(OFFSET_MALLOC, "_aligned_offset_malloc", 6, perform_aligned)                                 \
+    X(OFFSET_REALLOC, "_aligned_offset_realloc", 6, perform_aligned)                               \
+    X(OFFSET_RECALLOC, "_aligned_offset_recalloc", 5, perform_aligned)                             \
+    X(STRDUP, "_strdup", 2, perform_new_plain)                                                     \
+    X(WCSDUP, "_wcsdup", 2, perform_new_plain)                                                     \
+    X(MBSDUP, "_mbsdup", 2, perform_new_plain)                                                     \
+    X(DUPENV, "_dupenv_s", 1, perform_environment)                                                 \
+    X(WDUPENV, "_wdupenv_s", 1, perform_environment)                                               \
+    X(PUTENV, "_putenv_s", 1, perform_environment)                                                 \
+    X(NEW_MODE, "_set_new_mode", 1, perform_new_mode)
 
-/* How often each function is drawn, in the order above. */
-static const int weights[FUNCTIONS] = {12, 6, 16, 8, 5, 5, 10, 8, 8, 6, 3,
-                                       6,  6, 6,  5, 2, 2, 2,  1, 1, 1, 1};
+#define CONSTANT(constant, name, weight, perform) constant,
+#define NAME(constant, name, weight, perform) name,
+#define WEIGHT(constant, name, weight, perform) weight,
+#define PERFORM(constant, name, weight, perform) perform,
+
+enum function { EACH_FUNCTION(CONSTANT) FUNCTIONS };
+static const char *const function_names[FUNCTIONS] = {EACH_FUNCTION(NAME)};
+static const int weights[FUNCTIONS] = {EACH_FUNCTION(WEIGHT)};
 
 enum { SLOTS = 256, VARIABLES = 8 };
 
@@ -58,7 +62,7 @@ struct operation {
 
 static size_t pick(uint64_t draw, const size_t *table, size_t count) { return table[draw % count]; }
 
-#define PICK(draw, table) pick(draw, table, sizeof(table) / sizeof *(table))
+#define PICK(draw, table) pick(draw, table, COUNT_OF(table))
 
 static size_t draw_size(uint64_t *random) {
     static const size_t borders[] = {
@@ -89,22 +93,13 @@ static size_t draw_size(uint64_t *random) {
                                     SIZE_MAX - SIZE_MAX / 4,
                                     MORE_THAN_CAN_BE_HAD};
     uint64_t draw = next_random(random), value = next_random(random);
-    switch (draw % 64) {
-    case 0:
-    case 1:
-    case 2:
+    if (draw % 64 < 3) {
         return PICK(value, beyond);
-    case 3:
-    case 4:
+    } else if (draw % 64 < 5) {
         return PICK(value, middle);
-    case 5:
+    } else if (draw % 64 == 5 && value % 16 == 0) {
         /* Rare: Wine's heap asks the system for memory for each of these. */
-        if (value % 16 == 0) {
-            return PICK(value / 16, large);
-        }
-        break;
-    default:
-        break;
+        return PICK(value / 16, large);
     }
     return draw % 3 == 0   ? (size_t)(value % 2000)
            : draw % 3 == 1 ? (size_t)(value % 200)

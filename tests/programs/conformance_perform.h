@@ -1,5 +1,5 @@
 /* The live blocks, and what each kind of operation does with them and records. Part of
- * conformance.h. */
+ * conformance.c. */
 
 struct slot {
     void *address;
@@ -53,12 +53,27 @@ static void release(struct slot *slot) {
     drop(slot);
 }
 
+static void empty(struct slot *slot) {
+    if (slot->address) {
+        release(slot);
+        before_call();
+    }
+}
+
+/* Before a call that resizes the block in the slot if it is `given`, and else makes one. */
+static void prepare_resize(struct slot *slot, bool given) {
+    if (given) {
+        verify(slot, slot->address, slot->size, "before a reallocation");
+    } else {
+        empty(slot);
+    }
+}
+
 /* Whether the slot holds a block that the functions of plain blocks (or of aligned ones) may be
  * given; frees the other kind. */
 static bool usable(struct slot *slot, bool aligned) {
-    if (slot->address && (slot->alignment != 0) != aligned) {
-        release(slot);
-        before_call();
+    if ((slot->alignment != 0) != aligned) {
+        empty(slot);
     }
     return slot->address != NULL;
 }
@@ -96,10 +111,7 @@ static void *duplicate(const struct operation *operation, size_t *size) {
 static void perform_new_plain(const struct operation *operation, struct slot *slot) {
     size_t size = operation->size, count = 1;
     void *block;
-    if (slot->address) {
-        release(slot);
-        before_call();
-    }
+    empty(slot);
     if (operation->function == MALLOC) {
         block = ((one_size_fn)function_of(operation))(size);
     } else if (operation->function == CALLOC) {
@@ -149,20 +161,11 @@ static void perform_resize_plain(const struct operation *operation, struct slot 
     bool array = operation->function == RECALLOC;
     void *address = given ? slot->address : NULL;
     size_t size = operation->size * (array ? operation->count : 1);
-    void *result;
-    if (!given && slot->address) {
-        release(slot);
-        before_call();
-    }
-    if (given) {
-        verify(slot, address, slot->size, "before a reallocation");
-    }
-    if (array) {
-        result = ((block_two_sizes_fn)function_of(operation))(address, operation->count,
-                                                              operation->size);
-    } else {
-        result = ((block_size_fn)function_of(operation))(address, size);
-    }
+    prepare_resize(slot, given);
+    void *function = function_of(operation);
+    void *result = array
+                       ? ((block_two_sizes_fn)function)(address, operation->count, operation->size)
+                       : ((block_size_fn)function)(address, size);
     settle(operation, slot, given, result, size, array, after_call());
     if (result) {
         if (!aligned_to(result, BLOCK_ALIGNMENT)) {
@@ -214,14 +217,11 @@ static void perform_size(const struct operation *operation, struct slot *slot) {
     bool aligned = operation->function == ALIGNED_MSIZE;
     bool given = usable(slot, aligned) && !operation->null;
     void *address = given ? slot->address : NULL;
-    size_t size;
-    if (aligned) {
-        size_t alignment = given ? slot->alignment : operation->alignment;
-        size = ((aligned_size_fn)function_of(operation))(address, alignment,
-                                                         given ? slot->offset : operation->offset);
-    } else {
-        size = ((size_fn)function_of(operation))(address);
-    }
+    size_t alignment = given ? slot->alignment : operation->alignment;
+    size_t offset = given ? slot->offset : operation->offset;
+    void *function = function_of(operation);
+    size_t size = aligned ? ((aligned_size_fn)function)(address, alignment, offset)
+                          : ((size_fn)function)(address);
     struct effects effects = after_call();
     if (given) {
         bool enough = size >= slot->size || slot->size_unclear;
@@ -294,13 +294,7 @@ static void perform_aligned(const struct operation *operation, struct slot *slot
     bool given = usable(slot, true) && !operation->null && !makes;
     size_t size = operation->size * (array ? operation->count : 1);
     struct operation call = fitted(operation, slot, given);
-    if (!given && slot->address) {
-        release(slot);
-        before_call();
-    }
-    if (given) {
-        verify(slot, slot->address, slot->size, "before a reallocation");
-    }
+    prepare_resize(slot, given);
     bool unclear = given && (slot->size_unclear || call.alignment != slot->alignment ||
                              call.offset != slot->offset);
     void *result = call_aligned(&call, given ? slot->address : NULL);
@@ -316,7 +310,7 @@ static void perform_aligned(const struct operation *operation, struct slot *slot
     }
 }
 
-static void perform_environment(const struct operation *operation) {
+static void perform_environment(const struct operation *operation, struct slot *slot) {
     char name[32], value[64];
     wchar_t wide_name[32];
     unsigned variable = (unsigned)(operation->extra >> 8) % VARIABLES;
@@ -351,7 +345,7 @@ static void perform_environment(const struct operation *operation) {
     }
 }
 
-static void perform_new_mode(const struct operation *operation) {
+static void perform_new_mode(const struct operation *operation, struct slot *slot) {
     int mode = (int)(operation->extra >> 20 & 1);
     current_retries = operation->retries;
     int old = ((int (*)(int))function_of(operation))(mode);

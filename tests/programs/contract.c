@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <mbstring.h>
+#include <new.h>
 #include <stdlib.h>
 #include <wchar.h>
 
@@ -21,20 +22,11 @@ static const size_t ROOT = (size_t)1 << 4 * sizeof(size_t); /* its square wraps 
 static const size_t TOP_BIT = SIZE_MAX / 2 + 1;
 static const size_t OVERHEAD = sizeof(void *) + 15; /* of a block that is aligned to 16 */
 
-typedef int (*new_handler)(size_t);
-__declspec(dllimport) new_handler _set_new_handler(new_handler);
-__declspec(dllimport) int _set_new_mode(int);
-
 static int invalid_parameters, new_handler_calls;
 
-static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                          uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    invalid_parameters++;
-}
+INVALID_PARAMETER_HANDLER(count_invalid, invalid_parameters++)
 
 static int count_new(size_t size) {
-    (void)size;
     new_handler_calls++;
     return 0;
 }
@@ -51,10 +43,9 @@ static int old_count, old_used;
 static enum { COUNT_OLD, USE_OLD, USE_NEW } phase;
 
 static struct given make(size_t size, size_t alignment, size_t offset) {
-    struct given given = {size, alignment, offset, NULL};
-    given.address = alignment ? _aligned_offset_malloc(size, alignment, offset) : malloc(size);
-    fill(given.address, size, CONTENTS);
-    return given;
+    void *block = alignment ? _aligned_offset_malloc(size, alignment, offset) : malloc(size);
+    fill(block, size, CONTENTS);
+    return (struct given){size, alignment, offset, block};
 }
 
 static struct given take(size_t size, size_t alignment, size_t offset) {

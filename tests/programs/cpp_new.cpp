@@ -62,23 +62,24 @@ void every_form() {
     operator delete(nullptr);
 }
 
-void exhaustion() {
+void throws_bad_alloc(const char *form, void (*allocate)()) {
     bool thrown = false;
     try {
-        operator delete(operator new(too_much));
+        allocate();
     } catch (const std::bad_alloc &) {
         thrown = true;
     }
-    CHECK(thrown, "operator new did not throw bad_alloc");
+    CHECK(thrown, "%s did not throw bad_alloc", form);
+}
+
+void exhaustion() {
+    throws_bad_alloc("operator new", [] { operator delete(operator new(too_much)); });
+    throws_bad_alloc("aligned operator new", [] {
+        constexpr std::align_val_t alignment{64};
+        operator delete(operator new(too_much, alignment), alignment);
+    });
     CHECK(operator new(too_much, std::nothrow) == nullptr,
           "operator new(nothrow) returned a block");
-    thrown = false;
-    try {
-        operator delete(operator new(too_much, std::align_val_t{64}), std::align_val_t{64});
-    } catch (const std::bad_alloc &) {
-        thrown = true;
-    }
-    CHECK(thrown, "aligned operator new did not throw bad_alloc");
 }
 
 int new_handler_calls;

@@ -31,9 +31,9 @@ static void register_exit_functions(int count) {
     exit_functions_wanted += count;
 }
 
-static FILE *open_scratch(const char *mode) {
+static FILE *open_scratch(const char *when) {
     FILE *stream = tmpfile();
-    CHECK(stream != NULL, "tmpfile failed (%s)", mode);
+    CHECK(stream != NULL, "tmpfile failed %s the meeting", when);
     return stream;
 }
 
@@ -95,7 +95,7 @@ static void start(struct worker *worker) {
 
 static void finish(struct worker *worker) {
     SetEvent(worker->go_on);
-    CHECK(WaitForSingleObject(worker->thread, 30000) == WAIT_OBJECT_0, "a thread did not end");
+    await_threads(&worker->thread, 1);
 }
 
 enum { STREAMS = 40, LINES = 2000 };

@@ -10,15 +10,13 @@ void start(void) {
     HANDLE runtime = LoadLibraryA("ucrtbased.dll");
     HANDLE module = GetModuleHandleA(MODULE_NAME);
     if (!runtime || !module) {
-        write_text("FAILED: a DLL is missing\n");
-        ExitProcess(1);
+        fail("FAILED: a DLL is missing\n");
     }
-    void *(*allocate)(size_t) = (void *(*)(size_t))GetProcAddress(runtime, "malloc");
-    int (*owns)(const void *) = (int (*)(const void *))GetProcAddress(module, "allograft_owns");
-    int (*active)(void) = (int (*)(void))GetProcAddress(module, "allograft_active");
+    void *(*allocate)(size_t) = GetProcAddress(runtime, "malloc");
+    int (*owns)(const void *) = GetProcAddress(module, "allograft_owns");
+    int (*active)(void) = GetProcAddress(module, "allograft_active");
     if (active() || owns(allocate(100))) {
-        write_text("FAILED: the debug runtime was taken over\n");
-        ExitProcess(1);
+        fail("FAILED: the debug runtime was taken over\n");
     }
     write_text("passed\n");
     ExitProcess(0);

@@ -9,36 +9,31 @@
 
 static int invalid_parameters;
 
-static void count_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                          uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    invalid_parameters++;
-}
+INVALID_PARAMETER_HANDLER(count_invalid, invalid_parameters++)
+
+/* Prints what `call` answers, which puts a block at `value`. */
+#define PRINT(label, call, value, format, none)                                                    \
+    do {                                                                                           \
+        invalid_parameters = 0;                                                                    \
+        errno = 77;                                                                                \
+        int result = call, error = errno;                                                          \
+        CHECK(!value || in_current_heap(value), "the value of %s is not in the current heap",      \
+              label);                                                                              \
+        say("%s: %d [" format "] size %zu errno %d invalid-parameter %d", label, result,           \
+            value ? value : none, size, error, invalid_parameters);                                \
+        free(value);                                                                               \
+    } while (0)
 
 static void narrow(const char *label, const char *name, bool with_size) {
     char *value = (char *)1;
     size_t size = 99;
-    invalid_parameters = 0;
-    errno = 77;
-    int result = _dupenv_s(&value, with_size ? &size : NULL, name);
-    int error = errno;
-    CHECK(!value || in_current_heap(value), "the value of %s is not in the current heap", label);
-    say("%s: %d [%s] size %zu errno %d invalid-parameter %d", label, result, value ? value : "NULL",
-        size, error, invalid_parameters);
-    free(value);
+    PRINT(label, _dupenv_s(&value, with_size ? &size : NULL, name), value, "%s", "NULL");
 }
 
 static void wide(const char *label, const wchar_t *name) {
     wchar_t *value = (wchar_t *)1;
     size_t size = 99;
-    invalid_parameters = 0;
-    errno = 77;
-    int result = _wdupenv_s(&value, &size, name);
-    int error = errno;
-    CHECK(!value || in_current_heap(value), "the value of %s is not in the current heap", label);
-    say("%s: %d [%ls] size %zu errno %d invalid-parameter %d", label, result,
-        value ? value : L"NULL", size, error, invalid_parameters);
-    free(value);
+    PRINT(label, _wdupenv_s(&value, &size, name), value, "%ls", L"NULL");
 }
 
 static void no_place_for_the_value(void) {

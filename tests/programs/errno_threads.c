@@ -52,10 +52,9 @@ int main(void) {
     everybody_ready = CreateEventA(NULL, TRUE, FALSE, NULL);
     errno = 99;
     for (intptr_t i = 0; i < THREADS; i++) {
-        threads[i] = CreateThread(NULL, 0, worker, (void *)i, 0, NULL);
+        threads[i] = start_thread(worker, (void *)i);
     }
-    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 60000) == WAIT_OBJECT_0,
-          "the threads did not end");
+    await_threads(threads, THREADS);
     CHECK(errno == 99, "another thread's failure set errno here to %d", errno);
     return verdict();
 }

@@ -46,23 +46,21 @@ static void give_back(int count) {
     }
 }
 
-static int give_up(size_t size) {
-    (void)size;
-    return InterlockedIncrement(&handler_calls) < 3;
-}
+static int give_up(size_t size) { return InterlockedIncrement(&handler_calls) < 3; }
+
+#define FAILS(call)                                                                                \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        CHECK(!(call) && errno == ENOMEM, "%s: errno %d", #call, errno);                           \
+    } while (0)
 
 static void everything_fails_as_it_should(int count) {
-    errno = 0;
-    CHECK(calloc(4, BLOCK) == NULL && errno == ENOMEM, "calloc: errno %d", errno);
-    errno = 0;
-    CHECK(_aligned_malloc(4 * BLOCK, 4096) == NULL && errno == ENOMEM, "_aligned_malloc: errno %d",
-          errno);
-    errno = 0;
-    CHECK(realloc(blocks[0], 8 * BLOCK) == NULL && errno == ENOMEM, "realloc: errno %d", errno);
+    FAILS(calloc(4, BLOCK));
+    FAILS(_aligned_malloc(4 * BLOCK, 4096));
+    FAILS(realloc(blocks[0], 8 * BLOCK));
+    FAILS(_recalloc(NULL, 4, BLOCK));
     CHECK(count == 0 || ((char *)blocks[0])[BLOCK - 1] == 0x5A,
           "a block changed when realloc failed");
-    errno = 0;
-    CHECK(_recalloc(NULL, 4, BLOCK) == NULL && errno == ENOMEM, "_recalloc: errno %d", errno);
     _set_new_mode(1);
     _set_new_handler(give_up);
     handler_calls = 0;
@@ -114,15 +112,13 @@ int main(int count, char **arguments) {
         return load_in_need(arguments[2]);
     }
     HANDLE need = CreateEventA(NULL, TRUE, FALSE, NULL);
-    HANDLE threads[] = {CreateThread(NULL, 0, work_in_need, need, 0, NULL),
-                        CreateThread(NULL, 0, work_in_need, need, 0, NULL)};
+    HANDLE threads[] = {start_thread(work_in_need, need), start_thread(work_in_need, need)};
     meet_harness();
     CHECK(taken_over(), "the module has not taken over");
     int held = use_all(BLOCK);
     everything_fails_as_it_should(held);
     SetEvent(need);
-    DWORD ended = WaitForMultipleObjects(2, threads, TRUE, 30000);
-    CHECK(ended == WAIT_OBJECT_0, "the threads did not end");
+    await_threads(threads, COUNT_OF(threads));
     give_back(held);
     check_that_there_is_memory();
     return verdict();

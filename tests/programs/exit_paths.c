@@ -29,10 +29,7 @@ static unsigned __stdcall busy(void *parameter) {
     return 0;
 }
 
-static unsigned __stdcall ends_the_process(void *parameter) {
-    (void)parameter;
-    ExitProcess(EXIT_CODE);
-}
+static unsigned __stdcall ends_the_process(void *parameter) { ExitProcess(EXIT_CODE); }
 
 static LONG WINAPI ends_with_its_code(EXCEPTION_POINTERS *pointers) {
     TerminateProcess(GetCurrentProcess(), pointers->ExceptionRecord->ExceptionCode);

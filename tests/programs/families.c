@@ -7,28 +7,12 @@
 #include <stdlib.h>
 #include <wchar.h>
 
-typedef void *(*allocate_fn)(size_t);
-typedef void *(*allocate_array_fn)(size_t, size_t);
-typedef void *(*resize_fn)(void *, size_t);
-typedef void *(*resize_array_fn)(void *, size_t, size_t);
-typedef void (*release_fn)(void *);
-typedef size_t (*size_fn)(void *);
-typedef void *(*aligned_fn)(size_t, size_t);
-typedef void *(*aligned_resize_fn)(void *, size_t, size_t);
-typedef void *(*aligned_resize_array_fn)(void *, size_t, size_t, size_t);
-typedef size_t (*aligned_size_fn)(void *, size_t, size_t);
-typedef void *(*offset_fn)(size_t, size_t, size_t);
-typedef void *(*offset_resize_fn)(void *, size_t, size_t, size_t);
-typedef void *(*offset_resize_array_fn)(void *, size_t, size_t, size_t, size_t);
-typedef int (*environment_fn)(char **, size_t *, const char *);
-typedef int (*wide_environment_fn)(wchar_t **, size_t *, const wchar_t *);
-
 enum { BYTES = 100, ALIGNMENT = 64, OFFSET = 24, MORE = 40000 };
 
 static bool wine_lacks_aligned_recalloc;
 
-/* The function under one of its names; says which names there are. */
-static void *exported(const char *name) {
+/* The function that the CRT exports under this name; prints the name if there is one. */
+static void *find(const char *name) {
     void *function = crt_function(name);
     if (function) {
         say("exported %s", name);
@@ -36,198 +20,173 @@ static void *exported(const char *name) {
     return function;
 }
 
-static void check_block(const char *name, void *block, size_t size) {
+/* Runs what follows for each of the names under which this CRT exports `function`. */
+#define FOR_EACH_NAME(function, ...)                                                               \
+    for (const char *const *names = (const char *const[]){__VA_ARGS__, NULL}, *name;               \
+         (name = *names); names++)                                                                 \
+        if ((function = find(name)))
+
+static void check_heap(const char *name, const void *block) {
     CHECK(block != NULL, "%s returned NULL", name);
     CHECK(in_current_heap(block), "%s returned a block that is not mimalloc's", name);
-    fill(block, size, 1);
 }
 
-static void check_moved(const char *name, void *block, size_t kept) {
-    CHECK(block != NULL, "%s returned NULL", name);
-    CHECK(in_current_heap(block), "%s returned a block that is not mimalloc's", name);
-    CHECK(intact(block, kept, 1) == kept, "%s lost the contents", name);
+static void check_block(const char *name, void *block) {
+    check_heap(name, block);
+    fill(block, BYTES, 1);
+}
+
+static void check_moved(const char *name, void *block) {
+    check_heap(name, block);
+    CHECK(intact(block, BYTES, 1) == BYTES, "%s lost the contents", name);
+}
+
+/* As `check_moved`, for an array that has grown to `MORE` bytes. */
+static void check_grown(const char *name, char *block) {
+    check_moved(name, block);
+    CHECK(block[MORE - 1] == 0, "%s did not zero what it added", name);
 }
 
 static void allocators(void) {
-    static const char *const names[] = {"malloc", "_malloc_base", "_o_malloc", "_o__malloc_base"};
-    for (int i = 0; i < 4; i++) {
-        allocate_fn function = (allocate_fn)exported(names[i]);
-        if (function) {
-            void *block = function(BYTES);
-            check_block(names[i], block, BYTES);
-            free(block);
-        }
+    void *(*allocate)(size_t);
+    FOR_EACH_NAME(allocate, "malloc", "_malloc_base", "_o_malloc", "_o__malloc_base") {
+        void *block = allocate(BYTES);
+        check_block(name, block);
+        free(block);
     }
-    static const char *const arrays[] = {"calloc", "_calloc_base", "_o_calloc", "_o__calloc_base"};
-    for (int i = 0; i < 4; i++) {
-        allocate_array_fn function = (allocate_array_fn)exported(arrays[i]);
-        if (function) {
-            void *block = function(BYTES, 2);
-            check_block(arrays[i], block, BYTES);
-            free(block);
-        }
+    void *(*allocate_array)(size_t, size_t);
+    FOR_EACH_NAME(allocate_array, "calloc", "_calloc_base", "_o_calloc", "_o__calloc_base") {
+        void *block = allocate_array(BYTES, 2);
+        check_block(name, block);
+        free(block);
     }
 }
 
 static void resizers(void) {
-    static const char *const names[] = {"realloc", "_realloc_base", "_o_realloc",
-                                        "_o__realloc_base"};
-    for (int i = 0; i < 4; i++) {
-        resize_fn function = (resize_fn)exported(names[i]);
-        if (function) {
-            void *block = function(NULL, BYTES);
-            check_block(names[i], block, BYTES);
-            block = function(block, MORE);
-            check_moved(names[i], block, BYTES);
-            free(block);
-        }
+    void *(*resize)(void *, size_t);
+    FOR_EACH_NAME(resize, "realloc", "_realloc_base", "_o_realloc", "_o__realloc_base") {
+        void *block = resize(NULL, BYTES);
+        check_block(name, block);
+        block = resize(block, MORE);
+        check_moved(name, block);
+        free(block);
     }
-    static const char *const arrays[] = {"_recalloc", "_recalloc_base", "_o__recalloc",
-                                         "_o__recalloc_base"};
-    for (int i = 0; i < 4; i++) {
-        resize_array_fn function = (resize_array_fn)exported(arrays[i]);
-        if (function) {
-            void *block = function(NULL, BYTES, 1);
-            check_block(arrays[i], block, BYTES);
-            block = function(block, MORE, 1);
-            check_moved(arrays[i], block, BYTES);
-            CHECK(((char *)block)[MORE - 1] == 0, "%s did not zero what it added", arrays[i]);
-            free(block);
-        }
+    void *(*resize_array)(void *, size_t, size_t);
+    FOR_EACH_NAME(resize_array, "_recalloc", "_recalloc_base", "_o__recalloc",
+                  "_o__recalloc_base") {
+        void *block = resize_array(NULL, BYTES, 1);
+        check_block(name, block);
+        block = resize_array(block, MORE, 1);
+        check_grown(name, block);
+        free(block);
     }
-    static const char *const in_place[] = {"_expand", "_expand_base", "_o__expand"};
-    for (int i = 0; i < 3; i++) {
-        resize_fn function = (resize_fn)exported(in_place[i]);
-        if (function) {
-            void *block = malloc(BYTES);
-            CHECK(function(block, BYTES / 2) == block, "%s did not shrink in place", in_place[i]);
-            free(block);
-        }
+    void *(*expand)(void *, size_t);
+    FOR_EACH_NAME(expand, "_expand", "_expand_base", "_o__expand") {
+        void *block = malloc(BYTES);
+        CHECK(expand(block, BYTES / 2) == block, "%s did not shrink in place", name);
+        free(block);
     }
 }
 
 static void releasers_and_sizes(void) {
-    static const char *const names[] = {"free", "_free_base", "_o_free", "_o__free_base"};
-    for (int i = 0; i < 4; i++) {
-        release_fn function = (release_fn)exported(names[i]);
-        for (int round = 0; function && round < 1000; round++) {
+    void (*release)(void *);
+    FOR_EACH_NAME(release, "free", "_free_base", "_o_free", "_o__free_base") {
+        for (int round = 0; round < 1000; round++) {
             void *block = malloc(BYTES);
-            check_block("malloc", block, BYTES);
-            function(block);
+            check_block("malloc", block);
+            release(block);
         }
     }
-    static const char *const sizes[] = {"_msize", "_msize_base", "_o__msize"};
-    for (int i = 0; i < 3; i++) {
-        size_fn function = (size_fn)exported(sizes[i]);
-        if (function) {
-            void *block = malloc(BYTES);
-            CHECK(function(block) >= BYTES, "%s answered less than was asked for", sizes[i]);
-            free(block);
-        }
+    size_t (*size)(void *);
+    FOR_EACH_NAME(size, "_msize", "_msize_base", "_o__msize") {
+        void *block = malloc(BYTES);
+        CHECK(size(block) >= BYTES, "%s answered less than was asked for", name);
+        free(block);
     }
 }
 
-static void aligned(void) {
-    static const char *const names[] = {"_aligned_malloc", "_o__aligned_malloc"};
-    static const char *const resizes[] = {"_aligned_realloc", "_o__aligned_realloc"};
-    static const char *const arrays[] = {"_aligned_recalloc", "_o__aligned_recalloc"};
-    static const char *const sizes[] = {"_aligned_msize", "_o__aligned_msize"};
-    static const char *const releases[] = {"_aligned_free", "_o__aligned_free"};
-    for (int i = 0; i < 2; i++) {
-        aligned_fn function = (aligned_fn)exported(names[i]);
-        aligned_resize_fn resize = (aligned_resize_fn)exported(resizes[i]);
-        aligned_resize_array_fn resize_array = (aligned_resize_array_fn)exported(arrays[i]);
-        aligned_size_fn size = (aligned_size_fn)exported(sizes[i]);
-        release_fn release = (release_fn)exported(releases[i]);
-        void *block = function(BYTES, ALIGNMENT);
-        check_block(names[i], block, BYTES);
-        block = resize(block, BYTES * 2, ALIGNMENT);
-        check_moved(resizes[i], block, BYTES);
-        CHECK(size(block, ALIGNMENT, 0) >= BYTES * 2, "%s answered less than was asked for",
-              sizes[i]);
-        if (!wine_lacks_aligned_recalloc) {
-            block = resize_array(block, MORE, 1, ALIGNMENT);
-            check_moved(arrays[i], block, BYTES);
-            CHECK(((char *)block)[MORE - 1] == 0, "%s did not zero what it added", arrays[i]);
-        }
-        CHECK(aligned_to(block, ALIGNMENT), "%s returned a badly aligned block", resizes[i]);
-        release(block);
+/* The public name of a function, or the `_o_` one. */
+#define PREFIXED(private, name) (private ? "_o_" name : name)
+
+static void aligned(bool private) {
+    const char *name = PREFIXED(private, "_aligned_malloc");
+    const char *resize_name = PREFIXED(private, "_aligned_realloc");
+    const char *array_name = PREFIXED(private, "_aligned_recalloc");
+    void *(*allocate)(size_t, size_t) = find(name);
+    void *(*resize)(void *, size_t, size_t) = find(resize_name);
+    void *(*resize_array)(void *, size_t, size_t, size_t) = find(array_name);
+    size_t (*size)(void *, size_t, size_t) = find(PREFIXED(private, "_aligned_msize"));
+    void (*release)(void *) = find(PREFIXED(private, "_aligned_free"));
+    void *block = allocate(BYTES, ALIGNMENT);
+    check_block(name, block);
+    block = resize(block, BYTES * 2, ALIGNMENT);
+    check_moved(resize_name, block);
+    CHECK(size(block, ALIGNMENT, 0) >= BYTES * 2, "%s answered less than was asked for",
+          PREFIXED(private, "_aligned_msize"));
+    if (!wine_lacks_aligned_recalloc) {
+        block = resize_array(block, MORE, 1, ALIGNMENT);
+        check_grown(array_name, block);
     }
+    CHECK(aligned_to(block, ALIGNMENT), "%s returned a badly aligned block", resize_name);
+    release(block);
 }
 
-static void offset_aligned(void) {
-    static const char *const names[] = {"_aligned_offset_malloc", "_o__aligned_offset_malloc"};
-    static const char *const resizes[] = {"_aligned_offset_realloc", "_o__aligned_offset_realloc"};
-    static const char *const arrays[] = {"_aligned_offset_recalloc", "_o__aligned_offset_recalloc"};
-    for (int i = 0; i < 2; i++) {
-        offset_fn function = (offset_fn)exported(names[i]);
-        offset_resize_fn resize = (offset_resize_fn)exported(resizes[i]);
-        offset_resize_array_fn resize_array = (offset_resize_array_fn)exported(arrays[i]);
-        char *block = function(BYTES, ALIGNMENT, OFFSET);
-        check_block(names[i], block, BYTES);
-        block = resize(block, BYTES * 2, ALIGNMENT, OFFSET);
-        check_moved(resizes[i], block, BYTES);
-        if (!wine_lacks_aligned_recalloc) {
-            block = resize_array(block, MORE, 1, ALIGNMENT, OFFSET);
-            check_moved(arrays[i], block, BYTES);
-            CHECK(block[MORE - 1] == 0, "%s did not zero what it added", arrays[i]);
-        }
-        CHECK(aligned_to(block + OFFSET, ALIGNMENT), "%s returned a badly aligned block",
-              resizes[i]);
-        _aligned_free(block);
+static void offset_aligned(bool private) {
+    const char *name = PREFIXED(private, "_aligned_offset_malloc");
+    const char *resize_name = PREFIXED(private, "_aligned_offset_realloc");
+    const char *array_name = PREFIXED(private, "_aligned_offset_recalloc");
+    void *(*allocate)(size_t, size_t, size_t) = find(name);
+    void *(*resize)(void *, size_t, size_t, size_t) = find(resize_name);
+    void *(*resize_array)(void *, size_t, size_t, size_t, size_t) = find(array_name);
+    char *block = allocate(BYTES, ALIGNMENT, OFFSET);
+    check_block(name, block);
+    block = resize(block, BYTES * 2, ALIGNMENT, OFFSET);
+    check_moved(resize_name, block);
+    if (!wine_lacks_aligned_recalloc) {
+        block = resize_array(block, MORE, 1, ALIGNMENT, OFFSET);
+        check_grown(array_name, block);
     }
+    CHECK(aligned_to(block + OFFSET, ALIGNMENT), "%s returned a badly aligned block", resize_name);
+    _aligned_free(block);
 }
 
 static void texts(void) {
-    static const char *const names[] = {"_strdup", "_mbsdup", "_strdup_base", "_o__strdup",
-                                        "_o__mbsdup"};
-    for (int i = 0; i < 5; i++) {
-        char *(*function)(const char *) = (char *(*)(const char *))exported(names[i]);
-        if (function) {
-            char *text = function("some text");
-            CHECK(strcmp(text, "some text") == 0, "%s returned another text", names[i]);
-            CHECK(in_current_heap(text), "%s returned a block that is not mimalloc's", names[i]);
-            free(text);
-        }
+    char *(*copy)(const char *);
+    FOR_EACH_NAME(copy, "_strdup", "_mbsdup", "_strdup_base", "_o__strdup", "_o__mbsdup") {
+        char *text = copy("some text");
+        CHECK(strcmp(text, "some text") == 0, "%s returned another text", name);
+        check_heap(name, text);
+        free(text);
     }
-    static const char *const wide[] = {"_wcsdup", "_wcsdup_base", "_o__wcsdup"};
-    for (int i = 0; i < 3; i++) {
-        wchar_t *(*function)(const wchar_t *) = (wchar_t * (*)(const wchar_t *)) exported(wide[i]);
-        if (function) {
-            wchar_t *text = function(L"some text");
-            CHECK(wcscmp(text, L"some text") == 0, "%s returned another text", wide[i]);
-            CHECK(in_current_heap(text), "%s returned a block that is not mimalloc's", wide[i]);
-            free(text);
-        }
+    wchar_t *(*copy_wide)(const wchar_t *);
+    FOR_EACH_NAME(copy_wide, "_wcsdup", "_wcsdup_base", "_o__wcsdup") {
+        wchar_t *text = copy_wide(L"some text");
+        CHECK(wcscmp(text, L"some text") == 0, "%s returned another text", name);
+        check_heap(name, text);
+        free(text);
     }
 }
 
-static void environment(void) {
-    static const char *const names[] = {"_dupenv_s", "_o__dupenv_s"};
-    static const char *const wide[] = {"_wdupenv_s", "_o__wdupenv_s"};
-    /* The `_o_` names have an environment of their own. */
-    static const char *const setters[] = {"_putenv_s", "_o__putenv_s"};
-    for (int i = 0; i < 2; i++) {
-        int (*set)(const char *, const char *) =
-            (int (*)(const char *, const char *))crt_function(setters[i]);
-        CHECK(set && set("ALLOGRAFT_FAMILY", "value") == 0, "%s failed", setters[i]);
-        environment_fn function = (environment_fn)exported(names[i]);
-        char *value = NULL;
-        size_t size = 0;
-        CHECK(function && function(&value, &size, "ALLOGRAFT_FAMILY") == 0, "%s failed", names[i]);
-        CHECK(value && strcmp(value, "value") == 0 && size == 6, "%s returned another value",
-              names[i]);
-        CHECK(in_current_heap(value), "%s returned a block that is not mimalloc's", names[i]);
-        free(value);
-        wide_environment_fn wide_function = (wide_environment_fn)exported(wide[i]);
-        wchar_t *wide_value = NULL;
-        CHECK(wide_function && wide_function(&wide_value, &size, L"ALLOGRAFT_FAMILY") == 0,
-              "%s failed", wide[i]);
-        CHECK(wide_value && wcscmp(wide_value, L"value") == 0 && size == 6,
-              "%s returned another value", wide[i]);
-        CHECK(in_current_heap(wide_value), "%s returned a block that is not mimalloc's", wide[i]);
-        free(wide_value);
-    }
+/* The `_o_` names have an environment of their own. */
+static void environment(bool private) {
+    const char *name = PREFIXED(private, "_dupenv_s"), *wide = PREFIXED(private, "_wdupenv_s");
+    int (*set)(const char *, const char *) = crt_function(PREFIXED(private, "_putenv_s"));
+    CHECK(set && set("ALLOGRAFT_FAMILY", "value") == 0, "%s failed",
+          PREFIXED(private, "_putenv_s"));
+    int (*copy)(char **, size_t *, const char *) = find(name);
+    char *value = NULL;
+    size_t size = 0;
+    CHECK(copy && copy(&value, &size, "ALLOGRAFT_FAMILY") == 0, "%s failed", name);
+    CHECK(value && strcmp(value, "value") == 0 && size == 6, "%s returned another value", name);
+    check_heap(name, value);
+    free(value);
+    int (*copy_wide)(wchar_t **, size_t *, const wchar_t *) = find(wide);
+    wchar_t *wide_value = NULL;
+    CHECK(copy_wide && copy_wide(&wide_value, &size, L"ALLOGRAFT_FAMILY") == 0, "%s failed", wide);
+    CHECK(wide_value && wcscmp(wide_value, L"value") == 0 && size == 6, "%s returned another value",
+          wide);
+    check_heap(wide, wide_value);
+    free(wide_value);
 }
 
 int main(void) {
@@ -237,9 +196,11 @@ int main(void) {
     allocators();
     resizers();
     releasers_and_sizes();
-    aligned();
-    offset_aligned();
+    for (int private = 0; private < 2; private++) {
+        aligned(private);
+        offset_aligned(private);
+        environment(private);
+    }
     texts();
-    environment();
     return verdict();
 }

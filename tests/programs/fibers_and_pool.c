@@ -35,7 +35,6 @@ static void resume_all(void) {
 }
 
 static DWORD WINAPI resume_on_another_thread(void *parameter) {
-    (void)parameter;
     resume_all();
     return 0;
 }
@@ -43,12 +42,7 @@ static DWORD WINAPI resume_on_another_thread(void *parameter) {
 static volatile LONG items_done;
 
 static void CALLBACK work_item(PTP_CALLBACK_INSTANCE instance, void *parameter, PTP_WORK work) {
-    (void)instance, (void)work;
-    struct traffic traffic = {.random = seed_of(2, (uint64_t)InterlockedIncrement(parameter))};
-    for (int i = 0; i < OPERATIONS; i++) {
-        operate(&traffic);
-    }
-    finish(&traffic);
+    operate_for_a_while(2, (uint64_t)InterlockedIncrement(parameter), OPERATIONS);
 }
 
 static void use_pool(void) {
@@ -71,9 +65,7 @@ int main(void) {
     meet_harness();
     CHECK(taken_over(), "the module has not taken over");
     use_pool();
-    HANDLE thread = CreateThread(NULL, 0, resume_on_another_thread, NULL, 0, NULL);
-    CHECK(WaitForSingleObject(thread, 30000) == WAIT_OBJECT_0,
-          "the thread with the fibers did not end");
+    run_thread(resume_on_another_thread, NULL);
     resume_all();
     for (int i = 0; i < FIBERS; i++) {
         DeleteFiber(fibers[i]);

@@ -48,7 +48,7 @@ static void ask_about_nonsense(void) {
                                          0xffff800000000000,
                                          0xfffffffffffffff8,
                                          UINT64_MAX};
-    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+    for (size_t i = 0; i < COUNT_OF(addresses); i++) {
         ask(addresses[i]);
     }
 }

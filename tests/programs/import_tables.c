@@ -4,11 +4,11 @@
  * before. Argument: `redirected`, or `untouched` where the module was told to leave them alone. */
 
 #include "support.h"
-#include "import_word.h"
+#include "import_slot.h"
 #include <malloc.h>
 #include <stdlib.h>
 
-/* The words of this program's import table. */
+/* Slots of this program's import address table. */
 extern void *IMPORT(malloc), *IMPORT(free), *IMPORT(calloc);
 
 static DWORD protection_of(const void *address) {
@@ -18,8 +18,8 @@ static DWORD protection_of(const void *address) {
     return information.Protect;
 }
 
-static void check_word(const char *name, void *word, bool redirected) {
-    bool leads_away = word != crt_function(name);
+static void check_slot(const char *name, void *slot, bool redirected) {
+    bool leads_away = slot != crt_function(name);
     CHECK(leads_away == redirected, "the import of %s %s", name,
           leads_away ? "was redirected" : "leads to the runtime");
 }
@@ -27,13 +27,11 @@ static void check_word(const char *name, void *word, bool redirected) {
 static void check_module(const char *path, bool redirected) {
     HMODULE module = LoadLibraryA(path);
     CHECK(module, "%s cannot be loaded: error %lu", path, GetLastError());
-    void *(*word)(void) =
-        module ? (void *(*)(void))(void *)GetProcAddress(module, "imported_malloc") : NULL;
-    void *(*allocate)(size_t) =
-        module ? (void *(*)(size_t))(void *)GetProcAddress(module, "allocate") : NULL;
-    CHECK(word && allocate, "%s lacks its functions", path);
-    if (word && allocate) {
-        check_word("malloc", word(), redirected);
+    void *(*slot)(void) = exported(module, "imported_malloc");
+    void *(*allocate)(size_t) = exported(module, "allocate");
+    CHECK(slot && allocate, "%s lacks its functions", path);
+    if (slot && allocate) {
+        check_slot("malloc", slot(), redirected);
         void *block = allocate(100);
         CHECK(in_current_heap(block), "a block of the DLL's is not mimalloc's");
         free(block);
@@ -42,8 +40,7 @@ static void check_module(const char *path, bool redirected) {
 
 /* A function that is found by its name alone changes what all imports lead to. */
 static void check_tails(void) {
-    void *(*recalloc)(void *, size_t, size_t) =
-        (void *(*)(void *, size_t, size_t))crt_function("_recalloc");
+    void *(*recalloc)(void *, size_t, size_t) = crt_function("_recalloc");
     free(recalloc(NULL, 1, 1));
     for (int i = 0; i < 1000; i++) {
         unsigned char *block = malloc(33);
@@ -63,17 +60,19 @@ int main(int count, char **arguments) {
     DWORD before = protection_of(&IMPORT(malloc));
     meet_harness();
     CHECK(taken_over(), "the module has not taken over");
-    check_word("malloc", IMPORT(malloc), redirected);
-    check_word("free", IMPORT(free), redirected);
-    check_word("calloc", IMPORT(calloc), redirected);
+    check_slot("malloc", IMPORT(malloc), redirected);
+    check_slot("free", IMPORT(free), redirected);
+    check_slot("calloc", IMPORT(calloc), redirected);
     CHECK(protection_of(&IMPORT(malloc)) == before,
           "the import table has the protection %lx instead of %lx", protection_of(&IMPORT(malloc)),
           before);
     void *through_table = malloc(10);
-    void *by_name = ((void *(*)(size_t))crt_function("malloc"))(10);
+    void *(*malloc_by_name)(size_t) = crt_function("malloc");
+    void (*free_by_name)(void *) = crt_function("free");
+    void *by_name = malloc_by_name(10);
     CHECK(owned(through_table) && owned(by_name), "a block is not mimalloc's");
     free(by_name);
-    ((void (*)(void *))crt_function("free"))(through_table);
+    free_by_name(through_table);
     check_module("import_tables_dll.dll", redirected);
     check_tails();
     return verdict();

@@ -1,10 +1,10 @@
 // build: shared
 // build: args -fno-builtin
-/* Tells what its import table holds; import_tables.c loads it. */
+/* Returns what its import table holds; import_tables.c loads it. */
 
 #include <stdlib.h>
 
-#include "import_word.h"
+#include "import_slot.h"
 
 extern void *IMPORT(malloc);
 

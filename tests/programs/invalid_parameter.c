@@ -12,18 +12,10 @@ __declspec(dllimport) handler_fn _set_thread_local_invalid_parameter_handler(han
 
 static volatile LONG of_process, of_thread;
 
-static void process_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
-                            unsigned line, uintptr_t reserved) {
-    InterlockedIncrement(&of_process);
-    CHECK(!expression && !function && !file && !line && !reserved,
-          "the handler was told more than the CRT tells");
-}
-
-static void thread_handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
-                           unsigned line, uintptr_t reserved) {
-    (void)expression, (void)function, (void)file, (void)line, (void)reserved;
-    InterlockedIncrement(&of_thread);
-}
+INVALID_PARAMETER_HANDLER(process_handler, InterlockedIncrement(&of_process);
+                          CHECK(!expression && !function && !file && !line && !reserved,
+                                "the handler was told more than the CRT tells"))
+INVALID_PARAMETER_HANDLER(thread_handler, InterlockedIncrement(&of_thread))
 
 #define REFUSED(call, handled_by)                                                                  \
     do {                                                                                           \
@@ -53,7 +45,6 @@ static void every_bad_call(volatile LONG *handled_by) {
 }
 
 static DWORD WINAPI with_its_own_handler(void *parameter) {
-    (void)parameter;
     _set_thread_local_invalid_parameter_handler(thread_handler);
     LONG before = of_process;
     every_bad_call(&of_thread);
@@ -62,22 +53,16 @@ static DWORD WINAPI with_its_own_handler(void *parameter) {
 }
 
 static DWORD WINAPI without_one(void *parameter) {
-    (void)parameter;
     LONG before = of_thread;
     every_bad_call(&of_process);
     CHECK(of_thread == before, "another thread's handler was called");
     return 0;
 }
 
-static void run(LPTHREAD_START_ROUTINE routine) {
-    HANDLE thread = CreateThread(NULL, 0, routine, NULL, 0, NULL);
-    CHECK(WaitForSingleObject(thread, 30000) == WAIT_OBJECT_0, "a thread did not end");
-}
-
 int main(void) {
     _set_invalid_parameter_handler(process_handler);
     meet_harness();
-    run(with_its_own_handler);
-    run(without_one);
+    run_thread(with_its_own_handler, NULL);
+    run_thread(without_one, NULL);
     return verdict();
 }

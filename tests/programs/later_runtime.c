@@ -5,11 +5,6 @@
 #include "no_crt.h"
 #include "module_name.h"
 
-static void fail(const char *text) {
-    write_text(text);
-    ExitProcess(1);
-}
-
 void start(void) {
     meet_harness();
     HANDLE module = GetModuleHandleA(MODULE_NAME);
@@ -17,15 +12,15 @@ void start(void) {
     if (!runtime) {
         fail("FAILED: ucrtbase.dll could not be loaded\n");
     }
-    void *(*allocate)(size_t) = (void *(*)(size_t))GetProcAddress(runtime, "malloc");
-    void (*release)(void *) = (void (*)(void *))GetProcAddress(runtime, "free");
+    void *(*allocate)(size_t) = GetProcAddress(runtime, "malloc");
+    void (*release)(void *) = GetProcAddress(runtime, "free");
     void *block = allocate(100);
     if (!block) {
         fail("FAILED: malloc returned NULL\n");
     }
     if (module) {
-        int (*active)(void) = (int (*)(void))GetProcAddress(module, "allograft_active");
-        int (*owns)(const void *) = (int (*)(const void *))GetProcAddress(module, "allograft_owns");
+        int (*active)(void) = GetProcAddress(module, "allograft_active");
+        int (*owns)(const void *) = GetProcAddress(module, "allograft_owns");
         if (!active() || !owns(block)) {
             fail("FAILED: the C runtime that was loaded later was not taken over\n");
         }

@@ -4,9 +4,8 @@
 
 #include "traffic.h"
 
-enum { WORKERS = 2, LIMIT = 30000 };
+enum { WORKERS = 2 };
 
-static volatile bool stop;
 static struct traffic traffics[WORKERS];
 
 /* The heap of the C runtime and of the process, which are one on today's systems. */
@@ -20,7 +19,6 @@ static void hold_heap(uint64_t *random) {
 }
 
 static void hold_loader(uint64_t *random) {
-    (void)random;
     HMODULE library = LoadLibraryA("slow_library.dll");
     CHECK(library != NULL, "slow_library.dll was not loaded: error %lu", GetLastError());
     FreeLibrary(library);
@@ -33,20 +31,12 @@ static void hold_stream(uint64_t *random) {
 }
 
 static DWORD WINAPI hold(void *parameter) {
-    void (*once)(uint64_t *) = (void (*)(uint64_t *))parameter;
+    void (*once)(uint64_t *) = parameter;
     uint64_t random = 1;
     while (!stop) {
         once(&random);
         Sleep(1);
     }
-    return 0;
-}
-
-static DWORD WINAPI work(void *parameter) {
-    while (!stop) {
-        operate(parameter);
-    }
-    finish(parameter);
     return 0;
 }
 
@@ -58,18 +48,12 @@ int main(int count, char **arguments) {
     HANDLE threads[WORKERS + 1];
     for (int i = 0; i < WORKERS; i++) {
         traffics[i].random = seed_of(1, (uint64_t)i);
-        threads[i] = CreateThread(NULL, 0, work, &traffics[i], 0, NULL);
+        threads[i] = start_thread(operate_until_stop, &traffics[i]);
     }
-    threads[WORKERS] = CreateThread(NULL, 0, hold, (void *)once, 0, NULL);
+    threads[WORKERS] = start_thread(hold, (void *)once);
     meet_harness();
     CHECK(taken_over(), "the module has not taken over");
     Sleep(50);
-    stop = true;
-    DWORD waited = WaitForMultipleObjects(WORKERS + 1, threads, TRUE, LIMIT);
-    CHECK(waited == WAIT_OBJECT_0, "the threads did not end");
-    if (waited == WAIT_OBJECT_0) {
-        empty_mailboxes();
-        check_heaps();
-    }
+    stop_and_check(threads, COUNT_OF(threads));
     return verdict();
 }

@@ -5,13 +5,9 @@
 #include "support.h"
 #include <errno.h>
 #include <malloc.h>
+#include <new.h>
 #include <stdlib.h>
 
-typedef int (*new_handler)(size_t);
-__declspec(dllimport) new_handler _set_new_handler(new_handler);
-__declspec(dllimport) new_handler _query_new_handler(void);
-__declspec(dllimport) int _set_new_mode(int);
-__declspec(dllimport) int _query_new_mode(void);
 __declspec(dllimport) int _callnewh(size_t);
 
 static const size_t NEVER = MORE_THAN_CAN_BE_HAD;
@@ -32,7 +28,7 @@ static const char *told(size_t size) {
     if (size < NEVER) {
         snprintf(text, sizeof text, "%zx", size);
     } else if (size == NEVER) {
-        snprintf(text, sizeof text, "NEVER");
+        strcpy(text, "NEVER");
     } else {
         snprintf(text, sizeof text, "NEVER, a word and %zu", size - NEVER - sizeof(void *));
     }

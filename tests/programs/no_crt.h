@@ -28,6 +28,11 @@ static inline void write_text(const char *text) {
     WriteFile(GetStdHandle(STANDARD_OUTPUT), text, (unsigned long)lstrlenA(text), &written, NULL);
 }
 
+static inline void fail(const char *text) {
+    write_text(text);
+    ExitProcess(1);
+}
+
 /* As `meet_harness` of support.h. */
 static inline void meet_harness(void) {
     char digits[12];

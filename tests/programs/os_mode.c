@@ -5,32 +5,20 @@
 
 #include "support.h"
 #include <errno.h>
+#include <new.h>
 #include <stdlib.h>
 
-typedef int *(*errno_fn)(void);
-typedef void (*invalid_fn)(const wchar_t *, const wchar_t *, const wchar_t *, unsigned, uintptr_t);
-typedef int (*new_handler_fn)(size_t);
-
 static struct {
-    errno_fn error;
+    int *(*error)(void);
     int invalid, handled;
 } state[2];
 
-static void public_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                           uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    state[0].invalid++;
-}
+INVALID_PARAMETER_HANDLER(public_invalid, state[0].invalid++)
+INVALID_PARAMETER_HANDLER(private_invalid, state[1].invalid++)
 
-static void private_invalid(const wchar_t *a, const wchar_t *b, const wchar_t *c, unsigned line,
-                            uintptr_t reserved) {
-    (void)a, (void)b, (void)c, (void)line, (void)reserved;
-    state[1].invalid++;
-}
+static int public_new(size_t size) { return state[0].handled++, 0; }
 
-static int public_new(size_t size) { return (void)size, state[0].handled++, 0; }
-
-static int private_new(size_t size) { return (void)size, state[1].handled++, 0; }
+static int private_new(size_t size) { return state[1].handled++, 0; }
 
 static void before_call(void) {
     for (int i = 0; i < 2; i++) {
@@ -55,15 +43,14 @@ static void after_call(const char *call, long long result) {
 
 static void failing_calls(void) {
     static const size_t never = MORE_THAN_CAN_BE_HAD;
-    void *(*o_malloc)(size_t) = (void *(*)(size_t))crt_function("_o_malloc");
-    void *(*o_malloc_base)(size_t) = (void *(*)(size_t))crt_function("_o__malloc_base");
-    void *(*malloc_base)(size_t) = (void *(*)(size_t))crt_function("_malloc_base");
-    void *(*o_calloc)(size_t, size_t) = (void *(*)(size_t, size_t))crt_function("_o_calloc");
-    void *(*o_realloc)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o_realloc");
-    void *(*o_aligned)(size_t, size_t) =
-        (void *(*)(size_t, size_t))crt_function("_o__aligned_malloc");
-    size_t (*o_msize)(void *) = (size_t (*)(void *))crt_function("_o__msize");
-    void *(*o_expand)(void *, size_t) = (void *(*)(void *, size_t))crt_function("_o__expand");
+    void *(*o_malloc)(size_t) = crt_function("_o_malloc");
+    void *(*o_malloc_base)(size_t) = crt_function("_o__malloc_base");
+    void *(*malloc_base)(size_t) = crt_function("_malloc_base");
+    void *(*o_calloc)(size_t, size_t) = crt_function("_o_calloc");
+    void *(*o_realloc)(void *, size_t) = crt_function("_o_realloc");
+    void *(*o_aligned)(size_t, size_t) = crt_function("_o__aligned_malloc");
+    size_t (*o_msize)(void *) = crt_function("_o__msize");
+    void *(*o_expand)(void *, size_t) = crt_function("_o__expand");
     TELL(malloc(never));
     TELL(malloc_base(never));
     TELL(o_malloc(never));
@@ -81,10 +68,8 @@ static void failing_calls(void) {
 }
 
 static void environments(void) {
-    int (*o_putenv)(const char *, const char *) =
-        (int (*)(const char *, const char *))crt_function("_o__putenv_s");
-    errno_t (*o_dupenv)(char **, size_t *, const char *) =
-        (errno_t (*)(char **, size_t *, const char *))crt_function("_o__dupenv_s");
+    int (*o_putenv)(const char *, const char *) = crt_function("_o__putenv_s");
+    errno_t (*o_dupenv)(char **, size_t *, const char *) = crt_function("_o__dupenv_s");
     char *value = NULL;
     size_t size = 0;
     _putenv_s("ALLOGRAFT_PUBLIC", "set by _putenv_s");
@@ -102,18 +87,16 @@ static void environments(void) {
 }
 
 int main(void) {
-    state[0].error = (errno_fn)crt_function("_errno");
-    state[1].error = (errno_fn)crt_function("_o__errno");
-    invalid_fn (*set_invalid)(invalid_fn) =
-        (invalid_fn (*)(invalid_fn))crt_function("_o__set_invalid_parameter_handler");
-    new_handler_fn (*set_new)(new_handler_fn) =
-        (new_handler_fn (*)(new_handler_fn))crt_function("_set_new_handler");
-    new_handler_fn (*o_set_new)(new_handler_fn) =
-        (new_handler_fn (*)(new_handler_fn))crt_function("_o__set_new_handler");
-    int (*set_mode)(int) = (int (*)(int))crt_function("_set_new_mode");
-    int (*o_set_mode)(int) = (int (*)(int))crt_function("_o__set_new_mode");
+    state[0].error = crt_function("_errno");
+    state[1].error = crt_function("_o__errno");
+    _invalid_parameter_handler (*o_set_invalid)(_invalid_parameter_handler) =
+        crt_function("_o__set_invalid_parameter_handler");
+    _PNH (*set_new)(_PNH) = crt_function("_set_new_handler");
+    _PNH (*o_set_new)(_PNH) = crt_function("_o__set_new_handler");
+    int (*set_mode)(int) = crt_function("_set_new_mode");
+    int (*o_set_mode)(int) = crt_function("_o__set_new_mode");
     _set_invalid_parameter_handler(public_invalid);
-    set_invalid(private_invalid);
+    o_set_invalid(private_invalid);
     set_new(public_new);
     o_set_new(private_new);
     meet_harness();

@@ -18,14 +18,9 @@ static HMODULE of_the_system(void) {
     return LoadLibraryW(path);
 }
 
-typedef BOOL(WINAPI *get_information)(const wchar_t *, DWORD, DWORD, void *);
-typedef DWORD(WINAPI *language_name)(DWORD, wchar_t *, DWORD);
-typedef DWORD(WINAPI *find_file)(DWORD, const char *, const char *, const char *, char *, UINT *,
-                                 char *, UINT *);
-typedef int(WINAPI *by_handle)(void);
-
 /* Eight arguments: half of them are handed over on the stack. */
-static void compare_find_file(find_file system) {
+static void compare_find_file(HMODULE module) {
+    __typeof__(&VerFindFileA) system = exported(module, "VerFindFileA");
     char found[2][2][MAX_PATH] = {{{0}}};
     UINT lengths[2][2] = {{MAX_PATH, MAX_PATH}, {MAX_PATH, MAX_PATH}};
     DWORD ours = VerFindFileA(0, "kernel32.dll", NULL, "C:\\application", found[0][0],
@@ -38,7 +33,8 @@ static void compare_find_file(find_file system) {
           "VerFindFileA tells other lengths");
 }
 
-static void compare_information(get_information system) {
+static void compare_information(HMODULE module) {
+    __typeof__(&GetFileVersionInfoW) system = exported(module, "GetFileVersionInfoW");
     DWORD size = GetFileVersionInfoSizeW(L"kernel32.dll", NULL);
     CHECK(size > 0, "the version of kernel32.dll has no size");
     unsigned char *ours = malloc(size), *theirs = malloc(size);
@@ -56,13 +52,14 @@ static void compare_information(get_information system) {
     free(theirs);
 }
 
-static void compare_language(language_name system, HMODULE proxy) {
+static void compare_language(HMODULE module, HMODULE proxy) {
+    __typeof__(&VerLanguageNameW) system = exported(module, "VerLanguageNameW");
     wchar_t ours[100] = L"", theirs[100] = L"";
     CHECK(VerLanguageNameW(0x0409, ours, 100) == system(0x0409, theirs, 100) &&
               wcscmp(ours, theirs) == 0,
           "the names of a language differ");
-    void *first = (void *)GetProcAddress(proxy, (const char *)1);
-    void *named = (void *)GetProcAddress(proxy, "GetFileVersionInfoA");
+    void *first = exported(proxy, (const char *)1);
+    void *named = exported(proxy, "GetFileVersionInfoA");
     CHECK(first != NULL && first == named, "ordinal 1 is %p, GetFileVersionInfoA %p", first, named);
 }
 
@@ -80,15 +77,18 @@ static LONG CALLBACK count_not_found(EXCEPTION_POINTERS *exception) {
     return EXCEPTION_CONTINUE_EXECUTION;
 }
 
-static DWORD WINAPI call(void *missing) { return (DWORD)((by_handle)missing)(); }
+static DWORD WINAPI call(void *missing) {
+    DWORD(WINAPI * function)(void) = missing;
+    return function();
+}
 
 static void call_what_is_missing(HMODULE proxy, HMODULE system) {
-    void *missing = (void *)GetProcAddress(proxy, "GetFileVersionInfoByHandle");
+    void *missing = exported(proxy, "GetFileVersionInfoByHandle");
     if (missing == NULL || GetProcAddress(system, "GetFileVersionInfoByHandle") != NULL) {
         return;
     }
     void *handler = AddVectoredExceptionHandler(1, count_not_found);
-    HANDLE caller = CreateThread(NULL, 0, call, missing, 0, NULL);
+    HANDLE caller = start_thread(call, missing);
     DWORD answer = 1;
     WaitForSingleObject(caller, INFINITE);
     GetExitCodeThread(caller, &answer);
@@ -103,9 +103,9 @@ int main(int count, char **arguments) {
     HMODULE proxy = GetModuleHandleA("version.dll"), system = of_the_system();
     CHECK(system != NULL, "the system's version.dll cannot be loaded");
     CHECK(!with_module || proxy != system, "the program did not get the version.dll beside it");
-    compare_information((get_information)(void *)GetProcAddress(system, "GetFileVersionInfoW"));
-    compare_find_file((find_file)(void *)GetProcAddress(system, "VerFindFileA"));
-    compare_language((language_name)(void *)GetProcAddress(system, "VerLanguageNameW"), proxy);
+    compare_information(system);
+    compare_find_file(system);
+    compare_language(system, proxy);
     call_what_is_missing(proxy, system);
     look_for_module();
     void *block = malloc(100);

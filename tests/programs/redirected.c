@@ -17,11 +17,10 @@ static struct {
 } mimalloc;
 
 static bool find(HMODULE module) {
-    mimalloc.is_redirected = (bool (*)(void))(void *)GetProcAddress(module, "mi_is_redirected");
-    mimalloc.is_in_heap_region =
-        (bool (*)(const void *))(void *)GetProcAddress(module, "mi_is_in_heap_region");
-    mimalloc.malloc = (void *(*)(size_t))(void *)GetProcAddress(module, "mi_malloc");
-    mimalloc.free = (void (*)(void *))(void *)GetProcAddress(module, "mi_free");
+    mimalloc.is_redirected = exported(module, "mi_is_redirected");
+    mimalloc.is_in_heap_region = exported(module, "mi_is_in_heap_region");
+    mimalloc.malloc = exported(module, "mi_malloc");
+    mimalloc.free = exported(module, "mi_free");
     return mimalloc.is_redirected && mimalloc.is_in_heap_region && mimalloc.malloc && mimalloc.free;
 }
 
@@ -65,7 +64,7 @@ static void check_new_blocks(bool from_mimalloc, const char *when) {
                 {"realloc", realloc(NULL, 100)},  {"_recalloc", _recalloc(NULL, 10, 10)},
                 {"malloc of nothing", malloc(0)}, {"a large malloc", malloc(3000000)},
                 {"_strdup", _strdup("a text")}};
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+    for (size_t i = 0; i < COUNT_OF(made); i++) {
         CHECK(made[i].block && mimalloc.is_in_heap_region(made[i].block) == from_mimalloc,
               "%s, %s: a block of the wrong heap", made[i].function, when);
         free(made[i].block);
@@ -99,10 +98,9 @@ static void make_one(unsigned char *blocks[2], int index) {
 static void check_switching(void) {
     HMODULE module =
         GetModuleHandleA(sizeof(void *) == 8 ? "mimalloc-redirect.dll" : "mimalloc-redirect32.dll");
-    bool (*enable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable");
-    bool (*disable)(void) = (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_disable");
-    bool (*enable_term)(void) =
-        (bool (*)(void))(void *)GetProcAddress(module, "mi_redirect_enable_term");
+    bool (*enable)(void) = exported(module, "mi_redirect_enable");
+    bool (*disable)(void) = exported(module, "mi_redirect_disable");
+    bool (*enable_term)(void) = exported(module, "mi_redirect_enable_term");
     CHECK(enable && disable && enable_term, "mimalloc-redirect.dll lacks a function");
     unsigned char *blocks[2];
     check_new_blocks(true, "before");
@@ -121,7 +119,6 @@ static void check_switching(void) {
 }
 
 static DWORD WINAPI allocate_and_end(void *unused) {
-    (void)unused;
     check_family();
     return 0;
 }
@@ -145,9 +142,7 @@ int main(int count, char **arguments) {
     if (!untouched) {
         check_family();
         for (int i = 0; i < 20; i++) {
-            HANDLE thread = CreateThread(NULL, 0, allocate_and_end, NULL, 0, NULL);
-            WaitForSingleObject(thread, INFINITE);
-            CloseHandle(thread);
+            run_thread(allocate_and_end, NULL);
         }
     }
     for (int i = 0; i < OLD_BLOCKS; i++) {

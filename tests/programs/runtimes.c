@@ -8,7 +8,7 @@
 static const char *const names[] = {"msvcrt.dll",   "msvcr80.dll",  "msvcr90.dll",
                                     "msvcr100.dll", "msvcr110.dll", "msvcr120.dll"};
 
-enum { RUNTIMES = sizeof names / sizeof names[0], BLOCKS = 100, ENOMEM_ = 12, SMALLEST = 40 };
+enum { RUNTIMES = COUNT_OF(names), BLOCKS = 100, ENOMEM_ = 12, SMALLEST = 40 };
 
 struct runtime {
     const char *name;
@@ -29,30 +29,27 @@ struct runtime {
 
 static struct runtime runtimes[RUNTIMES];
 
-static void *function(HMODULE module, const char *name) {
-    return (void *)GetProcAddress(module, name);
-}
-
 static bool load(struct runtime *runtime, const char *name) {
     HMODULE module = LoadLibraryA(name);
-    runtime->name = name;
-    runtime->module = module;
-    if (!module) {
-        return false;
-    }
-    runtime->malloc = function(module, "malloc");
-    runtime->calloc = function(module, "calloc");
-    runtime->realloc = function(module, "realloc");
-    runtime->free = function(module, "free");
-    runtime->msize = function(module, "_msize");
-    runtime->aligned_malloc = function(module, "_aligned_malloc");
-    runtime->aligned_free = function(module, "_aligned_free");
-    runtime->strdup = function(module, "_strdup");
-    runtime->new = function(module, sizeof(void *) == 8 ? "??2@YAPEAX_K@Z" : "??2@YAPAXI@Z");
-    runtime->delete = function(module, sizeof(void *) == 8 ? "??3@YAXPEAX@Z" : "??3@YAXPAX@Z");
-    runtime->error = function(module, "_errno");
-    return true;
+    *runtime = (struct runtime){
+        .name = name,
+        .module = module,
+        .malloc = exported(module, "malloc"),
+        .calloc = exported(module, "calloc"),
+        .realloc = exported(module, "realloc"),
+        .free = exported(module, "free"),
+        .msize = exported(module, "_msize"),
+        .aligned_malloc = exported(module, "_aligned_malloc"),
+        .aligned_free = exported(module, "_aligned_free"),
+        .strdup = exported(module, "_strdup"),
+        .new = exported(module, sizeof(void *) == 8 ? "??2@YAPEAX_K@Z" : "??2@YAPAXI@Z"),
+        .delete = exported(module, sizeof(void *) == 8 ? "??3@YAXPEAX@Z" : "??3@YAXPAX@Z"),
+        .error = exported(module, "_errno"),
+    };
+    return module != NULL;
 }
+
+#define EXPECT(condition, what) CHECK(condition, "%s: %s", runtime->name, what)
 
 static void allocate_before(struct runtime *runtime, uint64_t tag) {
     for (int i = 0; i < BLOCKS; i++) {
@@ -68,46 +65,40 @@ static void allocate_before(struct runtime *runtime, uint64_t tag) {
 static void use_blocks_from_before(struct runtime *runtime, uint64_t tag) {
     for (int i = 0; i < BLOCKS; i++) {
         size_t size = SMALLEST + i;
-        CHECK(runtime->msize(runtime->plain[i]) >= size, "%s: _msize of an old block",
-              runtime->name);
+        EXPECT(runtime->msize(runtime->plain[i]) >= size, "_msize of an old block");
         void *grown = runtime->realloc(runtime->plain[i], size * 3);
-        CHECK(grown && in_current_heap(grown), "%s: a resized block is mimalloc's", runtime->name);
-        CHECK(grown && intact(grown, size, tag + i) == size, "%s: a resized block is intact",
-              runtime->name);
+        EXPECT(grown && in_current_heap(grown), "a resized block is mimalloc's");
+        EXPECT(grown && intact(grown, size, tag + i) == size, "a resized block is intact");
         runtime->free(grown);
-        CHECK(intact(runtime->aligned[i], size, tag + i) == size, "%s: an aligned block is intact",
-              runtime->name);
+        EXPECT(intact(runtime->aligned[i], size, tag + i) == size, "an aligned block is intact");
         runtime->aligned_free(runtime->aligned[i]);
-        CHECK(intact(runtime->created[i], size, tag + i) == size, "%s: a new block is intact",
-              runtime->name);
+        EXPECT(intact(runtime->created[i], size, tag + i) == size, "a new block is intact");
         runtime->delete(runtime->created[i]);
     }
 }
 
 static void use_new_blocks(struct runtime *runtime) {
     void *block = runtime->malloc(100);
-    CHECK(block && in_current_heap(block), "%s: malloc", runtime->name);
+    EXPECT(block && in_current_heap(block), "malloc");
     runtime->delete(block);
     block = runtime->new(100);
-    CHECK(block, "%s: operator new", runtime->name);
+    EXPECT(block, "operator new");
     runtime->free(block);
     block = runtime->calloc(7, 9);
-    CHECK(block && in_current_heap(block), "%s: calloc", runtime->name);
+    EXPECT(block && in_current_heap(block), "calloc");
     block = runtime->realloc(block, 5000);
-    CHECK(block && in_current_heap(block), "%s: realloc", runtime->name);
+    EXPECT(block && in_current_heap(block), "realloc");
     runtime->free(block);
     block = runtime->aligned_malloc(100, 256);
-    CHECK(block && (uintptr_t)block % 256 == 0 && in_current_heap(block), "%s: _aligned_malloc",
-          runtime->name);
+    EXPECT(block && aligned_to(block, 256) && in_current_heap(block), "_aligned_malloc");
     runtime->aligned_free(block);
     char *text = runtime->strdup("a text");
-    CHECK(text && !strcmp(text, "a text") && in_current_heap(text), "%s: _strdup", runtime->name);
+    EXPECT(text && !strcmp(text, "a text") && in_current_heap(text), "_strdup");
     runtime->free(text);
     *runtime->error() = 77;
     runtime->free(runtime->malloc(3));
-    CHECK(*runtime->error() == 77, "%s: errno is left alone", runtime->name);
-    CHECK(!runtime->malloc(SIZE_MAX) && *runtime->error() == ENOMEM_, "%s: errno is set",
-          runtime->name);
+    EXPECT(*runtime->error() == 77, "errno is left alone");
+    EXPECT(!runtime->malloc(SIZE_MAX) && *runtime->error() == ENOMEM_, "errno is set");
 }
 
 /* Loads a runtime after the module came, uses it, unloads it, and does so again. */

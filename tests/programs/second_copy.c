@@ -15,13 +15,10 @@ int main(int count, char **arguments) {
     if (!copy) {
         return verdict();
     }
-    int (*active)(void) = (int (*)(void))(void *)GetProcAddress(copy, "allograft_active");
-    int (*owns)(const void *) =
-        (int (*)(const void *))(void *)GetProcAddress(copy, "allograft_owns");
-    int (*counters_of)(allograft_counters_t *) =
-        (int (*)(allograft_counters_t *))(void *)GetProcAddress(copy, "allograft_counters");
-    const char *(*error)(void) =
-        (const char *(*)(void))(void *)GetProcAddress(copy, "allograft_error");
+    int (*active)(void) = exported(copy, "allograft_active");
+    int (*owns)(const void *) = exported(copy, "allograft_owns");
+    int (*counters_of)(allograft_counters_t *) = exported(copy, "allograft_counters");
+    const char *(*error)(void) = exported(copy, "allograft_error");
     CHECK(active && owns && counters_of && error, "the copy lacks its interface");
 
     int on_stack = 0;

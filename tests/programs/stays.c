@@ -23,10 +23,9 @@ int main(void) {
     CHECK(module != NULL && taken_over(), "the module has not taken over");
     HANDLE threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        threads[i] = CreateThread(NULL, 0, free_it, module, 0, NULL);
+        threads[i] = start_thread(free_it, module);
     }
-    CHECK(WaitForMultipleObjects(THREADS, threads, TRUE, 30000) == WAIT_OBJECT_0,
-          "the threads did not end");
+    await_threads(threads, THREADS);
     CHECK(GetModuleHandleA(MODULE_NAME) == module, "the module is gone");
     free(old);
     return verdict();

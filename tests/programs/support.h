@@ -18,6 +18,11 @@
 
 #include "module_name.h"
 
+/* Callbacks are given more than they use. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
 static volatile LONG failures;
 
 /* Writes one line to standard output, past the C runtime's streams: whole lines even from several
@@ -28,11 +33,7 @@ static void say(const char *format, ...) {
     va_start(arguments, format);
     int length = vsnprintf(line, sizeof line - 2, format, arguments);
     va_end(arguments);
-    if (length < 0) {
-        length = 0;
-    } else if (length > (int)sizeof line - 2) {
-        length = (int)sizeof line - 2;
-    }
+    length = length<0 ? 0 : length>(int) sizeof line - 2 ? (int)sizeof line - 2 : length;
     line[length++] = '\n';
     DWORD written = 0;
     WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), line, (DWORD)length, &written, NULL);
@@ -51,15 +52,48 @@ enum { MOST_DESCRIBED = 20 };
         }                                                                                          \
     } while (0)
 
-/* The exit code of the program. */
+/* Prints whether all went well and returns the program's exit code. */
 static inline int verdict(void) {
     say(failures ? "failed" : "passed");
     return failures ? 1 : 0;
 }
 
-/* A function of the Universal CRT by its exported name, NULL if this CRT lacks it. */
+/* The function that `module` exports as `name`; NULL if either does not exist. */
+static inline void *exported(HMODULE module, const char *name) {
+    return module ? (void *)GetProcAddress(module, name) : NULL;
+}
+
+/* A function of the Universal CRT. */
 static inline void *crt_function(const char *name) {
-    return (void *)GetProcAddress(GetModuleHandleA("ucrtbase.dll"), name);
+    return exported(GetModuleHandleA("ucrtbase.dll"), name);
+}
+
+/* Defines a handler of invalid parameters that does `action`. */
+#define INVALID_PARAMETER_HANDLER(handler, action)                                                 \
+    static void handler(const wchar_t *expression, const wchar_t *function, const wchar_t *file,   \
+                        unsigned line, uintptr_t reserved) {                                       \
+        action;                                                                                    \
+    }
+
+static inline HANDLE start_thread(LPTHREAD_START_ROUTINE routine, void *parameter) {
+    HANDLE thread = CreateThread(NULL, 0, routine, parameter, 0, NULL);
+    CHECK(thread != NULL, "no thread could be started: error %lu", GetLastError());
+    return thread;
+}
+
+/* Waits until the threads have ended and closes their handles. */
+static inline bool await_threads(HANDLE *threads, size_t count) {
+    DWORD waited = WaitForMultipleObjects((DWORD)count, threads, TRUE, 50000);
+    CHECK(waited == WAIT_OBJECT_0, "%zu threads did not end", count);
+    for (size_t i = 0; i < count; i++) {
+        CloseHandle(threads[i]);
+    }
+    return waited == WAIT_OBJECT_0;
+}
+
+static inline void run_thread(LPTHREAD_START_ROUTINE routine, void *parameter) {
+    HANDLE thread = start_thread(routine, parameter);
+    await_threads(&thread, 1);
 }
 
 /* The module's functions, looked up once: asking the loader for a module that is absent is slow
@@ -82,10 +116,8 @@ static struct {
 /* Looks for the module anew. */
 static inline void look_for_module(void) {
     HMODULE module = GetModuleHandleA(MODULE_NAME);
-    module_face.active =
-        module ? (int (*)(void))(void *)GetProcAddress(module, "allograft_active") : NULL;
-    module_face.owns =
-        module ? (int (*)(const void *))(void *)GetProcAddress(module, "allograft_owns") : NULL;
+    module_face.active = (int (*)(void))exported(module, "allograft_active");
+    module_face.owns = (int (*)(const void *))exported(module, "allograft_owns");
     module_face.known = true;
 }
 
@@ -130,7 +162,6 @@ static inline unsigned char pattern(uint64_t tag, size_t index) {
     return (unsigned char)(mixed >> 56);
 }
 
-/* Fills `size` bytes with the pattern of `tag`. */
 static inline void fill(void *block, size_t size, uint64_t tag) {
     for (size_t i = 0; i < size; i++) {
         ((unsigned char *)block)[i] = pattern(tag, i);
@@ -146,7 +177,7 @@ static inline size_t intact(const void *block, size_t size, uint64_t tag) {
     return i;
 }
 
-/* Whether `block` lies at an address divisible by `alignment`, a power of two. */
+/* `alignment` is a power of two. */
 static inline bool aligned_to(const void *block, size_t alignment) {
     return ((uintptr_t)block & (alignment - 1)) == 0;
 }

@@ -7,21 +7,10 @@
 #include "traffic.h"
 #include "allograft.h"
 
-enum {
-    AT_ONCE = 8,
-    OPERATIONS = 100,
-    SETTLED = 1000,
-    LIMIT = 30000,
-    PURGE_DELAY = 1500,
-    KEPT_PAGES = 2 << 20
-};
+enum { AT_ONCE = 8, OPERATIONS = 100, SETTLED = 1000, PURGE_DELAY = 1500, KEPT_PAGES = 2 << 20 };
 
 static DWORD WINAPI work(void *parameter) {
-    struct traffic traffic = {.random = seed_of(1, (uint64_t)(uintptr_t)parameter)};
-    for (int i = 0; i < OPERATIONS; i++) {
-        operate(&traffic);
-    }
-    finish(&traffic);
+    operate_for_a_while(1, (uintptr_t)parameter, OPERATIONS);
     return 0;
 }
 
@@ -29,14 +18,9 @@ static void run_threads(uintptr_t from, uintptr_t to) {
     HANDLE threads[AT_ONCE];
     for (uintptr_t number = from; number < to; number += AT_ONCE) {
         for (int i = 0; i < AT_ONCE; i++) {
-            threads[i] = CreateThread(NULL, 0, work, (void *)(number + (uintptr_t)i), 0, NULL);
-            CHECK(threads[i] != NULL, "no thread could be started: error %lu", GetLastError());
+            threads[i] = start_thread(work, (void *)(number + (uintptr_t)i));
         }
-        CHECK(WaitForMultipleObjects(AT_ONCE, threads, TRUE, LIMIT) == WAIT_OBJECT_0,
-              "the threads did not end");
-        for (int i = 0; i < AT_ONCE; i++) {
-            CloseHandle(threads[i]);
-        }
+        await_threads(threads, AT_ONCE);
     }
 }
 
@@ -47,9 +31,8 @@ static uint64_t committed_at_rest(void) {
     empty_mailboxes();
     Sleep(PURGE_DELAY);
     free(malloc(1 << 20));
-    typedef int (*ask)(allograft_counters_t *);
-    ask counters_of =
-        (ask)(void *)GetProcAddress(GetModuleHandleA(MODULE_NAME), "allograft_counters");
+    int (*counters_of)(allograft_counters_t *) =
+        exported(GetModuleHandleA(MODULE_NAME), "allograft_counters");
     allograft_counters_t counters = {.size = sizeof counters};
     CHECK(counters_of && counters_of(&counters), "the module does not tell its counters");
     return counters.committed_bytes;

@@ -8,7 +8,11 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-enum { SLOTS = 64, MAILBOXES = 64 };
+#ifndef SLOTS
+#define SLOTS 64
+#endif
+
+enum { MAILBOXES = 64 };
 
 /* The description of a block lies at its start; the pattern fills the rest. */
 struct block {
@@ -87,7 +91,6 @@ static inline struct block *resize(struct block *block, uint64_t *random) {
     return moved;
 }
 
-/* One operation, drawn at random. */
 static inline void operate(struct traffic *traffic) {
     uint64_t draw = next_random(&traffic->random);
     struct block **slot = &traffic->slots[draw / 16 % SLOTS];
@@ -104,7 +107,6 @@ static inline void operate(struct traffic *traffic) {
     }
 }
 
-/* Releases all that the thread holds. */
 static inline void finish(struct traffic *traffic) {
     for (int i = 0; i < SLOTS; i++) {
         if (traffic->slots[i]) {
@@ -112,6 +114,26 @@ static inline void finish(struct traffic *traffic) {
             traffic->slots[i] = NULL;
         }
     }
+}
+
+/* A given number of operations of the thread with the number `thread`. */
+static inline void operate_for_a_while(uint64_t seed, uint64_t thread, int operations) {
+    struct traffic traffic = {.random = seed_of(seed, thread)};
+    for (int i = 0; i < operations; i++) {
+        operate(&traffic);
+    }
+    finish(&traffic);
+}
+
+static volatile bool stop;
+
+/* A thread that operates on the traffic in `parameter` until `stop`. */
+static inline DWORD WINAPI operate_until_stop(void *parameter) {
+    while (!stop) {
+        operate(parameter);
+    }
+    finish(parameter);
+    return 0;
 }
 
 /* Releases what threads left for one another, when none is at work any more. */
@@ -130,6 +152,15 @@ static inline void check_heaps(void) {
     void *block = malloc(64);
     CHECK(in_current_heap(block), "blocks do not come from mimalloc");
     free(block);
+}
+
+/* Lets `operate_until_stop` and the other `threads` end, and checks all that they worked on. */
+static inline void stop_and_check(HANDLE *threads, size_t count) {
+    stop = true;
+    if (await_threads(threads, count)) {
+        empty_mailboxes();
+        check_heaps();
+    }
 }
 
 #endif

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use allograft_tests::{Crt, Launch, Mode, Stage, inputs};
+use allograft_tests::{Crt, Launch, Mode, ModuleReport, Stage, inputs};
 use tempfile::TempDir;
 
 /// The programs of both bitnesses, and the C runtimes that there are for both.
@@ -83,9 +83,8 @@ fn children_that_the_module_cannot_reach_start_without_it_and_the_log_says_what_
     run.expect_code(0);
     assert_eq!(run.stdout.matches("on the old heap").count(), 3, "{run}");
     let log = std::fs::read_to_string(log).unwrap();
-    let complaints =
-        log.matches("allograft32.exe, which gives it the module, is not beside this module");
-    assert_eq!(complaints.count(), 3, "{log}");
+    let complaint = "allograft32.exe, which gives it the module, is not beside this module";
+    assert_eq!(log.matches(complaint).count(), 3, "{log}");
 }
 
 #[test]
@@ -104,21 +103,19 @@ fn the_launcher_of_32_bits_starts_32_bit_programs_by_itself() {
         .run();
     run.expect_code(7);
     assert_eq!(run.stderr, "", "{run}");
-    let report = allograft_tests::ModuleReport::read(&report).unwrap();
-    assert!(report.is_active(), "{run}");
+    assert!(ModuleReport::read(&report).unwrap().is_active(), "{run}");
 }
 
 #[test]
 fn the_launcher_of_32_bits_refuses_64_bit_programs_in_words() {
+    const REASON: &[&str] = &["it is a 64-bit program: use allograft.exe"];
     let Some(both) = Both::load() else { return };
     let [wide, _] = both.pair("waiting");
     let run = both.launcher32().args(&["run", "--"]).path_arg(&wide).run();
-    run.expect_code(126).expect_error_line(&["it is a 64-bit program: use allograft.exe"]);
+    run.expect_code(126).expect_error_line(REASON);
     let run = both.program(wide).run_meeting(|id| {
         let injection = both.launcher32().args(&["inject", "--pid", &id.to_string()]).run();
-        injection
-            .expect_code(125)
-            .expect_error_line(&["it is a 64-bit program: use allograft.exe"]);
+        injection.expect_code(125).expect_error_line(REASON);
     });
     run.expect_code(0);
 }

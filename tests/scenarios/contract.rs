@@ -49,11 +49,9 @@ fn after_the_takeover_wines_runtime_keeps_the_contract_too() {
     let stage = Stage::load();
     let possible = |transcript: &str| {
         let without_handlers = transcript.split("with new mode 1").next().unwrap_or_default();
-        let lines = without_handlers.lines();
-        lines
-            .filter(|line| !line.starts_with("old _aligned_offset_recalloc"))
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
+        let mut lines: Vec<_> = without_handlers.lines().collect();
+        lines.retain(|line| !line.starts_with("old _aligned_offset_recalloc"));
+        lines.join("\n")
     };
     for crt in stage.crts().iter().filter(|crt| crt.is_wine()) {
         for mode in TAKEOVERS {

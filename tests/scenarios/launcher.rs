@@ -6,22 +6,13 @@ use allograft_tests::{Mode, Stage};
 fn arguments_variables_directory_streams_and_exit_code_are_the_programs_own() {
     let stage = Stage::load();
     let folder = tempfile::tempdir().unwrap();
+    let arguments = ["plain", "two words", "", "a\"quote", "trailing\\", "back\\\\slash\\\"es"];
     let launch = |mode| {
         stage
             .program("argv_env")
             .mode(mode)
-            .args(&[
-                "plain",
-                "two words",
-                "",
-                "a\"quote",
-                "trailing\\",
-                "back\\\\slash\\\"es",
-                "%PATH%",
-                "ä€",
-                "--help",
-                "*",
-            ])
+            .args(&arguments)
+            .args(&["%PATH%", "ä€", "--help", "*"])
             .env("ALLOGRAFT_TEST_VALUE", "a value of the environment")
             .env("ALLOGRAFT_TEST_EXIT", "77")
             .directory(folder.path())

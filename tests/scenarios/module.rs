@@ -95,42 +95,33 @@ fn a_quiet_module_says_nothing() {
 
 #[test]
 fn log_and_report_go_where_the_environment_says() {
-    let stage = Stage::load();
-    let folder = tempfile::tempdir().unwrap();
-    let (log, report) = (folder.path().join("log.txt"), folder.path().join("report.json"));
-    let run = stage
-        .launcher()
-        .env("ALLOGRAFT_LOG", stage.windows_path(&log))
-        .env("ALLOGRAFT_REPORT", stage.windows_path(&report))
-        .args(&["run", "--"])
-        .path_arg(&stage.programs.join("waiting.exe"))
-        .run();
-    run.expect_code(0);
-    expect_log(&log);
-    assert!(ModuleReport::read(&report).unwrap().is_active());
+    expect_log_and_report(|_, log, report| {
+        let launcher = Stage::load().launcher().env("ALLOGRAFT_LOG", log);
+        launcher.env("ALLOGRAFT_REPORT", report).arg("run")
+    });
 }
 
 #[test]
 fn log_and_report_go_where_the_file_beside_the_module_says() {
+    expect_log_and_report(|folder, log, report| {
+        let module = folder.join("allograft.dll");
+        std::fs::copy(Stage::load().module(), &module).unwrap();
+        let settings =
+            format!("; settings of this copy\r\n[allograft]\r\nlog = {log}\r\nreport={report}\r\n");
+        std::fs::write(folder.join("allograft.ini"), settings).unwrap();
+        Stage::load().launcher().args(&["run", "--module"]).path_arg(&module)
+    });
+}
+
+/// Runs a program by what `prepare` returns for a folder and the Windows paths of a log and a
+/// report, and expects both to be there.
+#[track_caller]
+fn expect_log_and_report(prepare: impl Fn(&Path, &str, &str) -> Launch<'static>) {
     let stage = Stage::load();
     let folder = tempfile::tempdir().unwrap();
     let (log, report) = (folder.path().join("log.txt"), folder.path().join("report.json"));
-    let module = folder.path().join("allograft.dll");
-    std::fs::copy(stage.module(), &module).unwrap();
-    let settings = format!(
-        "; settings of this copy\r\n[allograft]\r\nlog = {}\r\nreport={}\r\n",
-        stage.windows_path(&log),
-        stage.windows_path(&report)
-    );
-    std::fs::write(folder.path().join("allograft.ini"), settings).unwrap();
-    let run = stage
-        .launcher()
-        .args(&["run", "--module"])
-        .path_arg(&module)
-        .arg("--")
-        .path_arg(&stage.programs.join("waiting.exe"))
-        .run();
-    run.expect_code(0);
+    let launcher = prepare(folder.path(), &stage.windows_path(&log), &stage.windows_path(&report));
+    launcher.arg("--").path_arg(&stage.programs.join("waiting.exe")).run().expect_code(0);
     expect_log(&log);
     assert!(ModuleReport::read(&report).unwrap().is_active());
 }

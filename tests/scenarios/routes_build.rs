@@ -68,12 +68,20 @@ fn run(command: &mut Command, folder: &Path) -> String {
     said
 }
 
-/// A compiler whose programs use the Universal CRT.
-fn compiler(language: &str) -> Command {
+/// Compiles the two programs in `folder` for the Universal CRT with the flags that `add` adds, and
+/// runs them with the DLLs of `dlls`.
+#[track_caller]
+fn expect_redirected(folder: &TempDir, dlls: &Path, add: impl Fn(&mut Command)) {
     let stage = Stage::load();
-    let mut command = Command::new(&stage.zig);
-    command.args([language, "-target", &format!("{}-windows-gnu", stage.target.zig)]);
-    command
+    for name in ["calls", "nothing"] {
+        let program = folder.path().join(name).with_extension("exe");
+        let mut compile = Command::new(&stage.zig);
+        compile.args(["cc", "-target", &format!("{}-windows-gnu", stage.target.zig)]);
+        compile.arg(format!("{name}.c"));
+        add(&mut compile);
+        run(compile.arg("-o").arg(&program), folder.path());
+        comes_up_redirected(&program, dlls);
+    }
 }
 
 /// Runs `program` on each of Microsoft's C runtimes with the DLLs of `dlls` beside it.
@@ -111,13 +119,9 @@ fn a_program_built_by_what_pkg_config_says_comes_up_redirected() {
             .env("PKG_CONFIG_PATH", developer_files().join("lib/pkgconfig")),
         folder.path(),
     );
-    for name in ["calls", "nothing"] {
-        let program = folder.path().join(name).with_extension("exe");
-        let mut compile = compiler("cc");
-        compile.arg(format!("{name}.c")).args(flags.split_whitespace()).arg("-o").arg(&program);
-        run(&mut compile, folder.path());
-        comes_up_redirected(&program, developer_files());
-    }
+    expect_redirected(&folder, developer_files(), |compile| {
+        compile.args(flags.split_whitespace());
+    });
 }
 
 #[test]
@@ -170,33 +174,18 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
             ("start.c", CALLS_WITHOUT_HEADERS),
             ("ucrt.def", "LIBRARY ucrtbase.dll\nEXPORTS\n    malloc\n"),
         ]);
+        let target = format!("{}-windows-msvc", stage.target.zig);
         let mut compile = zig();
-        compile.args([
-            "cc",
-            "-target",
-            &format!("{}-windows-msvc", stage.target.zig),
-            "-O1",
-            "-fno-builtin",
-            "-c",
-            "start.c",
-            "-o",
-            "start.obj",
-        ]);
+        compile.args(["cc", "-target", &target, "-O1", "-fno-builtin"]);
+        compile.args(["-c", "start.c", "-o", "start.obj"]);
         run(&mut compile, folder.path());
         let mut library = zig();
         library.args(["dlltool", "-m", stage.target.dlltool, "-d", "ucrt.def", "-l", "ucrt.lib"]);
         run(&mut library, folder.path());
         let mut link = zig();
-        link.args([
-            "lld-link",
-            "/nologo",
-            "/entry:start",
-            "/subsystem:console",
-            "/nodefaultlib",
-            "/out:start.exe",
-        ])
-        .args(["start.obj", "ucrt.lib"])
-        .arg(made_by.join("lib/mimalloc.dll.lib"));
+        link.args(["lld-link", "/nologo", "/entry:start", "/subsystem:console", "/nodefaultlib"])
+            .args(["/out:start.exe", "start.obj", "ucrt.lib"])
+            .arg(made_by.join("lib/mimalloc.dll.lib"));
         run(&mut link, folder.path());
         comes_up_redirected(&folder.path().join("start.exe"), made_by);
     }
@@ -206,20 +195,13 @@ fn a_program_linked_the_way_of_microsofts_tools_comes_up_redirected() {
 fn a_program_linked_with_the_kit_of_an_unmodified_mimalloc_comes_up_redirected() {
     for kit in kits() {
         let folder = folder_with(&[("calls.c", CALLS), ("nothing.c", CALLS_NOTHING)]);
-        for name in ["calls", "nothing"] {
-            let program = folder.path().join(name).with_extension("exe");
-            let mut compile = compiler("cc");
+        expect_redirected(&folder, &kit, |compile| {
+            // A program that calls nothing of mimalloc's gets it by this.
             compile
-                .arg(format!("{name}.c"))
-                // A program that calls nothing of mimalloc's gets it by this.
                 .arg(format!("-Wl,-u,{}mi_version", Stage::load().target.symbol_prefix))
                 .arg("-I")
                 .arg(kit.join("include"))
-                .arg(kit.join("lib/libmimalloc.dll.a"))
-                .arg("-o")
-                .arg(&program);
-            run(&mut compile, folder.path());
-            comes_up_redirected(&program, &kit);
-        }
+                .arg(kit.join("lib/libmimalloc.dll.a"));
+        });
     }
 }

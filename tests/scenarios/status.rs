@@ -25,10 +25,8 @@ fn a_counted_heap_is_shown_with_what_is_left_of_it() {
         assert!(figures["runtimes"][0]["functions"].as_u64() >= Some(20));
         let blocks = |of: &str| figures[of]["blocks"].as_u64().expect(of);
         assert!(blocks("old_heap") >= 8000);
-        assert_eq!(
-            blocks("outstanding"),
-            blocks("old_heap") - blocks("migrated") - blocks("freed")
-        );
+        let left = blocks("old_heap") - blocks("migrated") - blocks("freed");
+        assert_eq!(blocks("outstanding"), left);
     });
     run.expect_code(0);
 }
@@ -39,12 +37,8 @@ fn all_processes_with_the_module_are_listed_and_no_others() {
     let run = stage.program("waiting").mode(Mode::Injected).run_meeting(|with| {
         let other = stage.program("waiting").run_meeting(|without| {
             let list = json(&status(&["--all", "--json"]));
-            let pids: Vec<_> = list
-                .as_array()
-                .expect("a list")
-                .iter()
-                .filter_map(|figures| figures["pid"].as_u64())
-                .collect();
+            let list = list.as_array().expect("a list");
+            let pids: Vec<_> = list.iter().filter_map(|figures| figures["pid"].as_u64()).collect();
             assert!(pids.contains(&with.into()), "{pids:?}");
             assert!(!pids.contains(&without.into()), "{pids:?}");
         });

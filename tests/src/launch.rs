@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::process::{BoundedProcess, Next};
+use crate::process::BoundedProcess;
 use crate::report::ModuleReport;
 use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
@@ -80,7 +80,7 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Runs it on this C runtime.
+    /// Runs it on this C runtime instead of [`Stage::newest_crt`].
     pub fn on(mut self, crt: &'a Crt) -> Self {
         self.crt = crt;
         self
@@ -92,7 +92,7 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Adds an argument.
+    /// Adds an argument of the program.
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
@@ -192,24 +192,17 @@ impl<'a> Launch<'a> {
             process.write(input);
             process.close_input();
         }
-        loop {
-            match process.next_line() {
-                Next::Line(line) => match line.strip_prefix(READY).and_then(|id| id.parse().ok()) {
-                    Some(id) => {
-                        if self.mode == Mode::Injected {
-                            run.injection = Some(Box::new(self.inject(id, &report_path)));
-                        }
-                        meeting(id);
-                        process.write("go\n");
-                    }
-                    None => {
-                        run.stdout.push_str(&line);
-                        run.stdout.push('\n');
-                    }
-                },
-                Next::End => break,
-                Next::TimedOut => break,
+        while let Some(line) = process.next_line() {
+            let Some(id) = line.strip_prefix(READY).and_then(|id| id.parse().ok()) else {
+                run.stdout.push_str(&line);
+                run.stdout.push('\n');
+                continue;
+            };
+            if self.mode == Mode::Injected {
+                run.injection = Some(Box::new(self.inject(id, &report_path)));
             }
+            meeting(id);
+            process.write("go\n");
         }
         run.code = process.wait();
         run.took = started.elapsed();
@@ -295,15 +288,10 @@ fn limited(program: &Path, bytes: u64) -> Command {
 
 /// The command with its variables, ready to be typed again.
 fn shown(command: &Command) -> String {
-    let mut text = String::new();
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            text.push_str(&format!("{}='{}' ", name.display(), value.display()));
-        }
-    }
-    text.push_str(&command.get_program().display().to_string());
-    for argument in command.get_args() {
-        text.push_str(&format!(" '{}'", argument.display()));
-    }
-    text
+    let variables = command.get_envs().filter_map(|(name, value)| {
+        value.map(|value| format!("{}='{}' ", name.display(), value.display()))
+    });
+    let program = command.get_program().display().to_string();
+    let arguments = command.get_args().map(|argument| format!(" '{}'", argument.display()));
+    variables.chain([program]).chain(arguments).collect()
 }

@@ -6,30 +6,19 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a process is asked whether it has ended.
+/// How often to ask whether a process has ended.
 const POLL: Duration = Duration::from_millis(5);
 
 /// How long after the end of a process its output is still waited for. The pipes need not close
 /// with it: under Wine the first program of a prefix starts services that inherit them.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// A running process.
 pub(crate) struct BoundedProcess {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     errors: Receiver<String>,
     deadline: Instant,
-}
-
-/// What came next on standard output.
-pub(crate) enum Next {
-    /// A line, without its end.
-    Line(String),
-    /// Nothing more will come.
-    End,
-    /// The process used up its time.
-    TimedOut,
 }
 
 impl BoundedProcess {
@@ -60,29 +49,21 @@ impl BoundedProcess {
         }
     }
 
-    /// Closes standard input.
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Waits for the next line of standard output.
-    pub(crate) fn next_line(&mut self) -> Next {
+    /// The next line of standard output, without its end; none at the end of the output, or if the
+    /// time was used up.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
         loop {
-            let ended = self.has_ended();
+            let ended = matches!(self.child.try_wait(), Ok(Some(_)));
             match self.lines.recv_timeout(if ended { LAST_WORDS } else { 10 * POLL }) {
-                Ok(line) => return Next::Line(line),
-                Err(RecvTimeoutError::Disconnected) => return Next::End,
-                Err(RecvTimeoutError::Timeout) if ended => return Next::End,
-                Err(RecvTimeoutError::Timeout) if self.remaining().is_zero() => {
-                    return Next::TimedOut;
-                }
-                Err(RecvTimeoutError::Timeout) => (),
+                Ok(line) => return Some(line),
+                Err(RecvTimeoutError::Timeout) if !ended && !self.remaining().is_zero() => (),
+                Err(_) => return None,
             }
         }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Waits for the end and gives the exit code; none if the time was used up or a signal ended
@@ -155,19 +136,16 @@ fn lead_a_group(command: &mut Command) {
 #[cfg(not(unix))]
 fn lead_a_group(_command: &mut Command) {}
 
-/// Ends the group that the process `id` leads.
-#[cfg(unix)]
+/// Ends the process `id` and those that it started: on Unix, the group that it leads.
 fn end_group(id: u32) {
-    quietly(Command::new("kill").args(["-KILL", "--", &format!("-{id}")]));
-}
-
-/// Ends the process `id` and those that it started.
-#[cfg(not(unix))]
-fn end_group(id: u32) {
-    quietly(Command::new("taskkill").args(["/F", "/T", "/PID", &id.to_string()]));
-}
-
-fn quietly(command: &mut Command) {
+    let command = if cfg!(unix) {
+        format!("kill -KILL -- -{id}")
+    } else {
+        format!("taskkill /F /T /PID {id}")
+    };
+    let (tool, arguments) = command.split_once(' ').expect("there are arguments");
+    let mut command = Command::new(tool);
+    command.args(arguments.split(' '));
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
@@ -187,10 +165,10 @@ mod tests {
             "echo ready; read word; echo got $word; echo no >&2; exit 5",
             Duration::from_secs(20),
         );
-        assert!(matches!(process.next_line(), Next::Line(line) if line == "ready"));
+        assert_eq!(process.next_line().unwrap(), "ready");
         process.write("go\n");
-        assert!(matches!(process.next_line(), Next::Line(line) if line == "got go"));
-        assert!(matches!(process.next_line(), Next::End));
+        assert_eq!(process.next_line().unwrap(), "got go");
+        assert_eq!(process.next_line(), None);
         assert_eq!(process.wait(), Some(5));
         assert_eq!(process.errors(), "no\n");
     }
@@ -199,8 +177,8 @@ mod tests {
     fn the_end_is_seen_even_if_a_child_holds_the_pipe_open() {
         let started = Instant::now();
         let mut process = shell("sleep 20 & echo done", Duration::from_secs(60));
-        assert!(matches!(process.next_line(), Next::Line(line) if line == "done"));
-        assert!(matches!(process.next_line(), Next::End));
+        assert_eq!(process.next_line().unwrap(), "done");
+        assert_eq!(process.next_line(), None);
         assert_eq!(process.wait(), Some(0));
         assert!(started.elapsed() < Duration::from_secs(10));
     }
@@ -209,7 +187,7 @@ mod tests {
     fn a_process_that_takes_too_long_is_given_up_and_ended_with_its_children() {
         let started = Instant::now();
         let mut process = shell("sleep 60 & sleep 60", Duration::from_millis(100));
-        assert!(matches!(process.next_line(), Next::TimedOut));
+        assert_eq!(process.next_line(), None);
         assert_eq!(process.wait(), None);
         drop(process);
         assert!(started.elapsed() < Duration::from_secs(20));

@@ -25,22 +25,14 @@ pub struct ProgramRun {
 }
 
 impl ProgramRun {
-    /// Demands the exit code.
-    ///
-    /// # Panics
-    ///
-    /// With everything that the program said, if it ended with another.
+    /// Panics with the whole run unless the exit code is `code`.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &ProgramRun {
         assert!(self.code == Some(code), "exit code {code} was expected\n{self}");
         self
     }
 
-    /// Demands that standard output is `expected`, line by line.
-    ///
-    /// # Panics
-    ///
-    /// With the lines that differ, if not.
+    /// Panics with the lines that differ unless standard output is `expected`, line by line.
     #[track_caller]
     pub fn expect_transcript(&self, expected: &str) -> &ProgramRun {
         let differences = differences(expected, &self.stdout);
@@ -53,11 +45,7 @@ impl ProgramRun {
         self
     }
 
-    /// Demands that standard error is one line, which contains all of `words`.
-    ///
-    /// # Panics
-    ///
-    /// With everything that the program said, if not.
+    /// Panics with the whole run unless standard error is one line that contains all of `words`.
     #[track_caller]
     pub fn expect_error_line(&self, words: &[&str]) -> &ProgramRun {
         let mut lines = self.stderr.lines().filter(|line| !line.is_empty());
@@ -67,11 +55,7 @@ impl ProgramRun {
         self.expect_words("standard error", line, words)
     }
 
-    /// Demands that standard output contains all of `words`.
-    ///
-    /// # Panics
-    ///
-    /// With everything that the program said, if not.
+    /// Panics with the whole run unless standard output contains all of `words`.
     #[track_caller]
     pub fn expect_output(&self, words: &[&str]) -> &ProgramRun {
         self.expect_words("standard output", &self.stdout, words)
@@ -85,12 +69,8 @@ impl ProgramRun {
         self
     }
 
-    /// Demands that the injection, if there was one, succeeded, and that the module took over a
-    /// heap.
-    ///
-    /// # Panics
-    ///
-    /// With everything that the program did, if not.
+    /// Panics with the whole run unless the module took over a heap, and the injection, if there was
+    /// one, succeeded.
     #[track_caller]
     pub fn expect_taken_over(&self) -> &ModuleReport {
         if let Some(injection) = &self.injection {
@@ -144,13 +124,8 @@ fn differences(expected: &str, got: &str) -> Vec<String> {
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let skipped = lines.len().saturating_sub(40);
-    let mut shown =
-        if skipped > 0 { format!("({skipped} lines before these)\n") } else { String::new() };
-    for line in &lines[skipped..] {
-        shown.push_str(line);
-        shown.push('\n');
-    }
-    shown
+    let note = (skipped > 0).then(|| format!("({skipped} lines before these)\n"));
+    note.into_iter().chain(lines[skipped..].iter().map(|line| format!("{line}\n"))).collect()
 }
 
 #[cfg(test)]

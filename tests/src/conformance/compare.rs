@@ -72,41 +72,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_transcripts_have_no_deviations() {
-        assert_eq!(
-            compare(
+    fn each_line_that_differs_or_is_marked_is_one_deviation() {
+        type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+        let cases: [Case; 5] = [
+            (
                 "0 malloc -> block\n1 free\nheap sound\n",
-                "0 malloc -> block\n1 free\nheap sound"
+                "0 malloc -> block\n1 free\nheap sound",
+                &[],
             ),
-            []
-        );
+            ("0 a\n1 b\n2 c\n", "0 a\n1 x\n2 c\n", &[("1 b", "1 x")]),
+            ("0 a\n1 b\n", "0 a\nBROKEN: why\n1 b\n", &[("", "BROKEN: why")]),
+            ("0 a\n1 b\nheap sound", "0 a", &[("1 b", ""), ("heap sound", "")]),
+            ("BROKEN: x", "BROKEN: x", &[("a line without a mark of failure", "BROKEN: x")]),
+        ];
+        for (expected, got, found) in cases {
+            let wanted: Vec<_> = found.iter().map(|(a, b)| deviation(a, b)).collect();
+            assert_eq!(compare(expected, got), wanted, "{expected:?} and {got:?}");
+        }
     }
 
     #[test]
-    fn a_differing_line_is_one_deviation() {
-        let found = compare("0 a\n1 b\n2 c\n", "0 a\n1 x\n2 c\n");
-        assert_eq!(found, [deviation("1 b", "1 x")]);
-        assert_eq!(found[0].operation(), Some(1));
-    }
-
-    #[test]
-    fn an_additional_line_is_one_deviation() {
-        assert_eq!(
-            compare("0 a\n1 b\n", "0 a\nBROKEN: why\n1 b\n"),
-            [deviation("", "BROKEN: why")]
-        );
-    }
-
-    #[test]
-    fn a_transcript_that_ends_early_lacks_the_rest() {
-        assert_eq!(
-            compare("0 a\n1 b\nheap sound", "0 a"),
-            [deviation("1 b", ""), deviation("heap sound", "")]
-        );
-    }
-
-    #[test]
-    fn what_is_broken_in_both_is_a_deviation_too() {
-        assert_eq!(compare("BROKEN: x", "BROKEN: x").len(), 1);
+    fn a_deviation_has_the_number_of_its_operation() {
+        assert_eq!(deviation("1 b", "1 x").operation(), Some(1));
+        assert_eq!(deviation("", "7 x").operation(), Some(7));
+        assert_eq!(deviation("", "BROKEN: why").operation(), None);
     }
 }

@@ -36,16 +36,15 @@ const WITHOUT_TERMINATED_THREADS: usize = WAYS.len() - 1;
 /// The module is there, eight threads are busy, and the program ends.
 pub(super) fn exits(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let (way, runs_exit_functions) = WAYS[attempt.number as usize % WAYS.len()];
-    let mut injection = None;
     let program = attempt.program("exit_paths").args(&[way, "busy"]);
-    let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
+    let (run, injection) = attempt.inject_after(Duration::ZERO, program)?;
     demand(ended_well(run.code), &format!("{way}: another exit code"), &run)?;
     demand(
         run.stdout.contains("exit functions ran") || !runs_exit_functions,
         &format!("{way}: the exit functions were not run"),
         &run,
     )?;
-    injection.ok_or("the program was never ready")?.taken_over()
+    injection.taken_over()
 }
 
 /// The program ends while a launcher works on it. The launcher may succeed or fail, but must end;
@@ -57,13 +56,13 @@ pub(super) fn exits(attempt: &Attempt) -> Result<TakeoverFigures, String> {
 /// Microsoft's. Under Wine a few such runs are therefore no failure; more are.
 pub(super) fn race(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let mut random = attempt.random();
-    let (way, _) = *random.choose(&WAYS[..WITHOUT_TERMINATED_THREADS]);
-    let head_start = Duration::from_millis(random.below(250));
-    let injector = attempt.injector().waiting(RACE_PATIENCE);
+    let (way, _) = WAYS[random.usize(..WITHOUT_TERMINATED_THREADS)];
+    let head_start = Duration::from_millis(random.u64(..250));
+    let injector = *attempt;
     let mut injecting = None;
     let program = attempt.program("exit_paths").args(&[way, "busy"]).limit(RACE_LIMIT);
     let run = program.run_meeting(|pid| {
-        injecting = Some(thread::spawn(move || injector.inject(pid, None)));
+        injecting = Some(thread::spawn(move || injector.inject_module(pid, None, RACE_PATIENCE)));
         thread::sleep(head_start);
     });
     let injection =

@@ -3,12 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use super::attempt::{Attempt, Injection, demand};
+use super::attempt::{Attempt, Injection, PATIENCE, demand};
 use super::results::TakeoverFigures;
 
 /// Eight busy threads, and one that starts and ends more.
 pub(super) fn under_load(attempt: &Attempt) -> Result<TakeoverFigures, String> {
-    let go_on = (20 + attempt.random().below(80)).to_string();
+    let go_on = (20 + attempt.random().u64(..80)).to_string();
     let storm = attempt.program("storm").arg(attempt.seed.to_string());
     attempt.inject_at_random(storm.arg(go_on))
 }
@@ -17,20 +17,20 @@ pub(super) fn under_load(attempt: &Attempt) -> Result<TakeoverFigures, String> {
 /// later: one takeover, and nobody fails.
 pub(super) fn together(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let injector = attempt.injector();
-    let copy = injector.copy_of_module(folder.path(), "another-name.dll");
-    let pause = Duration::from_millis(attempt.random().below(40));
+    let copy = folder.path().join("another-name.dll");
+    std::fs::copy(attempt.stage.module(), &copy).map_err(|error| error.to_string())?;
+    let pause = Duration::from_millis(attempt.random().u64(..40));
     let mut injections: Vec<Injection> = Vec::new();
     let storm = attempt.program("storm").arg(attempt.seed.to_string());
     let run = storm.arg("50").run_meeting(|pid| {
         thread::scope(|scope| {
-            let first = scope.spawn(|| injector.inject(pid, None));
+            let first = scope.spawn(|| attempt.inject(pid));
             thread::sleep(pause);
-            let second = scope.spawn(|| injector.inject(pid, Some(&copy)));
+            let second = scope.spawn(|| attempt.inject_module(pid, Some(&copy), PATIENCE));
             injections.extend(first.join());
             injections.extend(second.join());
         });
-        injections.push(injector.inject(pid, None));
+        injections.push(attempt.inject(pid));
     });
     demand(run.code == Some(0), "the program failed", &run)?;
     for injection in &injections {
@@ -45,10 +45,7 @@ pub(super) fn together(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let reports = injections.iter().filter_map(|injection| injection.report.as_ref());
     let active: Vec<_> = reports.filter(|report| report.is_active()).collect();
     match active[..] {
-        [report] => Ok(TakeoverFigures {
-            milliseconds: report.attach_microseconds / 1000.0,
-            threads_stopped: report.threads_stopped,
-        }),
+        [report] => Ok(TakeoverFigures::from_report(report)),
         _ => Err(format!("{} takeovers were reported\n{run}", active.len())),
     }
 }

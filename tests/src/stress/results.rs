@@ -2,11 +2,22 @@
 
 use std::fmt::Write;
 
+use crate::ModuleReport;
+
 /// The figures of one takeover.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct TakeoverFigures {
     pub(super) milliseconds: f64,
     pub(super) threads_stopped: u32,
+}
+
+impl TakeoverFigures {
+    pub(super) fn from_report(report: &ModuleReport) -> TakeoverFigures {
+        TakeoverFigures {
+            milliseconds: report.attach_microseconds / 1000.0,
+            threads_stopped: report.threads_stopped,
+        }
+    }
 }
 
 /// The results of all runs of one storm.

@@ -1,5 +1,7 @@
 //! Storms about the system's limits, and about what other tools did to the program.
 
+use std::time::Duration;
+
 use super::attempt::{Attempt, demand};
 use super::results::TakeoverFigures;
 
@@ -13,7 +15,7 @@ const THREADS: (&str, &str) = ("5000", "100000");
 pub(super) fn thread_churn(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     let threads = if attempt.long { THREADS.1 } else { THREADS.0 };
     let program = attempt.program("thread_churn").arg(threads);
-    attempt.inject_at_random(program.limit(std::time::Duration::from_secs(900)))
+    attempt.inject_at_random(program.limit(Duration::from_secs(900)))
 }
 
 /// Memory runs out after the takeover.
@@ -35,11 +37,9 @@ pub(super) fn no_memory_to_attach(attempt: &Attempt) -> Result<TakeoverFigures, 
 
 /// Another tool has redirected a function: nothing is changed, and the launcher says why.
 pub(super) fn foreign_hook(attempt: &Attempt) -> Result<TakeoverFigures, String> {
-    let mut injection = None;
     let program = attempt.program("foreign_hook");
-    let run = program.run_meeting(|pid| injection = Some(attempt.inject(pid)));
+    let (run, injection) = attempt.inject_after(Duration::ZERO, program)?;
     demand(run.code == Some(0), "the program failed", &run)?;
-    let injection = injection.ok_or("the program was never ready")?;
     let refused = injection.run.code == Some(125)
         && injection.run.stderr.contains("another tool has already redirected its function malloc");
     demand(refused, "the injection was not refused with its reason", &injection.run)?;

@@ -1,4 +1,4 @@
-/* The word of an import table that leads to the function `name`, as the linker calls it; it puts an
+/* The import address table slot of the function `name`, as the linker calls it; it puts an
  * underscore before C's names on x86. */
 #pragma once
 
