@@ -192,10 +192,28 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
     /// The detour whose jump a thread with these registers executes or returns into.
     fn detour_in_use<'d>(&self, state: ThreadState, detours: &'d [Detour]) -> Option<&'d Detour> {
         let inside = detours.iter().find(|detour| detour.covers(state.instruction));
-        // The stack of a fiber is not the one in the TEB: nothing beyond its mapped pages is read.
-        let mapped = self.system.region(state.stack).filter(|region| !region.free);
-        let end = mapped.map_or(0, |region| state.stack_end.min(region.base + region.size));
-        inside.or_else(|| returns_into(state.stack, end, detours))
+        let (from, end) = self.readable_stack(&state);
+        inside.or_else(|| returns_into(from, end, detours))
+    }
+
+    /// The part of the thread's stack that can be searched: from its pointer, or from the first
+    /// readable page above that, to the end of the pages that are alike.
+    ///
+    /// The pointer of a suspended thread may be in the guard page, or in reserved pages below it. A
+    /// guard page that is read loses its protection, and the thread's stack could not grow any more.
+    /// The stack of a fiber may not be the one in the TEB, so nothing beyond its pages is read.
+    fn readable_stack(&self, state: &ThreadState) -> (usize, usize) {
+        let mut from = state.stack;
+        while from < state.stack_end
+            && let Some(region) = self.system.region(from).filter(|region| !region.free)
+        {
+            let end = region.base + region.size;
+            if region.protection.is_readable() {
+                return (from, state.stack_end.min(end));
+            }
+            from = end;
+        }
+        (from, from)
     }
 }
 
@@ -211,7 +229,7 @@ fn returns_into(stack: usize, end: usize, detours: &[Detour]) -> Option<&Detour>
     let lowest = detours.iter().map(|detour| detour.target).min()?;
     let highest = detours.iter().map(|detour| detour.target).max()? + JUMP_SIZE;
     let count = (end - stack).min(MOST_BYTES) / size_of::<usize>();
-    // SAFETY: the stack is mapped from its pointer to this end, and its thread is suspended.
+    // SAFETY: the pages from `stack` to `end` can be read, and the stack's thread is suspended.
     let values = unsafe { core::slice::from_raw_parts(stack as *const usize, count) };
     values
         .iter()

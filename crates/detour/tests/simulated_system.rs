@@ -25,8 +25,9 @@ const REPLACEMENT: usize = 0x7777_0000;
 struct SimulatedThread {
     id: u32,
     found_at: Vec<usize>,
-    /// Values on its stack.
+    /// Values on its stack, and where among them its stack pointer is.
     stack: Vec<usize>,
+    top: usize,
     suspended: i32,
     times_suspended: usize,
     /// A thread that has not begun to run has no TEB.
@@ -69,6 +70,7 @@ fn thread(id: u32, found_at: Vec<usize>) -> SimulatedThread {
         id,
         found_at,
         stack: vec![0; 4],
+        top: 0,
         suspended: 0,
         times_suspended: 0,
         has_teb: true,
@@ -143,7 +145,7 @@ impl System for Simulated {
         let thread = &self.threads.borrow()[thread.0 as usize];
         assert!(thread.has_teb, "the registers of a thread that does not run are asked for");
         let at = (thread.times_suspended - 1).min(thread.found_at.len() - 1);
-        let stack = thread.stack.as_ptr_range();
+        let stack = thread.stack[thread.top..].as_ptr_range();
         Ok(ThreadState {
             instruction: thread.found_at[at],
             stack: stack.start as usize,
@@ -282,6 +284,29 @@ fn a_thread_that_would_return_into_a_jump_is_given_up_on_after_a_second() {
     assert_eq!(error, Error::Busy(2, code.start()));
     assert_eq!(system.clock.get(), 1000);
     assert!(system.all_resumed() && code.is_untouched());
+}
+
+/// A guard page, then a reserved one, then ordinary ones; the stack pointer is in the first.
+#[test]
+fn only_readable_pages_of_a_stack_are_searched() {
+    const GUARD: Protection = Protection(0x104);
+    const WORDS: usize = PAGE / size_of::<usize>();
+    for (return_address_at, is_found) in [(1, false), (WORDS + 1, false), (2 * WORDS + 1, true)] {
+        let code = Code3::new();
+        let system = Simulated::new(&code, [OWN_THREAD]);
+        let mut deep = thread(2, vec![0]);
+        deep.stack = vec![0; 4 * WORDS];
+        let start = deep.stack.as_ptr() as usize;
+        let guard_page = start.next_multiple_of(PAGE);
+        deep.top = (guard_page - start) / size_of::<usize>();
+        let top = deep.top;
+        deep.stack[top + return_address_at] = code.start() + 3;
+        system.threads.borrow_mut().push(deep);
+        system.protections.borrow_mut().insert(guard_page, GUARD);
+        system.protections.borrow_mut().insert(guard_page + PAGE, Protection::NONE);
+        let result = redirect(&system, code.detours());
+        assert_eq!(result.is_err(), is_found, "the address at {return_address_at}");
+    }
 }
 
 #[test]
