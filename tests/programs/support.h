@@ -83,7 +83,7 @@ static inline HANDLE start_thread(LPTHREAD_START_ROUTINE routine, void *paramete
 
 /* Waits until the threads have ended and closes their handles. */
 static inline bool await_threads(HANDLE *threads, size_t count) {
-    DWORD waited = WaitForMultipleObjects((DWORD)count, threads, TRUE, 50000);
+    DWORD waited = WaitForMultipleObjects((DWORD)count, threads, TRUE, 240000);
     CHECK(waited == WAIT_OBJECT_0, "%zu threads did not end", count);
     for (size_t i = 0; i < count; i++) {
         CloseHandle(threads[i]);
