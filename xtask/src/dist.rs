@@ -10,7 +10,7 @@ use allograft_tests::{Target, X64, X86};
 use anyhow::{Context, Result};
 
 use crate::cargo::{Artifacts, LAUNCHER, MODULE, WindowsBuild};
-use crate::files::{copy, files_under, make_empty, sha256_of};
+use crate::files::{copy, copy_files, files_under, make_empty, sha256_of};
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::setup::{self, Environment, Request};
@@ -24,9 +24,12 @@ pub fn run(output: &Path) -> Result<()> {
     let environment = setup::run(&Request::everything(crt::default()))?;
     let folder = output.join(format!("allograft-{}-windows", layout::VERSION));
     make_empty(&folder)?;
-    for name in ["include/allograft.h", "LICENSE", "README.md"] {
+    // With everything that the README links to.
+    let documents = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "LICENSE"];
+    for name in documents.into_iter().chain(["include/allograft.h", "bench/chart.svg"]) {
         copy(&layout::root().join(name), &folder.join(name))?;
     }
+    copy_files(&layout::root().join("docs"), &folder.join("docs"), |_| true)?;
     copy_licences(&[MODULE, LAUNCHER], &folder.join("licences"))?;
     lay_out(&environment, &X64, &folder)?;
     mimalloc::lay_out_for_cmake(&folder)?;
