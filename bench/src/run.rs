@@ -90,8 +90,8 @@ fn launch_real<'s>(
     configuration.launch_parent(stage, "real", reports).env("BENCH_COMMAND", command).arg("real")
 }
 
-/// The JSON that the program of `launch` prints, if it succeeds and at least so many `processes` of it ran
-/// on allograft, where they should.
+/// The JSON that the program of `launch` prints, if it succeeds and at least so many `processes` of
+/// it ran on allograft, where they should.
 pub(crate) fn output<T: DeserializeOwned>(
     launch: Launch<'_>,
     configuration: &Configuration,

@@ -29,8 +29,8 @@ impl BenchPlan<'_> {
         self.workloads.iter().map(runs).sum()
     }
 
-    /// Measures everything. Calls `before` with a description before each run of a workload. Fails if
-    /// a run does other work than the same workload in another configuration.
+    /// Measures everything. Calls `before` with a description before each run of a workload. Fails
+    /// if a run does other work than the same workload in another configuration.
     pub fn run(&self, mut before: impl FnMut(&str)) -> Result<Results> {
         let empty_series =
             |one: &Configuration| Series { configuration: one.name.clone(), ..Series::default() };

@@ -6,8 +6,8 @@ use allograft_bench::workload::{self, Workload, WorkloadProgram};
 use allograft_bench::{configuration, probes};
 use allograft_tests::Stage;
 
-/// Instructions that allograft may add to a `malloc` and its `free` together in the common case: the
-/// test whether the page map knows the block, and what it takes to make one branch of two.
+/// Instructions that allograft may add to a `malloc` and its `free` together in the common case:
+/// the test whether the page map knows the block, and what it takes to make one branch of two.
 const MORE_FOR_A_PAIR: i64 = 4;
 
 #[test]

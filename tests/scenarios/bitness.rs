@@ -13,8 +13,8 @@ struct Both {
 }
 
 impl Both {
-    /// None where there are no 32-bit programs, which set-up reports; and none in the run for 32-bit
-    /// programs alone.
+    /// None where there are no 32-bit programs, which set-up reports; and none in the run for
+    /// 32-bit programs alone.
     fn load() -> Option<Both> {
         let stage = Stage::load();
         let x86 = stage.x86.as_ref()?;

@@ -1,4 +1,5 @@
-//! Programs of other projects do the same with the takeover as without, and their heap is taken over.
+//! Programs of other projects do the same with the takeover as without, and their heap is taken
+//! over.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

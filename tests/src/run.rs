@@ -69,8 +69,8 @@ impl ProgramRun {
         self
     }
 
-    /// Panics with the whole run unless the module took over a heap, and the injection, if there was
-    /// one, succeeded.
+    /// Panics with the whole run unless the module took over a heap, and the injection, if there
+    /// was one, succeeded.
     #[track_caller]
     pub fn expect_taken_over(&self) -> &ModuleReport {
         if let Some(injection) = &self.injection {

@@ -94,8 +94,8 @@ pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lays a file of `packaging/` into `folder`. `symbol` is the one that linkers are made to look for,
-/// so that they link with the DLL.
+/// Lays a file of `packaging/` into `folder`. `symbol` is the one that linkers are made to look
+/// for, so that they link with the DLL.
 fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
     let words = [("@VERSION@", layout::VERSION), ("@SYMBOL@", symbol)];
     fill_in(&layout::own("packaging").join(file), &words, &folder.join(file))

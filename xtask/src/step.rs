@@ -1,7 +1,7 @@
 //! Prints what is being done, and runs other programs.
 //!
-//! Everything goes to standard error. On a terminal a step shows that it is alive; elsewhere it is a
-//! plain line.
+//! Everything goes to standard error. On a terminal a step shows that it is alive; elsewhere it is
+//! a plain line.
 
 use std::env;
 use std::io::Read;
@@ -112,7 +112,8 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-/// Runs `command` without output for at most `limit`. One that takes longer is ended, and is an error.
+/// Runs `command` without output for at most `limit`. One that takes longer is ended, and is an
+/// error.
 pub fn capture_within(command: &mut Command, limit: Duration) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())

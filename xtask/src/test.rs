@@ -184,7 +184,8 @@ impl Session<'_> {
         }
     }
 
-    /// Whether 32-bit programs are tested; if not, `steps` records that `what` is left out, and why.
+    /// Whether 32-bit programs are tested; if not, `steps` records that `what` is left out, and
+    /// why.
     fn is_in_32_bits(&self, steps: &mut Steps, what: &str) -> bool {
         if let Err(reason) = &self.environment.x86 {
             steps.skip(what, reason);

@@ -30,7 +30,8 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the block is mimalloc's, by the trait's contract, and the alignment a power of two.
+        // SAFETY: the block is mimalloc's, by the trait's contract, and the alignment a power of
+        // two.
         unsafe { mi_realloc_aligned(block.cast(), size, layout.align()).cast() }
     }
 }

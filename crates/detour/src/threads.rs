@@ -200,8 +200,9 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
     /// readable page above that, to the end of the pages that are alike.
     ///
     /// The pointer of a suspended thread may be in the guard page, or in reserved pages below it. A
-    /// guard page that is read loses its protection, and the thread's stack could not grow any more.
-    /// The stack of a fiber may not be the one in the TEB, so nothing beyond its pages is read.
+    /// guard page that is read loses its protection, and the thread's stack could not grow any
+    /// more. The stack of a fiber may not be the one in the TEB, so nothing beyond its pages is
+    /// read.
     fn readable_stack(&self, state: &ThreadState) -> (usize, usize) {
         let mut from = state.stack;
         while from < state.stack_end

@@ -139,8 +139,8 @@ impl System for Windows {
 
     fn state(&self, thread: Thread, teb: usize) -> Result<ThreadState, SystemCode> {
         let mut context = AlignedContext(MaybeUninit::zeroed());
-        // SAFETY: the structure is aligned as the system requires, zeroes are a value of it, and the
-        // handle is open.
+        // SAFETY: the structure is aligned as the system requires, zeroes are a value of it, and
+        // the handle is open.
         let context = unsafe {
             (*context.0.as_mut_ptr()).ContextFlags = CONTROL_REGISTERS;
             if GetThreadContext(thread.0 as HANDLE, context.0.as_mut_ptr()) == 0 {

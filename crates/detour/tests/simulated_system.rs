@@ -20,8 +20,8 @@ const PAGE: usize = 0x1000;
 const OWN_THREAD: u32 = 1;
 const REPLACEMENT: usize = 0x7777_0000;
 
-/// What a thread does each time it is suspended: the addresses where it is found, one after another;
-/// the last one counts from then on.
+/// What a thread does each time it is suspended: the addresses where it is found, one after
+/// another; the last one counts from then on.
 struct SimulatedThread {
     id: u32,
     found_at: Vec<usize>,

@@ -15,8 +15,8 @@ use std::time::Duration;
 use allograft_detour::{Detour, Error, Protection, Relays, SlotWriter, System, Windows, install};
 use common::{REFUSED, Refusing, redirect};
 
-/// Two transactions at once would suspend each other's threads. In a process the loader's lock keeps
-/// them apart, in these tests this one.
+/// Two transactions at once would suspend each other's threads. In a process the loader's lock
+/// keeps them apart, in these tests this one.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {

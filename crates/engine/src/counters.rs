@@ -17,8 +17,8 @@ pub struct Counters {
     pub freed_bytes: &'static AtomicU64,
     /// Foreign blocks that were resized where they lay.
     pub resized_blocks: &'static AtomicU64,
-    /// Called after every 256th foreign block, to update figures that are too expensive to be updated
-    /// with each.
+    /// Called after every 256th foreign block, to update figures that are too expensive to be
+    /// updated with each.
     pub now_and_then: fn(),
 }
 

@@ -94,7 +94,8 @@ pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usi
     if new > old {
         return false;
     }
-    // SAFETY: in place, the block stays where the program has it; the heap checks whether it is one.
+    // SAFETY: in place, the block stays where the program has it; the heap checks whether it is
+    // one.
     let resized =
         unsafe { HeapReAlloc(heap_of(runtime), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1)) };
     if resized.is_null() && old > LARGEST_LOW_FRAGMENTATION_BLOCK {

@@ -173,8 +173,8 @@ impl LoaderLock {
         (status == 0).then_some(LoaderLock(cookie))
     }
 
-    /// Takes the lock unless another thread holds it. For threads that hold locks of their own, which
-    /// must not wait for this one.
+    /// Takes the lock unless another thread holds it. For threads that hold locks of their own,
+    /// which must not wait for this one.
     pub fn try_take() -> Option<LoaderLock> {
         const ONLY_TRY: u32 = 2;
         const TAKEN: u32 = 1;

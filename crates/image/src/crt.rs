@@ -39,8 +39,8 @@ const fn crt(file: &'static str, kind: CrtKind, origin: &'static str, taken_over
     Crt { file, kind, origin, taken_over }
 }
 
-/// Every known C runtime. The first is the one that API sets lead to. The engine takes over no debug
-/// builds, and has no tables for those of the last century and of Store programs.
+/// Every known C runtime. The first is the one that API sets lead to. The engine takes over no
+/// debug builds, and has no tables for those of the last century and of Store programs.
 const RUNTIMES: [Crt; 19] = [
     crt("ucrtbase.dll", Universal, "Visual C++ 2015 and later", true),
     crt("ucrtbased.dll", UniversalDebug, "Visual C++ 2015 and later, debug build", false),
@@ -64,8 +64,8 @@ const RUNTIMES: [Crt; 19] = [
 ];
 
 impl Crt {
-    /// The C runtime that an import of the module `name` leads to, if it leads to one. Case does not
-    /// matter.
+    /// The C runtime that an import of the module `name` leads to, if it leads to one. Case does
+    /// not matter.
     ///
     /// ```
     /// use allograft_image::crt::Crt;

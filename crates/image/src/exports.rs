@@ -13,8 +13,8 @@ pub struct Export {
     /// Its name; `None` if it can be imported by its ordinal only. A function with two names is two
     /// exports with one ordinal.
     pub name: Option<String>,
-    /// Whether it is a function: it lies in code, or is forwarded to another module. Otherwise it is
-    /// a variable.
+    /// Whether it is a function: it lies in code, or is forwarded to another module. Otherwise it
+    /// is a variable.
     pub is_code: bool,
 }
 

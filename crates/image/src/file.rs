@@ -79,8 +79,8 @@ pub struct ImageSummary {
     pub crt_imports: Vec<&'static Crt>,
 }
 
-/// Reads the essentials of the image at `path`. Only its headers and import tables are read from the
-/// disk.
+/// Reads the essentials of the image at `path`. Only its headers and import tables are read from
+/// the disk.
 ///
 /// # Errors
 ///

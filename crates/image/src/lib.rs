@@ -10,7 +10,8 @@
 //! every patched image is read back and checked before it takes its place.
 //!
 //! Records, the tables of exports and resources, and the writing of proxies are `object`'s. Three
-//! things are read here, since `object` reads them as a linker or debugger does and not as the loader:
+//! things are read here, since `object` reads them as a linker or debugger does and not as the
+//! loader:
 //! - headers and section table: a rewrite needs the file offset of every field that it changes, and
 //!   must refuse what the loader would refuse;
 //! - the layout in memory: whole pages, zeroes behind the bytes of the file, flat images;

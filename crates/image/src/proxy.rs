@@ -1,4 +1,5 @@
-//! Makes proxies: DLLs that stand in for one of the system's, load a module, and forward every call.
+//! Makes proxies: DLLs that stand in for one of the system's, load a module, and forward every
+//! call.
 //!
 //! A program that imports `version.dll` gets the one in its own folder, if there is one. A proxy is
 //! such a file. When it is loaded, it loads allograft's module from its own folder. Each of its

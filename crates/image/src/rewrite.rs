@@ -27,8 +27,8 @@ use std::borrow::Cow;
 pub enum PatchState {
     /// It does not import the module first.
     Unpatched,
-    /// It imports the module first, and [`patch`] did not do that: it was linked so, or another tool
-    /// patched it.
+    /// It imports the module first, and [`patch`] did not do that: it was linked so, or another
+    /// tool patched it.
     ImportsFirst,
     /// [`patch`] has put this module first.
     Patched {

@@ -1,6 +1,6 @@
-//! Comparisons with other tools: real images, in the folders that `ALLOGRAFT_IMAGES` lists (as `PATH`
-//! lists its own) and in those inside them; and the code of proxies, with MinGW's assemblers.
-//! `cargo xtask test` runs this on all it has downloaded; by hand:
+//! Comparisons with other tools: real images, in the folders that `ALLOGRAFT_IMAGES` lists (as
+//! `PATH` lists its own) and in those inside them; and the code of proxies, with MinGW's
+//! assemblers. `cargo xtask test` runs this on all it has downloaded; by hand:
 //! `ALLOGRAFT_IMAGES=FOLDER cargo test -p allograft-image --test real_images -- --ignored`.
 
 mod support;

@@ -3,8 +3,8 @@
 //! A thread makes the calls that were queued before it began before anything else (documented with
 //! `QueueUserAPC`). In a process's first thread this happens after the loader has initialised the
 //! DLLs that the program imports, and before the program's entry point. Two calls are queued, in
-//! this order: `LoadLibraryW` of the module, and `SetEvent` of an event that says that the first has
-//! returned.
+//! this order: `LoadLibraryW` of the module, and `SetEvent` of an event that says that the first
+//! has returned.
 //!
 //! Why not another route:
 //!

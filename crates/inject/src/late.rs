@@ -30,8 +30,8 @@ impl Ending {
     }
 }
 
-/// Loads the module at `path` (NUL-terminated) into `process`, which is of the caller's machine, and
-/// waits until that is done, at most for `timeout`.
+/// Loads the module at `path` (NUL-terminated) into `process`, which is of the caller's machine,
+/// and waits until that is done, at most for `timeout`.
 pub fn load_by_thread(
     system: &impl System,
     process: Handle,

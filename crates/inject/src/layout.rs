@@ -1,9 +1,9 @@
 //! The status page: the shared memory through which a launcher and the module in a process talk.
 //!
 //! The page is a named section, `Local\allograft.<pid>`, of [`Page`]'s size. Whoever needs it first
-//! creates it: a launcher, which writes [`Options`] before it loads the module, or the module, which
-//! writes [`Status`]. A launcher that holds the section open can read the result even if the module
-//! refused to stay loaded.
+//! creates it: a launcher, which writes [`Options`] before it loads the module, or the module,
+//! which writes [`Status`]. A launcher that holds the section open can read the result even if the
+//! module refused to stay loaded.
 //!
 //! All fields are plain data in a fixed layout, the same for 32-bit and 64-bit processes. A reader
 //! trusts nothing in the page: [`Header::check`] says whether it is a page of this version and of

@@ -8,9 +8,9 @@
 //!    not begun ([`queue_load`]), or by a thread started in a running one ([`load_by_thread`]);
 //! 3. where the process has the other bitness ([`Route`]), have an [`Assistant`] do step 2.
 //!
-//! The module runs inside other people's programs, so nothing in here allocates from a heap, and the
-//! only DLLs imported are kernel32 and ntdll. Callers hand in the buffers. Every call to Windows
-//! goes through [`System`].
+//! The module runs inside other people's programs, so nothing in here allocates from a heap, and
+//! the only DLLs imported are kernel32 and ntdll. Callers hand in the buffers. Every call to
+//! Windows goes through [`System`].
 
 #![no_std]
 

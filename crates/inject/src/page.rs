@@ -10,8 +10,8 @@ use crate::security::{self, Descriptor};
 use crate::system::{Handle, Owned, System, TokenSid};
 use crate::text::{ObjectName, object_name};
 
-/// The mapped page. The section with it lives as long as somebody has a handle or a view of it: this
-/// value, the module, or a process that it was left in.
+/// The mapped page. The section with it lives as long as somebody has a handle or a view of it:
+/// this value, the module, or a process that it was left in.
 pub struct StatusPage<'s, S: System> {
     system: &'s S,
     view: NonNull<Page>,
@@ -153,7 +153,8 @@ impl<'s, S: System> StatusPage<'s, S> {
         // The module writes what belongs to a state before the state. Reading the state first makes
         // the rest of the copy at least as new.
         self.state();
-        // SAFETY: the view is a whole page, of which any bytes are valid, and `copy` is another one.
+        // SAFETY: the view is a whole page, of which any bytes are valid, and `copy` is another
+        // one.
         unsafe { ptr::copy_nonoverlapping(self.view.as_ptr(), copy.as_mut_ptr(), 1) };
     }
 

@@ -22,9 +22,9 @@ pub(crate) const MODULE_FOR_ASSISTANT: &str =
 pub enum Route {
     /// The calling process queues the call or starts the thread.
     Direct,
-    /// An [`Assistant`](crate::Assistant) does it: a launcher of the process's own bitness. A 64-bit
-    /// process cannot ask for the addresses of functions in a 32-bit one, nor queue a call there
-    /// without knowing how the system converts it; a 32-bit process cannot even express the
+    /// An [`Assistant`](crate::Assistant) does it: a launcher of the process's own bitness. A
+    /// 64-bit process cannot ask for the addresses of functions in a 32-bit one, nor queue a call
+    /// there without knowing how the system converts it; a 32-bit process cannot even express the
     /// addresses of a 64-bit one. For a launcher of the process's own bitness nothing is special.
     Assistant,
 }
@@ -74,8 +74,9 @@ impl Route {
     }
 }
 
-/// The machine of a process for which the system names these two machines, by their numbers: the one
-/// that it emulates for the process, and its own. `image` reads the machine from the program's file.
+/// The machine of a process for which the system names these two machines, by their numbers: the
+/// one that it emulates for the process, and its own. `image` reads the machine from the program's
+/// file.
 pub fn machine_of_process(
     emulated: u16,
     native: u16,

@@ -40,9 +40,9 @@ impl Sid {
 const LOCAL_SYSTEM: &[u8] = &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
 const ADMINISTRATORS: &[u8] = &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0];
 
-/// Whether a process may take options from a page with this security descriptor (self-relative, with
-/// owner and label). `owner` is the owner that the system gives to what the process creates, and
-/// `integrity` the process's level.
+/// Whether a process may take options from a page with this security descriptor (self-relative,
+/// with owner and label). `owner` is the owner that the system gives to what the process creates,
+/// and `integrity` the process's level.
 ///
 /// The page's owner must be the process's own, the system or administrators: nobody else can make
 /// these groups the owner of anything, and their members may do anything to any process. And the
@@ -90,9 +90,9 @@ impl Descriptor {
 
     /// Lets in `user`, administrators and the system, and nobody else.
     ///
-    /// It carries the level `integrity` of the process that it is shared with: a program that is not
-    /// elevated could otherwise not write to what an elevated launcher creates. In the notation of
-    /// the system: `D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;user)S:(ML;;NW;;;integrity)`.
+    /// It carries the level `integrity` of the process that it is shared with: a program that is
+    /// not elevated could otherwise not write to what an elevated launcher creates. In the notation
+    /// of the system: `D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;user)S:(ML;;NW;;;integrity)`.
     pub fn new(user: &Sid, integrity: &Sid) -> Descriptor {
         /// Self-relative, both lists present, the discretionary one protected from inheritance.
         const CONTROL: u16 = 0x8000 | 0x1000 | 0x0010 | 0x0004;
@@ -141,8 +141,8 @@ impl Descriptor {
     }
 }
 
-/// The offset that is in the descriptor's `field`: `Some(None)` if there is no such part, `None` for
-/// bytes that are no descriptor.
+/// The offset that is in the descriptor's `field`: `Some(None)` if there is no such part, `None`
+/// for bytes that are no descriptor.
 fn part(descriptor: &[u8], field: usize) -> Option<Option<usize>> {
     let offset = number(descriptor, field)? as usize;
     Some((offset != 0).then_some(offset))

@@ -90,8 +90,8 @@ pub trait System {
     fn map(&self, section: Handle, writable: bool) -> SystemResult<NonNull<Page>>;
     /// Undoes [`System::map`].
     fn unmap(&self, page: NonNull<Page>);
-    /// Writes the section's security descriptor (self-relative, owner and label) to the beginning of
-    /// `descriptor`.
+    /// Writes the section's security descriptor (self-relative, owner and label) to the beginning
+    /// of `descriptor`.
     fn section_security(&self, section: Handle, descriptor: &mut [u8]) -> SystemResult<()>;
 
     /// The id of the process; 0 if the handle is none of a process.
@@ -114,8 +114,8 @@ pub trait System {
     fn free(&self, process: Handle, address: usize);
     /// Writes `units` to the process's memory at `address`.
     fn write(&self, process: Handle, address: usize, units: &[u16]) -> SystemResult<()>;
-    /// Has `thread` call the function before its own code, after what was queued earlier. The thread
-    /// has not begun and belongs to a process of the caller's machine.
+    /// Has `thread` call the function before its own code, after what was queued earlier. The
+    /// thread has not begun and belongs to a process of the caller's machine.
     fn queue_call(&self, thread: Handle, function: Function, argument: usize) -> SystemResult<()>;
     /// Starts a thread that calls the function in a process of the caller's machine.
     fn start_thread(

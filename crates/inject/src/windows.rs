@@ -1,4 +1,5 @@
-//! The operating system, for real: with its `ntdll`, the only file of this crate that calls Windows.
+//! The operating system, for real: with its `ntdll`, the only file of this crate that calls
+//! Windows.
 //!
 //! The module uses it inside other people's programs: it imports from kernel32 and ntdll only, and
 //! nothing that older systems than the module's lack.
@@ -298,8 +299,8 @@ impl System for Windows {
         let list: LPPROC_THREAD_ATTRIBUTE_LIST = list.as_mut_ptr().cast();
         // SAFETY: the list has this size.
         check(unsafe { InitializeProcThreadAttributeList(list, 1, 0, &mut size) })?;
-        // SAFETY: the handles outlive the list; the strings are NUL-terminated and the second can be
-        // written; the structures are complete, and zero is a value of each field.
+        // SAFETY: the handles outlive the list; the strings are NUL-terminated and the second can
+        // be written; the structures are complete, and zero is a value of each field.
         unsafe {
             let mut result = check(UpdateProcThreadAttribute(
                 list,

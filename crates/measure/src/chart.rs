@@ -12,8 +12,8 @@ use std::ops::Range;
 /// As `plotters` counts it, which is a quarter more than pixels.
 const TEXT_SIZE: u32 = 16;
 
-// All other sizes are in pixels. Those of every chart, of a line chart without its legend, of a line
-// of text with the space to the next, and of the room below a chart for its axis:
+// All other sizes are in pixels. Those of every chart, of a line chart without its legend, of a
+// line of text with the space to the next, and of the room below a chart for its axis:
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 360;
 const LINE: u32 = 22;

@@ -1,15 +1,15 @@
 //! Programs that the program starts: each gets the module too, if that was asked for.
 //!
 //! Every documented way to start a program ends in one function of ntdll, `NtCreateUserProcess`,
-//! which kernelbase calls through its import table (before Windows 8, kernel32). That import address
-//! table entry is pointed at [`create`]: one word of data, no code is changed, and every thread
-//! calls either the one or the other. The new process is returned with its first thread suspended,
-//! which kernelbase itself wants at this point; the child then finds the module and its options as a
-//! program does that `allograft run` starts.
+//! which kernelbase calls through its import table (before Windows 8, kernel32). That import
+//! address table entry is pointed at [`create`]: one word of data, no code is changed, and every
+//! thread calls either the one or the other. The new process is returned with its first thread
+//! suspended, which kernelbase itself wants at this point; the child then finds the module and its
+//! options as a program does that `allograft run` starts.
 //!
 //! A job object with a completion port would also report new processes to a launcher, and needs no
-//! hook. But it reports late, when the child may already be running; it needs a launcher that stays;
-//! and it puts the program into a job, which programs notice.
+//! hook. But it reports late, when the child may already be running; it needs a launcher that
+//! stays; and it puts the program into a job, which programs notice.
 //!
 //! Not followed: what other processes start on the program's behalf (services, COM servers,
 //! elevation).
@@ -95,8 +95,8 @@ fn starts_processes(module: &Module) -> bool {
 
 /// Points the import address table entry at [`create`].
 fn redirect(slot: usize) -> bool {
-    // SAFETY: the entry is aligned, in a loaded module, and read as a whole by whoever calls through
-    // it. kernelbase and kernel32 are never unloaded, and this module is pinned.
+    // SAFETY: the entry is aligned, in a loaded module, and read as a whole by whoever calls
+    // through it. kernelbase and kernel32 are never unloaded, and this module is pinned.
     unsafe {
         let entry = AtomicUsize::from_ptr(slot as *mut usize);
         ORIGINAL.store(entry.load(Ordering::Acquire), Ordering::Release);
@@ -118,7 +118,8 @@ unsafe extern "system" fn create(
     information: *mut c_void,
     attributes: *const c_void,
 ) -> NTSTATUS {
-    // SAFETY: `ORIGINAL` is ntdll's function, of this signature, and the arguments are the caller's.
+    // SAFETY: `ORIGINAL` is ntdll's function, of this signature, and the arguments are the
+    // caller's.
     let status = unsafe {
         let original = ORIGINAL.load(Ordering::Acquire);
         core::mem::transmute::<usize, CreateUserProcess>(original)(
@@ -206,8 +207,8 @@ fn inject_into(
     }
 }
 
-/// Has the assistant give the module beside it to the process. Both are in `folder`, which ends with
-/// a backslash.
+/// Has the assistant give the module beside it to the process. Both are in `folder`, which ends
+/// with a backslash.
 fn have_assistant_queue(process: Handle, thread: Handle, folder: &[u16]) -> Result<(), Error> {
     let (mut path, mut module) = ([0; PATH_UNITS], [0; PATH_UNITS]);
     let assistant = Assistant {

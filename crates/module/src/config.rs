@@ -19,8 +19,8 @@ use crate::text::copy_wide;
 /// Longest path that is taken from the environment or the file, in UTF-16 units.
 const PATH_UNITS: usize = 2048;
 
-// The variables of the settings. In the file, what precedes the first underscore is the section, and
-// the rest the key (see `ini_key`).
+// The variables of the settings. In the file, what precedes the first underscore is the section,
+// and the rest the key (see `ini_key`).
 const DISABLE: &str = "MIMALLOC_DISABLE_REDIRECT";
 const VERBOSE: &str = "MIMALLOC_VERBOSE";
 const COUNT: &str = "ALLOGRAFT_COUNT";
@@ -29,14 +29,14 @@ const IMPORTS: &str = "ALLOGRAFT_IMPORTS";
 const LOG: &str = "ALLOGRAFT_LOG";
 const REPORT: &str = "ALLOGRAFT_REPORT";
 
-/// The section and the key in the file of the setting with this variable, which are compared without
-/// case: `ALLOGRAFT_FOLLOW_CHILDREN` is `follow_children` in `[allograft]`.
+/// The section and the key in the file of the setting with this variable, which are compared
+/// without case: `ALLOGRAFT_FOLLOW_CHILDREN` is `follow_children` in `[allograft]`.
 pub(crate) fn ini_key(variable: &str) -> Option<(&str, &str)> {
     variable.split_once('_')
 }
 
-/// Writes the text of the setting with this variable into the buffer, NUL-terminated, and returns its length without the
-/// NUL: 0 if it is not set.
+/// Writes the text of the setting with this variable into the buffer, NUL-terminated, and returns
+/// its length without the NUL: 0 if it is not set.
 pub(crate) type LookUp<'a> = &'a dyn Fn(&str, &mut [u16]) -> usize;
 
 /// The configuration of the module.

@@ -142,7 +142,8 @@ pub(crate) fn runtime_count(status: &Status) -> usize {
     (status.runtime_count.load(Ordering::Acquire) as usize).min(status.runtimes.len())
 }
 
-/// Adds a runtime that was taken over, and returns the index of its entry; none if there is no room.
+/// Adds a runtime that was taken over, and returns the index of its entry; none if there is no
+/// room.
 pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize> {
     let page = PAGE.load(Ordering::Acquire);
     let status = status()?;
@@ -157,8 +158,8 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     let (mut name, mut path) = (runtime.name, runtime.path);
     copy_wide(module.name(), &mut name);
     copy_wide(module.path(), &mut path);
-    // SAFETY: the entry is in the page; with the loader's lock held nobody else in this process uses
-    // its text.
+    // SAFETY: the entry is in the page; with the loader's lock held nobody else in this process
+    // uses its text.
     unsafe {
         let entry = &raw mut (*page).status.runtimes[index];
         (&raw mut (*entry).name).write(name);

@@ -87,8 +87,8 @@ pub struct Environment32 {
 }
 
 impl Environment {
-    /// Keeps Wine's servers up for as long as the returned guard lives, for a few programs in few of
-    /// the prefixes.
+    /// Keeps Wine's servers up for as long as the returned guard lives, for a few programs in few
+    /// of the prefixes.
     pub fn keep_wine_alive(&self) -> Option<Servers> {
         self.wine.as_ref().map(|wine| wine.keep_alive(&self.prefixes))
     }
@@ -99,8 +99,8 @@ impl Environment {
     }
 }
 
-/// Does what is left to be done for `request`. Fails before anything is done if packages are missing
-/// that cannot be installed.
+/// Does what is left to be done for `request`. Fails before anything is done if packages are
+/// missing that cannot be installed.
 pub fn run(request: &Request) -> Result<Environment> {
     for folder in [layout::cache()?, layout::prefixes()] {
         layout::sweep(&folder);

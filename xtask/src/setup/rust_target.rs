@@ -79,8 +79,8 @@ pub fn missing(rust: Option<Rust>) -> Vec<&'static str> {
     [X64.rust, X86.rust].into_iter().filter(|target| !rust.has_std(target)).collect()
 }
 
-/// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its packages
-/// are added to `missing`. Fails if they cannot be installed either.
+/// Adds `targets` by rustup. Where that fails, the distribution's compiler is used, and its
+/// packages are added to `missing`. Fails if they cannot be installed either.
 pub fn add(targets: &[&str], missing: &mut Vec<Need>) -> Result<Rust> {
     if !distribution_is_asked_for() {
         match add_by_rustup(targets) {

@@ -68,8 +68,8 @@ impl Runtimes {
     }
 }
 
-/// The prefix with Microsoft's C runtime `crt`, made if need be from the base prefix. `runtimes` are
-/// the files for 64-bit programs, and for 32-bit ones where there are any.
+/// The prefix with Microsoft's C runtime `crt`, made if need be from the base prefix. `runtimes`
+/// are the files for 64-bit programs, and for 32-bit ones where there are any.
 pub fn with_crt(wine: &Wine, crt: &KnownCrt, runtimes: &[Runtimes]) -> Result<Prefix> {
     let base = Prefix::named(Prefix::OWN);
     let has_folder = |one: &&Runtimes| *one.target == X64 || runs_32_bits(&base);

@@ -2,8 +2,8 @@
 //!
 //! Debian has Wine's 32-bit half in packages of another architecture, which a system must be
 //! configured for. Here the packages that console programs need are unpacked in the cache and used
-//! from there, by their own dynamic loader: nothing is installed, and root is not needed. Wine finds
-//! both halves because they lie in the same folders as on Debian.
+//! from there, by their own dynamic loader: nothing is installed, and root is not needed. Wine
+//! finds both halves because they lie in the same folders as on Debian.
 //!
 //! With the 32-bit DLLs alone, this Wine would run 32-bit programs too, in 64-bit processes. But
 //! there it loses calls that are queued to a thread that has not started.

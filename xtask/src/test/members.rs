@@ -1,5 +1,5 @@
-//! The packages of the workspace, as far as tests tell them apart. They are read from cargo, so that
-//! no new one is forgotten.
+//! The packages of the workspace, as far as tests tell them apart. They are read from cargo, so
+//! that no new one is forgotten.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -22,8 +22,8 @@ enum StepResult {
 }
 
 impl Steps {
-    /// Does a step and returns whether it passed. A failure is kept for the end: later steps run all
-    /// the same.
+    /// Does a step and returns whether it passed. A failure is kept for the end: later steps run
+    /// all the same.
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
         let number = self.0.len() + 1;
         step::say(&format!("\n== {number}. {name}"));

@@ -204,8 +204,8 @@ pub(super) unsafe fn size_of_block(runtime: &Runtime, block: *mut c_void, kind: 
 /// `realloc` in all its cases.
 ///
 /// # Safety
-/// `block` is NULL or one of this kind in either heap, and the program gives it up if another one is
-/// returned.
+/// `block` is NULL or one of this kind in either heap, and the program gives it up if another one
+/// is returned.
 pub(super) unsafe fn reallocate(
     runtime: &Runtime,
     block: *mut c_void,

@@ -1,5 +1,5 @@
-//! The DLLs beside a program: those that it imports, directly or through one another, and those that
-//! it may load while it runs.
+//! The DLLs beside a program: those that it imports, directly or through one another, and those
+//! that it may load while it runs.
 
 use crate::crt::Crt;
 use crate::file::distinct_crts;
@@ -18,8 +18,8 @@ pub struct Neighbour {
     pub version: Option<FileVersion>,
 }
 
-/// The DLLs in the folder of the program at `path`, whose image is `image`, that are for its machine:
-/// those that are imported first. What cannot be read is left out.
+/// The DLLs in the folder of the program at `path`, whose image is `image`, that are for its
+/// machine: those that are imported first. What cannot be read is left out.
 ///
 /// # Errors
 ///

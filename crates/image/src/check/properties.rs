@@ -1,5 +1,5 @@
-//! Properties of an image that the check reports: what matters to patching it or to loading a module
-//! into it, and which runtime is linked into it statically.
+//! Properties of an image that the check reports: what matters to patching it or to loading a
+//! module into it, and which runtime is linked into it statically.
 
 use crate::{Image, ImportedFunction, Result};
 use memchr::memmem;

@@ -1,17 +1,17 @@
 //! What differs between proxies for different machines: the code, and a few fields of the headers.
 //!
 //! The code of a machine is an assembler's listing: the bytes of each instruction in the first
-//! [`HEX_COLUMNS`] columns, its source behind them. `tests/real_images.rs` assembles the sources and
-//! compares the bytes. The code needs no relocations: it finds everything at fixed distances from
-//! its own end, where the section of data begins (`link.rs`).
+//! [`HEX_COLUMNS`] columns, its source behind them. `tests/real_images.rs` assembles the sources
+//! and compares the bytes. The code needs no relocations: it finds everything at fixed distances
+//! from its own end, where the section of data begins (`link.rs`).
 
 use crate::{Error, Machine, Result};
 use object::pe;
 
 const HEX_COLUMNS: usize = 24;
 
-/// Bytes of the code of one export: a jump through its slot, and what the slot leads to first, which
-/// passes the export's number to `bind`.
+/// Bytes of the code of one export: a jump through its slot, and what the slot leads to first,
+/// which passes the export's number to `bind`.
 pub const STUB_LEN: u32 = 16;
 /// Offset of the second part of a stub.
 pub const UNBOUND: u32 = 6;

@@ -62,8 +62,8 @@ impl ImportTable {
 
     /// The table and all that it points to, for the address `base`.
     pub fn to_bytes(&self, base: u32) -> Vec<u8> {
-        // Behind the table: the lookup table and the addresses, each of one function and an end, the
-        // function's name with its two-byte hint, and the module's name.
+        // Behind the table: the lookup table and the addresses, each of one function and an end,
+        // the function's name with its two-byte hint, and the module's name.
         let lookup = self.directory_size().next_multiple_of(8);
         let addresses = lookup + 2 * self.thunk_len;
         let function = addresses + 2 * self.thunk_len;
@@ -145,8 +145,8 @@ impl UndoRecord<'_> {
     }
 }
 
-/// Finds the record of a patched image, in front of its import table. The flag is whether the headers
-/// and the table are as they were written, a later signature aside.
+/// Finds the record of a patched image, in front of its import table. The flag is whether the
+/// headers and the table are as they were written, a later signature aside.
 pub fn find<'data>(image: &Image<'data>) -> Option<(UndoRecord<'data>, bool)> {
     let table = image.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT)?.address;
     let bytes = image.bytes_at(table.checked_sub(PREFIX_LEN)?)?;

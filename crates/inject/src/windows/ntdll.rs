@@ -1,5 +1,5 @@
-//! Who made a section, and who runs a process: asked of ntdll. The documented functions for this are
-//! advapi32's, which the module does not import.
+//! Who made a section, and who runs a process: asked of ntdll. The documented functions for this
+//! are advapi32's, which the module does not import.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -43,8 +43,8 @@ fn check_status(status: NTSTATUS) -> SystemResult<()> {
     if status >= 0 { Ok(()) } else { Err(SystemError(unsafe { RtlNtStatusToDosError(status) })) }
 }
 
-/// Room for what ntdll returns: aligned for pointers, and longer than any identifier with what leads
-/// to it.
+/// Room for what ntdll returns: aligned for pointers, and longer than any identifier with what
+/// leads to it.
 type Answer = [usize; 64];
 
 fn answer_bytes(answer: &Answer) -> &[u8] {
