@@ -20,9 +20,22 @@ pub struct StatusPage<'s, S: System> {
     created: u64,
 }
 
-/// The name of the section with the page of the process `pid`.
-pub(crate) fn section_name(pid: u32) -> ObjectName {
-    object_name(format_args!(r"Local\allograft.{pid}"))
+/// The name of the section with the page of `process`, as the calling process has to write it.
+///
+/// The names of a process in an AppContainer lie in a folder of its package. It writes them as
+/// every process does; from outside the folder is a part of the name.
+fn section_name<S: System>(system: &S, process: Handle) -> ObjectName {
+    let pid = system.process_id(process);
+    let container = match process {
+        Handle::OWN_PROCESS => None,
+        other => system.container(other),
+    };
+    match container {
+        None => object_name(format_args!(r"Local\allograft.{pid}")),
+        Some(package) => {
+            object_name(format_args!(r"Local\AppContainerNamedObjects\{package}\allograft.{pid}"))
+        }
+    }
 }
 
 impl<'s, S: System> StatusPage<'s, S> {
@@ -44,7 +57,9 @@ impl<'s, S: System> StatusPage<'s, S> {
 
     /// Creates the page of `child`, which has not begun, for its parent.
     pub fn for_child(system: &'s S, child: Handle) -> Result<Self, Error> {
-        let (page, _) = Self::create(system, child, None)?;
+        // Without a descriptor, a child of lower integrity than its parent could not write to it.
+        let descriptor = system.sharing_descriptor(child).at(Step::ReadToken)?;
+        let (page, _) = Self::create(system, child, Some(&descriptor))?;
         page.write_header();
         Ok(page)
     }
@@ -74,7 +89,8 @@ impl<'s, S: System> StatusPage<'s, S> {
     /// If the system refuses, or there is a section of that name that is no page of `process`.
     pub fn open(system: &'s S, process: Handle) -> Result<Option<Self>, Error> {
         let pid = system.process_id(process);
-        let Some(section) = system.open_section(&section_name(pid)).at(Step::OpenSection)? else {
+        let name = section_name(system, process);
+        let Some(section) = system.open_section(&name).at(Step::OpenSection)? else {
             return Ok(None);
         };
         let section = Owned::new(system, section);
@@ -95,8 +111,9 @@ impl<'s, S: System> StatusPage<'s, S> {
     ) -> Result<(Self, bool), Error> {
         let pid = system.process_id(process);
         let created = system.creation_time(process).at(Step::ReadCreationTime)?;
-        let (section, existed) =
-            system.create_section(&section_name(pid), descriptor).at(Step::CreateSection)?;
+        let (section, existed) = system
+            .create_section(&section_name(system, process), descriptor)
+            .at(Step::CreateSection)?;
         let section = Owned::new(system, section);
         let view = system.map(section.handle, true).at(Step::MapSection)?;
         Ok((StatusPage { system, view, section, pid, created }, existed))

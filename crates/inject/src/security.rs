@@ -7,6 +7,8 @@
 //! The documented functions for descriptors are advapi32's, which the module does not import. The
 //! formats are documented too (MS-DTYP 2.4), so they are read and written here.
 
+use core::fmt;
+
 /// A security identifier (SID) in binary.
 #[derive(Clone, Copy, Debug)]
 pub struct Sid {
@@ -34,6 +36,19 @@ impl Sid {
     pub fn last_number(&self) -> u32 {
         // There is one: an identifier has at least eight bytes.
         level(self.as_bytes()).unwrap_or(u32::MAX)
+    }
+}
+
+/// As the system writes it: `S-1-15-2-…`.
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (header, numbers) = self.as_bytes().split_at(8);
+        let authority = header[2..].iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
+        write!(f, "S-{}-{authority}", header[0])?;
+        for number in numbers.chunks_exact(4) {
+            write!(f, "-{}", u32::from_le_bytes([number[0], number[1], number[2], number[3]]))?;
+        }
+        Ok(())
     }
 }
 
@@ -83,17 +98,18 @@ pub struct Descriptor {
 impl Descriptor {
     const MOST_BYTES: usize = DESCRIPTOR_HEADER
         + 2 * LIST_HEADER
-        + 4 * ENTRY_HEADER
+        + 5 * ENTRY_HEADER
         + LOCAL_SYSTEM.len()
         + ADMINISTRATORS.len()
-        + 2 * Sid::MOST_BYTES;
+        + 3 * Sid::MOST_BYTES;
 
-    /// Lets in `user`, administrators and the system, and nobody else.
+    /// Lets in `user`, administrators and the system, and nobody else. A process in an AppContainer
+    /// gets in only if its package, `container`, is let in as well.
     ///
     /// It carries the level `integrity` of the process that it is shared with: a program that is
     /// not elevated could otherwise not write to what an elevated launcher creates. In the notation
     /// of the system: `D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;user)S:(ML;;NW;;;integrity)`.
-    pub fn new(user: &Sid, integrity: &Sid) -> Descriptor {
+    pub fn new(user: &Sid, container: Option<&Sid>, integrity: &Sid) -> Descriptor {
         /// Self-relative, both lists present, the discretionary one protected from inheritance.
         const CONTROL: u16 = 0x8000 | 0x1000 | 0x0010 | 0x0004;
         const GENERIC_ALL: u32 = 0x1000_0000;
@@ -106,8 +122,11 @@ impl Descriptor {
         let label = (MANDATORY_LABEL, NO_WRITE_UP, integrity.as_bytes());
         descriptor.add_list(SYSTEM_LIST, &[label]);
         let allowed = |sid| (ACCESS_ALLOWED, GENERIC_ALL, sid);
-        let allowed = [LOCAL_SYSTEM, ADMINISTRATORS, user.as_bytes()].map(allowed);
-        descriptor.add_list(DISCRETIONARY_LIST, &allowed);
+        // Outside of containers the last of these is not used.
+        let container_bytes = container.map_or(LOCAL_SYSTEM, Sid::as_bytes);
+        let entries = [LOCAL_SYSTEM, ADMINISTRATORS, user.as_bytes(), container_bytes].map(allowed);
+        let count = if container.is_some() { 4 } else { 3 };
+        descriptor.add_list(DISCRETIONARY_LIST, &entries[..count]);
         descriptor
     }
 
@@ -224,18 +243,18 @@ mod tests {
         bytes
     }
 
-    #[test]
-    fn what_a_launcher_shares_carries_the_label_and_lets_in_three() {
+    fn assert_shared_with(container: Option<&Sid>) {
         let user = Sid::read(&user(), 0).unwrap();
         let level = Sid::read(&sid(16, &[MEDIUM]), 0).unwrap();
-        let descriptor = Descriptor::new(&user, &level);
+        let descriptor = Descriptor::new(&user, container, &level);
         let bytes = descriptor.as_bytes();
         assert_eq!(bytes[..4], [1, 0, 0x14, 0x90]);
         assert_eq!(label(bytes), Some(MEDIUM));
         let list = &bytes[part(bytes, DISCRETIONARY_LIST).unwrap().unwrap()..];
         assert_eq!(usize::from(short(list, 2).unwrap()), list.len());
         let mut entry = LIST_HEADER;
-        for expected in [LOCAL_SYSTEM, ADMINISTRATORS, user.as_bytes()] {
+        let three = [LOCAL_SYSTEM, ADMINISTRATORS, user.as_bytes()];
+        for expected in three.into_iter().chain(container.map(Sid::as_bytes)) {
             assert_eq!(list[entry], ACCESS_ALLOWED);
             assert_eq!(number(list, entry + 4), Some(0x1000_0000));
             assert_eq!(identifier(list, entry + ENTRY_HEADER), Some(expected));
@@ -245,11 +264,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_launcher_shares_carries_the_label_and_lets_in_three_and_the_package() {
+        assert_shared_with(None);
+        assert_shared_with(Some(&Sid::read(&sid(15, &[2, 1, 2, 3, 4, 5, 6, 7]), 0).unwrap()));
+    }
+
+    #[test]
+    fn an_identifier_is_written_as_the_system_writes_it() {
+        let package = sid(15, &[2, 4_000_000_000, 7]);
+        let text = std::string::ToString::to_string(&Sid::read(&package, 0).unwrap());
+        assert_eq!(text, "S-1-15-2-4000000000-7");
+    }
+
+    #[test]
     fn the_longest_identifiers_fit_into_a_descriptor() {
         let longest = sid(5, &[7; 15]);
         let sid = Sid::read(&longest, 0).unwrap();
         assert_eq!(sid.as_bytes(), longest);
-        assert_eq!(Descriptor::new(&sid, &sid).as_bytes().len(), Descriptor::MOST_BYTES);
+        assert_eq!(
+            Descriptor::new(&sid, Some(&sid), &sid).as_bytes().len(),
+            Descriptor::MOST_BYTES
+        );
         assert!(Sid::read(&super::tests::sid(5, &[7; 16]), 0).is_none());
     }
 

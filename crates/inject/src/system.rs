@@ -100,10 +100,14 @@ pub trait System {
     fn creation_time(&self, process: Handle) -> SystemResult<u64>;
     /// A security identifier of the process's token.
     fn token_sid(&self, process: Handle, which: TokenSid) -> SystemResult<Sid>;
-    /// The descriptor of what a launcher shares with `process`.
+    /// The package of the AppContainer that the process runs in; none outside of containers, and on
+    /// systems without them.
+    fn container(&self, process: Handle) -> Option<Sid>;
+    /// The descriptor of what a launcher or a parent shares with `process`.
     fn sharing_descriptor(&self, process: Handle) -> SystemResult<Descriptor> {
         let sid = |which| self.token_sid(process, which);
-        Ok(Descriptor::new(&sid(TokenSid::User)?, &sid(TokenSid::Integrity)?))
+        let container = self.container(process);
+        Ok(Descriptor::new(&sid(TokenSid::User)?, container.as_ref(), &sid(TokenSid::Integrity)?))
     }
     /// Whether the process is a 32-bit one on a 64-bit system.
     fn is_wow64(&self, process: Handle) -> bool;

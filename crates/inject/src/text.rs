@@ -47,13 +47,15 @@ pub fn until_nul(units: &[u16]) -> &[u16] {
     &units[..end]
 }
 
-/// A name of a kernel object, NUL-terminated. No name in this crate is longer.
-pub(crate) type ObjectName = [u16; 40];
+/// A name of a kernel object, NUL-terminated. No name in this crate is longer: the longest is that
+/// of a page in an AppContainer, whose identifier has up to 92 characters.
+pub(crate) type ObjectName = [u16; 160];
 
 pub(crate) fn object_name(text: fmt::Arguments<'_>) -> ObjectName {
-    let mut name = [0; 40];
+    let mut name: ObjectName = [0; 160];
+    let room = name.len() - 1;
     // A `WideText` takes everything; `finish` says whether it fitted.
-    let _ = fmt::write(&mut WideText::new(&mut name[..39]), text);
+    let _ = fmt::write(&mut WideText::new(&mut name[..room]), text);
     name
 }
 

@@ -191,6 +191,10 @@ impl System for Windows {
         ntdll::token_sid(process.raw(), which)
     }
 
+    fn container(&self, process: Handle) -> Option<Sid> {
+        ntdll::container(process.raw())
+    }
+
     fn is_wow64(&self, process: Handle) -> bool {
         let mut answer = 0;
         // SAFETY: `answer` can be written.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use allograft_inject::{
     Assistant, Ending, Error, Function, Handle, InjectionLock, LoadedEvent, OptionValues, Page,
-    Rejected, Route, State, StatusPage, Step, Step::*, SystemError, Task, WideText, load_by_thread,
-    queue_load,
+    Rejected, Route, State, StatusPage, Step, Step::*, SystemError, Task, load_by_thread,
+    queue_load, until_nul,
 };
 use fake::{CHILD, Fake, OTHER_USER, REFUSED, THREAD, Wait};
 
@@ -61,7 +61,10 @@ fn a_childs_page_is_made_and_left_in_it_in_these_steps() {
         page.set_options(&OptionValues::default());
         page.leave_in(CHILD)
     });
-    assert_eq!(steps, [ReadCreationTime, CreateSection, MapSection, GiveHandle]);
+    assert_eq!(
+        steps,
+        [ReadToken, ReadToken, ReadCreationTime, CreateSection, MapSection, GiveHandle]
+    );
 }
 
 #[test]
@@ -315,10 +318,25 @@ fn a_new_page_belongs_to_its_process_and_says_nothing() {
     assert_eq!(page.header.check(fake::CHILD_ID, fake::CREATED), Ok(()));
     assert_eq!(page.options.values(), None);
     assert_eq!(page.status.state.load(Ordering::Relaxed), State::Empty as u32);
-    let mut name = [0; 32];
-    let mut expected = WideText::new(&mut name);
-    expected.push(&r"Local\allograft.42".encode_utf16().collect::<Vec<_>>());
-    assert_eq!(*system.section_name.borrow(), *expected.finish().unwrap());
+    assert_eq!(created_section(&system), r"Local\allograft.42");
+}
+
+/// The name of the section that was created last, without its NUL.
+fn created_section(system: &Fake) -> String {
+    String::from_utf16(until_nul(&system.section_name.borrow())).unwrap()
+}
+
+#[test]
+fn the_page_of_a_process_in_a_container_has_the_name_that_the_process_sees() {
+    let system = Fake::default();
+    system.container.set(Some([1, 1, 0, 0, 0, 0, 0, 15, 7, 0, 0, 0]));
+    let seen_from_outside = r"Local\AppContainerNamedObjects\S-1-15-7\allograft.42";
+    StatusPage::for_target(&system, CHILD).unwrap();
+    assert_eq!(created_section(&system), seen_from_outside);
+    StatusPage::for_child(&system, CHILD).unwrap();
+    assert_eq!(created_section(&system), seen_from_outside);
+    StatusPage::for_own_process(&system).unwrap();
+    assert_eq!(created_section(&system), format!(r"Local\allograft.{}", fake::OWN_ID));
 }
 
 #[test]

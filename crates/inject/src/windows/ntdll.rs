@@ -7,7 +7,7 @@ use core::ptr::null_mut;
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, NTSTATUS};
 use windows_sys::Win32::Security::{
     LABEL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, TOKEN_INFORMATION_CLASS, TOKEN_QUERY,
-    TokenIntegrityLevel, TokenOwner, TokenUser,
+    TokenAppContainerSid, TokenIntegrityLevel, TokenOwner, TokenUser,
 };
 
 use crate::security::Sid;
@@ -72,6 +72,17 @@ pub(super) fn token_sid(process: HANDLE, which: TokenSid) -> SystemResult<Sid> {
         TokenSid::Owner => TokenOwner,
         TokenSid::Integrity => TokenIntegrityLevel,
     };
+    const INVALID_SID: SystemError = SystemError(1337);
+    read_sid(process, class)?.ok_or(INVALID_SID)
+}
+
+/// A system that does not know the class of information has no containers.
+pub(super) fn container(process: HANDLE) -> Option<Sid> {
+    read_sid(process, TokenAppContainerSid).ok().flatten()
+}
+
+/// The identifier in information of a class that begins with its address; none if that is null.
+fn read_sid(process: HANDLE, class: TOKEN_INFORMATION_CLASS) -> SystemResult<Option<Sid>> {
     let mut token = null_mut();
     // SAFETY: `token` can be written.
     check_status(unsafe { NtOpenProcessToken(process, TOKEN_QUERY, &mut token) })?;
@@ -82,8 +93,7 @@ pub(super) fn token_sid(process: HANDLE, which: TokenSid) -> SystemResult<Sid> {
     // SAFETY: the handle was just opened, and nobody else has it.
     unsafe { CloseHandle(token) };
     check_status(status)?;
-    // All three classes begin with the address of the identifier, which is in the answer too.
+    // The identifier itself is in the answer too.
     let offset = answer[0].wrapping_sub(answer.as_ptr().addr());
-    const INVALID_SID: SystemError = SystemError(1337);
-    Sid::read(answer_bytes(&answer), offset).ok_or(INVALID_SID)
+    Ok(Sid::read(answer_bytes(&answer), offset))
 }

@@ -48,6 +48,8 @@ pub struct Fake {
     pub program_exit_code: Cell<u32>,
     /// The owner of all sections, in place of the user.
     pub section_owner: Cell<Option<[u8; 12]>>,
+    /// The package of the child's AppContainer.
+    pub container: Cell<Option<[u8; 12]>>,
     /// How much later than [`CREATED`] both processes were created.
     pub created_later: Cell<u64>,
     pub written: RefCell<Vec<u16>>,
@@ -216,6 +218,11 @@ impl System for Fake {
             TokenSid::Integrity => MEDIUM,
         };
         Ok(Sid::read(&bytes, 0).expect("a whole identifier"))
+    }
+
+    fn container(&self, process: Handle) -> Option<Sid> {
+        let package = self.container.get().filter(|_| process != Handle::OWN_PROCESS)?;
+        Some(Sid::read(&package, 0).expect("a whole identifier"))
     }
 
     fn is_wow64(&self, process: Handle) -> bool {
