@@ -1,5 +1,5 @@
-//! Writing slots of import address tables, in pages that may be protected against writing. Used
-//! while threads are suspended: nothing here allocates.
+//! Writing slots of import address tables, in pages that may be protected against writing, while
+//! the program's threads run. Nothing here allocates.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 

@@ -7,7 +7,8 @@
 //!
 //! [`Relays::build`] prepares the relays. [`install`] suspends all other threads of the process,
 //! writes all jumps or none, and resumes the threads. While threads are suspended, nothing is
-//! allocated from a heap and no lock is waited for.
+//! allocated from a heap, no lock is waited for, and nothing of the system is called beyond what
+//! suspends threads.
 //!
 //! All calls of the operating system go through [`System`], so that tests can make each of them
 //! fail on any host. Its implementation `Windows` is the only part that needs Windows.
@@ -19,7 +20,7 @@
 //! # fn entry() -> usize { 0 } fn replacement() -> usize { 0 }
 //! let mut detours = [Detour::new(entry(), replacement())];
 //! let relays = Relays::build(&Windows, &mut detours).expect("memory near the function");
-//! let installed = install(&Windows, &mut detours, || ()).map_err(|error| relays.free(&Windows));
+//! let installed = install(&Windows, &mut detours).map_err(|error| relays.free(&Windows));
 //! # }
 //! ```
 

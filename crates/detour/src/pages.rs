@@ -1,5 +1,4 @@
-//! The pages of code under a set of detours, and their protection. Used while threads are
-//! suspended: nothing here allocates.
+//! The pages of code under a set of detours, and their protection.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE, MAX_DETOURS};

@@ -105,12 +105,16 @@ pub struct ThreadState {
     pub instruction: usize,
     /// The stack pointer.
     pub stack: usize,
+    /// The lowest address of the stack's committed pages, without the guard page, as the TEB has
+    /// it.
+    pub stack_limit: usize,
     /// The end of the stack (its highest address), as the TEB has it.
     pub stack_end: usize,
 }
 
-/// The operating system. No function that is called while threads are suspended may allocate from a
-/// heap or wait for a lock.
+/// The operating system. While threads are suspended, only these are called: `next_thread`,
+/// `has_ended`, `identity`, `own_thread_id`, `suspend`, `resume`, `state`, `pause` and
+/// `milliseconds`. They may neither allocate from a heap nor wait for a lock.
 pub trait System {
     /// The pages around `address`, or none for an address outside user space.
     fn region(&self, address: usize) -> Option<Region>;
@@ -134,6 +138,9 @@ pub trait System {
     fn has_ended(&self, thread: Thread) -> bool;
     /// The thread's id and TEB.
     fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode>;
+    /// How many threads the process has; none if the system does not say. They include those that
+    /// `next_thread` leaves out because they refuse access.
+    fn thread_count(&self) -> Option<usize>;
     /// The calling thread's id.
     fn own_thread_id(&self) -> u32;
     /// Requests the suspension of the thread, without waiting for it.

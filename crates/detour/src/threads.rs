@@ -1,7 +1,9 @@
 //! Suspending all other threads of the process.
 //!
 //! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the
-//! list of threads is in pages from the system, got before the first one is suspended.
+//! list of threads is in pages from the system, got before the first one is suspended. Security
+//! software hooks many functions of the system and allocates in its hooks, so no function is called
+//! then but those that list, suspend and resume threads and read their registers.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE};
@@ -16,7 +18,8 @@ const PATIENCE: u64 = 1000;
 struct ListedThread {
     handle: Thread,
     identity: ThreadIdentity,
-    /// Whether it has to be resumed.
+    /// Whether it has to be resumed. Not so for the calling thread, for one that has ended, and for
+    /// a further handle of a thread in the list: they only have to be closed.
     suspended: bool,
 }
 
@@ -47,10 +50,14 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
             // All suspensions are requested before the first is waited for: a thread is suspended
             // when it next gets the processor, and many do so at once.
             threads.suspend_new()?;
+            let mut any_new = false;
             for index in before..threads.count {
-                threads.settle(index, detours)?;
+                if threads.list()[index].suspended {
+                    any_new = true;
+                    threads.settle(index, detours)?;
+                }
             }
-            if threads.count == before {
+            if !any_new {
                 return Ok(threads);
             }
         }
@@ -73,44 +80,34 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
     fn suspend_new(&mut self) -> Result<(), Error> {
         let last = self.list().iter().rfind(|thread| thread.suspended);
         let mut previous = last.map(|thread| thread.handle);
-        loop {
-            let next = self.system.next_thread(previous).map_err(Error::ThreadList);
-            // The handle of a thread outside the list was only needed to ask for the next one.
-            if let Some(handle) = previous.filter(|&handle| !self.has(handle)) {
-                self.system.close(handle);
-            }
-            let Some(handle) = next? else {
-                return Ok(());
-            };
+        while let Some(handle) = self.system.next_thread(previous).map_err(Error::ThreadList)? {
+            self.add(handle)?;
             previous = Some(handle);
-            if let Err(error) = self.add(handle) {
-                self.system.close(handle);
-                return Err(error);
-            }
         }
+        Ok(())
     }
 
-    fn has(&self, handle: Thread) -> bool {
-        self.list().iter().any(|thread| thread.handle == handle)
-    }
-
-    /// Requests the suspension of the thread and adds it to the list, unless it is the calling one,
-    /// is listed already, or has ended.
+    /// Adds the handle to the list, and requests the suspension of its thread unless it is the
+    /// calling one, is listed already, or has ended.
     fn add(&mut self, handle: Thread) -> Result<(), Error> {
-        let identity = self.system.identity(handle).map_err(Error::ThreadList)?;
-        let id = identity.id;
-        let is_listed = self.list().iter().any(|thread| thread.identity.id == id);
-        if id == self.system.own_thread_id() || is_listed {
-            return Ok(());
-        }
         if self.count == MOST_THREADS {
+            self.system.close(handle);
             return Err(Error::TooManyThreads(MOST_THREADS));
         }
-        if self.suspend(handle, id)? {
-            let thread = ListedThread { handle, identity, suspended: true };
-            // SAFETY: the list has room for MOST_THREADS entries, and `count` is less.
-            unsafe { self.list.add(self.count).write(thread) };
-            self.count += 1;
+        let own = self.system.own_thread_id();
+        let identity = self.system.identity(handle);
+        let known = identity.unwrap_or(ThreadIdentity { id: own, teb: None });
+        let is_listed = self.list().iter().any(|thread| thread.identity.id == known.id);
+        // SAFETY: the list has room for MOST_THREADS entries, and `count` is less.
+        unsafe {
+            let thread = ListedThread { handle, identity: known, suspended: false };
+            self.list.add(self.count).write(thread);
+        }
+        self.count += 1;
+        identity.map_err(Error::ThreadList)?;
+        if known.id != own && !is_listed {
+            let suspended = self.suspend(handle, known.id)?;
+            self.set_suspended(self.count - 1, suspended);
         }
         Ok(())
     }
@@ -137,7 +134,7 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
         loop {
             let obstacle = match self.state(handle, identity) {
                 Ok(None) => return Ok(()),
-                Ok(Some(state)) => match self.detour_in_use(state, detours) {
+                Ok(Some(state)) => match detour_in_use(state, detours) {
                     None => return Ok(()),
                     Some(detour) => Error::Busy(id, detour.target),
                 },
@@ -188,33 +185,30 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
         self.system.pause();
         Ok(())
     }
+}
 
-    /// The detour whose jump a thread with these registers executes or returns into.
-    fn detour_in_use<'d>(&self, state: ThreadState, detours: &'d [Detour]) -> Option<&'d Detour> {
-        let inside = detours.iter().find(|detour| detour.covers(state.instruction));
-        let (from, end) = self.readable_stack(&state);
-        inside.or_else(|| returns_into(from, end, detours))
-    }
+/// The detour whose jump a thread with these registers executes or returns into.
+fn detour_in_use(state: ThreadState, detours: &[Detour]) -> Option<&Detour> {
+    let inside = detours.iter().find(|detour| detour.covers(state.instruction));
+    let (from, end) = readable_stack(&state);
+    inside.or_else(|| returns_into(from, end, detours))
+}
 
-    /// The part of the thread's stack that can be searched: from its pointer, or from the first
-    /// readable page above that, to the end of the pages that are alike.
-    ///
-    /// The pointer of a suspended thread may be in the guard page, or in reserved pages below it. A
-    /// guard page that is read loses its protection, and the thread's stack could not grow any
-    /// more. The stack of a fiber may not be the one in the TEB, so nothing beyond its pages is
-    /// read.
-    fn readable_stack(&self, state: &ThreadState) -> (usize, usize) {
-        let mut from = state.stack;
-        while from < state.stack_end
-            && let Some(region) = self.system.region(from).filter(|region| !region.free)
-        {
-            let end = region.base + region.size;
-            if region.protection.is_readable() {
-                return (from, state.stack_end.min(end));
-            }
-            from = end;
-        }
-        (from, from)
+/// The part of the thread's stack that can be searched, by the bounds in its TEB.
+///
+/// The pointer of a suspended thread may be in the guard page below the committed pages, or in
+/// reserved ones below that. A guard page that is read loses its protection, and the thread's stack
+/// could not grow any more. A pointer elsewhere is in a stack that the program switches to without
+/// telling the system: nothing is known of its pages, so it is not searched.
+fn readable_stack(state: &ThreadState) -> (usize, usize) {
+    /// How far below the committed pages a thread may be that has just made room on its stack.
+    const MOST_GROWTH: usize = 0x1_0000;
+
+    let lowest = state.stack_limit.saturating_sub(MOST_GROWTH);
+    if (lowest..state.stack_end).contains(&state.stack) {
+        (state.stack.max(state.stack_limit), state.stack_end)
+    } else {
+        (state.stack, state.stack)
     }
 }
 
@@ -230,7 +224,7 @@ fn returns_into(stack: usize, end: usize, detours: &[Detour]) -> Option<&Detour>
     let lowest = detours.iter().map(|detour| detour.target).min()?;
     let highest = detours.iter().map(|detour| detour.target).max()? + JUMP_SIZE;
     let count = (end - stack).min(MOST_BYTES) / size_of::<usize>();
-    // SAFETY: the pages from `stack` to `end` can be read, and the stack's thread is suspended.
+    // SAFETY: the pages from `stack` to `end` are committed, and the stack's thread is suspended.
     let values = unsafe { core::slice::from_raw_parts(stack as *const usize, count) };
     values
         .iter()
@@ -240,10 +234,11 @@ fn returns_into(stack: usize, end: usize, detours: &[Detour]) -> Option<&Detour>
 
 impl<S: System> Drop for SuspendedThreads<'_, S> {
     fn drop(&mut self) {
+        for thread in self.list().iter().filter(|thread| thread.suspended) {
+            self.system.resume(thread.handle);
+        }
+        // Closing a handle may be hooked too, so not before all threads run.
         for thread in self.list() {
-            if thread.suspended {
-                self.system.resume(thread.handle);
-            }
             self.system.close(thread.handle);
         }
         self.system.free(self.list as usize);

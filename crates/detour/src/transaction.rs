@@ -1,7 +1,8 @@
 //! Writing all jumps, or none.
 //!
-//! From the first suspended thread to the last resumed one, nothing here may allocate from a heap
-//! or wait for a lock: a suspended thread may hold any of them.
+//! From the first suspended thread to the last resumed one, nothing here calls the system beyond
+//! what suspends threads, and nothing allocates or waits for a lock: a suspended thread may hold
+//! any, and security software that hooks the system may want them.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE, MAX_DETOURS};
@@ -14,24 +15,20 @@ use crate::threads::SuspendedThreads;
 pub struct Installed {
     /// How many other threads were suspended.
     pub threads_suspended: usize,
+    /// Threads that could not be suspended because they refuse access.
+    pub threads_missed: usize,
     /// Pages of code whose protection the system twice refused to restore. Always 0 except on a
     /// hostile system.
     pub pages_left_writable: usize,
 }
 
-/// Suspends the other threads, writes the jumps of all `detours`, calls `then`, and resumes the
-/// threads.
+/// Suspends the other threads, writes the jumps of all `detours`, and resumes the threads.
 ///
-/// `then` is called only when all jumps are in place, and must neither allocate nor wait for a
-/// lock. The detours must have been through [`crate::Relays::build`]. They are sorted by address.
+/// The detours must have been through [`crate::Relays::build`]. They are sorted by address.
 ///
 /// # Errors
 /// Any [`Error`]. No jump is in place then, and every page has its former protection.
-pub fn install<S: System>(
-    system: &S,
-    detours: &mut [Detour],
-    then: impl FnOnce(),
-) -> Result<Installed, Error> {
+pub fn install<S: System>(system: &S, detours: &mut [Detour]) -> Result<Installed, Error> {
     if detours.len() > MAX_DETOURS {
         return Err(Error::TooMany(MAX_DETOURS));
     }
@@ -41,39 +38,46 @@ pub fn install<S: System>(
         return Err(Error::TooClose { first: pair[0].target, second: pair[1].target });
     }
     let mut pages = Pages::under(detours);
-    let threads = SuspendedThreads::suspend_all(system, detours)?;
+    // The pages stay executable, and threads may run in them.
     pages.open(system)?;
+    let threads_before = system.thread_count();
+    let threads = SuspendedThreads::suspend_all(system, detours).inspect_err(|_| {
+        // The code is the original one, whatever the protection of its pages.
+        let _ = pages.close(system);
+    })?;
     for detour in &mut *detours {
-        detour.original = replace_code(system, detour.target, detour.jump());
+        detour.original = replace_code(detour.target, detour.jump());
     }
-    let mut pages_left_writable = 0;
-    if let Err(error) = pages.close(system) {
-        if pages.open(system).is_ok() {
-            for detour in detours {
-                replace_code(system, detour.target, detour.original);
-            }
-            // The system may refuse again; the code is the original one in any case.
-            let _ = pages.close(system);
-            return Err(error);
-        }
-        // Some jumps cannot be taken back, so all of them stay: with all of them the process works,
-        // with half of them it would not.
-        pages_left_writable = pages.open_count();
+    let threads_suspended = threads.count();
+    // From here on nothing is taken back: all jumps are in place, and every thread may use them.
+    drop(threads);
+    let threads_after = system.thread_count();
+    for detour in detours {
+        system.flush_code(detour.target, JUMP_SIZE);
     }
-    then();
-    Ok(Installed { threads_suspended: threads.count(), pages_left_writable })
+    if pages.close(system).is_err() {
+        // The system may have refused for a moment only.
+        let _ = pages.close(system);
+    }
+    // A thread may begin or end between counting and suspending, so the smaller number counts. The
+    // calling thread is in it.
+    let threads_missed = threads_before
+        .min(threads_after)
+        .map_or(0, |count| count.saturating_sub(threads_suspended + 1));
+    Ok(Installed { threads_suspended, threads_missed, pages_left_writable: pages.open_count() })
 }
 
 /// Writes `code` at `entry`, in writable pages, and returns the bytes that were there.
-fn replace_code<S: System>(system: &S, entry: usize, code: [u8; JUMP_SIZE]) -> [u8; JUMP_SIZE] {
+///
+/// On x86, a thread that is resumed sees the new code without a flush. Another processor family
+/// would have to make it visible here.
+fn replace_code(entry: usize, code: [u8; JUMP_SIZE]) -> [u8; JUMP_SIZE] {
     let place = entry as *mut [u8; JUMP_SIZE];
     // SAFETY: `install` has made the pages writable, and has suspended all threads that could
     // execute the bytes.
-    let former = unsafe {
+    unsafe {
         let former = place.read_unaligned();
         place.write_unaligned(code);
         former
-    };
-    system.flush_code(entry, JUMP_SIZE);
-    former
+    }
 }

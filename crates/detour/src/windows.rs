@@ -5,8 +5,8 @@ use core::mem::{MaybeUninit, size_of};
 use core::ptr::null_mut;
 
 use windows_sys::Win32::Foundation::{
-    CloseHandle, ERROR_INVALID_PARAMETER, GetLastError, HANDLE, NTSTATUS, RtlNtStatusToDosError,
-    STATUS_NO_MORE_ENTRIES, WAIT_OBJECT_0,
+    CloseHandle, ERROR_BUSY, ERROR_INVALID_PARAMETER, GetLastError, HANDLE, NTSTATUS,
+    RtlNtStatusToDosError, STATUS_NO_MORE_ENTRIES, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{
     CONTEXT, FlushInstructionCache, GetThreadContext,
@@ -17,7 +17,8 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThreadId, ResumeThread, Sleep, SuspendThread, WaitForSingleObject,
+    GetCurrentProcess, GetCurrentProcessId, GetCurrentThreadId, ResumeThread, Sleep, SuspendThread,
+    WaitForSingleObject,
 };
 
 use crate::system::{Protection, Region, System, SystemCode, Thread, ThreadIdentity, ThreadState};
@@ -31,6 +32,9 @@ windows_link::link!("ntdll.dll" "system" fn NtGetNextThread(
 ) -> NTSTATUS);
 windows_link::link!("ntdll.dll" "system" fn NtQueryInformationThread(
     thread: HANDLE, class: i32, data: *mut c_void, size: u32, needed: *mut u32
+) -> NTSTATUS);
+windows_link::link!("ntdll.dll" "system" fn NtQuerySystemInformation(
+    class: i32, data: *mut c_void, size: u32, needed: *mut u32
 ) -> NTSTATUS);
 
 /// The system that this process runs on.
@@ -121,6 +125,17 @@ impl System for Windows {
         })
     }
 
+    fn thread_count(&self) -> Option<usize> {
+        /// What a system with a thousand processes needs, and more than any will.
+        const SIZES: [usize; 5] = [1 << 20, 2 << 20, 4 << 20, 8 << 20, 16 << 20];
+        SIZES.into_iter().find_map(|size| {
+            let list = self.allocate(None, size)?;
+            let count = thread_count_in(list, size);
+            self.free(list);
+            count
+        })
+    }
+
     fn own_thread_id(&self) -> u32 {
         // SAFETY: the call only reads the calling thread's TEB.
         unsafe { GetCurrentThreadId() }
@@ -148,11 +163,14 @@ impl System for Windows {
             }
             context.0.assume_init()
         };
+        if is_stale(context.ContextFlags) {
+            return Err(SystemCode(ERROR_BUSY));
+        }
         let (instruction, stack) = instruction_and_stack(&context);
         // SAFETY: the thread is suspended, so that its TEB stays; `NT_TIB.StackBase` is the second
-        // field.
-        let stack_end = unsafe { *(teb as *const usize).add(1) };
-        Ok(ThreadState { instruction, stack, stack_end })
+        // field, and `NT_TIB.StackLimit` the third.
+        let [_, stack_end, stack_limit] = unsafe { *(teb as *const [usize; 3]) };
+        Ok(ThreadState { instruction, stack, stack_limit, stack_end })
     }
 
     fn close(&self, thread: Thread) {
@@ -200,8 +218,19 @@ struct AlignedContext(MaybeUninit<CONTEXT>);
 
 #[cfg(target_arch = "x86_64")]
 const CONTROL_REGISTERS: u32 = 0x0010_0001;
+/// With `CONTEXT_EXCEPTION_REQUEST`, for [`is_stale`].
 #[cfg(target_arch = "x86")]
-const CONTROL_REGISTERS: u32 = 0x0001_0001;
+const CONTROL_REGISTERS: u32 = 0x0001_0001 | 0x4000_0000;
+
+/// Whether the registers may be those of an earlier moment: on a 64-bit system, those of a 32-bit
+/// thread that is just having an exception dispatched are not stored yet. Windows 7 does not report
+/// it.
+fn is_stale(flags: u32) -> bool {
+    const EXCEPTION_REPORTING: u32 = 0x8000_0000;
+    const EXCEPTION_ACTIVE: u32 = 0x0800_0000;
+    let both = EXCEPTION_REPORTING | EXCEPTION_ACTIVE;
+    cfg!(target_arch = "x86") && flags & both == both
+}
 
 #[cfg(target_arch = "x86_64")]
 fn instruction_and_stack(context: &CONTEXT) -> (usize, usize) {
@@ -210,6 +239,48 @@ fn instruction_and_stack(context: &CONTEXT) -> (usize, usize) {
 #[cfg(target_arch = "x86")]
 fn instruction_and_stack(context: &CONTEXT) -> (usize, usize) {
     (context.Eip as usize, context.Esp as usize)
+}
+
+/// The number of threads of this process, by the system's list of processes, which is written to the
+/// `size` bytes at `list`. None if the list does not fit.
+fn thread_count_in(list: usize, size: usize) -> Option<usize> {
+    const SYSTEM_PROCESS_INFORMATION: i32 = 5;
+    /// Offsets in an entry of the list: of the next entry, of the number of threads, and of the
+    /// process's id.
+    const NEXT: usize = 0;
+    const THREADS: usize = 4;
+    const ID: usize = if cfg!(target_pointer_width = "64") { 0x50 } else { 0x44 };
+
+    // SAFETY: the memory has this size, and the ignored length can be written.
+    let status = unsafe {
+        NtQuerySystemInformation(
+            SYSTEM_PROCESS_INFORMATION,
+            list as *mut c_void,
+            size as u32,
+            &mut 0,
+        )
+    };
+    if status != 0 {
+        return None;
+    }
+    // SAFETY: reads the number of this process.
+    let own = unsafe { GetCurrentProcessId() };
+    let end = list + size;
+    let mut entry = list;
+    loop {
+        // SAFETY: `number` is asked for offsets in the list only.
+        let number = |at: usize| unsafe { *(at as *const u32) };
+        if entry + ID + size_of::<u32>() > end {
+            return None;
+        }
+        if number(entry + ID) == own {
+            return Some(number(entry + THREADS) as usize);
+        }
+        match number(entry + NEXT) {
+            0 => return None,
+            next => entry += next as usize,
+        }
+    }
 }
 
 /// `THREAD_BASIC_INFORMATION`, as far as we read it.

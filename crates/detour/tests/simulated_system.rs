@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use allograft_detour::{
-    Detour, Error, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
+    Detour, Error, Installed, Protection, Region, Relays, SlotWriter, System, SystemCode, Thread,
     ThreadIdentity, ThreadState, install,
 };
 use common::{Refusing, redirect};
@@ -25,9 +25,11 @@ const REPLACEMENT: usize = 0x7777_0000;
 struct SimulatedThread {
     id: u32,
     found_at: Vec<usize>,
-    /// Values on its stack, and where among them its stack pointer is.
+    /// Values on its stack, where among them its stack pointer is, and how many of the first ones
+    /// are in pages that are not committed yet.
     stack: Vec<usize>,
     top: usize,
+    uncommitted: usize,
     suspended: i32,
     times_suspended: usize,
     /// A thread that has not begun to run has no TEB.
@@ -42,12 +44,16 @@ struct Simulated {
     threads: RefCell<Vec<SimulatedThread>>,
     /// Threads that appear once the first ones are suspended.
     late_threads: RefCell<Vec<SimulatedThread>>,
+    /// How many threads refuse access, and are not listed.
+    hidden_threads: Cell<usize>,
     /// The part of the address space that is free.
     free: std::ops::Range<usize>,
     requested: RefCell<Vec<usize>>,
     allocated: Cell<usize>,
     freed: Cell<usize>,
     handles_closed: Cell<usize>,
+    /// The protection that no pages get any more.
+    refused_protection: Cell<Option<u32>>,
     clock: Cell<u64>,
 }
 
@@ -63,6 +69,12 @@ impl Simulated {
     fn all_resumed(&self) -> bool {
         self.threads.borrow().iter().all(|thread| thread.suspended == 0)
     }
+
+    /// For calls that security software hooks. Its hooks allocate, and a suspended thread may hold
+    /// the heap's lock.
+    fn assert_all_resumed(&self) {
+        assert!(self.all_resumed(), "the system is called while threads are suspended");
+    }
 }
 
 fn thread(id: u32, found_at: Vec<usize>) -> SimulatedThread {
@@ -71,6 +83,7 @@ fn thread(id: u32, found_at: Vec<usize>) -> SimulatedThread {
         found_at,
         stack: vec![0; 4],
         top: 0,
+        uncommitted: 0,
         suspended: 0,
         times_suspended: 0,
         has_teb: true,
@@ -79,6 +92,7 @@ fn thread(id: u32, found_at: Vec<usize>) -> SimulatedThread {
 
 impl System for Simulated {
     fn region(&self, address: usize) -> Option<Region> {
+        self.assert_all_resumed();
         let page = address & !(PAGE - 1);
         if let Some(&protection) = self.protections.borrow().get(&page) {
             return Some(Region { base: page, size: PAGE, free: false, protection });
@@ -91,6 +105,7 @@ impl System for Simulated {
         Some(Region { base: range.start, size: range.len(), free, protection })
     }
     fn allocate(&self, address: Option<usize>, size: usize) -> Option<usize> {
+        self.assert_all_resumed();
         self.requested.borrow_mut().extend(address);
         self.allocated.set(self.allocated.get() + 1);
         let layout = std::alloc::Layout::from_size_align(size, PAGE).unwrap();
@@ -98,6 +113,7 @@ impl System for Simulated {
         Some(unsafe { std::alloc::alloc_zeroed(layout) } as usize)
     }
     fn free(&self, _address: usize) {
+        self.assert_all_resumed();
         self.freed.set(self.freed.get() + 1);
     }
     fn protect(
@@ -106,13 +122,19 @@ impl System for Simulated {
         size: usize,
         wanted: Protection,
     ) -> Result<Protection, SystemCode> {
+        self.assert_all_resumed();
+        if self.refused_protection.get() == Some(wanted.0 & 0xFF) {
+            return Err(common::REFUSED);
+        }
         let former = self.region(base).unwrap().protection;
         for page in (base..base + size).step_by(PAGE) {
             self.protections.borrow_mut().insert(page, Protection(wanted.0 & 0xFF));
         }
         Ok(former)
     }
-    fn flush_code(&self, _address: usize, _size: usize) {}
+    fn flush_code(&self, _address: usize, _size: usize) {
+        self.assert_all_resumed();
+    }
     fn next_thread(&self, previous: Option<Thread>) -> Result<Option<Thread>, SystemCode> {
         let next = previous.map_or(0, |thread| thread.0 + 1);
         let exists = (next as usize) < self.threads.borrow().len();
@@ -128,6 +150,10 @@ impl System for Simulated {
     fn identity(&self, thread: Thread) -> Result<ThreadIdentity, SystemCode> {
         let thread = &self.threads.borrow()[thread.0 as usize];
         Ok(ThreadIdentity { id: thread.id, teb: thread.has_teb.then_some(0x1_0000) })
+    }
+    fn thread_count(&self) -> Option<usize> {
+        self.assert_all_resumed();
+        Some(self.threads.borrow().len() + self.hidden_threads.get())
     }
     fn own_thread_id(&self) -> u32 {
         OWN_THREAD
@@ -149,10 +175,12 @@ impl System for Simulated {
         Ok(ThreadState {
             instruction: thread.found_at[at],
             stack: stack.start as usize,
+            stack_limit: thread.stack[thread.uncommitted..].as_ptr() as usize,
             stack_end: stack.end as usize,
         })
     }
     fn close(&self, _thread: Thread) {
+        self.assert_all_resumed();
         self.handles_closed.set(self.handles_closed.get() + 1);
     }
     fn pause(&self) {
@@ -202,10 +230,9 @@ fn every_function_jumps_to_a_relay_of_its_own_that_leads_to_its_replacement() {
     let mut detours = code.detours();
     let relays = Relays::build(&system, &mut detours).unwrap();
     assert!(code.is_untouched(), "building the relays changes no code");
-    let mut called = false;
-    let installed = install(&system, &mut detours, || called = true).unwrap();
-    assert!(called);
-    assert_eq!((installed.threads_suspended, installed.pages_left_writable), (2, 0));
+    let installed = install(&system, &mut detours).unwrap();
+    let expected = Installed { threads_suspended: 2, threads_missed: 0, pages_left_writable: 0 };
+    assert_eq!(installed, expected);
     for at in [0, 64, PAGE - 2] {
         let relay = code.jump_target(at).expect("a jump");
         // The simulated relays may lie farther away than the displacement reaches.
@@ -222,27 +249,60 @@ fn every_function_jumps_to_a_relay_of_its_own_that_leads_to_its_replacement() {
 }
 
 #[test]
-fn whichever_call_is_refused_nothing_is_left_behind() {
-    let mut refusals = 0;
+fn whichever_call_is_refused_all_jumps_are_in_place_or_none() {
+    let (mut failures, mut repeated) = (0, 0);
     for refused in 0.. {
         let code = Code3::new();
         let refusing = Refusing::new(Simulated::new(&code, [OWN_THREAD, 2, 3]), refused);
         let result = redirect(&refusing, code.detours());
         let system = &refusing.system;
         assert!(system.all_resumed(), "after call {refused}");
-        if result.is_ok() {
-            assert!(!refusing.has_refused(), "the refusal of call {refused} was ignored");
-            break;
-        }
-        refusals += 1;
-        assert!(code.is_untouched(), "after call {refused}");
-        assert_eq!(system.allocated.get(), system.freed.get(), "memory after call {refused}");
         for page in [0, PAGE] {
             let protection = system.region(code.start() + page).unwrap().protection;
             assert_eq!(protection, Protection::EXECUTE_READ, "after call {refused}");
         }
+        match result {
+            Err(_) => {
+                failures += 1;
+                assert!(code.is_untouched(), "after call {refused}");
+                let (allocated, freed) = (system.allocated.get(), system.freed.get());
+                assert_eq!(allocated, freed, "memory after call {refused}");
+            }
+            Ok(installed) => {
+                let targets = [0, 64, PAGE - 2].map(|at| code.jump_target(at));
+                assert!(targets.iter().all(Option::is_some), "after call {refused}");
+                assert_eq!(installed.pages_left_writable, 0);
+                if !refusing.has_refused() {
+                    break;
+                }
+                // Restoring the protection of the code was refused, and tried again.
+                repeated += 1;
+            }
+        }
     }
-    assert!(refusals >= 10, "only {refusals} calls can be refused");
+    assert!(failures >= 8, "only {failures} calls make it fail");
+    assert_eq!(repeated, 1, "one span of pages");
+}
+
+#[test]
+fn pages_whose_protection_cannot_be_restored_are_counted() {
+    let code = Code3::new();
+    let system = Simulated::new(&code, [OWN_THREAD]);
+    let mut detours = code.detours();
+    Relays::build(&system, &mut detours).unwrap();
+    let restores = Protection::EXECUTE_READ.0;
+    system.refused_protection.set(Some(restores));
+    assert_eq!(install(&system, &mut detours).unwrap().pages_left_writable, 2);
+    assert!(code.jump_target(64).is_some(), "the jumps are in place");
+}
+
+#[test]
+fn threads_that_refuse_access_are_counted() {
+    let code = Code3::new();
+    let system = Simulated::new(&code, [OWN_THREAD, 2]);
+    system.hidden_threads.set(3);
+    let installed = redirect(&system, code.detours()).unwrap();
+    assert_eq!((installed.threads_suspended, installed.threads_missed), (1, 3));
 }
 
 #[test]
@@ -286,27 +346,33 @@ fn a_thread_that_would_return_into_a_jump_is_given_up_on_after_a_second() {
     assert!(system.all_resumed() && code.is_untouched());
 }
 
-/// A guard page, then a reserved one, then ordinary ones; the stack pointer is in the first.
+/// The stack pointer is in the guard page, below the committed pages.
 #[test]
-fn only_readable_pages_of_a_stack_are_searched() {
-    const GUARD: Protection = Protection(0x104);
+fn only_committed_pages_of_a_stack_are_searched() {
     const WORDS: usize = PAGE / size_of::<usize>();
-    for (return_address_at, is_found) in [(1, false), (WORDS + 1, false), (2 * WORDS + 1, true)] {
+    for (return_address_at, is_found) in [(1, false), (WORDS - 1, false), (WORDS + 1, true)] {
         let code = Code3::new();
         let system = Simulated::new(&code, [OWN_THREAD]);
         let mut deep = thread(2, vec![0]);
         deep.stack = vec![0; 4 * WORDS];
-        let start = deep.stack.as_ptr() as usize;
-        let guard_page = start.next_multiple_of(PAGE);
-        deep.top = (guard_page - start) / size_of::<usize>();
-        let top = deep.top;
-        deep.stack[top + return_address_at] = code.start() + 3;
+        deep.uncommitted = WORDS;
+        deep.stack[return_address_at] = code.start() + 3;
         system.threads.borrow_mut().push(deep);
-        system.protections.borrow_mut().insert(guard_page, GUARD);
-        system.protections.borrow_mut().insert(guard_page + PAGE, Protection::NONE);
         let result = redirect(&system, code.detours());
         assert_eq!(result.is_err(), is_found, "the address at {return_address_at}");
     }
+}
+
+/// A coroutine on a stack of the program's own: nothing is known of the pages around its pointer.
+#[test]
+fn a_stack_that_the_system_does_not_know_is_not_read() {
+    let code = Code3::new();
+    let system = Simulated::new(&code, [OWN_THREAD]);
+    let mut coroutine = thread(2, vec![0]);
+    coroutine.stack = vec![code.start() + 3; 4 * PAGE];
+    coroutine.uncommitted = 4 * PAGE - 1;
+    system.threads.borrow_mut().push(coroutine);
+    redirect(&system, code.detours()).unwrap();
 }
 
 #[test]
@@ -364,8 +430,8 @@ fn a_refusal_says_what_was_refused_where() {
     let error = Error::RelayProtection(0x1000, SystemCode(1655)).to_string();
     assert!(error.contains("0x1000") && error.contains("the process prohibits dynamic code"));
     let mut close = [Detour::new(0x1004, 0), Detour::new(0x1000, 0)];
-    let error = install(&Simulated::default(), &mut close, || ()).unwrap_err();
+    let error = install(&Simulated::default(), &mut close).unwrap_err();
     assert_eq!(error, Error::TooClose { first: 0x1000, second: 0x1004 });
     let mut many = vec![Detour::new(0, 0); 129];
-    assert_eq!(install(&Simulated::default(), &mut many, || ()), Err(Error::TooMany(128)));
+    assert_eq!(install(&Simulated::default(), &mut many), Err(Error::TooMany(128)));
 }

@@ -123,7 +123,7 @@ fn calls_reach_the_replacement_and_the_pages_keep_their_protection() {
     let mut detours = functions.detours();
     let relays = Relays::build(&Windows, &mut detours).expect("relays");
     assert!((0..9).all(|index| functions.call(index) == 1));
-    let installed = install(&Windows, &mut detours, || ()).expect("installed");
+    let installed = install(&Windows, &mut detours).expect("installed");
     assert!((0..9).all(|index| functions.call(index) == 2));
     assert_eq!(functions.protections(), before);
     assert_eq!(installed.pages_left_writable, 0);
@@ -139,7 +139,7 @@ fn a_relay_can_be_sent_elsewhere_while_the_jump_stays() {
     let functions = Functions::new(2);
     let mut detours = functions.detours();
     let relays = Relays::build(&Windows, &mut detours).expect("relays");
-    install(&Windows, &mut detours, || ()).expect("installed");
+    install(&Windows, &mut detours).expect("installed");
     let (from, to) = (returns_2 as *const () as usize, returns_3 as *const () as usize);
     relays.retarget(&Windows, |target| (target == from).then_some(to)).expect("retargeted");
     assert_eq!((functions.call(0), functions.call(1)), (3, 3));

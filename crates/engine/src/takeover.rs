@@ -24,6 +24,8 @@ pub struct Takeover {
     pub imports: usize,
     /// Other threads that were suspended for it.
     pub threads_suspended: usize,
+    /// Threads that could not be suspended because they refuse access.
+    pub threads_missed: usize,
     /// How long it took.
     pub nanoseconds: u64,
     /// Pages of the runtime's code whose protection the system did not restore; 0 except on a
@@ -97,27 +99,25 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
     let skipped = plan.skipped;
     let detours = plan.detours();
     let relays = Relays::build(&Windows, detours).map_err(TakeoverError::Detour)?;
-    let mut imports = 0;
-    let redirect_imports = || {
-        imports = import_tables::redirect(&mut loaded_modules(), &|function| {
-            let is_meant = module.contains(function);
-            is_meant.then(|| relays.replacement_for(function)).flatten()
-        });
-    };
     // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as
     // it is resumed, before `install` returns.
     let before = allograft_heap::exchange_unmarked_interior_pointers(true);
-    let installed = install(&Windows, detours, redirect_imports).map_err(|error| {
+    let installed = install(&Windows, detours).map_err(|error| {
         relays.free(&Windows);
         TakeoverError::Detour(error)
     })?;
     allograft_heap::exchange_unmarked_interior_pointers(before || installed.threads_suspended > 0);
     slots::keep_relays(public, relays);
+    let imports = import_tables::redirect(&mut loaded_modules(), &|function| {
+        let is_meant = module.contains(function);
+        is_meant.then(|| relays.replacement_for(function)).flatten()
+    });
     Ok(Takeover {
         slot: public,
         functions: detours.len(),
         imports,
         threads_suspended: installed.threads_suspended,
+        threads_missed: installed.threads_missed,
         nanoseconds: 0,
         pages_left_writable: installed.pages_left_writable,
         skipped,

@@ -117,6 +117,12 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
                 takeover.imports,
             ));
             page::add_imports(takeover.imports);
+            if takeover.threads_missed > 0 {
+                log::line(format_args!(
+                    "{} threads refuse access and were not stopped: if one was just entering a heap function of {name}, the program may fail",
+                    takeover.threads_missed
+                ));
+            }
             for skipped in takeover.skipped() {
                 let name = skipped.to_str().unwrap_or("?");
                 log::line(format_args!("left {name} alone: {SKIP_REASON}"));

@@ -11,7 +11,7 @@ use allograft_detour::{
 /// Builds the relays of `detours` and installs them.
 pub fn redirect(system: &impl System, mut detours: Vec<Detour>) -> Result<Installed, Error> {
     let relays = Relays::build(system, &mut detours)?;
-    install(system, &mut detours, || ()).inspect_err(|_| relays.free(system))
+    install(system, &mut detours).inspect_err(|_| relays.free(system))
 }
 
 /// The error of a call that is refused.
@@ -84,6 +84,7 @@ impl<S: System> System for Refusing<S> {
         free(address: usize);
         flush_code(address: usize, size: usize);
         has_ended(thread: Thread) -> bool;
+        thread_count() -> Option<usize>;
         own_thread_id() -> u32;
         resume(thread: Thread);
         close(thread: Thread);
