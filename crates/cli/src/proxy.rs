@@ -6,6 +6,7 @@ use allograft_image::{
     Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names, summary,
 };
 use clap::{Args, ValueEnum};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,10 @@ pub fn run(args: &ProxyArgs) -> Result<u32, Error> {
 fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
     let (exports, machine) = match &args.from {
         Some(from) => read_dll(from).map_err(|error| Error::file(from, error))?,
-        None => (known(&args.name)?, machine_for(args)?),
+        None => {
+            let machine = machine_for(args)?;
+            (exports_of(&args.name, machine)?, machine)
+        }
     };
     let module = module_name(machine);
     let bytes = build_proxy(machine, &args.name, module, &exports)
@@ -88,6 +92,13 @@ fn write(path: &Path, args: &ProxyArgs) -> Result<(), Error> {
         println!(
             "wrote {shown}: in {machine} programs it loads {module} and passes {} exports on to the system's {}",
             exports.len(),
+            args.name
+        );
+    }
+    for program in programs_that_pass_it_over(&args.into) {
+        eprintln!(
+            "allograft: {} was linked with /DEPENDENTLOADFLAG: Windows does not look into its folder for what it imports, and it loads the proxy only if it loads {} while it runs",
+            program.display(),
             args.name
         );
     }
@@ -107,14 +118,69 @@ fn read_dll(from: &Path) -> allograft_image::Result<(Vec<Export>, Machine)> {
     Ok((image.exports()?, image.headers().machine))
 }
 
-fn known(name: &str) -> Result<Vec<Export>, Error> {
-    known_exports(name).ok_or_else(|| {
-        let known: Vec<&str> = known_names().collect();
-        Error::new(format!(
-            "what {name} exports is known for {} only: name the DLL itself with --from FILE",
-            known.join(", ")
-        ))
-    })
+/// What the system's DLL exports, as far as it is known: what the present system's has, and what
+/// those of other releases have, which the program may run on later.
+fn exports_of(name: &str, machine: Machine) -> Result<Vec<Export>, Error> {
+    match (exports_of_system(name, machine), known_exports(name)) {
+        (Some(system), Some(known)) => Ok(merged(system, known)),
+        (Some(exports), None) | (None, Some(exports)) => Ok(exports),
+        (None, None) => {
+            let known: Vec<&str> = known_names().collect();
+            Err(Error::new(format!(
+                "what {name} exports is known for {} only: name the DLL itself with --from FILE",
+                known.join(", ")
+            )))
+        }
+    }
+}
+
+/// What the present system's DLL exports; none on other systems, or if there is no such DLL whose
+/// exports can all be passed on.
+fn exports_of_system(name: &str, machine: Machine) -> Option<Vec<Export>> {
+    #[cfg(windows)]
+    let folder = crate::windows::process::system_folder(machine);
+    #[cfg(not(windows))]
+    let folder: Option<PathBuf> = None;
+    let (exports, its_machine) = read_dll(&folder?.join(name)).ok()?;
+    let is_usable = its_machine == machine && exports.iter().all(|export| export.is_code);
+    is_usable.then_some(exports)
+}
+
+/// `system` with the exports of `known` that it lacks. Those of the system keep their numbers; a
+/// name that only other releases have gets a free number if its own is taken.
+fn merged(system: Vec<Export>, known: Vec<Export>) -> Vec<Export> {
+    let names: HashSet<_> = system.iter().filter_map(|export| export.name.clone()).collect();
+    let mut taken: HashSet<u16> = system.iter().map(|export| export.ordinal).collect();
+    let mut exports = system;
+    for mut export in known {
+        let is_taken = taken.contains(&export.ordinal);
+        let is_there = export.name.as_ref().map_or(is_taken, |name| names.contains(name));
+        if is_there {
+            continue;
+        }
+        if is_taken {
+            let free = (1..u16::MAX).find(|number| !taken.contains(number));
+            let Some(free) = free else { continue };
+            export.ordinal = free;
+        }
+        taken.insert(export.ordinal);
+        exports.push(export);
+    }
+    exports.sort_by_key(|export| export.ordinal);
+    exports
+}
+
+/// The programs in `folder` that would not load a proxy there for a DLL that they import.
+fn programs_that_pass_it_over(folder: &Path) -> Vec<PathBuf> {
+    let passes_over = |path: &PathBuf| {
+        ImageFile::open(path).is_ok_and(|file| {
+            Image::parse(file.data()).is_ok_and(|image| {
+                !image.headers().is_dll() && !image.finds_imports_beside_program()
+            })
+        })
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(passes_over).collect()
 }
 
 /// The machine that the user chooses, or else that of the programs in the folder, or else x86-64.
@@ -331,6 +397,40 @@ mod tests {
         run(&args).unwrap();
         let (written, _) = read_dll(&folder.path().join("dbghelp.dll")).unwrap();
         assert_eq!(written.len(), exports.len());
+    }
+
+    #[test]
+    fn exports_that_only_other_releases_have_are_added_to_the_systems() {
+        let export = |ordinal, name: Option<&str>| Export {
+            ordinal,
+            name: name.map(str::to_owned),
+            is_code: true,
+        };
+        let system = vec![export(1, Some("new")), export(2, Some("old")), export(3, None)];
+        let known = vec![
+            export(2, None),
+            export(1, Some("old")),
+            export(3, Some("gone")),
+            export(7, Some("rare")),
+        ];
+        let expected = [
+            export(1, Some("new")),
+            export(2, Some("old")),
+            export(3, None),
+            export(4, Some("gone")),
+            export(7, Some("rare")),
+        ];
+        assert_eq!(merged(system, known), expected);
+    }
+
+    #[test]
+    fn programs_that_do_not_look_into_their_folder_are_named() {
+        let folder = folder_with_module();
+        add_program(folder.path(), "a.exe", Machine::X64);
+        let limited = ImageSpec { load_flags: Some(0x0800), ..ImageSpec::default() };
+        let path = folder.path().join("b.exe");
+        fs::write(&path, limited.build()).unwrap();
+        assert_eq!(programs_that_pass_it_over(folder.path()), [path]);
     }
 
     #[test]

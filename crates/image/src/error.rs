@@ -40,6 +40,12 @@ pub enum Error {
     )]
     Hybrid,
 
+    /// Windows does not look for what the image imports where the module would be.
+    #[error(
+        "linked with /DEPENDENTLOADFLAG:{0:#x}: Windows does not look into the program's folder for what it imports, and the patched program would not start; use allograft run, or put the module into the system's folder and patch with --force"
+    )]
+    DependentLoadFlags(u16),
+
     /// The module's name cannot stand in an import table.
     #[error(
         "{0:?} cannot be a module's name: give a file name such as allograft.dll, without a folder"

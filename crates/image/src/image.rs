@@ -121,18 +121,42 @@ impl<'data> Image<'data> {
 
     /// Whether the image holds code for ARM64 and x86-64 at once (ARM64EC, ARM64X).
     pub fn is_hybrid(&self) -> bool {
-        if !self.headers.is_64 {
-            return false;
-        }
-        let field = offset_of!(pe::ImageLoadConfigDirectory64, chpe_metadata_pointer) as u32;
-        let pointer = || {
-            let address = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?.address;
-            // The structure states its own length; older ones end before the field.
-            let length = self.record_at::<object::U32<LE>>(address)?.get(LE);
-            let address = address.checked_add(field).filter(|_| length >= field + 8)?;
-            Some(self.record_at::<object::U64<LE>>(address)?.get(LE))
+        let field = offset_of!(pe::ImageLoadConfigDirectory64, chpe_metadata_pointer);
+        self.headers.is_64
+            && self
+                .load_config::<object::U64<LE>>(field)
+                .is_some_and(|pointer| pointer.get(LE) != 0)
+    }
+
+    /// Whether the loader looks into the program's folder for the DLLs that the image imports. An
+    /// image that was linked with `/DEPENDENTLOADFLAG` may limit it to other folders (Windows 10
+    /// 1607 and later).
+    pub fn finds_imports_beside_program(&self) -> bool {
+        // LOAD_LIBRARY_SEARCH_*: all folders that can be searched, and the two that include the
+        // program's.
+        const SEARCH: u16 = 0x1F00;
+        const PROGRAMS_FOLDER: u16 = 0x0200 | 0x1000;
+        let flags = self.dependent_load_flags();
+        flags & SEARCH == 0 || flags & PROGRAMS_FOLDER != 0
+    }
+
+    /// The `LOAD_LIBRARY_*` flags with which the loader looks for what the image imports; 0 if it
+    /// states none.
+    pub fn dependent_load_flags(&self) -> u16 {
+        let field = match self.headers.is_64 {
+            true => offset_of!(pe::ImageLoadConfigDirectory64, dependent_load_flags),
+            false => offset_of!(pe::ImageLoadConfigDirectory32, dependent_load_flags),
         };
-        pointer().is_some_and(|pointer| pointer != 0)
+        self.load_config::<object::U16<LE>>(field).map_or(0, |flags| flags.get(LE))
+    }
+
+    /// The field at `offset` of the load configuration. The structure states its own length; older
+    /// ones end before the field.
+    fn load_config<T: Pod + Copy>(&self, offset: usize) -> Option<T> {
+        let address = self.directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?.address;
+        let length = self.record_at::<object::U32<LE>>(address)?.get(LE) as usize;
+        let has_field = length >= offset + size_of::<T>();
+        self.record_at(address.checked_add(offset as u32).filter(|_| has_field)?)
     }
 
     /// The certificate table (the Authenticode signature): a range that lies within the file.

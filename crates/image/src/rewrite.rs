@@ -56,16 +56,20 @@ pub fn patch_state(image: &Image<'_>, module: &str) -> Result<PatchState> {
 /// Puts `module` first in the import table of `image`.
 ///
 /// The image must not be patched already (see [`patch_state`] and [`undo`]). An image that went
-/// through a packer is refused unless `packed_too`.
+/// through a packer, or whose imports are not looked for in the program's folder, is refused unless
+/// `regardless`.
 ///
 /// # Errors
 ///
-/// If the image is cut short, contradicts itself, is packed, holds code for two processors, or has
-/// no room for a table; or `module` is no file name.
-pub fn patch<'a>(image: &'a Image<'a>, module: &str, packed_too: bool) -> Result<Patched<'a>> {
+/// If the image is cut short, contradicts itself, is packed, holds code for two processors, has no
+/// room for a table, or would not find the module; or `module` is no file name.
+pub fn patch<'a>(image: &'a Image<'a>, module: &str, regardless: bool) -> Result<Patched<'a>> {
     check_module_name(module)?;
-    if let Some(packer) = packer_of(image.headers()).filter(|_| !packed_too) {
+    if let Some(packer) = packer_of(image.headers()).filter(|_| !regardless) {
         return Err(Error::Packed(packer));
+    }
+    if !image.finds_imports_beside_program() && !regardless {
+        return Err(Error::DependentLoadFlags(image.dependent_load_flags()));
     }
     if image.is_hybrid() {
         return Err(Error::Hybrid);

@@ -165,8 +165,9 @@ fn what_forbids_patching_is_said_and_control_flow_guard_does_not() {
     let report = report_on(ImageSpec {
         dll_characteristics: 0x4000 | 0x0080,
         resources: Some(([1, 0, 0, 0], manifest)),
+        load_flags: Some(0x0800),
         imports: vec![
-            ("KERNEL32.dll", vec!["SetProcessMitigationPolicy"]),
+            ("KERNEL32.dll", vec!["SetProcessMitigationPolicy", "SetDefaultDllDirectories"]),
             ("ucrtbase.dll", vec!["malloc"]),
         ],
         ..ImageSpec::default()
@@ -176,6 +177,8 @@ fn what_forbids_patching_is_said_and_control_flow_guard_does_not() {
         ("guard-cf", false),
         ("force-integrity", true),
         ("sets-mitigation-policy", false),
+        ("dependent-load-flags", true),
+        ("sets-dll-directories", false),
         ("requires-administrator", false),
         ("ui-access", true),
     ];

@@ -2,7 +2,7 @@
 
 mod support;
 
-use allograft_image::{Error, Image};
+use allograft_image::{Error, Image, Machine};
 use support::build_image::{Headroom, ImageSpec};
 use support::{MODULE, patch_bytes, set};
 
@@ -26,6 +26,35 @@ fn packed_images_are_refused_unless_the_user_insists() {
     let error = patch_bytes(&data, MODULE, false).unwrap_err();
     assert!(matches!(error, Error::Packed("UPX")), "{error}");
     assert!(patch_bytes(&data, MODULE, true).is_ok());
+}
+
+#[test]
+fn programs_whose_imports_are_not_looked_for_beside_them_are_refused_unless_the_user_insists() {
+    const SYSTEM_FOLDER: u16 = 0x0800;
+    const PROGRAMS_AND_SYSTEM_FOLDER: u16 = 0x0A00;
+    const DEFAULT_FOLDERS: u16 = 0x1000;
+    for machine in [Machine::X64, Machine::X86] {
+        let build =
+            |flags| ImageSpec { machine, load_flags: Some(flags), ..ImageSpec::default() }.build();
+        for flags in [0, DEFAULT_FOLDERS, PROGRAMS_AND_SYSTEM_FOLDER] {
+            assert!(patch_bytes(&build(flags), MODULE, false).is_ok(), "{flags:#x}");
+        }
+        let data = build(SYSTEM_FOLDER);
+        let error = patch_bytes(&data, MODULE, false).unwrap_err();
+        assert!(matches!(error, Error::DependentLoadFlags(SYSTEM_FOLDER)), "{error}");
+        assert!(patch_bytes(&data, MODULE, true).is_ok());
+    }
+}
+
+#[test]
+fn load_flags_behind_the_end_of_a_load_configuration_are_not_read() {
+    let spec = ImageSpec { load_flags: Some(0x0800), ..ImageSpec::default() };
+    let mut data = spec.build();
+    let mut begin = [0; 76];
+    begin[0] = 208;
+    let at = data.windows(begin.len()).position(|bytes| bytes == begin).expect("its length");
+    data[at] = 0x4F;
+    assert!(patch_bytes(&data, MODULE, false).is_ok());
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
     let flags = pe::DllFlags(image.headers().dll_characteristics);
     let extended = extended_flags(image);
     let sets_policy = imports_all(image, &[b"SetProcessMitigationPolicy"])?;
+    let sets_folders = imports_all(image, &[b"SetDefaultDllDirectories"])?;
     let manifest = image.manifest().unwrap_or_default();
     let ui_access = ["uiAccess=\"true\"", "uiAccess='true'"];
     Ok([
@@ -48,8 +49,17 @@ pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
         )),
         (sets_policy, mitigation(
             "sets-mitigation-policy",
-            "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
-             before it does",
+            "it can set policies for itself while it runs (signed modules only, no dynamic code, the system's folder first): \
+             load the module at the start, before it does",
+        )),
+        (!image.finds_imports_beside_program(), against_patching(
+            "dependent-load-flags",
+            "it was linked with /DEPENDENTLOADFLAG, and Windows does not look into its folder for what it imports: neither a \
+             patched import nor a proxy of a DLL that it imports would be found there",
+        )),
+        (sets_folders, mitigation(
+            "sets-dll-directories",
+            "it can choose the folders in which it looks for DLLs: a proxy of a DLL that it loads while it runs may be passed over",
         )),
         (manifest.contains("requireAdministrator"), mitigation(
             "requires-administrator",

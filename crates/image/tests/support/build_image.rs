@@ -51,6 +51,8 @@ pub struct ImageSpec {
     /// Whether it has a load configuration, and whether that says that the image is a hybrid
     /// (ARM64EC).
     pub is_hybrid: Option<bool>,
+    /// The flags with which the loader looks for its imports, in its load configuration.
+    pub load_flags: Option<u16>,
     /// Flags of the .NET header, where there is to be one.
     pub dotnet: Option<u32>,
     /// File version and manifest, where there are to be resources.
@@ -81,6 +83,7 @@ impl Default for ImageSpec {
             section_names: [".text", ".rdata", ".data"],
             is_flat: false,
             is_hybrid: None,
+            load_flags: None,
             dotnet: None,
             resources: None,
             overlay: Vec::new(),
@@ -190,10 +193,13 @@ impl ImageSpec {
         if !self.delayed.is_empty() {
             directories[DIRECTORY_DELAY_IMPORT] = self.delay_table(&mut to);
         }
-        if let Some(is_hybrid) = self.is_hybrid {
-            // 64-bit: the pointer to what makes a hybrid is 200 bytes in.
+        if self.is_hybrid.is_some() || self.load_flags.is_some() {
             let mut fields = [0; 52];
-            (fields[0], fields[50]) = (208, u32::from(is_hybrid));
+            // 64-bit: the pointer to what makes a hybrid is 200 bytes in.
+            (fields[0], fields[50]) = (208, u32::from(self.is_hybrid == Some(true)));
+            // The upper half of this number.
+            let flags = if self.is_64() { 19 } else { 13 };
+            fields[flags] = u32::from(self.load_flags.unwrap_or_default()) << 16;
             directories[DIRECTORY_LOAD_CONFIG] = to.words(&fields);
         }
         if let Some(flags) = self.dotnet {

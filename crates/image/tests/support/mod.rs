@@ -10,9 +10,9 @@ pub const MODULE: &str = "allograft.dll";
 pub const MACHINES: [Machine; 3] = [Machine::X86, Machine::X64, Machine::Arm64];
 
 /// The image `data` with `module` first, and what the user is told.
-pub fn patch_bytes(data: &[u8], module: &str, packed_too: bool) -> Result<(Vec<u8>, Vec<Note>)> {
+pub fn patch_bytes(data: &[u8], module: &str, regardless: bool) -> Result<(Vec<u8>, Vec<Note>)> {
     let image = Image::parse(data)?;
-    let patched = patch(&image, module, packed_too)?;
+    let patched = patch(&image, module, regardless)?;
     Ok((patched.to_vec()?, patched.notes))
 }
 
