@@ -75,12 +75,66 @@ pub fn why_on_own_heap(
         Some(State::Disabled) => {
             Some("the module was told to do nothing (MIMALLOC_DISABLE_REDIRECT)".to_owned())
         }
-        None | Some(State::Empty | State::Attaching) => Some(format!(
-            "Windows did not load {} into it (a policy or security software may forbid it), \
-             or that is no module of allograft",
-            module.display()
-        )),
+        None | Some(State::Empty | State::Attaching) => {
+            Some(why_not_loaded(module, refusal_of(module), program.policy))
+        }
     }
+}
+
+/// The system's error code, if it does not let any program load `module`.
+fn refusal_of(module: &Path) -> Option<u32> {
+    #[cfg(windows)]
+    return crate::windows::refusal::error_code(module);
+    #[cfg(not(windows))]
+    let _ = module;
+    #[cfg(not(windows))]
+    None
+}
+
+/// Why the system did not load `module` into a process: by the error `code` that it gives other
+/// programs too, or by the `policy` of the process.
+fn why_not_loaded(module: &Path, code: Option<u32>, policy: Option<&str>) -> String {
+    const FILE_NOT_FOUND: u32 = 2;
+    const PATH_NOT_FOUND: u32 = 3;
+    const ACCESS_DENIED: u32 = 5;
+    const BAD_FORMAT: u32 = 193;
+    const VIRUS_INFECTED: u32 = 225;
+    const VIRUS_DELETED: u32 = 226;
+    const INVALID_IMAGE_HASH: u32 = 577;
+    const DISABLED_BY_POLICY: u32 = 1260;
+    const INTEGRITY_POLICY_VIOLATION: u32 = 4551;
+
+    let module = module.display();
+    let reason = match (code, policy) {
+        (Some(FILE_NOT_FOUND | PATH_NOT_FOUND), _) => {
+            "it is not there: unpack allograft again, and see whether a virus scanner removes it".to_owned()
+        }
+        (Some(ACCESS_DENIED), _) => {
+            "this user may not read it: give the user the right, or copy allograft to another folder".to_owned()
+        }
+        (Some(BAD_FORMAT), _) => "the file is damaged: unpack allograft again".to_owned(),
+        (Some(VIRUS_INFECTED | VIRUS_DELETED), _) => {
+            "the virus scanner blocks it (compare its checksum with the release's, then allow the file)".to_owned()
+        }
+        (Some(INVALID_IMAGE_HASH), _) => {
+            "a policy of this machine admits signed modules only (error 577): allow the file in the policy, or sign it".to_owned()
+        }
+        (Some(DISABLED_BY_POLICY), _) => {
+            "AppLocker or a software restriction policy blocks it (error 1260): have an administrator allow the file".to_owned()
+        }
+        (Some(INTEGRITY_POLICY_VIOLATION), _) => {
+            "Smart App Control or an App Control policy blocks it (error 4551): allow the file, or turn Smart App Control off".to_owned()
+        }
+        (Some(code), _) => format!("{}", std::io::Error::from_raw_os_error(code.cast_signed())),
+        (None, Some(policy)) => return format!("Windows did not load {module} into it: {policy}"),
+        (None, None) => {
+            return format!(
+                "Windows did not load {module} into it (a policy or security software may forbid it), \
+                 or that is no module of allograft"
+            );
+        }
+    };
+    format!("Windows did not load {module}: {reason}")
 }
 
 /// What can be seen of a running program from outside.
@@ -90,6 +144,8 @@ pub struct RunningProgram {
     pub image: Option<ImageSummary>,
     /// The file names of the DLLs that it has loaded.
     pub loaded: Vec<String>,
+    /// What its own policies forbid that a module from outside needs.
+    pub policy: Option<&'static str>,
 }
 
 impl RunningProgram {
@@ -99,6 +155,7 @@ impl RunningProgram {
         RunningProgram {
             image: process.image_path().and_then(|path| allograft_image::summary(&path).ok()),
             loaded: process.loaded_modules(),
+            policy: crate::windows::refusal::policy_of(process),
         }
     }
 
@@ -189,6 +246,7 @@ mod tests {
         RunningProgram {
             image: Some(program(Machine::X64, runtimes)),
             loaded: loaded.iter().map(|&name| name.to_owned()).collect(),
+            policy: None,
         }
     }
 
@@ -218,6 +276,21 @@ mod tests {
         );
         assert_eq!(running(&["msvcrt.dll"], &loaded).why_only_windows_own(), None);
         assert_eq!(running(&[], &["MSVCR120.dll"]).why_only_windows_own(), None);
+    }
+
+    #[test]
+    fn why_a_module_was_not_loaded_is_one_line_that_names_it_and_what_to_do() {
+        let why = |code, policy| why_not_loaded(Path::new("allograft.dll"), code, policy);
+        for code in [2, 3, 5, 193, 225, 226, 577, 1260, 4551, 126] {
+            let line = why(Some(code), Some("it admits nothing"));
+            assert!(line.starts_with("Windows did not load allograft.dll: "), "{line}");
+            assert!(!line.contains("it admits nothing") && !line.contains('\n'), "{line}");
+        }
+        assert!(why(Some(4551), None).contains("Smart App Control"));
+        assert!(why(Some(225), None).contains("virus scanner"));
+        let by_policy = why(None, Some("it admits nothing"));
+        assert_eq!(by_policy, "Windows did not load allograft.dll into it: it admits nothing");
+        assert!(why(None, None).contains("or that is no module of allograft"));
     }
 
     fn why(page: &Page) -> Option<String> {

@@ -5,6 +5,7 @@ pub mod console;
 pub mod job;
 pub mod process;
 pub mod process_list;
+pub mod refusal;
 pub mod start;
 pub mod usage;
 

@@ -9,6 +9,7 @@ use allograft_inject::machine_of_process;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
@@ -16,17 +17,20 @@ use std::ptr;
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FALSE, HANDLE, HMODULE,
 };
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::{
     K32EnumProcessModulesEx, K32GetModuleBaseNameW, LIST_MODULES_ALL,
 };
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
-use windows_sys::Win32::System::SystemInformation::IMAGE_FILE_MACHINE_UNKNOWN;
-use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessId, IsWow64Process2, OpenProcess, PROCESS_CREATE_THREAD,
-    PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
-    QueryFullProcessImageNameW,
+use windows_sys::Win32::System::SystemInformation::{
+    GetSystemDirectoryW, GetSystemWow64DirectoryW, GetWindowsDirectoryW, IMAGE_FILE_MACHINE_UNKNOWN,
 };
+use windows_sys::Win32::System::Threading::{
+    GetExitCodeProcess, GetProcessId, OpenProcess, PROCESS_CREATE_THREAD, PROCESS_NAME_WIN32,
+    PROCESS_QUERY_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE, QueryFullProcessImageNameW,
+};
+use windows_sys::core::{BOOL, s, w};
 
 /// The access rights that loading a module into a process needs.
 const RIGHTS: u32 = PROCESS_CREATE_THREAD
@@ -141,13 +145,16 @@ impl Process {
     }
 
     pub fn machine(&self) -> Machine {
+        let image = || Some(allograft_image::summary(&self.image_path()?).ok()?.machine);
+        let Some(ask) = is_wow64_process2() else {
+            // The systems that lack it run x86 and x86-64 only.
+            return image().unwrap_or(Machine::OWN);
+        };
         let mut emulated = IMAGE_FILE_MACHINE_UNKNOWN;
         let mut native = IMAGE_FILE_MACHINE_UNKNOWN;
         // SAFETY: `self` keeps the handle open. If the call fails both machines stay unknown.
-        unsafe { IsWow64Process2(self.raw(), &mut emulated, &mut native) };
-        machine_of_process(emulated, native, || {
-            Some(allograft_image::summary(&self.image_path()?).ok()?.machine)
-        })
+        unsafe { ask(self.raw(), &mut emulated, &mut native) };
+        machine_of_process(emulated, native, image)
     }
 
     /// Fails if it belongs to another session: the status page cannot be shared with it, because
@@ -178,6 +185,36 @@ impl Process {
         let is_known = unsafe { GetExitCodeProcess(self.raw(), &mut code) };
         check(is_known, format_args!("ask for the exit code of {self}"))?;
         Ok(code)
+    }
+}
+
+type IsWow64Process2 = unsafe extern "system" fn(HANDLE, *mut u16, *mut u16) -> BOOL;
+
+/// `IsWow64Process2`, which Windows has since 10 (1709): Server 2016 lacks it.
+fn is_wow64_process2() -> Option<IsWow64Process2> {
+    // SAFETY: kernel32 is in every process and stays; the names end with NULs, and the function of
+    // that name has this type.
+    unsafe {
+        let found = GetProcAddress(GetModuleHandleW(w!("kernel32.dll")), s!("IsWow64Process2"))?;
+        Some(mem::transmute::<unsafe extern "system" fn() -> isize, IsWow64Process2>(found))
+    }
+}
+
+/// The folder with the system's DLLs for programs of `machine`; none if the system has none.
+pub fn system_folder(machine: Machine) -> Option<PathBuf> {
+    let read = |get: unsafe extern "system" fn(*mut u16, u32) -> u32| {
+        let mut path = [0; 260];
+        // SAFETY: the buffer has as many units.
+        let length = unsafe { get(path.as_mut_ptr(), path.len() as u32) } as usize;
+        let path = path.get(..length).filter(|path| !path.is_empty())?;
+        Some(PathBuf::from(OsString::from_wide(path)))
+    };
+    match (machine, Machine::OWN) {
+        (machine, own) if machine == own => read(GetSystemDirectoryW),
+        (Machine::X86, _) => read(GetSystemWow64DirectoryW),
+        // The name by which a 32-bit program reaches the folder.
+        (Machine::X64, Machine::X86) => Some(read(GetWindowsDirectoryW)?.join("Sysnative")),
+        _ => None,
     }
 }
 
