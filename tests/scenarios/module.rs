@@ -69,6 +69,13 @@ fn a_second_copy_of_another_name_answers_as_the_first() {
 }
 
 #[test]
+fn a_log_that_cannot_be_opened_is_one_line_on_standard_error() {
+    let run = waiting().mode(Mode::Injected).env("ALLOGRAFT_LOG", r"Z:\nowhere\log.txt").run();
+    run.expect_code(0).expect_taken_over();
+    run.expect_error_line(&["cannot open the log file", "check ALLOGRAFT_LOG"]);
+}
+
+#[test]
 fn a_disabled_module_is_loaded_and_takes_over_nothing() {
     for mode in [Mode::Early, Mode::Injected] {
         let run = waiting().mode(mode).env("MIMALLOC_DISABLE_REDIRECT", "1").run();
