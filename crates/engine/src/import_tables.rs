@@ -48,10 +48,14 @@ pub(crate) fn redirect(
     if LEFT_ALONE.load(Ordering::Relaxed) {
         return 0;
     }
+    let region = |address| Windows.region(address);
     let mut slots = SlotWriter::new(&Windows);
     let mut count = 0;
     for module in modules {
-        imports::visit(&module, &|address| Windows.region(address), &mut |slot, address| {
+        if imports::may_check_itself(&module, &region) {
+            continue;
+        }
+        imports::visit(&module, &region, &mut |slot, address| {
             if let Some(other) = exchange(address)
                 && slot.is_multiple_of(align_of::<usize>())
                 // SAFETY: the slot is in the module, which stays while the loader's lock is held,

@@ -22,12 +22,14 @@ mod contract;
 mod counters;
 mod entry_code;
 mod error;
+mod exports;
 #[cfg(windows)]
 mod foreign;
 mod functions;
 #[cfg(windows)]
 mod import_tables;
 mod imports;
+mod loaded_image;
 mod module;
 mod once;
 mod plan;

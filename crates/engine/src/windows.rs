@@ -10,6 +10,9 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 
+use allograft_detour::{System, Windows};
+
+use crate::exports;
 use crate::module::{Module, file_version_in};
 
 // Exported since Windows XP, and in no import library.
@@ -42,8 +45,12 @@ impl Module {
         unsafe { Module::new(base, size, units(name), units(path)) }
     }
 
-    /// The address of the function that it exports as `name`.
+    /// The address of the function that it exports as `name`. The loader is asked only for one
+    /// that the module forwards elsewhere.
     pub fn export(&self, name: &CStr) -> Option<usize> {
+        if let Some(export) = exports::find(self, &|address| Windows.region(address), name) {
+            return Some(export.address);
+        }
         // SAFETY: the module is loaded by the contract of `Module::new`.
         let function = unsafe { GetProcAddress(self.handle(), name.as_ptr().cast()) };
         function.map(|function| function as *const c_void as usize)
@@ -195,6 +202,23 @@ impl Drop for LoaderLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exports_are_those_that_the_loader_finds() {
+        let system = ["ntdll.dll", "kernelbase.dll", "kernel32.dll"];
+        let names =
+            [c"RtlFreeHeap", c"LocalFree", c"HeapFree", c"HeapAlloc", c"GetLastError", c"no"];
+        for module in
+            loaded_modules().filter(|module| system.iter().any(|name| module.name_is(name)))
+        {
+            for name in names {
+                // SAFETY: the module is loaded.
+                let function = unsafe { GetProcAddress(module.handle(), name.as_ptr().cast()) };
+                let expected = function.map(|function| function as *const c_void as usize);
+                assert_eq!(module.export(name), expected, "{name:?}");
+            }
+        }
+    }
 
     #[test]
     fn trying_to_take_the_lock_does_not_wait() {
