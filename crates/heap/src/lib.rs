@@ -16,6 +16,8 @@
 mod allocator;
 #[cfg(all(windows, feature = "own"))]
 mod emulated_tls;
+#[cfg(windows)]
+mod heap_api;
 mod interface;
 #[cfg(all(any(test, feature = "freestanding"), any(target_arch = "x86", target_arch = "x86_64")))]
 mod memory;
@@ -26,11 +28,14 @@ mod native;
 mod native;
 mod platform;
 
-pub use interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
+pub use interface::{
+    ColdPaths, Entries, HeapApiColdPaths, HeapApiEntries, HeapFigures, PrivateHeap, RUNTIMES,
+};
 
 #[cfg(windows)]
 pub use {
     allocator::*,
+    heap_api::*,
     native::{serve, set_redirected},
     platform::{OptionLookup, look_up_options_with, process_ends},
 };
