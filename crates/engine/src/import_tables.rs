@@ -20,6 +20,11 @@ pub fn leave_import_tables_alone() {
     LEFT_ALONE.store(true, Ordering::Relaxed);
 }
 
+/// Whether import tables are left unchanged.
+pub(crate) fn are_left_alone() -> bool {
+    LEFT_ALONE.load(Ordering::Relaxed)
+}
+
 impl Module {
     /// The address of the slot through which it calls the function that it imports as `name`.
     pub fn import_slot(&self, name: &CStr) -> Option<usize> {
@@ -45,7 +50,7 @@ pub(crate) fn redirect(
     modules: &mut dyn Iterator<Item = Module>,
     exchange: &dyn Fn(usize) -> Option<usize>,
 ) -> usize {
-    if LEFT_ALONE.load(Ordering::Relaxed) {
+    if are_left_alone() {
         return 0;
     }
     let region = |address| Windows.region(address);

@@ -5,17 +5,18 @@ use core::ffi::CStr;
 use crate::loaded_image::{Directory, LoadedImage, RegionOf};
 use crate::module::Module;
 
-/// Whether `module` imports one of `names`, bound to an address for which `is_meant` holds. API
-/// sets and forwarders are resolved in that address.
-pub(crate) fn imports_any(
+/// Which of `names` `module` imports, the first one that it has bound to an address for which
+/// `is_meant` holds. API sets and forwarders are resolved in that address.
+pub(crate) fn find_any(
     module: &Module,
     region: RegionOf<'_>,
-    names: &[&CStr],
+    names: &[&'static CStr],
     is_meant: impl Fn(usize) -> bool,
-) -> bool {
+) -> Option<&'static CStr> {
     let image = LoadedImage::new(module, region);
-    imports(&image).any(|import| {
-        is_meant(import.address) && import.name_in(&image).is_some_and(|name| names.contains(&name))
+    imports(&image).filter(|import| is_meant(import.address)).find_map(|import| {
+        let name = import.name_in(&image)?;
+        names.iter().copied().find(|&known| known == name)
     })
 }
 
@@ -216,12 +217,12 @@ mod tests {
         let found = slot(&module, &readable, c"free");
         assert_eq!(found, Some(module.base() + ADDRESSES + 2 * WORD));
         assert_eq!(slot(&module, &readable, c"mallo"), None);
-        let imports = |names: &[&CStr], meant: usize| {
-            imports_any(&module, &readable, names, |address| address == meant)
+        let find = |names: &[&'static CStr], meant: usize| {
+            find_any(&module, &readable, names, |address| address == meant)
         };
-        assert!(imports(&[c"calloc", c"malloc"], 0xA000));
-        assert!(!imports(&[c"malloc"], 0xA002), "malloc is bound elsewhere");
-        assert!(!imports(&[c"free"], 0xB000), "a slot without a name");
+        assert_eq!(find(&[c"calloc", c"malloc"], 0xA000), Some(c"malloc"));
+        assert_eq!(find(&[c"malloc"], 0xA002), None, "malloc is bound elsewhere");
+        assert_eq!(find(&[c"free"], 0xB000), None, "a slot without a name");
     }
 
     #[test]
