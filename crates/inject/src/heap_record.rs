@@ -55,6 +55,18 @@ impl HeapState {
         states.into_iter().find(|state| *state as u32 == value)
     }
 
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeapState::Untouched => "untouched",
+            HeapState::Off => "off",
+            HeapState::FreeSide => "free-side",
+            HeapState::Program => "program",
+            HeapState::All => "all",
+            HeapState::LeftAlone => "left-alone",
+        }
+    }
+
     /// Whether allocations from the process's heap come from mimalloc.
     pub fn is_served(self) -> bool {
         matches!(self, HeapState::Program | HeapState::All)
