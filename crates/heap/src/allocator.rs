@@ -21,7 +21,7 @@ pub fn start(cold: &ColdPaths) -> bool {
 /// exact, and every allocation takes longer for it.
 pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
     // SAFETY: the tables are constant data of the C side, where there is one.
-    #[allow(unused_unsafe, reason = "borrowed.rs has its tables in Rust")]
+    #[allow(unused_unsafe, reason = "the borrowed heap has its tables in Rust")]
     unsafe {
         if clean_tails {
             &native::allograft_clean_entries[runtime]

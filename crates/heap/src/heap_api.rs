@@ -15,7 +15,7 @@ use crate::native;
 /// nothing, so no slot may lead to them.
 pub fn heap_api_entries() -> &'static HeapApiEntries {
     // SAFETY: the table is constant data of the C side, where there is one.
-    #[allow(unused_unsafe, reason = "borrowed.rs has its table in Rust")]
+    #[allow(unused_unsafe, reason = "the borrowed heap has its table in Rust")]
     unsafe {
         &native::allograft_heap_api_entries
     }
@@ -66,7 +66,7 @@ pub fn keeps_exact_sizes() -> bool {
 /// the size that was asked for. They work from [`keep_exact_sizes`] on.
 pub fn exact_entries(runtime: usize) -> &'static Entries {
     // SAFETY: the tables are constant data of the C side, where there is one.
-    #[allow(unused_unsafe, reason = "borrowed.rs has its tables in Rust")]
+    #[allow(unused_unsafe, reason = "the borrowed heap has its tables in Rust")]
     unsafe {
         &native::allograft_exact_entries[runtime]
     }

@@ -24,7 +24,7 @@ mod memory;
 #[cfg(all(windows, feature = "own"))]
 mod native;
 #[cfg(all(windows, not(feature = "own")))]
-#[path = "borrowed.rs"]
+#[path = "borrowed/mod.rs"]
 mod native;
 mod platform;
 

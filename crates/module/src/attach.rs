@@ -40,6 +40,9 @@ pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
     let config = Config::read(page::options(), &ini::look_up);
     log::open(&config);
     report::open(&config);
+    if let Some(mistake) = config.mistake() {
+        report_failure(format_args!("{mistake}"));
+    }
     let outcome = attach_with(&config, module);
     report::write();
     outcome
@@ -166,7 +169,7 @@ fn report_debug_runtime(module: &Module) {
     ));
 }
 
-/// Writes why something was not taken over to the log and the status page.
+/// Writes why something is not as it was asked for to the log and the status page.
 fn report_failure(reason: core::fmt::Arguments<'_>) {
     log::line(reason);
     page::set_message(reason);
