@@ -100,7 +100,7 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         report_debug_runtime(&debug);
     }
     match (taken_over, failed) {
-        _ if heap_api::is_serving() => page::set_state(State::Active),
+        (0, 0) if heap_api::is_serving() => page::set_state(State::Active),
         (0, 0) => {
             log::line(format_args!(
                 "no C runtime that can be taken over is loaded: waiting for one"
