@@ -12,17 +12,12 @@
  * which is what Wine's CRT can do under the takeover; or `tame` for the same, and up to STOP only
  * what Wine's CRT can do without it.
  *
- * KEEP: a file of lines `FIRST LAST`. Only operations in these ranges are performed.
- *
- * Operation number i depends only on the seed and on i, and is possible in every state. So any
- * subset of a sequence is a sequence too, and a failing one is shortened by leaving operations
- * out. */
+ * KEEP: a file of lines `FIRST LAST`. Only operations in these ranges are performed. */
 
-#include "support.h"
+#include "conformance_common.h"
 #include <errno.h>
 #include <malloc.h>
 #include <new.h>
-#include <stdlib.h>
 #include <wchar.h>
 
 #include "conformance_draw.h"
