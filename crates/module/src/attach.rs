@@ -3,12 +3,14 @@
 //! on as before.
 
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use allograft_engine::heap_api::{self, HeapObstacle, HeapSlots, HeapTakeover, ServedModules};
 use allograft_engine::{
     Module, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
     loaded_modules, loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
-use allograft_inject::State;
+use allograft_inject::{HeapScope, HeapState, State};
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -27,6 +29,9 @@ pub(crate) struct AttachOutcome {
     /// The module stays loaded.
     pub(crate) stays: bool,
 }
+
+/// Whether the settings leave the process's heap alone.
+static HEAP_IS_OFF: AtomicBool = AtomicBool::new(false);
 
 const STAYS_IDLE: AttachOutcome = AttachOutcome { started: false, stays: true };
 
@@ -86,6 +91,8 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
+    // Before the runtimes: their blocks may come to the heap API as soon as they are taken over.
+    take_over_heap(config.heap, loaded_runtimes().next().is_some());
     let failed = loaded_runtimes().filter(|runtime| !attach_to(runtime, config.count)).count();
     watch::start(&Handlers { loaded: loaded_later, unloaded });
     let taken_over = page::runtime_count(status);
@@ -93,6 +100,7 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         report_debug_runtime(&debug);
     }
     match (taken_over, failed) {
+        _ if heap_api::is_serving() => page::set_state(State::Active),
         (0, 0) => {
             log::line(format_args!(
                 "no C runtime that can be taken over is loaded: waiting for one"
@@ -103,6 +111,52 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         _ => page::set_state(State::Active),
     }
     AttachOutcome { started: true, stays: true }
+}
+
+/// Redirects the heap API for `scope`, and for the blocks of `runtimes` if any are to be taken over.
+fn take_over_heap(scope: HeapScope, runtimes: bool) {
+    let scope = match scope {
+        HeapScope::Off => {
+            HEAP_IS_OFF.store(true, Ordering::Relaxed);
+            return page::set_heap_state(HeapState::Off);
+        }
+        HeapScope::Auto => heap_api::HeapScope::Automatic,
+        HeapScope::Program => heap_api::HeapScope::Program,
+        HeapScope::All => heap_api::HeapScope::All,
+    };
+    match heap_api::take_over(scope, runtimes) {
+        Ok(Some(takeover)) => {
+            let HeapTakeover { slots, modules, exports, nanoseconds, .. } = takeover;
+            log::line(format_args!(
+                "redirected the heap API in {}.{:03} ms: {} imports that free in {modules} modules, {exports} exports, {} imports that allocate",
+                nanoseconds / 1_000_000,
+                nanoseconds / 1_000 % 1_000,
+                slots.freeing,
+                slots.allocating,
+            ));
+            page::add_heap_slots(slots, modules);
+            page::set_heap_exports(exports);
+            if let Some(obstacle) = takeover.refused {
+                report_heap_obstacle(&obstacle);
+            }
+            page::set_heap_state(match takeover.served {
+                ServedModules::None => HeapState::FreeSide,
+                ServedModules::Program => HeapState::Program,
+                ServedModules::All => HeapState::All,
+            });
+        }
+        Ok(None) => {}
+        Err(obstacle) => {
+            report_heap_obstacle(&obstacle);
+            page::set_heap_state(HeapState::LeftAlone);
+        }
+    }
+}
+
+/// Writes why the process's heap is left alone to the log and the status page.
+fn report_heap_obstacle(obstacle: &HeapObstacle) {
+    log::line(format_args!("the process's heap is left alone: {obstacle}"));
+    page::set_heap_obstacle(obstacle);
 }
 
 /// Takes one runtime over, and logs the result. False if that failed.
@@ -141,13 +195,20 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
 
 fn loaded_later(module: &Module) {
     page::add_imports(module_loaded(module));
+    let slots = heap_api::module_loaded(module);
+    page::add_heap_slots(slots, usize::from(slots != HeapSlots::default()));
     if is_debug_runtime(module) {
         report_debug_runtime(module);
         report::write();
     }
     // The loader also sends this for modules that were mapped before, when it initialises them.
-    if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
-        page::set_state(State::Active);
+    if is_runtime(module) && !is_taken_over(module) {
+        if !HEAP_IS_OFF.load(Ordering::Relaxed) {
+            take_over_heap(HeapScope::Auto, true);
+        }
+        if attach_to(module, false) {
+            page::set_state(State::Active);
+        }
         report::write();
     }
 }
@@ -156,7 +217,7 @@ fn unloaded(base: usize) {
     // SAFETY: the loader's notification of unloading comes with its lock held.
     if unsafe { module_unloaded(base) } {
         log::line(format_args!("a C runtime that was taken over was unloaded"));
-        if !is_any_taken_over() {
+        if !is_any_taken_over() && !heap_api::is_serving() {
             page::set_state(State::NoRuntime);
         }
     }

@@ -8,6 +8,7 @@ use core::fmt::Write;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use allograft_engine::heap_api::{HeapObstacle, HeapSlots};
 use allograft_engine::{Census, Counters, Module, Takeover};
 use allograft_inject::{
     HeapState, OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
@@ -103,6 +104,9 @@ pub(crate) fn counters(status: &'static Status) -> Counters {
         freed_blocks: &status.freed_blocks,
         freed_bytes: &status.freed_bytes,
         resized_blocks: &status.resized_blocks,
+        heap_migrated_blocks: &status.heap.migrated_blocks,
+        heap_migrated_bytes: &status.heap.migrated_bytes,
+        heap_freed_blocks: &status.heap.freed_blocks,
         now_and_then: update_figures,
     }
 }
@@ -223,6 +227,46 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
 pub(crate) fn add_imports(count: usize) {
     if let Some(status) = status() {
         status.imports.fetch_add(count as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets what has become of the process's heap, after everything else in its record.
+pub(crate) fn set_heap_state(state: HeapState) {
+    if let Some(status) = status() {
+        status.heap.state.store(state as u32, Ordering::Release);
+    }
+}
+
+/// Adds import slots of the heap API that were redirected in `modules` modules.
+pub(crate) fn add_heap_slots(slots: HeapSlots, modules: usize) {
+    if let Some(status) = status() {
+        status.heap.slots_allocating.fetch_add(slots.allocating as u32, Ordering::Relaxed);
+        status.heap.slots_freeing.fetch_add(slots.freeing as u32, Ordering::Relaxed);
+        status.heap.modules.fetch_add(modules as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets how many of the system's exports lead to the replacements of the heap API.
+pub(crate) fn set_heap_exports(count: usize) {
+    if let Some(status) = status() {
+        status.heap.exports.store(count as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets why the process's heap, or the program's use of it, is left alone.
+pub(crate) fn set_heap_obstacle(obstacle: &HeapObstacle) {
+    let page = PAGE.load(Ordering::Acquire);
+    if page.is_null() {
+        return;
+    }
+    let mut text = Buffer::<255>::new();
+    let _ = write!(text, "{obstacle}");
+    let bytes = text.as_bytes();
+    // SAFETY: an open page stays mapped, and the text with its NUL is shorter than the field.
+    unsafe {
+        let place = (&raw mut (*page).status.heap.obstacle).cast::<u8>();
+        place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        place.add(bytes.len()).write(0);
     }
 }
 

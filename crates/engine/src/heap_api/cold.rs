@@ -31,18 +31,11 @@ unsafe extern "system" fn allocate(heap: HANDLE, flags: u32, size: usize) -> *mu
 /// `block` is NULL or foreign.
 unsafe extern "system" fn free(heap: HANDLE, flags: u32, block: *mut c_void) -> i32 {
     // SAFETY: the block is none of mimalloc's, and the caller gives it up.
-    unsafe {
-        let size = if block.is_null() {
-            0
-        } else {
-            old_heap::size(heap, flags & HEAP_NO_SERIALIZE, block)
-        };
-        let freed = old_heap::free(heap, flags, block);
-        if freed && !block.is_null() && size != usize::MAX {
-            counters::freed(size);
-        }
-        freed.into()
+    let freed = unsafe { old_heap::free(heap, flags, block) };
+    if freed && !block.is_null() {
+        counters::heap_freed();
     }
+    freed.into()
 }
 
 /// `block` is NULL or foreign; or it is mimalloc's, and cannot be resized there.
@@ -100,7 +93,7 @@ unsafe fn migrate(heap: HANDLE, flags: u32, block: *mut c_void, size: usize) -> 
         if !moved.is_null() {
             copy(block, moved, old.min(size));
             old_heap::free(heap, flags & HEAP_NO_SERIALIZE, block);
-            counters::migrated(old);
+            counters::heap_migrated(old);
             SetLastError(last_error);
         }
         moved
