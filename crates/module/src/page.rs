@@ -149,7 +149,7 @@ unsafe fn write_text<const ROOM: usize>(field: *mut u8, text: core::fmt::Argumen
     }
 }
 
-/// Sets what has become of the process's heap.
+/// Sets what has become of the process's heap, after everything else in its record.
 pub(crate) fn set_heap_state(state: HeapState) {
     if let Some(status) = status() {
         status.heap.state.store(state as u32, Ordering::Release);
@@ -161,14 +161,14 @@ pub(crate) fn heap_state(status: &Status) -> Option<HeapState> {
     HeapState::from_u32(status.heap.state.load(Ordering::Acquire))
 }
 
-/// Sets why the process's heap was left alone. The caller holds the loader's lock.
-pub(crate) fn set_heap_obstacle(text: core::fmt::Arguments<'_>) {
+/// Sets why the process's heap, or the program's use of it, is left alone.
+pub(crate) fn set_heap_obstacle(obstacle: &HeapObstacle) {
     let page = PAGE.load(Ordering::Acquire);
     if !page.is_null() {
+        let text = format_args!("{obstacle}");
         // SAFETY: an open page stays mapped, and the field is one byte longer.
         unsafe { write_text::<255>((&raw mut (*page).status.heap.obstacle).cast(), text) };
     }
-    set_heap_state(HeapState::LeftAlone);
 }
 
 /// Why the process's heap was left alone, without its NUL.
@@ -177,11 +177,18 @@ pub(crate) fn heap_obstacle(status: &Status) -> &[u8] {
 }
 
 /// Adds import slots of the heap API that were redirected in so many modules.
-pub(crate) fn add_heap_slots(allocating: usize, freeing: usize, modules: usize) {
+pub(crate) fn add_heap_slots(slots: HeapSlots, modules: usize) {
     if let Some(Status { heap, .. }) = status() {
-        heap.slots_allocating.fetch_add(allocating as u32, Ordering::Relaxed);
-        heap.slots_freeing.fetch_add(freeing as u32, Ordering::Relaxed);
+        heap.slots_allocating.fetch_add(slots.allocating as u32, Ordering::Relaxed);
+        heap.slots_freeing.fetch_add(slots.freeing as u32, Ordering::Relaxed);
         heap.modules.fetch_add(modules as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets how many of the system's exports lead to the replacements of the heap API.
+pub(crate) fn set_heap_exports(count: usize) {
+    if let Some(status) = status() {
+        status.heap.exports.store(count as u32, Ordering::Relaxed);
     }
 }
 
@@ -227,46 +234,6 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
 pub(crate) fn add_imports(count: usize) {
     if let Some(status) = status() {
         status.imports.fetch_add(count as u32, Ordering::Relaxed);
-    }
-}
-
-/// Sets what has become of the process's heap, after everything else in its record.
-pub(crate) fn set_heap_state(state: HeapState) {
-    if let Some(status) = status() {
-        status.heap.state.store(state as u32, Ordering::Release);
-    }
-}
-
-/// Adds import slots of the heap API that were redirected in `modules` modules.
-pub(crate) fn add_heap_slots(slots: HeapSlots, modules: usize) {
-    if let Some(status) = status() {
-        status.heap.slots_allocating.fetch_add(slots.allocating as u32, Ordering::Relaxed);
-        status.heap.slots_freeing.fetch_add(slots.freeing as u32, Ordering::Relaxed);
-        status.heap.modules.fetch_add(modules as u32, Ordering::Relaxed);
-    }
-}
-
-/// Sets how many of the system's exports lead to the replacements of the heap API.
-pub(crate) fn set_heap_exports(count: usize) {
-    if let Some(status) = status() {
-        status.heap.exports.store(count as u32, Ordering::Relaxed);
-    }
-}
-
-/// Sets why the process's heap, or the program's use of it, is left alone.
-pub(crate) fn set_heap_obstacle(obstacle: &HeapObstacle) {
-    let page = PAGE.load(Ordering::Acquire);
-    if page.is_null() {
-        return;
-    }
-    let mut text = Buffer::<255>::new();
-    let _ = write!(text, "{obstacle}");
-    let bytes = text.as_bytes();
-    // SAFETY: an open page stays mapped, and the text with its NUL is shorter than the field.
-    unsafe {
-        let place = (&raw mut (*page).status.heap.obstacle).cast::<u8>();
-        place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        place.add(bytes.len()).write(0);
     }
 }
 
