@@ -86,6 +86,10 @@ allograft looks for the program at the path given. It looks for a bare name in
 the current folder, then in the folders of PATH. `.exe` may be left off. Batch
 files are refused: name the program that they start.
 
+A program with its C runtime linked in, or one that calls Windows' heap functions
+itself, as Rust programs do, is served through these. --heap off leaves them alone,
+--heap all serves the DLLs that are not Windows' too.
+
 With --follow-children the programs that the program starts get the module too,
 except those that another process starts for it (services, elevation). Each
 writes a report of its own, with its process id before the extension.

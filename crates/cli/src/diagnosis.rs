@@ -135,20 +135,18 @@ impl RunningProgram {
 
 /// Why a program without a C runtime of its own is not served through the process's heap.
 fn why_not_served(heap: &ProcessHeapReading) -> String {
-    match heap.state {
+    let reason = match heap.state {
         Some(HeapState::Off) => {
-            "it has no C runtime DLL, and its own allocations from the process's heap are left \
-             alone by --heap off or ALLOGRAFT_HEAP=off"
-                .to_owned()
+            "--heap off or ALLOGRAFT_HEAP=off leaves the heap functions that it imports alone"
         }
-        Some(HeapState::LeftAlone) => format!(
-            "it has no C runtime DLL, and the process's heap was left alone: {}",
-            heap.reason
-        ),
-        _ => "it has no C runtime DLL and does not import the heap API, so there is nothing that \
-              could be redirected"
-            .to_owned(),
-    }
+        _ if heap.reason.is_empty() => {
+            return "it has no C runtime DLL and does not import the heap functions, so there is \
+                    nothing that could be redirected"
+                .to_owned();
+        }
+        _ => &heap.reason,
+    };
+    format!("it has no C runtime DLL, and its calls of HeapAlloc are left alone: {reason}")
 }
 
 #[cfg(test)]
@@ -214,8 +212,8 @@ mod tests {
 
     #[test]
     fn what_the_module_did_not_take_over_is_named() {
-        const NOTHING: &str = "it has no C runtime DLL and does not import the heap API, so there \
-                               is nothing that could be redirected";
+        const NOTHING: &str = "it has no C runtime DLL and does not import the heap functions, so \
+                               there is nothing that could be redirected";
         const UNSUPPORTED: &str = "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
                                    which allograft does not take over";
         let heap = heap(|page| serve_heap(page, HeapState::FreeSide));
@@ -234,10 +232,13 @@ mod tests {
     fn a_program_whose_heap_is_left_alone_gets_the_reason() {
         let off = heap(|page| serve_heap(page, HeapState::Off));
         let reason = RunningProgram::default().why_no_runtime(&off);
-        assert!(reason.ends_with("left alone by --heap off or ALLOGRAFT_HEAP=off"), "{reason}");
+        assert!(reason.contains("--heap off or ALLOGRAFT_HEAP=off"), "{reason}");
         let alone = heap(|page| leave_heap_alone(page, "page heap is on"));
         let reason = RunningProgram::default().why_only_windows_own(&alone).unwrap();
-        assert!(reason.contains("the process's heap was left alone: page heap is on;"), "{reason}");
+        assert!(
+            reason.contains("its calls of HeapAlloc are left alone: page heap is on;"),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -100,7 +100,10 @@ fn process_heap(heap: &ProcessHeapReading) -> Vec<(&'static str, String)> {
         Some(HeapState::Off) => lines.push(("heap", "left alone, as the settings ask".to_owned())),
         Some(HeapState::LeftAlone) => lines.push(("heap", format!("left alone: {}", heap.reason))),
         Some(HeapState::FreeSide) => {
-            lines.push(("heap", format!("only freeing is redirected: {}", redirected())))
+            lines.push(("heap", format!("only freeing is redirected: {}", redirected())));
+            if !heap.reason.is_empty() {
+                lines.push(("", format!("allocations are left alone: {}", heap.reason)));
+            }
         }
         Some(HeapState::Program | HeapState::All) => {
             let whose = whose_heap(heap).unwrap_or_default();
@@ -334,6 +337,13 @@ mod tests {
             "\n  heap        only freeing is redirected: 131 import slots that free, in 23 modules, \
              9 exports\n"
         ));
+        leave_heap_alone(&mut page, "it is guarded");
+        serve_heap(&mut page, HeapState::FreeSide);
+        assert!(
+            details_of(&page)
+                .contains("\n              allocations are left alone: it is guarded\n")
+        );
+        let mut page = self::page();
         leave_heap_alone(&mut page, "page heap is on");
         assert!(details_of(&page).contains("\n  heap        left alone: page heap is on\n"));
         serve_heap(&mut page, HeapState::Off);

@@ -91,6 +91,11 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
+    if config.exact_sizes && !allograft_heap::keep_exact_sizes() {
+        report_failure(format_args!(
+            "_msize stays inexact: mimalloc cannot make a heap for exact sizes (no memory, or no TLS slot)"
+        ));
+    }
     // Before the runtimes: their blocks may come to the heap API as soon as they are taken over.
     take_over_heap(config.heap, loaded_runtimes().next().is_some());
     let failed = loaded_runtimes().filter(|runtime| !attach_to(runtime, config.count)).count();
