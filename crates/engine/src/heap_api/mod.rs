@@ -21,6 +21,8 @@ mod addresses;
 mod cold;
 mod obstacle;
 #[cfg(windows)]
+mod private_heap;
+#[cfg(windows)]
 mod replacements;
 mod scope;
 mod table;
