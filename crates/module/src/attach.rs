@@ -222,6 +222,9 @@ fn loaded_later(module: &Module) {
         }
         report::write();
     }
+    if heap_api::is_serving() && page::state() == State::NoRuntime {
+        page::set_state(State::Active);
+    }
 }
 
 fn unloaded(base: usize) {

@@ -1,6 +1,7 @@
 //! Taking the process's heap over: ntdll's exports, then the import tables of all modules.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_detour::{Detour, Relays, SlotWriter, System, Windows};
 use windows_sys::Win32::Foundation::HANDLE;
@@ -57,9 +58,12 @@ struct HeapApi {
 
 static HEAP_API: ClearableOnce<HeapApi> = ClearableOnce::new();
 
+/// Whether any import slot leads to a function that hands out blocks of mimalloc's.
+static SERVING: AtomicBool = AtomicBool::new(false);
+
 /// Whether the allocations of any module are served.
 pub fn is_serving() -> bool {
-    HEAP_API.get().is_some_and(|api| api.served != ServedModules::None)
+    SERVING.load(Ordering::Relaxed)
 }
 
 /// Redirects the heap API for `scope`, and its free side for `runtimes`: whether C runtimes are to
@@ -142,10 +146,12 @@ impl HeapApi {
         if !self.serves(module) {
             return 0;
         }
-        self.redirect(module, &|function| match function {
+        let count = self.redirect(module, &|function| match function {
             HeapFunction::AllocateHeap => replacements::replacement(function, true),
             _ => None,
-        })
+        });
+        SERVING.fetch_or(count > 0, Ordering::Relaxed);
+        count
     }
 
     fn redirect(
