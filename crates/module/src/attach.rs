@@ -141,6 +141,8 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
             ));
             page::add_heap_slots(slots, modules);
             page::set_heap_exports(exports);
+            #[cfg(feature = "debug")]
+            count_escapes();
             if let Some(obstacle) = takeover.refused {
                 report_heap_obstacle(&obstacle);
             }
@@ -155,6 +157,16 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
             report_heap_obstacle(&obstacle);
             page::set_heap_state(HeapState::LeftAlone);
         }
+    }
+}
+
+/// Counts in the status page which blocks of mimalloc's reach the system's own heap.
+#[cfg(feature = "debug")]
+fn count_escapes() {
+    let Some(status) = page::status() else { return };
+    match heap_api::count_escapes(&status.heap.escapes) {
+        Ok(()) => status.heap.escapes_known.store(1, Ordering::Release),
+        Err(obstacle) => log::line(format_args!("escapes are not counted: {obstacle}")),
     }
 }
 
