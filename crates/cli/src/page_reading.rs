@@ -93,7 +93,7 @@ pub struct ProcessHeapReading {
 impl ProcessHeapReading {
     /// Whether somebody's allocations come from mimalloc.
     pub fn is_served(&self) -> bool {
-        self.state.is_some_and(HeapState::is_served)
+        self.state.is_some_and(HeapState::is_served) && self.slots_allocating > 0
     }
 }
 
@@ -331,6 +331,8 @@ mod tests {
             add_runtime(&mut page, "msvcrt.dll", [7, 0, 1, 2], 40);
             serve_heap(&mut page, state);
             assert_eq!(PageReading::new(&page, "a").is_on_mimalloc(), served, "{state:?}");
+            *page.status.heap.slots_allocating.get_mut() = 0;
+            assert!(!PageReading::new(&page, "a").is_on_mimalloc(), "nobody allocates");
         }
         let mut page = page(State::Active);
         leave_heap_alone(&mut page, "page heap");

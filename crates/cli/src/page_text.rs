@@ -11,8 +11,8 @@ const BAR_WIDTH: u64 = 40;
 /// What was taken over, in one line.
 pub fn summary(reading: &PageReading) -> String {
     let runtimes = reading.runtimes.iter().filter(|runtime| runtime.functions > 0);
-    let heap =
-        whose_heap(&reading.process_heap).map(|whose| format!("the process's heap ({whose})"));
+    let heap = Some(&reading.process_heap).filter(|heap| heap.is_served()).and_then(whose_heap);
+    let heap = heap.map(|whose| format!("the process's heap ({whose})"));
     let taken_over: Vec<String> = runtimes.map(functions_of).chain(heap).collect();
     let old_heap = match reading.old_heap {
         Some(HeapBlocks { blocks: 0, .. }) => "; the old heap was empty".to_owned(),

@@ -22,6 +22,8 @@ mod cold;
 #[cfg(all(windows, feature = "escapes"))]
 mod escapes;
 mod obstacle;
+#[cfg(windows)]
+mod private_heap;
 #[cfg(any(test, feature = "escapes"))]
 mod prologue;
 #[cfg(windows)]
