@@ -32,6 +32,8 @@ pub struct PageReading {
     /// The C runtimes that the module found.
     pub runtimes: Vec<RuntimeReading>,
     pub process_heap: ProcessHeapReading,
+    /// Whether the blocks of the C runtimes keep the sizes that were asked for.
+    pub exact_sizes: bool,
     /// What the old heap held at the takeover, if it was counted.
     pub old_heap: Option<HeapBlocks>,
     /// Blocks of the old heap that a reallocation moved to mimalloc.
@@ -129,6 +131,7 @@ impl PageReading {
             threads_stopped: status.threads_stopped.load(Relaxed),
             runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             process_heap: process_heap_reading(&status.heap),
+            exact_sizes: status.heap.exact_sizes.load(Relaxed) != 0,
             old_heap,
             migrated,
             freed,

@@ -35,6 +35,9 @@ pub fn details(reading: &PageReading) -> String {
     for runtime in &reading.runtimes {
         line("took over", functions_of(runtime));
     }
+    if reading.exact_sizes {
+        line("sizes", "_msize answers exactly what was asked for".to_owned());
+    }
     for (label, what) in process_heap(&reading.process_heap) {
         line(label, what);
     }
@@ -324,6 +327,8 @@ mod tests {
             ),
             "{text}"
         );
+        *page.status.heap.exact_sizes.get_mut() = 1;
+        assert!(details_of(&page).contains("\n  sizes       _msize answers exactly what was"));
         *page.status.heap.escapes_known.get_mut() = 1;
         let escapes = "\n  escapes     0 blocks of mimalloc's reached the original heap\n";
         assert!(details_of(&page).contains(escapes));
