@@ -87,6 +87,17 @@ impl<'a> LoadedImage<'a> {
         CStr::from_bytes_until_nul(bytes).ok()
     }
 
+    /// The bytes from `offset` to the end of the pages that can be read there with it.
+    pub(crate) fn bytes_from(&self, offset: usize) -> Option<&'static [u8]> {
+        if !self.can_read(offset..offset.checked_add(1)?) {
+            return None;
+        }
+        let (_, end) = self.readable.get();
+        let length = end.min(self.base + self.size) - (self.base + offset);
+        // SAFETY: the range lies in readable pages of the module, which stays loaded.
+        Some(unsafe { core::slice::from_raw_parts((self.base + offset) as *const u8, length) })
+    }
+
     /// The 32-bit number at `offset`.
     pub(crate) fn number(&self, offset: usize) -> Option<usize> {
         Some(self.read::<u32>(offset)? as usize)

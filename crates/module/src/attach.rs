@@ -131,7 +131,7 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
     };
     match heap_api::take_over(scope, runtimes) {
         Ok(Some(takeover)) => {
-            let HeapTakeover { slots, modules, exports, nanoseconds, .. } = takeover;
+            let HeapTakeover { slots, modules, exports, private_heap, nanoseconds, .. } = takeover;
             log::line(format_args!(
                 "redirected the heap API in {}.{:03} ms: {} imports that free in {modules} modules, {exports} exports, {} imports that allocate",
                 nanoseconds / 1_000_000,
@@ -143,6 +143,12 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
             page::set_heap_exports(exports);
             #[cfg(feature = "debug")]
             count_escapes();
+            if private_heap {
+                log::line(format_args!(
+                    "the program's C runtime makes a heap of its own, which is served too"
+                ));
+                page::set_private_heaps(1);
+            }
             if let Some(obstacle) = takeover.refused {
                 report_heap_obstacle(&obstacle);
             }
@@ -227,6 +233,9 @@ fn loaded_later(module: &Module) {
             page::set_state(State::Active);
         }
         report::write();
+    }
+    if heap_api::is_serving() && page::state() == State::NoRuntime {
+        page::set_state(State::Active);
     }
 }
 

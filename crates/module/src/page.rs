@@ -161,6 +161,13 @@ pub(crate) fn heap_state(status: &Status) -> Option<HeapState> {
     HeapState::from_u32(status.heap.state.load(Ordering::Acquire))
 }
 
+/// Sets how many heaps of linked-in runtimes are served beside the process's.
+pub(crate) fn set_private_heaps(count: usize) {
+    if let Some(status) = status() {
+        status.heap.private_heaps.store(count as u32, Ordering::Relaxed);
+    }
+}
+
 /// Sets why the process's heap, or the program's use of it, is left alone.
 pub(crate) fn set_heap_obstacle(obstacle: &HeapObstacle) {
     let page = PAGE.load(Ordering::Acquire);

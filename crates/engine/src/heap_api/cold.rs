@@ -16,6 +16,7 @@ use windows_sys::Win32::System::Memory::{
     HEAP_GENERATE_EXCEPTIONS, HEAP_NO_SERIALIZE, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY,
 };
 
+use super::private_heap;
 use crate::{counters, old_heap};
 
 /// What the entries leave to the engine.
@@ -24,8 +25,16 @@ pub(super) const COLD_PATHS: HeapApiColdPaths =
 
 /// Not served, or mimalloc has no memory: the system's heap answers, and fails as it does.
 unsafe extern "system" fn allocate(heap: HANDLE, flags: u32, size: usize) -> *mut c_void {
-    // SAFETY: the heap is the caller's.
-    unsafe { old_heap::allocate(heap, flags, size) }
+    // SAFETY: the heap is the caller's, who does not destroy it meanwhile.
+    unsafe {
+        if flags & !SERVED_FLAGS == 0 && private_heap::begins_with(heap) {
+            let block = private_heap::allocate(flags, size);
+            if !block.is_null() {
+                return block;
+            }
+        }
+        old_heap::allocate(heap, flags, size)
+    }
 }
 
 /// `block` is NULL or foreign.
@@ -70,10 +79,13 @@ unsafe extern "system" fn size(heap: HANDLE, flags: u32, block: *const c_void) -
     unsafe { old_heap::size(heap, flags, block) }
 }
 
-/// Whether a foreign block of `heap` moves when it is reallocated with `flags`. In place it cannot.
+/// The flags of calls that mimalloc can answer. In place, a block cannot move.
+const SERVED_FLAGS: u32 = HEAP_NO_SERIALIZE | HEAP_GENERATE_EXCEPTIONS | HEAP_ZERO_MEMORY;
+
+/// Whether a foreign block of `heap` moves when it is reallocated with `flags`.
 fn is_served(heap: HANDLE, flags: u32) -> bool {
-    const SERVED_FLAGS: u32 = HEAP_NO_SERIALIZE | HEAP_GENERATE_EXCEPTIONS | HEAP_ZERO_MEMORY;
-    flags & !SERVED_FLAGS == 0 && heap == old_heap::process_heap()
+    let is_ours = || heap == old_heap::process_heap() || private_heap::serves(heap);
+    flags & !SERVED_FLAGS == 0 && is_ours()
 }
 
 /// Moves a foreign block to mimalloc. NULL, and nothing done, if its heap does not know it, or if
@@ -89,7 +101,11 @@ unsafe fn migrate(heap: HANDLE, flags: u32, block: *mut c_void, size: usize) -> 
         if old == usize::MAX {
             return null_mut();
         }
-        let moved = allograft_heap::exact_allocate(size, flags & HEAP_ZERO_MEMORY != 0);
+        let moved = if private_heap::serves(heap) {
+            private_heap::allocate(flags, size)
+        } else {
+            allograft_heap::exact_allocate(size, flags & HEAP_ZERO_MEMORY != 0)
+        };
         if !moved.is_null() {
             copy(block, moved, old.min(size));
             old_heap::free(heap, flags & HEAP_NO_SERIALIZE, block);

@@ -25,6 +25,8 @@ mod obstacle;
 #[cfg(any(test, feature = "escapes"))]
 mod prologue;
 #[cfg(windows)]
+mod private_heap;
+#[cfg(windows)]
 mod replacements;
 mod scope;
 mod table;

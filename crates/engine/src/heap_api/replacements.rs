@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use windows_sys::Win32::Foundation::{HANDLE, STATUS_NO_MEMORY, UNICODE_STRING};
 
+use super::private_heap;
 use super::table::{FUNCTION_COUNT, HEAP_FUNCTIONS, HeapFunction};
 use crate::old_heap;
 
@@ -46,7 +47,7 @@ pub(super) fn replacement(function: HeapFunction, served: bool) -> Option<usize>
         GetUserInfoHeap => here!(get_user_info),
         SetUserValueHeap => here!(set_user_value),
         SetUserFlagsHeap => here!(set_user_flags),
-        DestroyHeap => return None,
+        DestroyHeap => here!(destroy),
         FreeUnicodeString => here!(free_string::<{ FreeUnicodeString as usize }>),
         FreeAnsiString => here!(free_string::<{ FreeAnsiString as usize }>),
         FreeOemString => here!(free_string::<{ FreeOemString as usize }>),
@@ -170,6 +171,19 @@ unsafe extern "system" fn set_user_flags(
         let original =
             original!(HeapFunction::SetUserFlagsHeap, fn(HANDLE, u32, *mut c_void, u32, u32) -> u8);
         original(heap, flags, block, reset, set).into()
+    }
+}
+
+/// `RtlDestroyHeap`: NULL for success.
+unsafe extern "system" fn destroy(heap: HANDLE) -> *mut c_void {
+    // SAFETY: the function of that name has this signature; the caller gives the heap up.
+    unsafe {
+        let original = original!(HeapFunction::DestroyHeap, fn(HANDLE) -> *mut c_void);
+        let failed = original(heap);
+        if failed.is_null() {
+            private_heap::destroyed(heap);
+        }
+        failed
     }
 }
 

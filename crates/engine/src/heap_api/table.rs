@@ -69,7 +69,7 @@ pub const HEAP_FUNCTIONS: &[HeapApiFunction] = {
         row(GetUserInfoHeap, c"RtlGetUserInfoHeap", &[], "returns the block itself, and no flags"),
         row(SetUserValueHeap, c"RtlSetUserValueHeap", &[], "returns FALSE: it has no user value"),
         row(SetUserFlagsHeap, c"RtlSetUserFlagsHeap", &[], "returns FALSE: it has no user flags"),
-        row(DestroyHeap, c"RtlDestroyHeap", &[c"HeapDestroy"], "frees those of the heap"),
+        row(DestroyHeap, c"RtlDestroyHeap", &[], "frees those of the heap"),
         // What follows frees, inside ntdll, a block that the caller has allocated.
         row(FreeUnicodeString, c"RtlFreeUnicodeString", &[], COPIED),
         row(FreeAnsiString, c"RtlFreeAnsiString", &[], COPIED),

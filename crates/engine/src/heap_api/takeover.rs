@@ -1,13 +1,15 @@
 //! Taking the process's heap over: ntdll's exports, then the import tables of all modules.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_detour::{Detour, Relays, SlotWriter, System, Windows};
+use windows_sys::Win32::Foundation::HANDLE;
 
 use super::addresses::{KnownAddresses, SYSTEM_DLLS};
 use super::scope::Landmarks;
 use super::table::{FUNCTION_COUNT, HEAP_FUNCTIONS, HeapFunction};
-use super::{HeapObstacle, HeapScope, ServedModules, cold, replacements};
+use super::{HeapObstacle, HeapScope, ServedModules, cold, private_heap, replacements};
 use crate::exports::{self, Export};
 use crate::module::Module;
 use crate::once::ClearableOnce;
@@ -29,6 +31,9 @@ pub struct HeapTakeover {
     pub modules: usize,
     /// Exports of ntdll's that were redirected.
     pub exports: usize,
+    /// Whether the runtime in the program's image makes a heap of its own, which is served too, now
+    /// or as soon as it is made.
+    pub private_heap: bool,
     /// How long it took.
     pub nanoseconds: u64,
 }
@@ -53,9 +58,12 @@ struct HeapApi {
 
 static HEAP_API: ClearableOnce<HeapApi> = ClearableOnce::new();
 
+/// Whether any import slot leads to a function that hands out blocks of mimalloc's.
+static SERVING: AtomicBool = AtomicBool::new(false);
+
 /// Whether the allocations of any module are served.
 pub fn is_serving() -> bool {
-    HEAP_API.get().is_some_and(|api| api.served != ServedModules::None)
+    SERVING.load(Ordering::Relaxed)
 }
 
 /// Redirects the heap API for `scope`, and its free side for `runtimes`: whether C runtimes are to
@@ -82,6 +90,8 @@ pub fn take_over(scope: HeapScope, runtimes: bool) -> Result<Option<HeapTakeover
     let (relays, exports) = redirect_exports()?;
     let api = HeapApi { served, landmarks: landmarks(), addresses, relays };
     HEAP_API.set(api);
+    let creates = creating_addresses();
+    let private_heap = api.find_private_heap(&creates);
     let mut slots = HeapSlots::default();
     let mut modules = 0;
     // All of the free side comes before the first allocation.
@@ -90,11 +100,25 @@ pub fn take_over(scope: HeapScope, runtimes: bool) -> Result<Option<HeapTakeover
         slots.freeing += freeing;
         modules += usize::from(freeing > 0);
     }
+    if let Some((program, variable)) = private_heap {
+        import_tables::redirect(&mut core::iter::once(program), &|address| {
+            creates.contains(&address).then(|| private_heap::replace_create(address))
+        });
+        // SAFETY: the variable is in the program's image, which stays.
+        unsafe { private_heap::serve(variable, &is_executable) };
+    }
     for module in loaded_modules() {
         slots.allocating += api.redirect_allocations(&module);
     }
-    let nanoseconds = nanoseconds_since(begin);
-    Ok(Some(HeapTakeover { served, refused, slots, modules, exports, nanoseconds }))
+    Ok(Some(HeapTakeover {
+        served,
+        refused,
+        slots,
+        modules,
+        exports,
+        private_heap: private_heap.is_some(),
+        nanoseconds: nanoseconds_since(begin),
+    }))
 }
 
 /// Redirects the heap API in the import tables of `module`, which was loaded after [`take_over`].
@@ -122,10 +146,12 @@ impl HeapApi {
         if !self.serves(module) {
             return 0;
         }
-        self.redirect(module, &|function| match function {
+        let count = self.redirect(module, &|function| match function {
             HeapFunction::AllocateHeap => replacements::replacement(function, true),
             _ => None,
-        })
+        });
+        SERVING.fetch_or(count > 0, Ordering::Relaxed);
+        count
     }
 
     fn redirect(
@@ -146,6 +172,19 @@ impl HeapApi {
             .or_else(|| self.addresses.function_at(self.relays.function_behind(address)?))
     }
 
+    /// The program's image, if it is served and its runtime makes a heap, and the variable for it.
+    fn find_private_heap(&self, creates: &[usize]) -> Option<(Module, *mut HANDLE)> {
+        let program = loaded_modules().find(|module| module.base() == program_base())?;
+        if !self.serves(&program) {
+            return None;
+        }
+        let addresses = private_heap::Addresses {
+            function_at: &|address| self.function_at(address),
+            creates: &|address| creates.contains(&address),
+        };
+        Some((program, private_heap::find(&program, &region, &addresses)?))
+    }
+
     fn serves(&self, module: &Module) -> bool {
         self.served.include(module, &self.landmarks)
             && obstacle_of(module, &|address| self.function_at(address).is_some()).is_none()
@@ -155,6 +194,20 @@ impl HeapApi {
 /// The protection of the pages around an address.
 fn region(address: usize) -> Option<allograft_detour::Region> {
     Windows.region(address)
+}
+
+fn is_executable(address: usize) -> bool {
+    region(address).is_some_and(|region| region.protection.is_executable())
+}
+
+/// The addresses of `HeapCreate`. ntdll's own function takes other arguments.
+fn creating_addresses() -> [usize; SYSTEM_DLLS.len()] {
+    SYSTEM_DLLS.map(|name| {
+        let dll = loaded_modules().find(|module| module.name_is(name));
+        let export = dll.and_then(|dll| exports::find(&dll, &region, c"HeapCreate"));
+        // No slot that is looked at holds 1.
+        export.map_or(1, |export| export.address)
+    })
 }
 
 fn known_addresses() -> KnownAddresses {
@@ -230,8 +283,7 @@ fn check_process() -> Result<(), HeapObstacle> {
     if let Some(obstacle) = HeapObstacle::from_global_flags(global_flags()) {
         return Err(obstacle);
     }
-    let heap = region(old_heap::process_heap() as usize);
-    if heap.is_some_and(|region| region.protection.is_executable()) {
+    if is_executable(old_heap::process_heap() as usize) {
         return Err(HeapObstacle::ExecutableHeap);
     }
     Ok(())
