@@ -22,10 +22,10 @@ mod cold;
 #[cfg(all(windows, feature = "escapes"))]
 mod escapes;
 mod obstacle;
-#[cfg(any(test, feature = "escapes"))]
-mod prologue;
 #[cfg(windows)]
 mod private_heap;
+#[cfg(any(test, feature = "escapes"))]
+mod prologue;
 #[cfg(windows)]
 mod replacements;
 mod scope;
