@@ -64,7 +64,8 @@ pub(crate) fn recalloc_was_called(number: usize) {
 fn imports_recalloc(module: &Module, base: usize) -> bool {
     const NAMES: [&CStr; 3] = [c"_recalloc", c"_aligned_recalloc", c"_aligned_offset_recalloc"];
     let is_meant = |address| slots::is_in_module(address, base);
-    imports::imports_any(module, &|address| Windows.region(address), &NAMES, is_meant)
+    let region = |address| Windows.region(address);
+    imports::find_any(module, &region, &NAMES, is_meant).is_some()
 }
 
 fn keep_clean(base: usize) {

@@ -153,6 +153,8 @@ HOT void release(void* p, unsigned crt) {
   }
 }
 
+#include "exact.c"
+
 static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool clean,
                                    unsigned crt) {
   const DWORD error = last_error;
@@ -170,9 +172,17 @@ static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool c
   return moved;
 }
 
+static mi_decl_noinline void* reallocate_exact_block(void* p, mi_page_t* page, size_t size,
+                                                     unsigned crt) {
+  void* const moved = reallocate_exact(p, page, size, false);
+  return mi_likely(moved != NULL) ? moved : cold.reallocate(p, size, crt);
+}
+
 HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
+  // A block of the heap API.
+  if (mi_unlikely(is_exact(page))) return reallocate_exact_block(p, page, size, crt);
   const size_t usable = _mi_usable_size(p, page);
   // As mimalloc does: a block that fits and wastes no more than half stays where it is.
   if (mi_likely(size <= usable && size >= usable / 2)) {
@@ -182,9 +192,9 @@ HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
   return move(p, page, size, clean, crt);
 }
 
-HOT size_t usable_size(void* p, unsigned crt) {
+HOT size_t size_for(void* p, unsigned crt) {
   mi_page_t* const page = page_of(p);
-  return mi_likely(page != NULL) ? _mi_usable_size(p, page) : cold.usable_size(p, crt);
+  return mi_likely(page != NULL) ? size_of(p, page) : cold.usable_size(p, crt);
 }
 
 // An aligned address in a small block that has room for one; NULL if that takes the slow path.
@@ -252,13 +262,41 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
+// The same for C runtimes whose sizes are exact.
+HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
+  void* const p = allocate_exact(size, zero);
+  return mi_likely(p != NULL) ? p : cold.allocate(size, zero, crt);
+}
+
+HOT void* allocate_many_exact_for(size_t count, size_t size, unsigned crt) {
+  size_t total;
+  if (mi_unlikely(mi_count_size_overflow(count, size, &total))) {
+    return cold.allocate(SIZE_MAX, true, crt);
+  }
+  return allocate_exact_for(total, true, crt);
+}
+
+HOT void* reallocate_exact_for(void* p, size_t size, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
+  return reallocate_exact_block(p, page, size, crt);
+}
+
+HOT void* allocate_aligned_exact_for(size_t size, size_t alignment, unsigned crt) {
+  if (mi_unlikely(alignment == 0 || (alignment & (alignment - 1)) != 0))
+    return cold.allocate_aligned(size, alignment, crt);
+  void* p = allocate_small_exact(exact_theap(), size, alignment, false);
+  if (mi_unlikely(p == NULL)) p = allocate_exact_aligned(size, alignment, 0);
+  return mi_likely(p != NULL) ? p : cold.allocate_aligned(size, alignment, crt);
+}
+
 // All entries lie together, and each begins a cache line: at the places that the linker chose,
 // their time differed by up to 5% between builds.
 #define ENTRY static __attribute__((aligned(64), section(".text$entries")))
 
 // One set of entries for each C runtime that can be taken over at once: errno, the new handler and
 // the old heap are the runtime's own, and a jump cannot carry an argument that says which. `clean`
-// entries keep the tails zero.
+// entries keep the tails zero; those called exact keep the size that was asked for.
 // clang-format off
 #define ENTRIES(n, name, clean)                                                                    \
   ENTRY void* malloc_##name(size_t size)               { return allocate(size, false, clean, n); } \
@@ -268,11 +306,22 @@ HOT void release_aligned(void* p, unsigned crt) {
     return allocate_aligned(size, alignment, clean, n);                                            \
   }
 
+#define EXACT_ENTRIES(n)                                                                           \
+  ENTRY void* malloc_exact_##n(size_t size) { return allocate_exact_for(size, false, n); }         \
+  ENTRY void* calloc_exact_##n(size_t count, size_t size) {                                        \
+    return allocate_many_exact_for(count, size, n);                                                \
+  }                                                                                                \
+  ENTRY void* realloc_exact_##n(void* p, size_t size) { return reallocate_exact_for(p, size, n); } \
+  ENTRY void* aligned_malloc_exact_##n(size_t size, size_t alignment) {                            \
+    return allocate_aligned_exact_for(size, alignment, n);                                         \
+  }
+
 #define ENTRIES_OF_RUNTIME(n)                                                                      \
   ENTRIES(n, n, false)                                                                             \
   ENTRIES(n, clean_##n, true)                                                                      \
+  EXACT_ENTRIES(n)                                                                                 \
   ENTRY void   free_##n(void* p)         { release(p, n); }                                        \
-  ENTRY size_t msize_##n(void* p)        { return usable_size(p, n); }                             \
+  ENTRY size_t msize_##n(void* p)        { return size_for(p, n); }                             \
   ENTRY void   aligned_free_##n(void* p) { release_aligned(p, n); }
 
 ENTRIES_OF_RUNTIME(0) ENTRIES_OF_RUNTIME(1) ENTRIES_OF_RUNTIME(2) ENTRIES_OF_RUNTIME(3)
@@ -290,8 +339,14 @@ const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
   ROW(0, clean_0), ROW(1, clean_1), ROW(2, clean_2), ROW(3, clean_3),
   ROW(4, clean_4), ROW(5, clean_5), ROW(6, clean_6), ROW(7, clean_7)
 };
+
+const allograft_entries_t allograft_exact_entries[ALLOGRAFT_RUNTIMES] = {
+  ROW(0, exact_0), ROW(1, exact_1), ROW(2, exact_2), ROW(3, exact_3),
+  ROW(4, exact_4), ROW(5, exact_5), ROW(6, exact_6), ROW(7, exact_7)
+};
 // clang-format on
 
+#include "heap_api.c"
 #include "lifetime.c"
 #if defined(ALLOGRAFT_PUBLIC_API)
   #include "public_api.c"

@@ -54,7 +54,10 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
 
 bool allograft_heap_is_too_late(void) { return too_late_for_mimalloc(); }
 
-void allograft_heap_thread_done(void) { _mi_thread_done(NULL); }
+void allograft_heap_thread_done(void) {
+  exact_thread_done();
+  _mi_thread_done(NULL);
+}
 
 bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 
@@ -62,14 +65,16 @@ bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 // that mimalloc refuses to combine with an offset. NULL if there is no memory, or where such an
 // address would lie too deep in its block for the page map, which knows the first part of a large
 // block only.
-void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset) {
+void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset, bool exact) {
   if (alignment > MI_LARGE_PAGE_SIZE / 2 || size > MI_MAX_ALLOC_SIZE - alignment) return NULL;
-  uint8_t* const block = (uint8_t*)mi_malloc(size + alignment);
+  uint8_t* const block =
+      (uint8_t*)(exact ? allocate_exact(size + alignment, false) : mi_malloc(size + alignment));
   if (block == NULL) return NULL;
   const size_t past = ((uintptr_t)block + offset) & (alignment - 1);
-  if (past == 0) return block;
-  mi_page_set_has_interior_pointers(_mi_ptr_page(block), true);
-  return block + (alignment - past);
+  uint8_t* const p = (past == 0 ? block : block + (alignment - past));
+  if (p != block) mi_page_set_has_interior_pointers(_mi_ptr_page(block), true);
+  if (exact) set_size(p, mi_usable_size(p), size);
+  return p;
 }
 
 bool allograft_heap_exchange_unmarked_interior_pointers(bool possible) {
@@ -82,6 +87,12 @@ size_t allograft_heap_usable_size_of_aligned(void* p) {
   mi_page_t* const page = _mi_ptr_page(p);
   void* const start = start_of_aligned(page, p);
   return _mi_usable_size(start, page) - (size_t)((uint8_t*)p - (uint8_t*)start);
+}
+
+size_t allograft_heap_size_of_aligned(void* p) {
+  mi_page_t* const page = _mi_ptr_page(p);
+  void* const start = start_of_aligned(page, p);
+  return size_of(start, page) - (size_t)((uint8_t*)p - (uint8_t*)start);
 }
 
 void allograft_heap_free_aligned(void* p) {
