@@ -14,9 +14,26 @@ static allograft_cold_t cold;
 
 #define HOT static mi_decl_forceinline
 
-// The page of a block of mimalloc's; NULL for NULL and for blocks of the old heap. Valid for every
-// user-mode address, as the page map is committed as a whole (see allograft_heap_start).
-HOT mi_page_t* page_of(const void* p) { return _mi_checked_ptr_page(p); }
+// The bits of an address that user code can have, on all machines of Windows.
+#define ADDRESS_BITS (sizeof(void*) == 4 ? 32 : 47)
+
+// The page of a block of mimalloc's; NULL for NULL and for blocks of the old heap. Valid for any
+// value: the page map is committed as a whole, for every user-mode address (see
+// allograft_heap_start). What is none (0xDDDD..., a kernel address) lies behind the map, and is the
+// old heap's affair.
+HOT mi_page_t* page_of(const void* p) {
+#if MI_PAGE_MAP_FLAT
+  return _mi_checked_ptr_page(p);
+#else
+  size_t within;
+  const size_t index = _mi_page_map_index(p, &within);
+  const size_t map_entries = MI_ZU(1)
+                             << (ADDRESS_BITS - MI_PAGE_MAP_SUB_SHIFT - MI_ARENA_SLICE_SHIFT);
+  if (mi_unlikely(index >= map_entries)) return NULL;
+  mi_submap_t const map = _mi_page_map_at(index);
+  return mi_unlikely(map == NULL) ? NULL : map[within];
+#endif
+}
 
 // C runtimes align all blocks to 16 bytes, or 8 on x86. mimalloc aligns a block of a single word to
 // a word only.
@@ -123,24 +140,43 @@ HOT bool is_own_page(const mi_page_t* page) {
 #endif
 }
 
-// Frees a block of `page`. For a page of the calling thread it does the same as mimalloc's
-// `mi_free_ex`, with one branch that is rarely taken in place of two. Whether a page becomes empty
-// differs between sizes, so a program that frees blocks of several sizes in random order would
-// often mispredict the first of the two, which costs as much as all the rest.
+#define FREES_ITSELF                                                                               \
+  (!MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                    \
+   !MI_TRACK_ENABLED && !MI_GUARDED)
+
+#if FREES_ITSELF
+// Frees a block of a page of the calling thread. It does the same as mimalloc's `mi_free_ex`, but
+// leaves the end of it to the caller: true if the page is to be retired now. There is one branch
+// that is rarely taken in place of two. Whether a page becomes empty differs between sizes, so a
+// program that frees blocks of several sizes in random order would often mispredict the first of
+// the two, which costs as much as all the rest.
+HOT bool release_in_own(mi_page_t* page, void* p) {
+  mi_block_t* const block = (mi_block_t*)p;
+  mi_block_set_next(page, block, page->local_free);
+  page->local_free = block;
+  const uint8_t empty = (--page->used == 0);
+  // Empty, and not about to be retired yet.
+  return empty > page->retire_expire;
+}
+#endif
+
+// Any other block. Out of line, so that the entries need no frame.
+static mi_decl_noinline void release_by_mimalloc(mi_page_t* page, void* p) {
+  // A thread that was killed may have left the page's bit in the arena's map claimed, for which
+  // mimalloc would wait for ever.
+  if (mi_unlikely(mi_page_is_abandoned(page)) && mi_unlikely(allograft_process_ends())) return;
+  mi_free_ex(p, NULL, page);
+}
+
+// Frees a block of `page`.
 HOT void release_in(mi_page_t* page, void* p) {
-#if !MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                   \
-    !MI_TRACK_ENABLED && !MI_GUARDED
+#if FREES_ITSELF
   if (mi_likely(is_own_page(page))) {
-    mi_block_t* const block = (mi_block_t*)p;
-    mi_block_set_next(page, block, page->local_free);
-    page->local_free = block;
-    const uint8_t empty = (--page->used == 0);
-    // Empty, and not about to be retired yet.
-    if (mi_unlikely(empty > page->retire_expire)) _mi_page_retire(page);
+    if (mi_unlikely(release_in_own(page, p))) _mi_page_retire(page);
     return;
   }
 #endif
-  mi_free_ex(p, NULL, page);
+  release_by_mimalloc(page, p);
 }
 
 HOT void release(void* p, unsigned crt) {
@@ -151,6 +187,18 @@ HOT void release(void* p, unsigned crt) {
   else {
     cold.release(p, crt);
   }
+}
+
+// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
+// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
+// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
+// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
+// done only where other threads were suspended for the takeover.
+static bool unmarked_interior_pointers;
+
+HOT void* start_of_aligned(mi_page_t* page, void* p) {
+  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
+  return (void*)_mi_page_ptr_unalign(page, p);
 }
 
 #include "exact.c"
@@ -240,18 +288,6 @@ HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned c
   return allocate_aligned_generic(size, alignment, clean, crt);
 }
 
-// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
-// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
-// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
-// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
-// done only where other threads were suspended for the takeover.
-static bool unmarked_interior_pointers;
-
-HOT void* start_of_aligned(mi_page_t* page, void* p) {
-  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
-  return (void*)_mi_page_ptr_unalign(page, p);
-}
-
 HOT void release_aligned(void* p, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_likely(page != NULL)) {
@@ -262,9 +298,10 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// The same for C runtimes whose sizes are exact.
+// The same for C runtimes whose sizes are exact. C runtimes ask for a byte where a program asks for
+// none.
 HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
-  void* const p = allocate_exact(size, zero);
+  void* const p = allocate_exact(size + (size == 0), zero);
   return mi_likely(p != NULL) ? p : cold.allocate(size, zero, crt);
 }
 

@@ -82,6 +82,7 @@ VISIBLE bool allograft_heap_start(const allograft_cold_t* cold_paths);
 VISIBLE void allograft_heap_thread_done(void);
 VISIBLE bool allograft_heap_is_too_late(void);
 VISIBLE bool allograft_heap_owns(const void* p);
+VISIBLE void allograft_heap_free(void* p);
 VISIBLE void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset,
                                               bool exact);
 VISIBLE bool allograft_heap_exchange_unmarked_interior_pointers(bool possible);
@@ -90,6 +91,10 @@ VISIBLE size_t allograft_heap_size_of_aligned(void* p);
 VISIBLE void allograft_heap_free_aligned(void* p);
 VISIBLE void allograft_heap_figures(allograft_figures_t* figures);
 VISIBLE void allograft_heap_print_statistics(void);
+#if MI_SECURE
+// Whether the calling thread's part of the heap has keys that cannot be guessed.
+VISIBLE bool allograft_heap_keys_are_strong(void);
+#endif
 #if defined(ALLOGRAFT_PUBLIC_API)
 VISIBLE void allograft_heap_set_is_redirected(bool (*is_redirected)(void));
 #endif
@@ -112,6 +117,5 @@ VISIBLE void allograft_heap_api_serve_second(void* handle, void* heap);
 VISIBLE void* mi_malloc(size_t size);
 VISIBLE void* mi_zalloc(size_t size);
 VISIBLE void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset);
-VISIBLE void mi_free(void* p);
 VISIBLE size_t mi_usable_size(const void* p);
 VISIBLE int mi_version(void);

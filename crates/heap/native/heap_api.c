@@ -42,11 +42,27 @@ ENTRY void* SYSTEM heap_api_allocate(void* heap, unsigned flags, size_t size) {
   return allocate_slowly(heap, flags, size);
 }
 
+// What is rare returns the result too, so that the entry needs no frame.
+static mi_decl_noinline int release_slowly(mi_page_t* page, void* p) {
+  release_by_mimalloc(page, p);
+  return TRUE;
+}
+
+#if FREES_ITSELF
+static mi_decl_noinline int retire(mi_page_t* page) {
+  _mi_page_retire(page);
+  return TRUE;
+}
+#endif
+
 ENTRY int SYSTEM heap_api_free(void* heap, unsigned flags, void* p) {
   mi_page_t* const page = page_of(p);
   if (mi_unlikely(page == NULL)) return heap_api_cold.release(heap, flags, p);
-  release_in(page, p);
-  return TRUE;
+#if FREES_ITSELF
+  if (mi_likely(is_own_page(page)))
+    return mi_unlikely(release_in_own(page, p)) ? retire(page) : TRUE;
+#endif
+  return release_slowly(page, p);
 }
 
 HOT void* reallocate_for(HANDLE heap, DWORD flags, void* p, size_t size, bool migrates) {

@@ -19,11 +19,10 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   cold = *cold_paths;
   if (_mi_process_is_initialized) return true;
   tld_main.thread_id = NO_THREAD;
-  // Set, not defaulted: the environment must not be able to take away what page_of relies on. On
-  // x86 the map covers all addresses, also those that a program without large addresses cannot
-  // have.
+  // Set, not defaulted: the environment must not be able to take away what page_of relies on. The
+  // map covers all addresses, also those that a program or an older system cannot have.
   mi_option_set(mi_option_pagemap_commit, 1);
-  mi_option_set(mi_option_max_vabits, sizeof(void*) == 4 ? 32 : 0);
+  mi_option_set(mi_option_max_vabits, ADDRESS_BITS);
 #if MI_DEBUG
   // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would
   // take for a mistake.
@@ -58,6 +57,8 @@ void allograft_heap_thread_done(void) {
   exact_thread_done();
   _mi_thread_done(NULL);
 }
+
+void allograft_heap_free(void* p) { release_in(_mi_ptr_page(p), p); }
 
 bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 
@@ -97,8 +98,15 @@ size_t allograft_heap_size_of_aligned(void* p) {
 
 void allograft_heap_free_aligned(void* p) {
   mi_page_t* const page = _mi_ptr_page(p);
-  mi_free_ex(start_of_aligned(page, p), NULL, page);
+  release_in(page, start_of_aligned(page, p));
 }
+
+#if MI_SECURE
+bool allograft_heap_keys_are_strong(void) {
+  const mi_theap_t* const theap = _mi_theap_default();
+  return theap != NULL && !theap->random.weak;
+}
+#endif
 
 // The slices of `arena` at `field` of `chunk` that are committed and hold nothing.
 static mi_bfield_t idle_slices(const mi_arena_t* arena, size_t chunk, size_t field) {

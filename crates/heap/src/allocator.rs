@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 
-use crate::heap_api::{exact_allocate, keeps_exact_sizes};
 use crate::interface::{ColdPaths, Entries, HeapFigures};
 use crate::native;
 
@@ -55,13 +54,7 @@ pub fn owns(block: *const c_void) -> bool {
 pub const BLOCK_ALIGNMENT: usize = 2 * size_of::<usize>();
 
 /// Allocates `size` bytes, aligned as a C runtime aligns them. NULL if there is no memory.
-///
-/// From [`crate::keep_exact_sizes`] on, the blocks of this function and the next two keep their
-/// sizes.
 pub fn allocate(size: usize) -> *mut c_void {
-    if keeps_exact_sizes() {
-        return exact_allocate(size, false);
-    }
     // SAFETY: the functions accept any size; mimalloc has started.
     unsafe { native::mi_malloc(at_least_aligned(size)) }
 }
@@ -69,9 +62,6 @@ pub fn allocate(size: usize) -> *mut c_void {
 /// Allocates `size` zeroed bytes, aligned likewise; the tail behind them is zero too. NULL if there
 /// is no memory.
 pub fn allocate_zeroed(size: usize) -> *mut c_void {
-    if keeps_exact_sizes() {
-        return exact_allocate(size, true);
-    }
     // SAFETY: the functions accept any size; mimalloc has started.
     unsafe { native::mi_zalloc(at_least_aligned(size)) }
 }
@@ -80,19 +70,15 @@ pub fn allocate_zeroed(size: usize) -> *mut c_void {
 /// `alignment`, a power of two. NULL if there is no memory, or if mimalloc does not support the
 /// combination.
 pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_void {
-    let exact = keeps_exact_sizes();
-    let size = if exact { size } else { at_least_aligned(size) };
+    let size = at_least_aligned(size);
     // SAFETY: the functions accept any size and offset, and return NULL for other alignments.
     unsafe {
-        let block = if exact {
-            native::allograft_heap_exact_allocate_aligned(size, alignment, offset)
-        } else if offset == 0 && alignment <= BLOCK_ALIGNMENT {
-            native::mi_malloc(size)
-        } else {
-            native::mi_malloc_aligned_at(size, alignment, offset)
-        };
+        if offset == 0 && alignment <= BLOCK_ALIGNMENT {
+            return native::mi_malloc(size);
+        }
+        let block = native::mi_malloc_aligned_at(size, alignment, offset);
         if block.is_null() && offset != 0 {
-            return native::allograft_heap_interior_aligned(size, alignment, offset, exact);
+            return native::allograft_heap_interior_aligned(size, alignment, offset, false);
         }
         block
     }
@@ -104,7 +90,7 @@ pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_
 /// [`owns`] is true for `block`, and nobody uses it afterwards.
 pub unsafe fn free(block: *mut c_void) {
     // SAFETY: by the contract the block is mimalloc's, and in use until now.
-    unsafe { native::mi_free(block) }
+    unsafe { native::allograft_heap_free(block) }
 }
 
 /// The bytes that the program may use of a block of mimalloc's: never less than were asked for.
@@ -162,6 +148,14 @@ pub fn figures() -> HeapFigures {
 pub fn print_statistics() {
     // SAFETY: mimalloc has started, and prints with calls of the system's only.
     unsafe { native::allograft_heap_print_statistics() }
+}
+
+/// Whether the keys with which the calling thread's blocks are protected cannot be guessed. False
+/// before its first block.
+#[cfg(all(feature = "secure", feature = "own"))]
+pub fn keys_are_strong() -> bool {
+    // SAFETY: the call only reads mimalloc's state of the calling thread.
+    unsafe { native::allograft_heap_keys_are_strong() }
 }
 
 /// Has `is_redirected` answer for mimalloc's `mi_is_redirected()`; until then the answer is no.

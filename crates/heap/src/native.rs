@@ -17,6 +17,7 @@ unsafe extern "C" {
     pub fn allograft_heap_thread_done();
     pub fn allograft_heap_is_too_late() -> bool;
     pub fn allograft_heap_owns(block: *const c_void) -> bool;
+    pub fn allograft_heap_free(block: *mut c_void);
     pub fn allograft_heap_interior_aligned(
         size: usize,
         alignment: usize,
@@ -29,6 +30,8 @@ unsafe extern "C" {
     pub fn allograft_heap_free_aligned(block: *mut c_void);
     pub fn allograft_heap_figures(figures: *mut HeapFigures);
     pub fn allograft_heap_print_statistics();
+    #[cfg(feature = "secure")]
+    pub fn allograft_heap_keys_are_strong() -> bool;
     #[cfg(feature = "public-api")]
     pub fn allograft_heap_set_is_redirected(is_redirected: extern "C" fn() -> bool);
 
@@ -57,7 +60,6 @@ unsafe extern "C" {
     pub fn mi_malloc(size: usize) -> *mut c_void;
     pub fn mi_zalloc(size: usize) -> *mut c_void;
     pub fn mi_malloc_aligned_at(size: usize, alignment: usize, offset: usize) -> *mut c_void;
-    pub fn mi_free(block: *mut c_void);
     pub fn mi_usable_size(block: *const c_void) -> usize;
     pub fn mi_version() -> c_int;
 }

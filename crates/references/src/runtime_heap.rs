@@ -187,7 +187,7 @@ fn variables(
         let code = &bytes[index..];
         let opcode = opcodes.iter().find(|opcode| code.starts_with(opcode))?;
         let operand = *code.get(opcode.len()..)?.first_chunk()?;
-        let at = range.start + (index + opcode.len()) as u32;
+        let at = range.start.wrapping_add((index + opcode.len()) as u32);
         Some(image.named_by(at, operand))
     })
 }

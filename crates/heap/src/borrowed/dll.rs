@@ -204,6 +204,11 @@ pub unsafe fn allograft_heap_usable_size_of_aligned(block: *mut c_void) -> usize
     unsafe { mi_usable_size(block) }
 }
 
+pub unsafe fn allograft_heap_free(block: *mut c_void) {
+    // SAFETY: the block is mimalloc's.
+    unsafe { mi_free(block) }
+}
+
 pub unsafe fn allograft_heap_free_aligned(block: *mut c_void) {
     // SAFETY: mimalloc's functions accept its aligned blocks like any other.
     unsafe { mi_free(block) }
