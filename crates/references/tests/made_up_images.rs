@@ -78,6 +78,17 @@ impl Spec {
         self
     }
 
+    /// Loads what `slot` imports into a register, to call it in a loop, and then the handle.
+    fn call_in_loop_with(&mut self, variable: u32, slot: u32) -> &mut Self {
+        let load: &[u8] = if self.is_64 { &[0x48, 0x8B, 0x1D] } else { &[0x8B, 0x1D] };
+        self.naming(load, slot);
+        let load: &[u8] = if self.is_64 { &[0x48, 0x8B, 0x0D] } else { &[0xFF, 0x35] };
+        self.naming(load, variable);
+        self.code(&[0xFF, 0xD3, 0xC3]);
+        self.next += 0x60;
+        self
+    }
+
     /// Calls what `slot` imports and stores the result in `variable`.
     fn store_result(&mut self, slot: u32, variable: u32) -> &mut Self {
         self.naming(&[0xFF, 0x15], slot);
@@ -135,6 +146,18 @@ fn the_handle_that_all_four_functions_get_is_the_runtimes() {
             sizes: 1,
         };
         assert_eq!(spec.heap(), Some(expected), "64 bits: {is_64}");
+    }
+}
+
+#[test]
+fn a_function_that_is_called_in_a_loop_gets_the_handle_that_is_loaded_behind() {
+    for is_64 in [true, false] {
+        let mut spec = Spec::new(is_64);
+        spec.call_in_loop_with(HANDLE, slot(Allocate).slot);
+        for function in [Free, Reallocate, Size] {
+            spec.call_with(HANDLE, slot(function).slot);
+        }
+        assert_eq!(spec.heap().map(|heap| heap.handle), Some(HANDLE), "64 bits: {is_64}");
     }
 }
 
