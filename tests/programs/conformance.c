@@ -20,6 +20,10 @@
 #include <new.h>
 #include <wchar.h>
 
+/* Whether blocks must have the size that was asked for, and no larger one: what the harness asks
+ * the module for by this variable. */
+static bool sizes_are_exact;
+
 #include "conformance_draw.h"
 #include "conformance_calls.h"
 #include "conformance_perform.h"
@@ -53,6 +57,7 @@ int main(int count, char **arguments) {
         say("%s cannot be read", arguments[5]);
         return 2;
     }
+    sizes_are_exact = GetEnvironmentVariableA("ALLOGRAFT_EXACT_SIZES", NULL, 0) > 0;
     prepare(portable);
     for (long i = 0; i < operations; i++) {
         if (i == stop) {

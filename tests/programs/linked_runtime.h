@@ -197,6 +197,19 @@ LINKED void *linked_aligned_malloc(size_t size, size_t alignment) {
     return aligned;
 }
 
+LINKED void *linked_aligned_realloc(void *aligned, size_t size, size_t alignment) {
+    char *resized = linked_aligned_malloc(size, alignment);
+    if (aligned && resized) {
+        char *block = ((void **)aligned)[-1];
+        size_t old = linked_msize(block) - (size_t)((char *)aligned - block);
+        for (size_t i = 0; i < old && i < size; i++) {
+            resized[i] = ((char *)aligned)[i];
+        }
+        linked_free(block);
+    }
+    return resized;
+}
+
 LINKED void linked_aligned_free(void *aligned) {
     linked_free(aligned ? ((void **)aligned)[-1] : NULL);
 }

@@ -32,6 +32,8 @@ pub struct PageReading {
     /// The C runtimes that the module found.
     pub runtimes: Vec<RuntimeReading>,
     pub process_heap: ProcessHeapReading,
+    /// Whether the blocks of the C runtimes keep the sizes that were asked for.
+    pub exact_sizes: bool,
     /// What the old heap held at the takeover, if it was counted.
     pub old_heap: Option<HeapBlocks>,
     /// Blocks of the old heap that a reallocation moved to mimalloc.
@@ -93,7 +95,7 @@ pub struct ProcessHeapReading {
 impl ProcessHeapReading {
     /// Whether somebody's allocations come from mimalloc.
     pub fn is_served(&self) -> bool {
-        self.state.is_some_and(HeapState::is_served)
+        self.state.is_some_and(HeapState::is_served) && self.slots_allocating > 0
     }
 }
 
@@ -129,6 +131,7 @@ impl PageReading {
             threads_stopped: status.threads_stopped.load(Relaxed),
             runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             process_heap: process_heap_reading(&status.heap),
+            exact_sizes: status.heap.exact_sizes.load(Relaxed) != 0,
             old_heap,
             migrated,
             freed,
@@ -331,6 +334,8 @@ mod tests {
             add_runtime(&mut page, "msvcrt.dll", [7, 0, 1, 2], 40);
             serve_heap(&mut page, state);
             assert_eq!(PageReading::new(&page, "a").is_on_mimalloc(), served, "{state:?}");
+            *page.status.heap.slots_allocating.get_mut() = 0;
+            assert!(!PageReading::new(&page, "a").is_on_mimalloc(), "nobody allocates");
         }
         let mut page = page(State::Active);
         leave_heap_alone(&mut page, "page heap");

@@ -11,8 +11,8 @@ const BAR_WIDTH: u64 = 40;
 /// What was taken over, in one line.
 pub fn summary(reading: &PageReading) -> String {
     let runtimes = reading.runtimes.iter().filter(|runtime| runtime.functions > 0);
-    let heap =
-        whose_heap(&reading.process_heap).map(|whose| format!("the process's heap ({whose})"));
+    let heap = Some(&reading.process_heap).filter(|heap| heap.is_served()).and_then(whose_heap);
+    let heap = heap.map(|whose| format!("the process's heap ({whose})"));
     let taken_over: Vec<String> = runtimes.map(functions_of).chain(heap).collect();
     let old_heap = match reading.old_heap {
         Some(HeapBlocks { blocks: 0, .. }) => "; the old heap was empty".to_owned(),
@@ -34,6 +34,9 @@ pub fn details(reading: &PageReading) -> String {
     };
     for runtime in &reading.runtimes {
         line("took over", functions_of(runtime));
+    }
+    if reading.exact_sizes {
+        line("sizes", "_msize answers exactly what was asked for".to_owned());
     }
     for (label, what) in process_heap(&reading.process_heap) {
         line(label, what);
@@ -324,6 +327,8 @@ mod tests {
             ),
             "{text}"
         );
+        *page.status.heap.exact_sizes.get_mut() = 1;
+        assert!(details_of(&page).contains("\n  sizes       _msize answers exactly what was"));
         *page.status.heap.escapes_known.get_mut() = 1;
         let escapes = "\n  escapes     0 blocks of mimalloc's reached the original heap\n";
         assert!(details_of(&page).contains(escapes));

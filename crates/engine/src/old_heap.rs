@@ -64,6 +64,13 @@ fn functions() -> &'static HeapFunctions {
     unsafe { FUNCTIONS.get().unwrap_unchecked() }
 }
 
+/// The addresses of `RtlFreeHeap`, `RtlReAllocateHeap` and `RtlSizeHeap`.
+#[cfg(feature = "escapes")]
+pub(crate) fn taking_blocks() -> [usize; 3] {
+    let functions = functions();
+    [functions.free as usize, functions.reallocate as usize, functions.size as usize]
+}
+
 /// The process's heap, which every process has.
 pub(crate) fn process_heap() -> HANDLE {
     // SAFETY: the call only reads the PEB.

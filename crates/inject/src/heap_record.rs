@@ -100,8 +100,8 @@ pub struct HeapRecord {
     pub escapes: AtomicU64,
     /// 1 if [`HeapRecord::escapes`] are counted.
     pub escapes_known: AtomicU32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// 1 if the blocks of the C runtimes keep the sizes that were asked for.
+    pub exact_sizes: AtomicU32,
     /// Why it was left alone (UTF-8, NUL-terminated), empty if it was not.
     pub obstacle: [u8; 256],
 }

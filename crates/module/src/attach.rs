@@ -91,10 +91,8 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
-    if config.exact_sizes && !allograft_heap::keep_exact_sizes() {
-        report_failure(format_args!(
-            "_msize stays inexact: mimalloc cannot make a heap for exact sizes (no memory, or no TLS slot)"
-        ));
+    if config.exact_sizes {
+        keep_exact_sizes();
     }
     // Before the runtimes: their blocks may come to the heap API as soon as they are taken over.
     take_over_heap(config.heap, loaded_runtimes().next().is_some());
@@ -116,6 +114,18 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         _ => page::set_state(State::Active),
     }
     AttachOutcome { started: true, stays: true }
+}
+
+/// Has the runtimes that are taken over from now on keep the sizes of their blocks.
+fn keep_exact_sizes() {
+    if allograft_heap::keep_exact_sizes() {
+        log::line(format_args!("_msize answers exactly what was asked for"));
+        page::set_exact_sizes();
+    } else {
+        report_failure(format_args!(
+            "_msize stays inexact: mimalloc cannot make a heap for exact sizes (no memory, or no TLS slot)"
+        ));
+    }
 }
 
 /// Redirects the heap API for `scope`, and for the blocks of `runtimes` if any are to be taken over.
@@ -147,6 +157,8 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
                 ));
                 page::set_private_heaps(1);
             }
+            #[cfg(feature = "debug")]
+            count_escapes();
             if let Some(obstacle) = takeover.refused {
                 report_heap_obstacle(&obstacle);
             }
@@ -161,6 +173,16 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
             report_heap_obstacle(&obstacle);
             page::set_heap_state(HeapState::LeftAlone);
         }
+    }
+}
+
+/// Counts in the status page which blocks of mimalloc's reach the system's own heap.
+#[cfg(feature = "debug")]
+fn count_escapes() {
+    let Some(status) = page::status() else { return };
+    match heap_api::count_escapes(&status.heap.escapes) {
+        Ok(()) => status.heap.escapes_known.store(1, Ordering::Release),
+        Err(obstacle) => log::line(format_args!("escapes are not counted: {obstacle}")),
     }
 }
 

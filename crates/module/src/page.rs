@@ -156,6 +156,13 @@ pub(crate) fn set_heap_state(state: HeapState) {
     }
 }
 
+/// Writes that the blocks of the C runtimes keep the sizes that were asked for.
+pub(crate) fn set_exact_sizes() {
+    if let Some(status) = status() {
+        status.heap.exact_sizes.store(1, Ordering::Relaxed);
+    }
+}
+
 /// What has become of the process's heap; none if somebody has written nonsense.
 pub(crate) fn heap_state(status: &Status) -> Option<HeapState> {
     HeapState::from_u32(status.heap.state.load(Ordering::Acquire))

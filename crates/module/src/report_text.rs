@@ -49,6 +49,8 @@ impl fmt::Display for ReportText<'_> {
         writeln!(f, "  \"runtimes\": [{}],", RuntimeList(self))?;
         let heap = ProcessHeap { record: &status.heap, obstacle: self.heap_obstacle };
         writeln!(f, "  \"process_heap\": {heap},")?;
+        let exact_sizes = status.heap.exact_sizes.load(Ordering::Relaxed) != 0;
+        writeln!(f, "  \"exact_sizes\": {exact_sizes},")?;
         let microseconds = load(&status.attach_nanoseconds) as f64 / 1000.0;
         writeln!(f, "  \"attach_microseconds\": {microseconds:.1},")?;
         let stopped = status.threads_stopped.load(Ordering::Relaxed);
@@ -308,6 +310,9 @@ mod tests {
         status.heap.escapes_known.store(1, Ordering::Relaxed);
         expected["escapes"] = 0.into();
         assert_eq!(report(&status, 0, &[])["process_heap"], expected);
+        assert_eq!(report(&status, 0, &[])["exact_sizes"], false);
+        status.heap.exact_sizes.store(1, Ordering::Relaxed);
+        assert_eq!(report(&status, 0, &[])["exact_sizes"], true);
     }
 
     #[test]

@@ -19,9 +19,13 @@
 mod addresses;
 #[cfg(windows)]
 mod cold;
+#[cfg(all(windows, feature = "escapes"))]
+mod escapes;
 mod obstacle;
 #[cfg(windows)]
 mod private_heap;
+#[cfg(any(test, feature = "escapes"))]
+mod prologue;
 #[cfg(windows)]
 mod replacements;
 mod scope;
@@ -33,5 +37,7 @@ pub use obstacle::HeapObstacle;
 pub use scope::{HeapScope, ServedModules};
 pub use table::{HEAP_FUNCTIONS, HeapApiFunction, HeapFunction};
 
+#[cfg(all(windows, feature = "escapes"))]
+pub use escapes::{EscapesObstacle, count_escapes};
 #[cfg(windows)]
 pub use takeover::{HeapSlots, HeapTakeover, is_serving, module_loaded, take_over};
