@@ -22,7 +22,8 @@ extern "C" {
 /* The module's version, "0.1.0". */
 ALLOGRAFT_API const char *allograft_version(void);
 
-/* 1 if the heap of at least one C runtime of the process is taken over, else 0. */
+/* 1 if the heap of at least one C runtime of the process is taken over, or the program's use of the
+ * process's heap (HeapAlloc), else 0. */
 ALLOGRAFT_API int allograft_active(void);
 
 /* 1 if the pointer lies in memory of mimalloc's, 0 for every other pointer. Never faults. */

@@ -154,6 +154,8 @@ static inline int drive(const workload_t *workloads, size_t count, int argument_
                         char **arguments) {
 #if defined(BENCH_LINKED)
     CHECK(mi_version() > 0, "mimalloc.dll has no version");
+#elif defined(BENCH_RUNTIME_LINKED_IN)
+    start_linked_runtime();
 #endif
     if (GetEnvironmentVariableA("BENCH_LATE", NULL, 0) == 0) {
         load_module();

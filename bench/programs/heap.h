@@ -1,8 +1,10 @@
 /* The heap functions of the programs of the bench. Include it last: the names are macros.
  *
- * The baseline (BENCH_BASELINE) calls the linked mimalloc directly. Every other build calls the C
- * runtime through its import table, as code of Microsoft's compiler does; MinGW's compiler would
- * add a jump, which the programs that the module is for do not have. */
+ * The baseline (BENCH_BASELINE) calls the linked mimalloc directly. Programs with a runtime linked
+ * in (BENCH_RUNTIME_LINKED_IN) call functions of their own, which call HeapAlloc and its kin
+ * through the import table. Every other build calls the C runtime through its import table, as code
+ * of Microsoft's compiler does; MinGW's compiler would add a jump, which the programs that the
+ * module is for do not have. */
 
 #ifndef ALLOGRAFT_BENCH_HEAP_H
 #define ALLOGRAFT_BENCH_HEAP_H
@@ -27,6 +29,19 @@
 #define _aligned_malloc(size, alignment) mi_malloc_aligned(size, alignment)
 #define _aligned_free(block) mi_free(block)
 #define _strdup(text) mi_strdup(text)
+
+#elif defined(BENCH_RUNTIME_LINKED_IN)
+
+#include "../../tests/programs/linked_runtime.h"
+
+#define malloc(size) linked_malloc(size)
+#define calloc(count, size) linked_calloc(count, size)
+#define realloc(block, size) linked_realloc(block, size)
+#define free(block) linked_free(block)
+#define _msize(block) linked_msize(block)
+#define _aligned_malloc(size, alignment) linked_aligned_malloc(size, alignment)
+#define _aligned_free(block) linked_aligned_free(block)
+#define _strdup(text) linked_strdup(text)
 
 #else
 

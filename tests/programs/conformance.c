@@ -12,18 +12,17 @@
  * which is what Wine's CRT can do under the takeover; or `tame` for the same, and up to STOP only
  * what Wine's CRT can do without it.
  *
- * KEEP: a file of lines `FIRST LAST`. Only operations in these ranges are performed.
- *
- * Operation number i depends only on the seed and on i, and is possible in every state. So any
- * subset of a sequence is a sequence too, and a failing one is shortened by leaving operations
- * out. */
+ * KEEP: a file of lines `FIRST LAST`. Only operations in these ranges are performed. */
 
-#include "support.h"
+#include "conformance_common.h"
 #include <errno.h>
 #include <malloc.h>
 #include <new.h>
-#include <stdlib.h>
 #include <wchar.h>
+
+/* Whether blocks must have the size that was asked for, and no larger one: what the harness asks
+ * the module for by this variable. */
+static bool sizes_are_exact;
 
 #include "conformance_draw.h"
 #include "conformance_calls.h"
@@ -58,6 +57,7 @@ int main(int count, char **arguments) {
         say("%s cannot be read", arguments[5]);
         return 2;
     }
+    sizes_are_exact = GetEnvironmentVariableA("ALLOGRAFT_EXACT_SIZES", NULL, 0) > 0;
     prepare(portable);
     for (long i = 0; i < operations; i++) {
         if (i == stop) {

@@ -55,57 +55,6 @@ struct operation {
     uint64_t extra;
 };
 
-#define MAX_REQUEST LARGEST_REQUEST
-
-/* What a block that is aligned to 16 takes beside the program's bytes. */
-#define OVERHEAD (sizeof(void *) + 15)
-
-static size_t pick(uint64_t draw, const size_t *table, size_t count) { return table[draw % count]; }
-
-#define PICK(draw, table) pick(draw, table, COUNT_OF(table))
-
-static size_t draw_size(uint64_t *random) {
-    static const size_t borders[] = {
-        0,   1,   2,    7,    8,    9,    15,   16,   17,   24,   31,   32,   33,   48,
-        63,  64,  65,   80,   100,  127,  128,  129,  255,  256,  257,  320,  511,  512,
-        513, 640, 1000, 1023, 1024, 1025, 1280, 2047, 2048, 2049, 4095, 4096, 4097, 5000};
-    static const size_t middle[] = {8191,   8192,   8193,   10000,   16000,  0x3fef,
-                                    0x3ff0, 0x3fff, 0x4000, 0x4001,  0x5000, 0x7fff,
-                                    0x8000, 0x8001, 0xffff, 0x10000, 0x10001};
-    static const size_t large[] = {0x18000, 0x1ffff, 0x20000, 0x20001, 0x3f000,
-                                   0x7f000, 0x7fff0, 0x80000, 0x80001, 0x100000};
-    static const size_t beyond[] = {SIZE_MAX,
-                                    SIZE_MAX - 1,
-                                    SIZE_MAX - 7,
-                                    SIZE_MAX - 15,
-                                    SIZE_MAX - OVERHEAD + 1,
-                                    SIZE_MAX - OVERHEAD,
-                                    SIZE_MAX - OVERHEAD - 1,
-                                    MAX_REQUEST + 1,
-                                    MAX_REQUEST,
-                                    MAX_REQUEST - 1,
-                                    MAX_REQUEST - 15,
-                                    MAX_REQUEST - OVERHEAD + 1,
-                                    MAX_REQUEST - OVERHEAD,
-                                    MAX_REQUEST - OVERHEAD - 1,
-                                    SIZE_MAX / 2,
-                                    SIZE_MAX / 2 + 1,
-                                    SIZE_MAX - SIZE_MAX / 4,
-                                    MORE_THAN_CAN_BE_HAD};
-    uint64_t draw = next_random(random), value = next_random(random);
-    if (draw % 64 < 3) {
-        return PICK(value, beyond);
-    } else if (draw % 64 < 5) {
-        return PICK(value, middle);
-    } else if (draw % 64 == 5 && value % 16 == 0) {
-        /* Rare: Wine's heap asks the system for memory for each of these. */
-        return PICK(value / 16, large);
-    }
-    return draw % 3 == 0   ? (size_t)(value % 2000)
-           : draw % 3 == 1 ? (size_t)(value % 200)
-                           : PICK(value, borders);
-}
-
 static size_t draw_count(uint64_t *random) {
     static const size_t counts[] = {0, 1, 1, 1, 2, 3, 7, 10};
     /* Nothing between what a process can have and 2^47: whether that is to be had depends on the
@@ -165,12 +114,7 @@ static bool of_environment(enum function function) {
 }
 
 static struct operation draw(uint64_t seed, long number, bool portable) {
-    uint64_t random =
-        (seed + 1) * 0x9E3779B97F4A7C15ull ^ ((uint64_t)number + 1) * 0xD1B54A32D192ED03ull;
-    random = random ? random : 1;
-    for (int i = 0; i < 4; i++) {
-        next_random(&random);
-    }
+    uint64_t random = random_of(seed, number);
     struct operation operation = {.number = number};
     operation.function = draw_function(next_random(&random) >> 8);
     if (portable && (of_environment(operation.function) || operation.function == NEW_MODE)) {

@@ -225,8 +225,13 @@ static void perform_size(const struct operation *operation, struct slot *slot) {
     struct effects effects = after_call();
     if (given) {
         bool enough = size >= slot->size || slot->size_unclear;
-        record(CALL "(block of %zx) -> %s%s", CALL_OF(operation), slot->size,
-               enough ? "enough" : "TOO SMALL", effects.text);
+        if (sizes_are_exact && !slot->size_unclear) {
+            record(CALL "(block of %zx) -> %zx%s", CALL_OF(operation), slot->size, size,
+                   effects.text);
+        } else {
+            record(CALL "(block of %zx) -> %s%s", CALL_OF(operation), slot->size,
+                   enough ? "enough" : "TOO SMALL", effects.text);
+        }
     } else {
         record(CALL "(NULL) -> %zx%s", CALL_OF(operation), size, effects.text);
     }

@@ -36,15 +36,29 @@ static DWORD WINAPI keep_starting(void *parameter) {
     return 0;
 }
 
+/* What other programs of this kind do beside it. */
+#ifndef OTHER_WORK
+#define OTHER_WORK(random) ((void)(random), Sleep(1))
+#endif
+
+static DWORD WINAPI do_other_work(void *parameter) {
+    uint64_t random = seed_of(seed, 99);
+    while (!stop) {
+        OTHER_WORK(&random);
+    }
+    return 0;
+}
+
 int main(int count, char **arguments) {
     seed = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
     DWORD go_on = count > 2 ? (DWORD)atoi(arguments[2]) : 50;
-    HANDLE threads[WORKERS + 1];
+    HANDLE threads[WORKERS + 2];
     for (int i = 0; i < WORKERS; i++) {
         traffics[i].random = seed_of(seed, (uint64_t)i);
         threads[i] = start_thread(operate_until_stop, &traffics[i]);
     }
     threads[WORKERS] = start_thread(keep_starting, NULL);
+    threads[WORKERS + 1] = start_thread(do_other_work, NULL);
     meet_harness();
     Sleep(go_on);
     stop_and_check(threads, COUNT_OF(threads));

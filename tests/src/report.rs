@@ -17,6 +17,10 @@ pub struct ModuleReport {
     /// The C runtimes that were taken over.
     #[serde(default)]
     pub runtimes: Vec<RuntimeReport>,
+    /// What became of the process's heap.
+    pub process_heap: ProcessHeapReport,
+    /// Whether the blocks of the C runtimes keep the sizes that were asked for.
+    pub exact_sizes: bool,
     /// Threads that were suspended for the takeover.
     #[serde(default)]
     pub threads_stopped: u32,
@@ -43,6 +47,31 @@ pub struct RuntimeReport {
     pub version: Option<String>,
     /// How many functions were redirected.
     pub functions: u32,
+}
+
+/// The process's heap, on which `HeapAlloc` and its kin work.
+#[derive(Deserialize, Debug, Clone)]
+pub struct ProcessHeapReport {
+    /// `program` or `all` if it is served, else `free-side`, `off`, `left-alone` or `untouched`.
+    pub state: String,
+    /// Why it was left alone; empty if it was not.
+    pub reason: String,
+    /// Import slots whose calls allocate from mimalloc.
+    pub slots_allocating: u32,
+    /// Import slots whose calls free, resize or size blocks of mimalloc's too.
+    pub slots_freeing: u32,
+    /// Modules with slots of either kind.
+    pub modules: u32,
+    /// Exports of the system's that lead to the replacements.
+    pub exports: u32,
+    /// Heaps of linked-in runtimes that are served.
+    pub private_heaps: u32,
+    /// Blocks of the old heap moved to mimalloc.
+    pub migrated_blocks: u64,
+    /// Blocks of the old heap freed.
+    pub freed_blocks: u64,
+    /// Blocks of mimalloc's that reached the system's heap, if the module counts them.
+    pub escapes: Option<u64>,
 }
 
 /// Contents of the old heap.
@@ -86,6 +115,13 @@ impl ModuleReport {
 
     /// Whether a heap was taken over.
     pub fn is_active(&self) -> bool {
-        self.state == "active" && !self.runtimes.is_empty()
+        self.state == "active" && (!self.runtimes.is_empty() || self.process_heap.is_served())
+    }
+}
+
+impl ProcessHeapReport {
+    /// Whether somebody's allocations come from mimalloc.
+    pub fn is_served(&self) -> bool {
+        ["program", "all"].contains(&&*self.state) && self.slots_allocating > 0
     }
 }

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use allograft_tests::X64;
+use allograft_tests::conformance::Subject;
 use allograft_tests::stress::StressOptions;
 use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
@@ -69,10 +70,10 @@ enum Command {
         /// build only what these need. The checks of the source are left out.
         filter: Option<String>,
     },
-    /// Compare random sequences of heap calls on Microsoft's and Wine's C runtimes without and with
-    /// the takeover.
+    /// Compare random sequences of heap calls without and with the takeover: of Microsoft's and
+    /// Wine's C runtimes, and of the system's heap API.
     ///
-    /// The table shows for each C runtime, with the module there from the start and injected in the
+    /// The table shows for each subject and C runtime, with the module there from the start and injected in the
     /// middle, how many operations were compared and how many deviated. A sequence that deviates is
     /// shortened and printed with its seed.
     Conformance {
@@ -85,6 +86,10 @@ enum Command {
         /// Only this C runtime: a version of Microsoft's, or `wine`.
         #[arg(long, value_name = "VERSION")]
         crt: Option<String>,
+        /// Only these functions: `runtime`, `exact-sizes` (the same with ALLOGRAFT_EXACT_SIZES), or
+        /// `heap-api`.
+        #[arg(long, value_name = "NAME")]
+        subject: Option<Subject>,
     },
     /// Take programs over at the worst moments, again and again, and count what goes wrong.
     Stress {
@@ -181,8 +186,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Demo => return demo::run(),
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
-        Command::Conformance { seed, ops, crt } => {
-            return tools::conformance(seed, ops, crt.as_deref());
+        Command::Conformance { seed, ops, crt, subject } => {
+            return tools::conformance(seed, ops, crt.as_deref(), subject);
         }
         Command::Stress { runs, only, seed, long } => {
             let options = StressOptions { runs, only, long, ..StressOptions::default() };

@@ -4,7 +4,7 @@ use std::env;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use allograft_tests::conformance::{self, ConformanceRow, DeviatingSequence};
+use allograft_tests::conformance::{self, ConformanceRow, DeviatingSequence, Subject};
 use allograft_tests::stress::{self, StressOptions};
 use allograft_tests::{Crt, Mode, Stage, X64};
 use anyhow::{Context, Error, Result, bail};
@@ -20,24 +20,28 @@ pub fn exit_code(all_well: bool) -> ExitCode {
     if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Compares the takeover with the untouched C runtimes and prints a table; with 32-bit programs
-/// too, where there are any on the C runtime `only`.
-pub fn conformance(seed: u64, operations: u64, only: Option<&str>) -> Result<ExitCode> {
+/// Compares the takeover with the untouched C runtimes and with the untouched heap API, or with
+/// `subject` alone, and prints a table; with 32-bit programs too, where there are any on the C
+/// runtime `only`.
+pub fn conformance(
+    seed: u64,
+    operations: u64,
+    only: Option<&str>,
+    subject: Option<Subject>,
+) -> Result<ExitCode> {
     let (stages, _servers) = stages(crt::all())?;
     let mut rows = Vec::new();
     let mut has_crt = false;
     for stage in &stages {
         let is_asked_for = |crt: &&Crt| only.is_none_or(|only| crt.name == only);
-        let crts: Vec<&Crt> = stage.crts().iter().filter(is_asked_for).collect();
-        if crts.is_empty() {
-            continue;
-        }
-        has_crt = true;
         println!("conformance, {} programs", stage.target.machine);
-        println!("C runtime          module      operations  deviations   seconds");
-        for crt in crts {
-            let compared = conformance::run(stage, crt, seed, operations);
-            rows.extend(compared.into_iter().inspect(print_row));
+        println!("subject      C runtime          module      operations  deviations   seconds");
+        for subject in Subject::ALL.into_iter().filter(|one| subject.is_none_or(|it| it == *one)) {
+            for crt in conformance::crts(stage, subject).into_iter().filter(is_asked_for) {
+                has_crt = true;
+                let compared = conformance::run(stage, crt, subject, seed, operations);
+                rows.extend(compared.into_iter().inspect(print_row));
+            }
         }
     }
     if !has_crt {
@@ -52,7 +56,8 @@ pub fn conformance(seed: u64, operations: u64, only: Option<&str>) -> Result<Exi
 
 fn print_row(row: &ConformanceRow) {
     println!(
-        "{:<18} {:<9} {:>12} {:>11} {:>9.1}",
+        "{:<12} {:<18} {:<9} {:>12} {:>11} {:>9.1}",
+        row.subject,
         row.crt,
         if row.mode == Mode::Injected { "injected" } else { "early" },
         row.operations,

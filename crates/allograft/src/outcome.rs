@@ -7,6 +7,9 @@ use std::fmt;
 pub struct Installation {
     /// The C runtimes, in the order in which they were taken over; none if none is loaded yet.
     pub runtimes: Vec<TakenRuntime>,
+    /// Whether allocations from the process's heap come from mimalloc: those of C and C++ code by
+    /// `HeapAlloc`, and those of Rust code that is on [`std::alloc::System`].
+    pub process_heap: bool,
     /// Other threads that were suspended for it.
     pub threads_suspended: u32,
 }
@@ -39,7 +42,7 @@ pub enum Error {
 
 impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.runtimes.is_empty() {
+        if self.runtimes.is_empty() && !self.process_heap {
             return f.write_str("no C runtime is loaded yet: the first one will be taken over");
         }
         f.write_str("took over ")?;
@@ -48,7 +51,11 @@ impl fmt::Display for Installation {
             let TakenRuntime { name, functions, .. } = runtime;
             write!(f, "{separator}{functions} functions of {name}")?;
         }
-        Ok(())
+        match (self.process_heap, self.runtimes.is_empty()) {
+            (true, true) => f.write_str("the process's heap"),
+            (true, false) => f.write_str(", and the process's heap"),
+            (false, _) => Ok(()),
+        }
     }
 }
 
@@ -74,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_result_names_every_runtime_with_its_functions() {
+    fn the_result_names_every_runtime_with_its_functions_and_the_heap() {
         let runtime = |name: &str, functions| TakenRuntime {
             name: name.to_owned(),
             version: [10, 0, 1, 2],
@@ -82,13 +89,18 @@ mod tests {
         };
         let mut installed = Installation {
             runtimes: vec![runtime("ucrtbase.dll", 40), runtime("msvcrt.dll", 18)],
+            process_heap: false,
             threads_suspended: 0,
         };
         assert_eq!(
             installed.to_string(),
             "took over 40 functions of ucrtbase.dll, 18 functions of msvcrt.dll"
         );
+        installed.process_heap = true;
+        assert!(installed.to_string().ends_with("msvcrt.dll, and the process's heap"));
         installed.runtimes.clear();
+        assert_eq!(installed.to_string(), "took over the process's heap");
+        installed.process_heap = false;
         assert!(installed.to_string().starts_with("no C runtime is loaded yet"));
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use allograft_inject::{RuntimeRecord, State, Status, until_nul};
+use allograft_inject::{HeapRecord, HeapState, RuntimeRecord, State, Status, until_nul};
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleHandleExW,
@@ -128,8 +128,14 @@ fn outcome(status: &Status) -> Result<Installation, Error> {
     let runtimes = status.runtimes[..count.min(status.runtimes.len())].iter();
     Ok(Installation {
         runtimes: runtimes.map(runtime).collect(),
+        process_heap: serves_process_heap(&status.heap),
         threads_suspended: status.threads_stopped.load(Ordering::Relaxed),
     })
+}
+
+fn serves_process_heap(heap: &HeapRecord) -> bool {
+    let state = HeapState::from_u32(heap.state.load(Ordering::Acquire));
+    state.is_some_and(HeapState::is_served) && heap.slots_allocating.load(Ordering::Relaxed) > 0
 }
 
 fn runtime(runtime: &RuntimeRecord) -> TakenRuntime {

@@ -1,6 +1,8 @@
 //! Arguments that several commands have, and those of the commands whose code only Windows
 //! compiles.
 
+use allograft_inject::HeapScope;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +32,21 @@ pub struct ModuleArgs {
     /// start
     #[arg(long)]
     pub follow_children: bool,
+    #[command(flatten)]
+    pub heap: HeapArgs,
+}
+
+/// What else than the C runtimes' functions leads to mimalloc.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct HeapArgs {
+    /// Whose allocations from the process's heap (HeapAlloc) come from mimalloc: nobody's, those of
+    /// the program's own file, or those of every module that is not Windows' [default: those of the
+    /// program's own file, if it imports the heap API]
+    #[arg(long, value_name = "off|program|all", value_parser = heap_scope(), hide_possible_values = true)]
+    pub heap: Option<HeapScope>,
+    /// Have the C runtimes' _msize answer exactly what was asked for, as HeapSize does
+    #[arg(long)]
+    pub exact_sizes: bool,
 }
 
 /// A program to start, which takes the rest of the command line.
@@ -68,6 +85,10 @@ pub const RUN_MANUAL: &str = "\
 allograft looks for the program at the path given. It looks for a bare name in
 the current folder, then in the folders of PATH. `.exe` may be left off. Batch
 files are refused: name the program that they start.
+
+A program with its C runtime linked in, or one that calls Windows' heap functions
+itself, as Rust programs do, is served through these. --heap off leaves them alone,
+--heap all serves the DLLs that are not Windows' too.
 
 With --follow-children the programs that the program starts get the module too,
 except those that another process starts for it (services, elevation). Each
@@ -166,6 +187,8 @@ pub struct BenchArgs {
     /// The module to load [default: that of the program's machine, beside this program]
     #[arg(long, value_name = "DLL")]
     pub module: Option<PathBuf>,
+    #[command(flatten)]
+    pub heap: HeapArgs,
     /// Give the program FILE as its standard input, from the beginning in every run [default:
     /// nothing]
     #[arg(long, value_name = "FILE")]
@@ -232,6 +255,13 @@ pub struct AssistArgs {
     /// The module to load
     #[arg(long, value_name = "DLL")]
     pub module: PathBuf,
+}
+
+fn heap_scope() -> impl TypedValueParser<Value = HeapScope> {
+    PossibleValuesParser::new(HeapScope::NAMED.map(|(name, _)| name)).map(|word| {
+        let named = HeapScope::NAMED.into_iter().find(|(name, _)| *name == word);
+        named.expect("no other word gets here").1
+    })
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {

@@ -1,12 +1,12 @@
 //! Why a program cannot be started, a module cannot be loaded, or a takeover did not help: reasons
 //! in words, from what can be seen in the files and on the status page.
 
-use crate::page_reading::PageReading;
+use crate::page_reading::{PageReading, ProcessHeapReading};
 #[cfg(windows)]
 use crate::{error::Error, windows::process::Process};
 use allograft_image::crt::{Crt, CrtKind};
 use allograft_image::{ImageSummary, Machine, Result};
-use allograft_inject::State;
+use allograft_inject::{HeapState, State};
 use std::path::Path;
 #[cfg(windows)]
 use std::{ffi::OsStr, io};
@@ -66,8 +66,8 @@ pub fn why_on_own_heap(
 ) -> Option<String> {
     match reading.state {
         Some(State::Active) if reading.is_on_mimalloc() => None,
-        Some(State::Active) => program.why_only_windows_own(),
-        Some(State::NoRuntime) => Some(program.why_no_runtime()),
+        Some(State::Active) => program.why_only_windows_own(&reading.process_heap),
+        Some(State::NoRuntime) => Some(program.why_no_runtime(&reading.process_heap)),
         Some(State::Failed) if reading.message.is_empty() => {
             Some("the module gave no reason".to_owned())
         }
@@ -159,12 +159,9 @@ impl RunningProgram {
         }
     }
 
-    fn why_no_runtime(&self) -> String {
+    fn why_no_runtime(&self, heap: &ProcessHeapReading) -> String {
         match self.runtime() {
-            None => {
-                "it links its C runtime statically, so there is none that allograft could take over"
-                    .to_owned()
-            }
+            None => why_not_served(heap),
             Some(crt) if crt.taken_over => {
                 format!("the module did not find {} in it", crt.file)
             }
@@ -177,11 +174,10 @@ impl RunningProgram {
 
     /// Why the takeover of `msvcrt.dll` alone does not help the program. None if the program has a
     /// C runtime, whichever it is.
-    fn why_only_windows_own(&self) -> Option<String> {
+    fn why_only_windows_own(&self, heap: &ProcessHeapReading) -> Option<String> {
         self.runtime().is_none().then(|| {
-            "it links its C runtime statically; only msvcrt.dll was taken over, which Windows' own \
-             DLLs use"
-                .to_owned()
+            let reason = why_not_served(heap);
+            format!("{reason}; only msvcrt.dll was taken over, which Windows' own DLLs use")
         })
     }
 
@@ -194,10 +190,26 @@ impl RunningProgram {
     }
 }
 
+/// Why a program without a C runtime of its own is not served through the process's heap.
+fn why_not_served(heap: &ProcessHeapReading) -> String {
+    let reason = match heap.state {
+        Some(HeapState::Off) => {
+            "--heap off or ALLOGRAFT_HEAP=off leaves the heap functions that it imports alone"
+        }
+        _ if heap.reason.is_empty() => {
+            return "it has no C runtime DLL and does not import the heap functions, so there is \
+                    nothing that could be redirected"
+                .to_owned();
+        }
+        _ => &heap.reason,
+    };
+    format!("it has no C runtime DLL, and its calls of HeapAlloc are left alone: {reason}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page_reading::sample::{self, add_runtime};
+    use crate::page_reading::sample::{self, add_runtime, leave_heap_alone, serve_heap};
     use allograft_image::{Error, Subsystem};
     use allograft_inject::Page;
 
@@ -250,32 +262,54 @@ mod tests {
         }
     }
 
+    fn heap(change: impl FnOnce(&mut Page)) -> ProcessHeapReading {
+        let mut page = sample::page(State::NoRuntime);
+        change(&mut page);
+        PageReading::new(&page, "game.exe").process_heap
+    }
+
     #[test]
     fn what_the_module_did_not_take_over_is_named() {
-        const STATIC: &str =
-            "it links its C runtime statically, so there is none that allograft could take over";
+        const NOTHING: &str = "it has no C runtime DLL and does not import the heap functions, so \
+                               there is nothing that could be redirected";
         const UNSUPPORTED: &str = "its C runtime is msvcr120d.dll (Visual C++ 2013, debug build), \
                                    which allograft does not take over";
+        let heap = heap(|page| serve_heap(page, HeapState::FreeSide));
         for (imported, loaded, reason) in [
-            (&[][..], &["KERNEL32.DLL", "msvcrt.dll"][..], STATIC),
+            (&[][..], &["KERNEL32.DLL", "msvcrt.dll"][..], NOTHING),
             (&["msvcr120d.dll"], &["MSVCR120d.dll"], UNSUPPORTED),
             (&[], &["KERNEL32.DLL", "MSVCR120d.dll"], UNSUPPORTED),
             (&["ucrtbase.dll"], &[], "the module did not find ucrtbase.dll in it"),
         ] {
-            assert_eq!(running(imported, loaded).why_no_runtime(), reason);
+            assert_eq!(running(imported, loaded).why_no_runtime(&heap), reason);
         }
-        assert_eq!(RunningProgram::default().why_no_runtime(), STATIC);
+        assert_eq!(RunningProgram::default().why_no_runtime(&heap), NOTHING);
+    }
+
+    #[test]
+    fn a_program_whose_heap_is_left_alone_gets_the_reason() {
+        let off = heap(|page| serve_heap(page, HeapState::Off));
+        let reason = RunningProgram::default().why_no_runtime(&off);
+        assert!(reason.contains("--heap off or ALLOGRAFT_HEAP=off"), "{reason}");
+        let alone = heap(|page| leave_heap_alone(page, "page heap is on"));
+        let reason = RunningProgram::default().why_only_windows_own(&alone).unwrap();
+        assert!(
+            reason.contains("its calls of HeapAlloc are left alone: page heap is on;"),
+            "{reason}"
+        );
     }
 
     #[test]
     fn the_runtime_of_windows_own_dlls_is_not_taken_for_the_programs() {
         let loaded = ["KERNEL32.DLL", "msvcrt.dll"];
-        let reason = running(&[], &loaded).why_only_windows_own();
+        let heap = heap(|page| serve_heap(page, HeapState::FreeSide));
+        let reason = running(&[], &loaded).why_only_windows_own(&heap).unwrap();
         assert!(
-            reason.is_some_and(|reason| reason.starts_with("it links its C runtime statically"))
+            reason.ends_with("only msvcrt.dll was taken over, which Windows' own DLLs use"),
+            "{reason}"
         );
-        assert_eq!(running(&["msvcrt.dll"], &loaded).why_only_windows_own(), None);
-        assert_eq!(running(&[], &["MSVCR120.dll"]).why_only_windows_own(), None);
+        assert_eq!(running(&["msvcrt.dll"], &loaded).why_only_windows_own(&heap), None);
+        assert_eq!(running(&[], &["MSVCR120.dll"]).why_only_windows_own(&heap), None);
     }
 
     #[test]
@@ -303,6 +337,9 @@ mod tests {
         let mut taken_over = sample::page(State::Active);
         add_runtime(&mut taken_over, "msvcrt.dll", [0; 4], 3);
         assert!(why(&taken_over).unwrap().contains("only msvcrt.dll was taken over"));
+        serve_heap(&mut taken_over, HeapState::Program);
+        assert_eq!(why(&taken_over), None);
+        serve_heap(&mut taken_over, HeapState::FreeSide);
         add_runtime(&mut taken_over, "ucrtbase.dll", [0; 4], 3);
         *taken_over.status.runtime_count.get_mut() = u32::MAX;
         assert_eq!(why(&taken_over), None);
@@ -311,7 +348,7 @@ mod tests {
         for page in [unknown, sample::page(State::Empty), sample::page(State::Attaching)] {
             assert!(why(&page).unwrap().contains("did not load allograft.dll"));
         }
-        assert!(why(&sample::page(State::NoRuntime)).unwrap().contains("statically"));
+        assert!(why(&sample::page(State::NoRuntime)).unwrap().contains("nothing that could"));
         let disabled = why(&sample::page(State::Disabled)).unwrap();
         assert!(disabled.contains("MIMALLOC_DISABLE_REDIRECT"), "{disabled}");
     }

@@ -5,7 +5,7 @@ use crate::diagnosis;
 use crate::error::Error;
 use crate::windows::wide;
 use allograft_image::Machine;
-use allograft_inject::{OptionValues, PATH_UNITS};
+use allograft_inject::{HeapScope, OptionValues, PATH_UNITS};
 use std::path::{Path, PathBuf, absolute};
 
 /// What the user asks for, with paths that exist and mean the same in every process.
@@ -19,6 +19,8 @@ pub struct Request {
     report: Vec<u16>,
     count: bool,
     follow: bool,
+    heap: HeapScope,
+    exact_sizes: bool,
 }
 
 impl Request {
@@ -29,6 +31,8 @@ impl Request {
             report: option("the report file", args.report.as_deref())?,
             count: args.count,
             follow: args.follow_children,
+            heap: args.heap.heap.unwrap_or_default(),
+            exact_sizes: args.heap.exact_sizes,
         })
     }
 
@@ -37,6 +41,8 @@ impl Request {
             disable: false,
             count: self.count,
             follow: self.follow,
+            heap: self.heap,
+            exact_sizes: self.exact_sizes,
             log: &self.log,
             report: &self.report,
         }

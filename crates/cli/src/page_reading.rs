@@ -6,7 +6,7 @@
 
 use crate::output::printable;
 use allograft_image::FileVersion;
-use allograft_inject::{MAX_RUNTIMES, Page, RuntimeRecord, State};
+use allograft_inject::{HeapRecord, HeapState, MAX_RUNTIMES, Page, RuntimeRecord, State};
 use serde::{Serialize, Serializer};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,6 +31,9 @@ pub struct PageReading {
     pub threads_stopped: u32,
     /// The C runtimes that the module found.
     pub runtimes: Vec<RuntimeReading>,
+    pub process_heap: ProcessHeapReading,
+    /// Whether the blocks of the C runtimes keep the sizes that were asked for.
+    pub exact_sizes: bool,
     /// What the old heap held at the takeover, if it was counted.
     pub old_heap: Option<HeapBlocks>,
     /// Blocks of the old heap that a reallocation moved to mimalloc.
@@ -63,6 +66,39 @@ pub struct RuntimeReading {
     pub functions: u32,
 }
 
+/// The process's heap, which `HeapAlloc` and its kin serve.
+#[derive(Debug, Serialize)]
+pub struct ProcessHeapReading {
+    /// None if the page holds a number that is no state.
+    #[serde(serialize_with = "serialize_heap_state")]
+    pub state: Option<HeapState>,
+    /// Why it was left alone; empty if it was not.
+    pub reason: String,
+    /// Import slots whose calls allocate from mimalloc.
+    pub slots_allocating: u32,
+    /// Import slots whose calls free, resize or size blocks of mimalloc's too.
+    pub slots_freeing: u32,
+    /// Modules with slots of either kind.
+    pub modules: u32,
+    /// Exported names of the system's that lead to the replacements.
+    pub exports: u32,
+    /// Heaps of linked-in C runtimes that are served.
+    pub private_heaps: u32,
+    /// Blocks of the old heap that a reallocation moved to mimalloc.
+    pub migrated: HeapBlocks,
+    /// Blocks of the old heap that were freed, those of Windows' own DLLs among them.
+    pub freed_blocks: u64,
+    /// Blocks of mimalloc's that the original functions were given, if they are counted.
+    pub escapes: Option<u64>,
+}
+
+impl ProcessHeapReading {
+    /// Whether somebody's allocations come from mimalloc.
+    pub fn is_served(&self) -> bool {
+        self.state.is_some_and(HeapState::is_served) && self.slots_allocating > 0
+    }
+}
+
 impl PageReading {
     /// Reads `page`, whose process runs the file `program`.
     pub fn new(page: &Page, program: &str) -> PageReading {
@@ -76,14 +112,13 @@ impl PageReading {
         let migrated = blocks(&status.migrated_blocks, &status.migrated_bytes);
         let freed = blocks(&status.freed_blocks, &status.freed_bytes);
         let runtime_count = (status.runtime_count.load(Relaxed) as usize).min(MAX_RUNTIMES);
-        let message = status.message.split(|&byte| byte == 0).next().unwrap_or_default();
         let [major, minor, patch, _] = status.module_version;
         let mimalloc = status.mimalloc_version;
         PageReading {
             pid: page.header.pid,
             name: printable(program),
             state: State::from_u32(status.state.load(Relaxed)),
-            message: printable(String::from_utf8_lossy(message).trim()),
+            message: text(&status.message),
             module_version: format!("{major}.{minor}.{patch}"),
             mimalloc_version: format!(
                 "{}.{}.{}",
@@ -95,6 +130,8 @@ impl PageReading {
             attach_microseconds: status.attach_nanoseconds.load(Relaxed) as f64 / 1e3,
             threads_stopped: status.threads_stopped.load(Relaxed),
             runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
+            process_heap: process_heap_reading(&status.heap),
+            exact_sizes: status.heap.exact_sizes.load(Relaxed) != 0,
             old_heap,
             migrated,
             freed,
@@ -111,11 +148,36 @@ impl PageReading {
     /// Whether the program is on mimalloc. The takeover of `msvcrt.dll` alone proves nothing:
     /// Windows' own DLLs bring it into nearly every process.
     pub fn is_on_mimalloc(&self) -> bool {
+        let is_own = |runtime: &RuntimeReading| {
+            runtime.functions > 0 && !runtime.name.eq_ignore_ascii_case("msvcrt.dll")
+        };
         self.state == Some(State::Active)
-            && self.runtimes.iter().any(|runtime| {
-                runtime.functions > 0 && !runtime.name.eq_ignore_ascii_case("msvcrt.dll")
-            })
+            && (self.runtimes.iter().any(is_own) || self.process_heap.is_served())
     }
+}
+
+fn process_heap_reading(heap: &HeapRecord) -> ProcessHeapReading {
+    ProcessHeapReading {
+        state: HeapState::from_u32(heap.state.load(Relaxed)),
+        reason: text(&heap.obstacle),
+        slots_allocating: heap.slots_allocating.load(Relaxed),
+        slots_freeing: heap.slots_freeing.load(Relaxed),
+        modules: heap.modules.load(Relaxed),
+        exports: heap.exports.load(Relaxed),
+        private_heaps: heap.private_heaps.load(Relaxed),
+        migrated: HeapBlocks {
+            blocks: heap.migrated_blocks.load(Relaxed),
+            bytes: heap.migrated_bytes.load(Relaxed),
+        },
+        freed_blocks: heap.freed_blocks.load(Relaxed),
+        escapes: (heap.escapes_known.load(Relaxed) == 1).then(|| heap.escapes.load(Relaxed)),
+    }
+}
+
+/// Text of the page, as far as its NUL.
+fn text(bytes: &[u8]) -> String {
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    printable(String::from_utf8_lossy(text).trim())
 }
 
 fn runtime_reading(runtime: &RuntimeRecord) -> RuntimeReading {
@@ -136,6 +198,13 @@ fn serialize_state<S: Serializer>(state: &Option<State>, to: S) -> Result<S::Ok,
         Some(State::Disabled) => "disabled",
         None => "unknown",
     })
+}
+
+fn serialize_heap_state<S: Serializer>(
+    state: &Option<HeapState>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(state.map_or("unknown", HeapState::name))
 }
 
 /// A `FILETIME` (100 ns since 1601) in whole seconds since 1970. None for 0, which means never.
@@ -169,6 +238,20 @@ pub mod sample {
         *runtime.functions.get_mut() = functions;
     }
 
+    pub fn serve_heap(page: &mut Page, state: HeapState) {
+        let heap = &mut page.status.heap;
+        *heap.state.get_mut() = state as u32;
+        *heap.slots_allocating.get_mut() = if state.is_served() { 2 } else { 0 };
+        (*heap.slots_freeing.get_mut(), *heap.modules.get_mut()) = (131, 23);
+        *heap.exports.get_mut() = 9;
+    }
+
+    pub fn leave_heap_alone(page: &mut Page, reason: &str) {
+        let heap = &mut page.status.heap;
+        *heap.state.get_mut() = HeapState::LeftAlone as u32;
+        heap.obstacle[..reason.len()].copy_from_slice(reason.as_bytes());
+    }
+
     pub fn count_old_heap(page: &mut Page, blocks: u64, bytes: u64) {
         *page.status.old_known.get_mut() = 1;
         *page.status.old_blocks.get_mut() = blocks;
@@ -178,7 +261,7 @@ pub mod sample {
 
 #[cfg(test)]
 mod tests {
-    use super::sample::{add_runtime, count_old_heap, page};
+    use super::sample::{add_runtime, count_old_heap, leave_heap_alone, page, serve_heap};
     use super::*;
 
     #[test]
@@ -205,6 +288,7 @@ mod tests {
 
     #[test]
     fn a_page_full_of_nonsense_does_no_harm() {
+        const UNKNOWN: &str = "unknown";
         let mut page = page(State::Empty);
         let status = &mut page.status;
         *status.state.get_mut() = 99;
@@ -212,12 +296,18 @@ mod tests {
         *status.attached_at.get_mut() = u64::MAX;
         status.message = [0x1B; 1024];
         status.runtimes[0].name = [0xD800; 32];
+        *status.heap.state.get_mut() = 99;
+        status.heap.obstacle = [0x1B; 256];
         let reading = PageReading::new(&page, "a\x1b[2J");
         assert_eq!(reading.state, None);
         assert_eq!(reading.runtimes.len(), MAX_RUNTIMES);
         let text = format!("{reading:?}");
         assert!(!text.contains('\x1b'), "{text}");
-        assert_eq!(serde_json::to_value(&reading).unwrap()["state"], "unknown");
+        let json = serde_json::to_value(&reading).unwrap();
+        assert_eq!(
+            (&json["state"], &json["process_heap"]["state"]),
+            (&UNKNOWN.into(), &UNKNOWN.into())
+        );
     }
 
     #[test]
@@ -230,6 +320,40 @@ mod tests {
         assert!(PageReading::new(&page, "a").is_on_mimalloc());
         *page.status.state.get_mut() = State::Failed as u32;
         assert!(!PageReading::new(&page, "a").is_on_mimalloc());
+    }
+
+    #[test]
+    fn a_program_is_on_mimalloc_if_its_allocations_from_the_process_heap_are_served() {
+        for (state, served) in [
+            (HeapState::Off, false),
+            (HeapState::FreeSide, false),
+            (HeapState::Program, true),
+            (HeapState::All, true),
+        ] {
+            let mut page = page(State::Active);
+            add_runtime(&mut page, "msvcrt.dll", [7, 0, 1, 2], 40);
+            serve_heap(&mut page, state);
+            assert_eq!(PageReading::new(&page, "a").is_on_mimalloc(), served, "{state:?}");
+            *page.status.heap.slots_allocating.get_mut() = 0;
+            assert!(!PageReading::new(&page, "a").is_on_mimalloc(), "nobody allocates");
+        }
+        let mut page = page(State::Active);
+        leave_heap_alone(&mut page, "page heap");
+        assert!(!PageReading::new(&page, "a").is_on_mimalloc());
+    }
+
+    #[test]
+    fn the_process_heap_is_in_the_json_with_its_reason_and_what_is_known() {
+        let mut page = page(State::Active);
+        leave_heap_alone(&mut page, "page heap");
+        *page.status.heap.migrated_bytes.get_mut() = 7;
+        let json = |page: &Page| serde_json::to_value(PageReading::new(page, "a")).unwrap();
+        let heap = &json(&page)["process_heap"];
+        assert_eq!((&heap["state"], &heap["reason"]), (&"left-alone".into(), &"page heap".into()));
+        assert_eq!(heap["migrated"]["bytes"], 7);
+        assert_eq!(heap["escapes"], serde_json::Value::Null, "they are not counted");
+        *page.status.heap.escapes_known.get_mut() = 1;
+        assert_eq!(json(&page)["process_heap"]["escapes"], 0);
     }
 
     #[test]

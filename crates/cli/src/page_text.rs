@@ -1,8 +1,8 @@
 //! A status page in words: one line for `run` and `inject`, several for `status`.
 
 use crate::output::{counted, size};
-use crate::page_reading::{HeapBlocks, PageReading, RuntimeReading};
-use allograft_inject::State;
+use crate::page_reading::{HeapBlocks, PageReading, ProcessHeapReading, RuntimeReading};
+use allograft_inject::{HeapState, State};
 use std::fmt::Write;
 
 /// Width of the bar, in characters.
@@ -10,8 +10,10 @@ const BAR_WIDTH: u64 = 40;
 
 /// What was taken over, in one line.
 pub fn summary(reading: &PageReading) -> String {
-    let taken_over: Vec<String> =
-        reading.runtimes.iter().filter(|runtime| runtime.functions > 0).map(functions_of).collect();
+    let runtimes = reading.runtimes.iter().filter(|runtime| runtime.functions > 0);
+    let heap = Some(&reading.process_heap).filter(|heap| heap.is_served()).and_then(whose_heap);
+    let heap = heap.map(|whose| format!("the process's heap ({whose})"));
+    let taken_over: Vec<String> = runtimes.map(functions_of).chain(heap).collect();
     let old_heap = match reading.old_heap {
         Some(HeapBlocks { blocks: 0, .. }) => "; the old heap was empty".to_owned(),
         Some(HeapBlocks { blocks, bytes }) => format!(
@@ -33,6 +35,12 @@ pub fn details(reading: &PageReading) -> String {
     for runtime in &reading.runtimes {
         line("took over", functions_of(runtime));
     }
+    if reading.exact_sizes {
+        line("sizes", "_msize answers exactly what was asked for".to_owned());
+    }
+    for (label, what) in process_heap(&reading.process_heap) {
+        line(label, what);
+    }
     if let Some(seconds) = reading.attached_at {
         line("attached", format!("{}, in {}", date_and_time(seconds), effort(reading)));
     }
@@ -47,6 +55,9 @@ pub fn details(reading: &PageReading) -> String {
         let (migrated, freed) = (blocks(reading.migrated), blocks(reading.freed));
         line("since then", format!("{migrated} moved to mimalloc, {freed} freed"));
     }
+    if reading.state == Some(State::Active) && !reading.message.is_empty() {
+        line("note", reading.message.clone());
+    }
     if reading.committed_bytes > 0 {
         line(
             "mimalloc",
@@ -60,6 +71,64 @@ pub fn details(reading: &PageReading) -> String {
         );
     }
     text
+}
+
+/// The process's heap in labelled lines; none if the module did not get as far.
+fn process_heap(heap: &ProcessHeapReading) -> Vec<(&'static str, String)> {
+    let redirected = || {
+        let freeing = match heap.slots_allocating {
+            0 => format!("{} that free", counted(heap.slots_freeing.into(), "import slot")),
+            allocating => format!(
+                "{} that allocate, {} that free",
+                counted(allocating.into(), "import slot"),
+                heap.slots_freeing
+            ),
+        };
+        let modules = counted(heap.modules.into(), "module");
+        let mut slots = vec![format!("{freeing}, in {modules}")];
+        if heap.exports > 0 {
+            slots.push(counted(heap.exports.into(), "export"));
+        }
+        if heap.private_heaps > 0 {
+            slots.push(format!(
+                "{} of a linked-in runtime",
+                counted(heap.private_heaps.into(), "private heap")
+            ));
+        }
+        slots.join(", ")
+    };
+    let mut lines = Vec::new();
+    match heap.state {
+        None | Some(HeapState::Untouched) => return lines,
+        Some(HeapState::Off) => lines.push(("heap", "left alone, as the settings ask".to_owned())),
+        Some(HeapState::LeftAlone) => lines.push(("heap", format!("left alone: {}", heap.reason))),
+        Some(HeapState::FreeSide) => {
+            lines.push(("heap", format!("only freeing is redirected: {}", redirected())));
+            if !heap.reason.is_empty() {
+                lines.push(("", format!("allocations are left alone: {}", heap.reason)));
+            }
+        }
+        Some(HeapState::Program | HeapState::All) => {
+            let whose = whose_heap(heap).unwrap_or_default();
+            lines.push(("heap", format!("the process's, {whose}: {}", redirected())));
+            let freed = counted(heap.freed_blocks, "old block");
+            lines.push(("", format!("{} moved to mimalloc, {freed} freed", blocks(heap.migrated))));
+        }
+    }
+    if let Some(escapes) = heap.escapes {
+        let escapes = counted(escapes, "block");
+        lines.push(("escapes", format!("{escapes} of mimalloc's reached the original heap")));
+    }
+    lines
+}
+
+/// Whose allocations from the process's heap are served, if anybody's are.
+fn whose_heap(heap: &ProcessHeapReading) -> Option<&'static str> {
+    match heap.state? {
+        HeapState::Program => Some("for the program"),
+        HeapState::All => Some("for all modules but Windows' own"),
+        _ => None,
+    }
 }
 
 /// `41 functions of ucrtbase.dll 10.0.26100.1742`
@@ -125,7 +194,9 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page_reading::sample::{self, add_runtime, count_old_heap};
+    use crate::page_reading::sample::{
+        self, add_runtime, count_old_heap, leave_heap_alone, serve_heap,
+    };
     use allograft_inject::Page;
 
     fn page() -> Box<Page> {
@@ -221,6 +292,74 @@ mod tests {
         assert_eq!(bar(0, u64::MAX), ".".repeat(40));
         assert_eq!(bar(1, u64::MAX), "#".to_owned() + &".".repeat(39));
         assert_eq!(bar(u64::MAX, 5), "#".repeat(40));
+    }
+
+    #[test]
+    fn the_summary_names_the_process_heap_where_it_is_served() {
+        let mut page = page();
+        serve_heap(&mut page, HeapState::FreeSide);
+        assert!(!summary_of(&page).contains("heap"), "{}", summary_of(&page));
+        serve_heap(&mut page, HeapState::Program);
+        assert!(summary_of(&page).starts_with(
+            "took over 46 functions of ucrtbase.dll 10.0.26100.1742 and the process's heap (for \
+             the program) in 1.5 ms"
+        ));
+        *page.status.runtime_count.get_mut() = 0;
+        serve_heap(&mut page, HeapState::All);
+        assert!(summary_of(&page).starts_with(
+            "took over the process's heap (for all modules but Windows' own) in 1.5 ms"
+        ));
+    }
+
+    #[test]
+    fn the_details_have_the_process_heap_with_what_was_redirected() {
+        let mut page = page();
+        serve_heap(&mut page, HeapState::Program);
+        let heap = &mut page.status.heap;
+        (*heap.migrated_blocks.get_mut(), *heap.migrated_bytes.get_mut()) = (2, 64);
+        (*heap.freed_blocks.get_mut(), *heap.private_heaps.get_mut()) = (1, 1);
+        let text = details_of(&page);
+        assert!(
+            text.contains(
+                "\n  heap        the process's, for the program: 2 import slots that allocate, 131 \
+                 that free, in 23 modules, 9 exports, 1 private heap of a linked-in runtime\n\
+                 \x20             2 blocks (64 bytes) moved to mimalloc, 1 old block freed\n"
+            ),
+            "{text}"
+        );
+        *page.status.heap.exact_sizes.get_mut() = 1;
+        assert!(details_of(&page).contains("\n  sizes       _msize answers exactly what was"));
+        *page.status.heap.escapes_known.get_mut() = 1;
+        let escapes = "\n  escapes     0 blocks of mimalloc's reached the original heap\n";
+        assert!(details_of(&page).contains(escapes));
+    }
+
+    #[test]
+    fn a_heap_that_is_not_served_has_its_reason_in_the_details() {
+        let mut page = page();
+        serve_heap(&mut page, HeapState::FreeSide);
+        assert!(details_of(&page).contains(
+            "\n  heap        only freeing is redirected: 131 import slots that free, in 23 modules, \
+             9 exports\n"
+        ));
+        leave_heap_alone(&mut page, "it is guarded");
+        serve_heap(&mut page, HeapState::FreeSide);
+        assert!(
+            details_of(&page)
+                .contains("\n              allocations are left alone: it is guarded\n")
+        );
+        let mut page = self::page();
+        leave_heap_alone(&mut page, "page heap is on");
+        assert!(details_of(&page).contains("\n  heap        left alone: page heap is on\n"));
+        serve_heap(&mut page, HeapState::Off);
+        assert!(details_of(&page).contains("left alone, as the settings ask"));
+    }
+
+    #[test]
+    fn a_message_about_a_program_on_mimalloc_is_a_note() {
+        let mut page = page();
+        page.status.message[..9].copy_from_slice(b"bad words");
+        assert!(details_of(&page).contains("\n  note        bad words\n"));
     }
 
     #[test]

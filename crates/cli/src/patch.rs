@@ -54,7 +54,8 @@ mimalloc without a launcher. Put the module beside it: without it the program do
 Works on every system, for x86, x86-64 and ARM64 images alike.
 
 Nothing in the image moves, so resources, .NET code, guard tables and appended data stay as
-they are. An Authenticode signature cannot survive; --undo brings it back. Do not patch programs
+they are. Settings are read from an allograft.ini beside the module ([allograft] heap=, log=,
+report=, exact_sizes=), or from the environment. An Authenticode signature cannot survive; --undo brings it back. Do not patch programs
 guarded by anti-cheat software: it may get the account banned (`allograft check` looks for it).
 
 Examples:

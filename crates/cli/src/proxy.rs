@@ -47,7 +47,8 @@ same name. The proxy is such a DLL: it loads allograft.dll (allograft32.dll in 3
 folder, and passes every call on to the system's DLL. So the program runs on mimalloc however it is started, and none of its files change.
 
 Choose a DLL that the program loads and does not bring along: `allograft patch --list PROGRAM` shows what
-it imports. The module is put beside the proxy if it is not there.
+it imports. The module is put beside the proxy if it is not there. Settings are read from an allograft.ini
+beside the module ([allograft] heap=, log=, report=, exact_sizes=), or from the environment.
 
 Under Wine a program gets its own DLL only if told so: WINEDLLOVERRIDES=version=n,b (for version.dll).
 Do not do this to an online game with anti-cheat software: it may get the account banned.

@@ -1,7 +1,7 @@
-//! Writing slots of import address tables, in pages that may be protected against writing, while
-//! the program's threads run. Nothing here allocates.
+//! Writing slots of import and export address tables, in pages that may be protected against
+//! writing, while the program's threads run. Nothing here allocates.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::system::{PAGE_SIZE, Protection, System, SystemCode};
 
@@ -37,6 +37,20 @@ impl<'s, S: System> SlotWriter<'s, S> {
         self.open(address & !(PAGE_SIZE - 1))?;
         // SAFETY: by the contract the slot is there and aligned, and its page is writable now.
         unsafe { AtomicUsize::from_ptr(address as *mut usize) }.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    /// The same for an entry of an export address table, which is 32 bits wide on all machines.
+    ///
+    /// # Errors
+    /// As for [`SlotWriter::write`].
+    ///
+    /// # Safety
+    /// As for [`SlotWriter::write`].
+    pub unsafe fn write_export(&mut self, address: usize, offset: u32) -> Result<(), SystemCode> {
+        self.open(address & !(PAGE_SIZE - 1))?;
+        // SAFETY: by the contract the entry is there and aligned, and its page is writable now.
+        unsafe { AtomicU32::from_ptr(address as *mut u32) }.store(offset, Ordering::Release);
         Ok(())
     }
 

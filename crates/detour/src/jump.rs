@@ -28,6 +28,11 @@ impl Detour {
         Detour { target, replacement, relay: 0, original: [0; JUMP_SIZE] }
     }
 
+    /// The address of its relay, once that is built; 0 before.
+    pub fn relay(&self) -> usize {
+        self.relay
+    }
+
     /// Whether a thread that goes on at `address` would execute the middle of the jump. At the
     /// entry itself it executes the whole jump, which does no harm.
     pub(crate) fn covers(&self, address: usize) -> bool {

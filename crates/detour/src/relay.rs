@@ -41,12 +41,35 @@ impl Relays {
     /// # Errors
     /// [`Error::NoMemoryNear`] and [`Error::RelayProtection`]; nothing is left behind then.
     pub fn build<S: System>(system: &S, detours: &mut [Detour]) -> Result<Relays, Error> {
-        let count = detours.len();
-        let code_size = (count * STUB_SIZE).next_multiple_of(PAGE_SIZE);
         let lowest = detours.iter().map(|detour| detour.target).min().unwrap_or(0);
         let highest = detours.iter().map(|detour| detour.target).max().unwrap_or(0);
-        let base = allocate_near(system, lowest, highest, code_size + data_size(count))
-            .ok_or(Error::NoMemoryNear(lowest))?;
+        Relays::build_in(system, detours, |size| allocate_near(system, lowest, highest, size))
+            .ok_or(Error::NoMemoryNear(lowest))?
+    }
+
+    /// Builds one relay for each of `detours` above `base`, where 32-bit offsets from it reach, as
+    /// in the export table of the module at `base`.
+    ///
+    /// # Errors
+    /// As for [`Relays::build`].
+    pub fn build_above<S: System>(
+        system: &S,
+        base: usize,
+        detours: &mut [Detour],
+    ) -> Result<Relays, Error> {
+        Relays::build_in(system, detours, |size| allocate_above(system, base, size))
+            .ok_or(Error::NoMemoryNear(base))?
+    }
+
+    /// Builds the relays in memory from `allocate`, which gets its size; none if there is none.
+    fn build_in<S: System>(
+        system: &S,
+        detours: &mut [Detour],
+        allocate: impl FnOnce(usize) -> Option<usize>,
+    ) -> Option<Result<Relays, Error>> {
+        let count = detours.len();
+        let code_size = (count * STUB_SIZE).next_multiple_of(PAGE_SIZE);
+        let base = allocate(code_size + data_size(count))?;
         let relays = Relays { base, code_size, count };
         for (index, detour) in detours.iter_mut().enumerate() {
             detour.relay = base + index * STUB_SIZE;
@@ -63,10 +86,10 @@ impl Relays {
         });
         if let Err(code) = protected {
             system.free(base);
-            return Err(Error::RelayProtection(base, code));
+            return Some(Err(Error::RelayProtection(base, code)));
         }
         system.flush_code(base, code_size);
-        Ok(relays)
+        Some(Ok(relays))
     }
 
     /// Changes the targets of these relays: `exchange` returns the new target for a present one, or
@@ -110,6 +133,13 @@ impl Relays {
         Some(relay.target.load(Ordering::Acquire))
     }
 
+    /// The function whose relay is at `relay`; none if it is no relay of these.
+    pub fn function_behind(&self, relay: usize) -> Option<usize> {
+        let offset =
+            relay.checked_sub(self.base).filter(|offset| offset.is_multiple_of(STUB_SIZE))?;
+        Some(self.data().get(offset / STUB_SIZE)?.function)
+    }
+
     fn data_address(&self) -> *mut RelayData {
         (self.base + self.code_size) as *mut RelayData
     }
@@ -151,6 +181,17 @@ fn allocate_near<S: System>(
     let above = Gaps { system, next: highest, size, bound: ceiling, upwards: true };
     let below = Gaps { system, next: lowest, size, bound: floor, upwards: false };
     above.chain(below).find_map(|address| system.allocate(Some(address), size))
+}
+
+/// Commits `size` bytes above `base`, all of them less than 4 GiB away. On x86 offsets wrap around,
+/// and reach every address.
+fn allocate_above<S: System>(system: &S, base: usize, size: usize) -> Option<usize> {
+    if cfg!(target_pointer_width = "32") {
+        return system.allocate(None, size);
+    }
+    let bound = base.saturating_add(u32::MAX as usize);
+    Gaps { system, next: base, size, bound, upwards: true }
+        .find_map(|address| system.allocate(Some(address), size))
 }
 
 /// The candidates for an allocation in free memory, from nearest to farthest in one direction.

@@ -55,7 +55,8 @@ impl Protection {
         self.0 & (0x04 | 0x08 | 0x40 | 0x80) != 0
     }
 
-    pub(crate) fn is_executable(self) -> bool {
+    /// Whether code in the pages can be executed.
+    pub fn is_executable(self) -> bool {
         self.0 & (0x10 | 0x20 | 0x40 | 0x80) != 0
     }
 

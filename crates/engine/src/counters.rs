@@ -17,6 +17,13 @@ pub struct Counters {
     pub freed_bytes: &'static AtomicU64,
     /// Foreign blocks that were resized where they lay.
     pub resized_blocks: &'static AtomicU64,
+    /// Foreign blocks that moved to mimalloc when a module whose allocations are served
+    /// reallocated them by the heap API.
+    pub heap_migrated_blocks: &'static AtomicU64,
+    /// Bytes of them: the sizes that they had in the old heap.
+    pub heap_migrated_bytes: &'static AtomicU64,
+    /// Foreign blocks that such modules freed by the heap API.
+    pub heap_freed_blocks: &'static AtomicU64,
     /// Called after every 256th foreign block, to update figures that are too expensive to be
     /// updated with each.
     pub now_and_then: fn(),
@@ -44,6 +51,18 @@ pub(crate) fn freed(bytes: usize) {
 pub(crate) fn resized() {
     if let Some(counters) = COUNTERS.get() {
         counters.resized_blocks.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn heap_migrated(bytes: usize) {
+    if let Some(counters) = COUNTERS.get() {
+        add(counters, counters.heap_migrated_blocks, counters.heap_migrated_bytes, bytes);
+    }
+}
+
+pub(crate) fn heap_freed() {
+    if let Some(counters) = COUNTERS.get() {
+        counters.heap_freed_blocks.fetch_add(1, Ordering::Relaxed);
     }
 }
 

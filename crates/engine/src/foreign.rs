@@ -1,6 +1,4 @@
-//! Foreign blocks: those of a runtime's old heap, by the heap functions of the operating system.
-//!
-//! These functions are the only ones that touch an old heap. They are never given a block of
+//! Foreign blocks: those of a runtime's old heap. The functions here are never given a block of
 //! mimalloc's: callers ask `allograft_heap::owns` first.
 
 use core::ffi::c_void;
@@ -9,28 +7,26 @@ use core::ptr::null_mut;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Memory::{
-    GetProcessHeap, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY, HeapAlloc, HeapFree, HeapLock,
-    HeapReAlloc, HeapSize, HeapUnlock, HeapWalk, PROCESS_HEAP_ENTRY,
+    HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY, HeapLock, HeapUnlock, HeapWalk,
+    PROCESS_HEAP_ENTRY,
 };
 
 use crate::aligned_layout::{AlignedLayout, raw_slot};
-use crate::counters;
 use crate::runtime::{EINVAL, Runtime};
-use crate::slots;
+use crate::{counters, old_heap, slots};
 
 /// The old heap of the runtime. A runtime that has not started yet has none: until then the process
 /// heap serves, which a Universal CRT uses later too.
 fn heap_of(runtime: &Runtime) -> HANDLE {
     let heap = runtime.heap();
-    // SAFETY: the call only reads the PEB.
-    if heap.is_null() { unsafe { GetProcessHeap() } } else { heap }
+    if heap.is_null() { old_heap::process_heap() } else { heap }
 }
 
 /// The size that the program asked for when it got the block. None if the heap does not know the
 /// block.
 pub(crate) fn size(runtime: &Runtime, block: *const c_void) -> Option<usize> {
     // SAFETY: the heap checks the block as well as it did when the runtime asked it.
-    let size = unsafe { HeapSize(heap_of(runtime), 0, block) };
+    let size = unsafe { old_heap::size(heap_of(runtime), 0, block) };
     (size != usize::MAX).then_some(size)
 }
 
@@ -38,14 +34,14 @@ pub(crate) fn size(runtime: &Runtime, block: *const c_void) -> Option<usize> {
 pub(crate) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_void {
     let flags = if zeroed { HEAP_ZERO_MEMORY } else { 0 };
     // SAFETY: the heap lives as long as the runtime, and takes any size.
-    unsafe { HeapAlloc(heap_of(runtime), flags, size) }
+    unsafe { old_heap::allocate(heap_of(runtime), flags, size) }
 }
 
 /// Frees the block. If the heap refuses it, `errno` is set, as by the runtime's own `free`.
 pub(crate) fn free(runtime: &Runtime, block: *mut c_void) {
     let bytes = size(runtime, block).unwrap_or(0);
     // SAFETY: the program gives the block up; the heap checks whether it is one.
-    if unsafe { HeapFree(heap_of(runtime), 0, block) } != 0 {
+    if unsafe { old_heap::free(heap_of(runtime), 0, block) } {
         counters::freed(bytes);
     } else {
         runtime.set_errno(EINVAL);
@@ -56,7 +52,7 @@ pub(crate) fn free(runtime: &Runtime, block: *mut c_void) {
 /// destroyed with it.
 pub(crate) fn free_orphan(block: *mut c_void) {
     // SAFETY: the program gives the block up; the heap checks whether it is one.
-    unsafe { HeapFree(GetProcessHeap(), 0, block) };
+    unsafe { old_heap::free(old_heap::process_heap(), 0, block) };
 }
 
 /// A foreign block as its heap knows it.
@@ -80,7 +76,7 @@ pub(crate) unsafe fn migrate(
     // SAFETY: by the contract both have `kept` bytes; blocks of two heaps do not overlap.
     unsafe {
         core::ptr::copy_nonoverlapping(block.cast::<u8>(), to.cast::<u8>(), kept);
-        HeapFree(heap_of(runtime), 0, raw.start);
+        old_heap::free(heap_of(runtime), 0, raw.start);
     }
     counters::migrated(raw.size);
 }
@@ -96,8 +92,9 @@ pub(crate) fn shrink(runtime: &Runtime, block: *mut c_void, old: usize, new: usi
     }
     // SAFETY: in place, the block stays where the program has it; the heap checks whether it is
     // one.
-    let resized =
-        unsafe { HeapReAlloc(heap_of(runtime), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1)) };
+    let resized = unsafe {
+        old_heap::reallocate(heap_of(runtime), HEAP_REALLOC_IN_PLACE_ONLY, block, new.max(1))
+    };
     if resized.is_null() && old > LARGEST_LOW_FRAGMENTATION_BLOCK {
         return false;
     }

@@ -20,6 +20,11 @@ pub fn leave_import_tables_alone() {
     LEFT_ALONE.store(true, Ordering::Relaxed);
 }
 
+/// Whether import tables are left unchanged.
+pub(crate) fn are_left_alone() -> bool {
+    LEFT_ALONE.load(Ordering::Relaxed)
+}
+
 impl Module {
     /// The address of the slot through which it calls the function that it imports as `name`.
     pub fn import_slot(&self, name: &CStr) -> Option<usize> {
@@ -45,13 +50,17 @@ pub(crate) fn redirect(
     modules: &mut dyn Iterator<Item = Module>,
     exchange: &dyn Fn(usize) -> Option<usize>,
 ) -> usize {
-    if LEFT_ALONE.load(Ordering::Relaxed) {
+    if are_left_alone() {
         return 0;
     }
+    let region = |address| Windows.region(address);
     let mut slots = SlotWriter::new(&Windows);
     let mut count = 0;
     for module in modules {
-        imports::visit(&module, &|address| Windows.region(address), &mut |slot, address| {
+        if imports::may_check_itself(&module, &region) {
+            continue;
+        }
+        imports::visit(&module, &region, &mut |slot, address| {
             if let Some(other) = exchange(address)
                 && slot.is_multiple_of(align_of::<usize>())
                 // SAFETY: the slot is in the module, which stays while the loader's lock is held,

@@ -22,13 +22,18 @@ mod contract;
 mod counters;
 mod entry_code;
 mod error;
+mod exports;
 #[cfg(windows)]
 mod foreign;
 mod functions;
+pub mod heap_api;
 #[cfg(windows)]
 mod import_tables;
 mod imports;
+mod loaded_image;
 mod module;
+#[cfg(windows)]
+mod old_heap;
 mod once;
 mod plan;
 mod runtime;
@@ -54,12 +59,15 @@ pub use {
     windows::{LoaderLock, loaded_modules},
 };
 
-/// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here.
+/// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here,
+/// with the loader's lock held.
 ///
 /// # Errors
-/// [`TakeoverError::NoHeap`] if the system has no memory for mimalloc.
+/// [`TakeoverError::NoHeap`] if the system has no memory for mimalloc, [`TakeoverError::Missing`]
+/// if ntdll lacks a function of its heap.
 #[cfg(windows)]
 pub fn start(counters: Counters) -> Result<(), TakeoverError> {
+    old_heap::look_up().map_err(TakeoverError::Missing)?;
     counters::set(counters);
     start_heap()
 }

@@ -9,7 +9,11 @@ use windows_sys::Win32::System::LibraryLoader::{
     FindResourceW, GetProcAddress, LoadResource, LockResource, SizeofResource,
 };
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
+use windows_sys::Win32::System::SystemInformation::GetSystemWindowsDirectoryW;
 
+use allograft_detour::{System, Windows};
+
+use crate::exports;
 use crate::module::{Module, file_version_in};
 
 // Exported since Windows XP, and in no import library.
@@ -42,8 +46,12 @@ impl Module {
         unsafe { Module::new(base, size, units(name), units(path)) }
     }
 
-    /// The address of the function that it exports as `name`.
+    /// The address of the function that it exports as `name`. The loader is asked only for one
+    /// that the module forwards elsewhere.
     pub fn export(&self, name: &CStr) -> Option<usize> {
+        if let Some(export) = exports::find(self, &|address| Windows.region(address), name) {
+            return Some(export.address);
+        }
         // SAFETY: the module is loaded by the contract of `Module::new`.
         let function = unsafe { GetProcAddress(self.handle(), name.as_ptr().cast()) };
         function.map(|function| function as *const c_void as usize)
@@ -132,16 +140,40 @@ pub fn loaded_modules() -> impl Iterator<Item = Module> {
 }
 
 fn loader_data() -> Option<&'static LoaderData> {
-    let peb: *const *const LoaderData;
-    // SAFETY: the TEB holds the PEB's address, and the PEB's fourth pointer-sized field is that of
-    // the loader's data.
+    // SAFETY: the PEB's fourth pointer-sized field is the address of the loader's data.
+    unsafe { (*peb().cast::<*const LoaderData>().add(3)).as_ref() }
+}
+
+/// The base of the program's image.
+pub(crate) fn program_base() -> usize {
+    // SAFETY: the PEB's third pointer-sized field is the address of the image.
+    unsafe { *peb().cast::<usize>().add(2) }
+}
+
+/// The global flags of the process: what the system is to check in it (`NtGlobalFlag`).
+pub(crate) fn global_flags() -> u32 {
+    const OFFSET: usize = if cfg!(target_pointer_width = "64") { 0xBC } else { 0x68 };
+    // SAFETY: the PEB has the field at this offset since Windows XP.
+    unsafe { peb().add(OFFSET).cast::<u32>().read() }
+}
+
+fn peb() -> *const u8 {
+    let peb: *const u8;
+    // SAFETY: the TEB holds the PEB's address.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         core::arch::asm!("mov {}, gs:[0x60]", out(reg) peb, options(nostack, pure, readonly, preserves_flags));
         #[cfg(target_arch = "x86")]
         core::arch::asm!("mov {}, fs:[0x30]", out(reg) peb, options(nostack, pure, readonly, preserves_flags));
-        (*peb.add(3)).as_ref()
     }
+    peb
+}
+
+/// Writes the path of the Windows folder into `path`, and returns it; empty if there is no room.
+pub(crate) fn windows_folder(path: &mut [u16; 260]) -> &[u16] {
+    // SAFETY: the buffer is as long as stated.
+    let length = unsafe { GetSystemWindowsDirectoryW(path.as_mut_ptr(), path.len() as u32) };
+    path.get(..length as usize).unwrap_or_default()
 }
 
 /// The reading of the performance counter, in ticks.
@@ -195,6 +227,23 @@ impl Drop for LoaderLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exports_are_those_that_the_loader_finds() {
+        let system = ["ntdll.dll", "kernelbase.dll", "kernel32.dll"];
+        let names =
+            [c"RtlFreeHeap", c"LocalFree", c"HeapFree", c"HeapAlloc", c"GetLastError", c"no"];
+        for module in
+            loaded_modules().filter(|module| system.iter().any(|name| module.name_is(name)))
+        {
+            for name in names {
+                // SAFETY: the module is loaded.
+                let function = unsafe { GetProcAddress(module.handle(), name.as_ptr().cast()) };
+                let expected = function.map(|function| function as *const c_void as usize);
+                assert_eq!(module.export(name), expected, "{name:?}");
+            }
+        }
+    }
 
     #[test]
     fn trying_to_take_the_lock_does_not_wait() {

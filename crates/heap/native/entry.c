@@ -14,9 +14,26 @@ static allograft_cold_t cold;
 
 #define HOT static mi_decl_forceinline
 
-// The page of a block of mimalloc's; NULL for NULL and for blocks of the old heap. Valid for every
-// user-mode address, as the page map is committed as a whole (see allograft_heap_start).
-HOT mi_page_t* page_of(const void* p) { return _mi_checked_ptr_page(p); }
+// The bits of an address that user code can have, on all machines of Windows.
+#define ADDRESS_BITS (sizeof(void*) == 4 ? 32 : 47)
+
+// The page of a block of mimalloc's; NULL for NULL and for blocks of the old heap. Valid for any
+// value: the page map is committed as a whole, for every user-mode address (see
+// allograft_heap_start). What is none (0xDDDD..., a kernel address) lies behind the map, and is the
+// old heap's affair.
+HOT mi_page_t* page_of(const void* p) {
+#if MI_PAGE_MAP_FLAT
+  return _mi_checked_ptr_page(p);
+#else
+  size_t within;
+  const size_t index = _mi_page_map_index(p, &within);
+  const size_t map_entries = MI_ZU(1)
+                             << (ADDRESS_BITS - MI_PAGE_MAP_SUB_SHIFT - MI_ARENA_SLICE_SHIFT);
+  if (mi_unlikely(index >= map_entries)) return NULL;
+  mi_submap_t const map = _mi_page_map_at(index);
+  return mi_unlikely(map == NULL) ? NULL : map[within];
+#endif
+}
 
 // C runtimes align all blocks to 16 bytes, or 8 on x86. mimalloc aligns a block of a single word to
 // a word only.
@@ -123,24 +140,43 @@ HOT bool is_own_page(const mi_page_t* page) {
 #endif
 }
 
-// Frees a block of `page`. For a page of the calling thread it does the same as mimalloc's
-// `mi_free_ex`, with one branch that is rarely taken in place of two. Whether a page becomes empty
-// differs between sizes, so a program that frees blocks of several sizes in random order would
-// often mispredict the first of the two, which costs as much as all the rest.
+#define FREES_ITSELF                                                                               \
+  (!MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                    \
+   !MI_TRACK_ENABLED && !MI_GUARDED)
+
+#if FREES_ITSELF
+// Frees a block of a page of the calling thread. It does the same as mimalloc's `mi_free_ex`, but
+// leaves the end of it to the caller: true if the page is to be retired now. There is one branch
+// that is rarely taken in place of two. Whether a page becomes empty differs between sizes, so a
+// program that frees blocks of several sizes in random order would often mispredict the first of
+// the two, which costs as much as all the rest.
+HOT bool release_in_own(mi_page_t* page, void* p) {
+  mi_block_t* const block = (mi_block_t*)p;
+  mi_block_set_next(page, block, page->local_free);
+  page->local_free = block;
+  const uint8_t empty = (--page->used == 0);
+  // Empty, and not about to be retired yet.
+  return empty > page->retire_expire;
+}
+#endif
+
+// Any other block. Out of line, so that the entries need no frame.
+static mi_decl_noinline void release_by_mimalloc(mi_page_t* page, void* p) {
+  // A thread that was killed may have left the page's bit in the arena's map claimed, for which
+  // mimalloc would wait for ever.
+  if (mi_unlikely(mi_page_is_abandoned(page)) && mi_unlikely(allograft_process_ends())) return;
+  mi_free_ex(p, NULL, page);
+}
+
+// Frees a block of `page`.
 HOT void release_in(mi_page_t* page, void* p) {
-#if !MI_DEBUG && !MI_SECURE && !MI_PADDING && !MI_ENCODE_FREELIST && !MI_STAT &&                   \
-    !MI_TRACK_ENABLED && !MI_GUARDED
+#if FREES_ITSELF
   if (mi_likely(is_own_page(page))) {
-    mi_block_t* const block = (mi_block_t*)p;
-    mi_block_set_next(page, block, page->local_free);
-    page->local_free = block;
-    const uint8_t empty = (--page->used == 0);
-    // Empty, and not about to be retired yet.
-    if (mi_unlikely(empty > page->retire_expire)) _mi_page_retire(page);
+    if (mi_unlikely(release_in_own(page, p))) _mi_page_retire(page);
     return;
   }
 #endif
-  mi_free_ex(p, NULL, page);
+  release_by_mimalloc(page, p);
 }
 
 HOT void release(void* p, unsigned crt) {
@@ -152,6 +188,20 @@ HOT void release(void* p, unsigned crt) {
     cold.release(p, crt);
   }
 }
+
+// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
+// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
+// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
+// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
+// done only where other threads were suspended for the takeover.
+static bool unmarked_interior_pointers;
+
+HOT void* start_of_aligned(mi_page_t* page, void* p) {
+  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
+  return (void*)_mi_page_ptr_unalign(page, p);
+}
+
+#include "exact.c"
 
 static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool clean,
                                    unsigned crt) {
@@ -170,9 +220,17 @@ static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool c
   return moved;
 }
 
+static mi_decl_noinline void* reallocate_exact_block(void* p, mi_page_t* page, size_t size,
+                                                     unsigned crt) {
+  void* const moved = reallocate_exact(p, page, size, false);
+  return mi_likely(moved != NULL) ? moved : cold.reallocate(p, size, crt);
+}
+
 HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
+  // A block of the heap API.
+  if (mi_unlikely(is_exact(page))) return reallocate_exact_block(p, page, size, crt);
   const size_t usable = _mi_usable_size(p, page);
   // As mimalloc does: a block that fits and wastes no more than half stays where it is.
   if (mi_likely(size <= usable && size >= usable / 2)) {
@@ -182,9 +240,9 @@ HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
   return move(p, page, size, clean, crt);
 }
 
-HOT size_t usable_size(void* p, unsigned crt) {
+HOT size_t size_for(void* p, unsigned crt) {
   mi_page_t* const page = page_of(p);
-  return mi_likely(page != NULL) ? _mi_usable_size(p, page) : cold.usable_size(p, crt);
+  return mi_likely(page != NULL) ? size_of(p, page) : cold.usable_size(p, crt);
 }
 
 // An aligned address in a small block that has room for one; NULL if that takes the slow path.
@@ -230,18 +288,6 @@ HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned c
   return allocate_aligned_generic(size, alignment, clean, crt);
 }
 
-// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
-// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
-// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
-// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
-// done only where other threads were suspended for the takeover.
-static bool unmarked_interior_pointers;
-
-HOT void* start_of_aligned(mi_page_t* page, void* p) {
-  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
-  return (void*)_mi_page_ptr_unalign(page, p);
-}
-
 HOT void release_aligned(void* p, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_likely(page != NULL)) {
@@ -252,13 +298,42 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
+// The same for C runtimes whose sizes are exact. C runtimes ask for a byte where a program asks for
+// none.
+HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
+  void* const p = allocate_exact(size + (size == 0), zero);
+  return mi_likely(p != NULL) ? p : cold.allocate(size, zero, crt);
+}
+
+HOT void* allocate_many_exact_for(size_t count, size_t size, unsigned crt) {
+  size_t total;
+  if (mi_unlikely(mi_count_size_overflow(count, size, &total))) {
+    return cold.allocate(SIZE_MAX, true, crt);
+  }
+  return allocate_exact_for(total, true, crt);
+}
+
+HOT void* reallocate_exact_for(void* p, size_t size, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
+  return reallocate_exact_block(p, page, size, crt);
+}
+
+HOT void* allocate_aligned_exact_for(size_t size, size_t alignment, unsigned crt) {
+  if (mi_unlikely(alignment == 0 || (alignment & (alignment - 1)) != 0))
+    return cold.allocate_aligned(size, alignment, crt);
+  void* p = allocate_small_exact(exact_theap(), size, alignment, false);
+  if (mi_unlikely(p == NULL)) p = allocate_exact_aligned(size, alignment, 0);
+  return mi_likely(p != NULL) ? p : cold.allocate_aligned(size, alignment, crt);
+}
+
 // All entries lie together, and each begins a cache line: at the places that the linker chose,
 // their time differed by up to 5% between builds.
 #define ENTRY static __attribute__((aligned(64), section(".text$entries")))
 
 // One set of entries for each C runtime that can be taken over at once: errno, the new handler and
 // the old heap are the runtime's own, and a jump cannot carry an argument that says which. `clean`
-// entries keep the tails zero.
+// entries keep the tails zero; those called exact keep the size that was asked for.
 // clang-format off
 #define ENTRIES(n, name, clean)                                                                    \
   ENTRY void* malloc_##name(size_t size)               { return allocate(size, false, clean, n); } \
@@ -268,11 +343,22 @@ HOT void release_aligned(void* p, unsigned crt) {
     return allocate_aligned(size, alignment, clean, n);                                            \
   }
 
+#define EXACT_ENTRIES(n)                                                                           \
+  ENTRY void* malloc_exact_##n(size_t size) { return allocate_exact_for(size, false, n); }         \
+  ENTRY void* calloc_exact_##n(size_t count, size_t size) {                                        \
+    return allocate_many_exact_for(count, size, n);                                                \
+  }                                                                                                \
+  ENTRY void* realloc_exact_##n(void* p, size_t size) { return reallocate_exact_for(p, size, n); } \
+  ENTRY void* aligned_malloc_exact_##n(size_t size, size_t alignment) {                            \
+    return allocate_aligned_exact_for(size, alignment, n);                                         \
+  }
+
 #define ENTRIES_OF_RUNTIME(n)                                                                      \
   ENTRIES(n, n, false)                                                                             \
   ENTRIES(n, clean_##n, true)                                                                      \
+  EXACT_ENTRIES(n)                                                                                 \
   ENTRY void   free_##n(void* p)         { release(p, n); }                                        \
-  ENTRY size_t msize_##n(void* p)        { return usable_size(p, n); }                             \
+  ENTRY size_t msize_##n(void* p)        { return size_for(p, n); }                             \
   ENTRY void   aligned_free_##n(void* p) { release_aligned(p, n); }
 
 ENTRIES_OF_RUNTIME(0) ENTRIES_OF_RUNTIME(1) ENTRIES_OF_RUNTIME(2) ENTRIES_OF_RUNTIME(3)
@@ -290,8 +376,14 @@ const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] = {
   ROW(0, clean_0), ROW(1, clean_1), ROW(2, clean_2), ROW(3, clean_3),
   ROW(4, clean_4), ROW(5, clean_5), ROW(6, clean_6), ROW(7, clean_7)
 };
+
+const allograft_entries_t allograft_exact_entries[ALLOGRAFT_RUNTIMES] = {
+  ROW(0, exact_0), ROW(1, exact_1), ROW(2, exact_2), ROW(3, exact_3),
+  ROW(4, exact_4), ROW(5, exact_5), ROW(6, exact_6), ROW(7, exact_7)
+};
 // clang-format on
 
+#include "heap_api.c"
 #include "lifetime.c"
 #if defined(ALLOGRAFT_PUBLIC_API)
   #include "public_api.c"

@@ -19,11 +19,10 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
   cold = *cold_paths;
   if (_mi_process_is_initialized) return true;
   tld_main.thread_id = NO_THREAD;
-  // Set, not defaulted: the environment must not be able to take away what page_of relies on. On
-  // x86 the map covers all addresses, also those that a program without large addresses cannot
-  // have.
+  // Set, not defaulted: the environment must not be able to take away what page_of relies on. The
+  // map covers all addresses, also those that a program or an older system cannot have.
   mi_option_set(mi_option_pagemap_commit, 1);
-  mi_option_set(mi_option_max_vabits, sizeof(void*) == 4 ? 32 : 0);
+  mi_option_set(mi_option_max_vabits, ADDRESS_BITS);
 #if MI_DEBUG
   // The C runtime's offset-aligned blocks may begin at any address, which mimalloc's checks would
   // take for a mistake.
@@ -54,7 +53,12 @@ bool allograft_heap_start(const allograft_cold_t* cold_paths) {
 
 bool allograft_heap_is_too_late(void) { return too_late_for_mimalloc(); }
 
-void allograft_heap_thread_done(void) { _mi_thread_done(NULL); }
+void allograft_heap_thread_done(void) {
+  exact_thread_done();
+  _mi_thread_done(NULL);
+}
+
+void allograft_heap_free(void* p) { release_in(_mi_ptr_page(p), p); }
 
 bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 
@@ -62,14 +66,16 @@ bool allograft_heap_owns(const void* p) { return _mi_safe_ptr_page(p) != NULL; }
 // that mimalloc refuses to combine with an offset. NULL if there is no memory, or where such an
 // address would lie too deep in its block for the page map, which knows the first part of a large
 // block only.
-void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset) {
+void* allograft_heap_interior_aligned(size_t size, size_t alignment, size_t offset, bool exact) {
   if (alignment > MI_LARGE_PAGE_SIZE / 2 || size > MI_MAX_ALLOC_SIZE - alignment) return NULL;
-  uint8_t* const block = (uint8_t*)mi_malloc(size + alignment);
+  uint8_t* const block =
+      (uint8_t*)(exact ? allocate_exact(size + alignment, false) : mi_malloc(size + alignment));
   if (block == NULL) return NULL;
   const size_t past = ((uintptr_t)block + offset) & (alignment - 1);
-  if (past == 0) return block;
-  mi_page_set_has_interior_pointers(_mi_ptr_page(block), true);
-  return block + (alignment - past);
+  uint8_t* const p = (past == 0 ? block : block + (alignment - past));
+  if (p != block) mi_page_set_has_interior_pointers(_mi_ptr_page(block), true);
+  if (exact) set_size(p, mi_usable_size(p), size);
+  return p;
 }
 
 bool allograft_heap_exchange_unmarked_interior_pointers(bool possible) {
@@ -84,10 +90,23 @@ size_t allograft_heap_usable_size_of_aligned(void* p) {
   return _mi_usable_size(start, page) - (size_t)((uint8_t*)p - (uint8_t*)start);
 }
 
+size_t allograft_heap_size_of_aligned(void* p) {
+  mi_page_t* const page = _mi_ptr_page(p);
+  void* const start = start_of_aligned(page, p);
+  return size_of(start, page) - (size_t)((uint8_t*)p - (uint8_t*)start);
+}
+
 void allograft_heap_free_aligned(void* p) {
   mi_page_t* const page = _mi_ptr_page(p);
-  mi_free_ex(start_of_aligned(page, p), NULL, page);
+  release_in(page, start_of_aligned(page, p));
 }
+
+#if MI_SECURE
+bool allograft_heap_keys_are_strong(void) {
+  const mi_theap_t* const theap = _mi_theap_default();
+  return theap != NULL && !theap->random.weak;
+}
+#endif
 
 // The slices of `arena` at `field` of `chunk` that are committed and hold nothing.
 static mi_bfield_t idle_slices(const mi_arena_t* arena, size_t chunk, size_t field) {

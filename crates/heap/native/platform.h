@@ -42,6 +42,22 @@ BOOL allograft_adjust_privileges(HANDLE token, BOOL disable, PTOKEN_PRIVILEGES n
   allograft_lookup_privilege(NULL, L"SeLockMemoryPrivilege", id)
 #define AdjustTokenPrivileges allograft_adjust_privileges
 
+#if MI_SECURE
+  // Where mimalloc is no DLL of its own, it seeds the heaps of all threads with the time and an
+  // address, as loading bcrypt.dll may allocate. Here that is loaded when mimalloc starts, before
+  // any C runtime is taken over. So both of mimalloc's kinds of seeding are the strong one: the
+  // pasted prefix reads "weak" as not weak in the calls, and leaves the parameter as it is in the
+  // definition.
+  #define SEEDED_bool bool
+  #define SEEDED_true false
+  #define SEEDED_false false
+  #define mi_random_init_ex(context, weak) mi_random_init_seeded(context, SEEDED_##weak)
+#endif
+
+// By its name alone, a DLL could come from the program's folder.
+#undef LoadLibrary
+#define LoadLibrary(name) LoadLibraryExA(name, NULL, LOAD_LIBRARY_SEARCH_SYSTEM32)
+
 // The numbers in mimalloc's options.
 long allograft_parse_long(const char* text, char** end, int base);
 #define strtol allograft_parse_long

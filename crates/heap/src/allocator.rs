@@ -20,7 +20,7 @@ pub fn start(cold: &ColdPaths) -> bool {
 /// exact, and every allocation takes longer for it.
 pub fn entries(runtime: usize, clean_tails: bool) -> &'static Entries {
     // SAFETY: the tables are constant data of the C side, where there is one.
-    #[allow(unused_unsafe, reason = "borrowed.rs has its tables in Rust")]
+    #[allow(unused_unsafe, reason = "the borrowed heap has its tables in Rust")]
     unsafe {
         if clean_tails {
             &native::allograft_clean_entries[runtime]
@@ -78,7 +78,7 @@ pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_
         }
         let block = native::mi_malloc_aligned_at(size, alignment, offset);
         if block.is_null() && offset != 0 {
-            return native::allograft_heap_interior_aligned(size, alignment, offset);
+            return native::allograft_heap_interior_aligned(size, alignment, offset, false);
         }
         block
     }
@@ -90,7 +90,7 @@ pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_
 /// [`owns`] is true for `block`, and nobody uses it afterwards.
 pub unsafe fn free(block: *mut c_void) {
     // SAFETY: by the contract the block is mimalloc's, and in use until now.
-    unsafe { native::mi_free(block) }
+    unsafe { native::allograft_heap_free(block) }
 }
 
 /// The bytes that the program may use of a block of mimalloc's: never less than were asked for.
@@ -148,6 +148,14 @@ pub fn figures() -> HeapFigures {
 pub fn print_statistics() {
     // SAFETY: mimalloc has started, and prints with calls of the system's only.
     unsafe { native::allograft_heap_print_statistics() }
+}
+
+/// Whether the keys with which the calling thread's blocks are protected cannot be guessed. False
+/// before its first block.
+#[cfg(all(feature = "secure", feature = "own"))]
+pub fn keys_are_strong() -> bool {
+    // SAFETY: the call only reads mimalloc's state of the calling thread.
+    unsafe { native::allograft_heap_keys_are_strong() }
 }
 
 /// Has `is_redirected` answer for mimalloc's `mi_is_redirected()`; until then the answer is no.

@@ -59,6 +59,48 @@ impl Entries {
     }
 }
 
+/// A heap of mimalloc's that the heap API serves in the place of one of `HeapCreate`'s.
+#[repr(C)]
+pub struct PrivateHeap {
+    _opaque: [u8; 0],
+}
+
+/// The entries of the heap API, with the signatures of `HeapAlloc` and its kin: a heap handle and
+/// flags come first. Blocks of mimalloc's are accepted whatever heap the caller names.
+#[repr(C)]
+pub struct HeapApiEntries {
+    /// `HeapAlloc`, `RtlAllocateHeap`
+    pub allocate: unsafe extern "system" fn(*mut c_void, u32, usize) -> *mut c_void,
+    /// `HeapFree`, `RtlFreeHeap`; a full 32-bit TRUE.
+    pub free: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) -> i32,
+    /// `HeapReAlloc`, `RtlReAllocateHeap` in modules whose allocations are served: foreign blocks
+    /// of served heaps migrate.
+    pub reallocate: unsafe extern "system" fn(*mut c_void, u32, *mut c_void, usize) -> *mut c_void,
+    /// The same in all other modules: foreign blocks do not migrate.
+    pub reallocate_in_other_modules:
+        unsafe extern "system" fn(*mut c_void, u32, *mut c_void, usize) -> *mut c_void,
+    /// `HeapSize`, `RtlSizeHeap`
+    pub size: unsafe extern "system" fn(*mut c_void, u32, *const c_void) -> usize,
+}
+
+/// What the entries of the heap API leave to the engine. Each gets the arguments of the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HeapApiColdPaths {
+    /// The heap is not served, there are flags that only the system's heap knows, mimalloc had no
+    /// memory, or it is too late for it.
+    pub allocate: unsafe extern "system" fn(*mut c_void, u32, usize) -> *mut c_void,
+    /// The block is NULL or foreign.
+    pub free: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) -> i32,
+    /// The block is NULL or foreign; or it is mimalloc's, and there was no memory, no room for
+    /// `HEAP_REALLOC_IN_PLACE_ONLY`, or it is too late. The last argument is whether a foreign block
+    /// of a served heap migrates.
+    pub reallocate:
+        unsafe extern "system" fn(*mut c_void, u32, *mut c_void, usize, bool) -> *mut c_void,
+    /// The block is NULL or foreign.
+    pub size: unsafe extern "system" fn(*mut c_void, u32, *const c_void) -> usize,
+}
+
 /// mimalloc's memory, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

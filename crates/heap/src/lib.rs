@@ -16,21 +16,26 @@
 mod allocator;
 #[cfg(all(windows, feature = "own"))]
 mod emulated_tls;
+#[cfg(windows)]
+mod heap_api;
 mod interface;
 #[cfg(all(any(test, feature = "freestanding"), any(target_arch = "x86", target_arch = "x86_64")))]
 mod memory;
 #[cfg(all(windows, feature = "own"))]
 mod native;
 #[cfg(all(windows, not(feature = "own")))]
-#[path = "borrowed.rs"]
+#[path = "borrowed/mod.rs"]
 mod native;
 mod platform;
 
-pub use interface::{ColdPaths, Entries, HeapFigures, RUNTIMES};
+pub use interface::{
+    ColdPaths, Entries, HeapApiColdPaths, HeapApiEntries, HeapFigures, PrivateHeap, RUNTIMES,
+};
 
 #[cfg(windows)]
 pub use {
     allocator::*,
+    heap_api::*,
     native::{serve, set_redirected},
     platform::{OptionLookup, look_up_options_with, process_ends},
 };

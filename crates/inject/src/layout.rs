@@ -14,13 +14,14 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::heap_record::{HeapRecord, HeapScope};
 use crate::text::until_nul;
 
 /// First eight bytes of every page.
 pub const MAGIC: [u8; 8] = *b"allogrft";
 
 /// Version of the layout. A reader rejects every other one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The release of mimalloc that allograft is built from. A test of the launcher compares it with
 /// what mimalloc itself reports.
@@ -40,7 +41,7 @@ pub enum State {
     Empty = 0,
     /// The module is taking over.
     Attaching = 1,
-    /// At least one C runtime's heap is taken over.
+    /// The heap of at least one C runtime is taken over, or the process's heap is served.
     Active = 2,
     /// The module is loaded, and waits for a C runtime that it can take over.
     NoRuntime = 3,
@@ -71,6 +72,10 @@ pub struct Options {
     pub count: u32,
     /// 1 asks to give the module to the programs that the program starts.
     pub follow: u32,
+    /// One of [`HeapScope`]: whose allocations from the process's heap to serve.
+    pub heap: u32,
+    /// 1 asks for exact sizes from the C runtimes' `_msize` too.
+    pub exact_sizes: u32,
     /// Path of the log file, NUL-terminated; empty for none.
     pub log: [u16; PATH_UNITS],
     /// Path of the report file, NUL-terminated; empty for none.
@@ -86,6 +91,10 @@ pub struct OptionValues<'a> {
     pub count: bool,
     /// Give the module to the programs that the program starts.
     pub follow: bool,
+    /// Whose allocations from the process's heap to serve.
+    pub heap: HeapScope,
+    /// Have `_msize` answer the size that was asked for.
+    pub exact_sizes: bool,
     /// Path of the log file; empty for none.
     pub log: &'a [u16],
     /// Path of the report file; empty for none.
@@ -114,6 +123,8 @@ impl Options {
             (&raw mut (*options).disable).write(values.disable.into());
             (&raw mut (*options).count).write(values.count.into());
             (&raw mut (*options).follow).write(values.follow.into());
+            (&raw mut (*options).heap).write(values.heap as u32);
+            (&raw mut (*options).exact_sizes).write(values.exact_sizes.into());
             (*options).present.store(1, Release);
         }
     }
@@ -124,6 +135,8 @@ impl Options {
             disable: self.disable != 0,
             count: self.count != 0,
             follow: self.follow != 0,
+            heap: HeapScope::from_u32(self.heap),
+            exact_sizes: self.exact_sizes != 0,
             log: until_nul(&self.log),
             report: until_nul(&self.report),
         })
@@ -188,6 +201,8 @@ pub struct Status {
     pub imports: AtomicU32,
     /// The failure in words (UTF-8, NUL-terminated), empty if there is none.
     pub message: [u8; 1024],
+    /// The process's heap.
+    pub heap: HeapRecord,
     /// The C runtimes that were found.
     pub runtimes: [RuntimeRecord; MAX_RUNTIMES],
 }

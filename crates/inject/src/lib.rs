@@ -17,6 +17,7 @@
 mod assistant;
 mod early;
 mod error;
+mod heap_record;
 mod late;
 mod layout;
 mod lock;
@@ -32,6 +33,7 @@ mod windows;
 pub use assistant::{Assistant, RunningAssistant, Task};
 pub use early::{LoadedEvent, queue_load};
 pub use error::{Error, Step};
+pub use heap_record::{HeapRecord, HeapScope, HeapState};
 pub use late::{Ending, load_by_thread};
 pub use layout::{
     Header, MAGIC, MAX_RUNTIMES, MIMALLOC_VERSION, OptionValues, Options, PATH_UNITS, Page,

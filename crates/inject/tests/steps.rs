@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use allograft_inject::{
-    Assistant, Ending, Error, Function, Handle, InjectionLock, LoadedEvent, OptionValues, Page,
-    Rejected, Route, State, StatusPage, Step, Step::*, SystemError, Task, load_by_thread,
-    queue_load, until_nul,
+    Assistant, Ending, Error, Function, Handle, HeapScope, InjectionLock, LoadedEvent,
+    OptionValues, Page, Rejected, Route, State, StatusPage, Step, Step::*, SystemError, Task,
+    load_by_thread, queue_load, until_nul,
 };
 use fake::{CHILD, Fake, OTHER_USER, REFUSED, THREAD, Wait};
 
@@ -345,12 +345,20 @@ fn the_options_that_one_side_writes_the_other_reads() {
     let launcher = StatusPage::for_target(&system, CHILD).unwrap();
     let log: Vec<u16> = "a.log\0rest".encode_utf16().collect();
     let report = [u16::from(b'r'); allograft_inject::PATH_UNITS + 1];
-    let values =
-        OptionValues { disable: false, count: true, follow: true, log: &log, report: &report };
+    let values = OptionValues {
+        disable: false,
+        count: true,
+        follow: true,
+        heap: HeapScope::All,
+        exact_sizes: true,
+        log: &log,
+        report: &report,
+    };
     launcher.set_options(&values);
     let module = copy(&StatusPage::for_target(&system, CHILD).unwrap());
     let read = module.options.values().expect("options");
     assert_eq!((read.disable, read.count, read.follow), (false, true, true));
+    assert_eq!((read.heap, read.exact_sizes), (HeapScope::All, true));
     assert_eq!(String::from_utf16(read.log).unwrap(), "a.log");
     assert_eq!(read.report, &report[..allograft_inject::PATH_UNITS - 1]);
 }

@@ -3,12 +3,14 @@
 //! on as before.
 
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use allograft_engine::heap_api::{self, HeapObstacle, HeapSlots, HeapTakeover, ServedModules};
 use allograft_engine::{
     Module, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
     loaded_modules, loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
-use allograft_inject::State;
+use allograft_inject::{HeapScope, HeapState, State};
 use windows_sys::Win32::Foundation::{HINSTANCE, HMODULE};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -28,6 +30,9 @@ pub(crate) struct AttachOutcome {
     pub(crate) stays: bool,
 }
 
+/// Whether the settings leave the process's heap alone.
+static HEAP_IS_OFF: AtomicBool = AtomicBool::new(false);
+
 const STAYS_IDLE: AttachOutcome = AttachOutcome { started: false, stays: true };
 
 pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
@@ -40,6 +45,9 @@ pub(crate) fn attach(module: HINSTANCE) -> AttachOutcome {
     let config = Config::read(page::options(), &ini::look_up);
     log::open(&config);
     report::open(&config);
+    if let Some(mistake) = config.mistake() {
+        report_failure(format_args!("{mistake}"));
+    }
     let outcome = attach_with(&config, module);
     report::write();
     outcome
@@ -83,6 +91,11 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
+    if config.exact_sizes {
+        keep_exact_sizes();
+    }
+    // Before the runtimes: their blocks may come to the heap API as soon as they are taken over.
+    take_over_heap(config.heap, loaded_runtimes().next().is_some());
     let failed = loaded_runtimes().filter(|runtime| !attach_to(runtime, config.count)).count();
     watch::start(&Handlers { loaded: loaded_later, unloaded });
     let taken_over = page::runtime_count(status);
@@ -90,6 +103,7 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         report_debug_runtime(&debug);
     }
     match (taken_over, failed) {
+        (0, 0) if heap_api::is_serving() => page::set_state(State::Active),
         (0, 0) => {
             log::line(format_args!(
                 "no C runtime that can be taken over is loaded: waiting for one"
@@ -100,6 +114,82 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         _ => page::set_state(State::Active),
     }
     AttachOutcome { started: true, stays: true }
+}
+
+/// Has the runtimes that are taken over from now on keep the sizes of their blocks.
+fn keep_exact_sizes() {
+    if allograft_heap::keep_exact_sizes() {
+        log::line(format_args!("_msize answers exactly what was asked for"));
+        page::set_exact_sizes();
+    } else {
+        report_failure(format_args!(
+            "_msize stays inexact: mimalloc cannot make a heap for exact sizes (no memory, or no TLS slot)"
+        ));
+    }
+}
+
+/// Redirects the heap API for `scope`, and for the blocks of `runtimes` if any are to be taken over.
+fn take_over_heap(scope: HeapScope, runtimes: bool) {
+    let scope = match scope {
+        HeapScope::Off => {
+            HEAP_IS_OFF.store(true, Ordering::Relaxed);
+            return page::set_heap_state(HeapState::Off);
+        }
+        HeapScope::Auto => heap_api::HeapScope::Automatic,
+        HeapScope::Program => heap_api::HeapScope::Program,
+        HeapScope::All => heap_api::HeapScope::All,
+    };
+    match heap_api::take_over(scope, runtimes) {
+        Ok(Some(takeover)) => {
+            let HeapTakeover { slots, modules, exports, private_heap, nanoseconds, .. } = takeover;
+            log::line(format_args!(
+                "redirected the heap API in {}.{:03} ms: {} imports that free in {modules} modules, {exports} exports, {} imports that allocate",
+                nanoseconds / 1_000_000,
+                nanoseconds / 1_000 % 1_000,
+                slots.freeing,
+                slots.allocating,
+            ));
+            page::add_heap_slots(slots, modules);
+            page::set_heap_exports(exports);
+            if private_heap {
+                log::line(format_args!(
+                    "the program's C runtime makes a heap of its own, which is served too"
+                ));
+                page::set_private_heaps(1);
+            }
+            #[cfg(feature = "debug")]
+            count_escapes();
+            if let Some(obstacle) = takeover.refused {
+                report_heap_obstacle(&obstacle);
+            }
+            page::set_heap_state(match takeover.served {
+                ServedModules::None => HeapState::FreeSide,
+                ServedModules::Program => HeapState::Program,
+                ServedModules::All => HeapState::All,
+            });
+        }
+        Ok(None) => {}
+        Err(obstacle) => {
+            report_heap_obstacle(&obstacle);
+            page::set_heap_state(HeapState::LeftAlone);
+        }
+    }
+}
+
+/// Counts in the status page which blocks of mimalloc's reach the system's own heap.
+#[cfg(feature = "debug")]
+fn count_escapes() {
+    let Some(status) = page::status() else { return };
+    match heap_api::count_escapes(&status.heap.escapes) {
+        Ok(()) => status.heap.escapes_known.store(1, Ordering::Release),
+        Err(obstacle) => log::line(format_args!("escapes are not counted: {obstacle}")),
+    }
+}
+
+/// Writes why the process's heap is left alone to the log and the status page.
+fn report_heap_obstacle(obstacle: &HeapObstacle) {
+    log::line(format_args!("the process's heap is left alone: {obstacle}"));
+    page::set_heap_obstacle(obstacle);
 }
 
 /// Takes one runtime over, and logs the result. False if that failed.
@@ -144,14 +234,24 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
 
 fn loaded_later(module: &Module) {
     page::add_imports(module_loaded(module));
+    let slots = heap_api::module_loaded(module);
+    page::add_heap_slots(slots, usize::from(slots != HeapSlots::default()));
     if is_debug_runtime(module) {
         report_debug_runtime(module);
         report::write();
     }
     // The loader also sends this for modules that were mapped before, when it initialises them.
-    if is_runtime(module) && !is_taken_over(module) && attach_to(module, false) {
-        page::set_state(State::Active);
+    if is_runtime(module) && !is_taken_over(module) {
+        if !HEAP_IS_OFF.load(Ordering::Relaxed) {
+            take_over_heap(HeapScope::Auto, true);
+        }
+        if attach_to(module, false) {
+            page::set_state(State::Active);
+        }
         report::write();
+    }
+    if heap_api::is_serving() && page::state() == State::NoRuntime {
+        page::set_state(State::Active);
     }
 }
 
@@ -159,7 +259,7 @@ fn unloaded(base: usize) {
     // SAFETY: the loader's notification of unloading comes with its lock held.
     if unsafe { module_unloaded(base) } {
         log::line(format_args!("a C runtime that was taken over was unloaded"));
-        if !is_any_taken_over() {
+        if !is_any_taken_over() && !heap_api::is_serving() {
             page::set_state(State::NoRuntime);
         }
     }
@@ -172,7 +272,7 @@ fn report_debug_runtime(module: &Module) {
     ));
 }
 
-/// Writes why something was not taken over to the log and the status page.
+/// Writes why something is not as it was asked for to the log and the status page.
 fn report_failure(reason: core::fmt::Arguments<'_>) {
     log::line(reason);
     page::set_message(reason);

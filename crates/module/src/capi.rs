@@ -14,7 +14,7 @@ pub extern "C" fn allograft_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// `allograft_active`: 1 if at least one runtime is taken over.
+/// `allograft_active`: 1 if at least one runtime is taken over, or the process's heap is served.
 #[unsafe(no_mangle)]
 pub extern "C" fn allograft_active() -> c_int {
     // SAFETY: every copy exports the function with this type.

@@ -195,6 +195,8 @@ fn inject_into(
     page.set_options(&OptionValues {
         follow: true,
         count: config.count,
+        heap: config.heap,
+        exact_sizes: config.exact_sizes,
         log: config.log().unwrap_or_default(),
         report: &report,
         ..OptionValues::default()

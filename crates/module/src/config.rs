@@ -4,6 +4,7 @@
 //! ```ini
 //! [allograft]
 //! log = C:\logs\game.log
+//! heap = program
 //! report = C:\logs\game.json
 //!
 //! [mimalloc]
@@ -12,9 +13,11 @@
 //!
 //! Nothing here calls the system: where settings are looked up is passed in.
 
-use allograft_inject::{OptionValues, until_nul};
+use core::fmt;
 
-use crate::text::copy_wide;
+use allograft_inject::{HeapScope, OptionValues, until_nul};
+
+use crate::text::{Wide, copy_wide};
 
 /// Longest path that is taken from the environment or the file, in UTF-16 units.
 const PATH_UNITS: usize = 2048;
@@ -26,6 +29,8 @@ const VERBOSE: &str = "MIMALLOC_VERBOSE";
 const COUNT: &str = "ALLOGRAFT_COUNT";
 const FOLLOW: &str = "ALLOGRAFT_FOLLOW_CHILDREN";
 const IMPORTS: &str = "ALLOGRAFT_IMPORTS";
+const HEAP: &str = "ALLOGRAFT_HEAP";
+const EXACT_SIZES: &str = "ALLOGRAFT_EXACT_SIZES";
 const LOG: &str = "ALLOGRAFT_LOG";
 const REPORT: &str = "ALLOGRAFT_REPORT";
 
@@ -54,7 +59,16 @@ pub(crate) struct Config {
     pub(crate) follow: bool,
     /// Point import tables at the replacements.
     pub(crate) imports: bool,
+    /// Whose allocations from the process's heap come from mimalloc.
+    pub(crate) heap: HeapScope,
+    /// Have `_msize` answer the size that was asked for.
+    pub(crate) exact_sizes: bool,
+    /// Stands in place of `heap` where the setting names no scope; NUL-terminated.
+    unknown_heap: Word,
 }
+
+/// Room for a setting that is a word, NUL-terminated.
+type Word = [u16; 64];
 
 impl Config {
     /// The configuration where nothing is set.
@@ -67,6 +81,9 @@ impl Config {
             count: false,
             follow: false,
             imports: true,
+            heap: HeapScope::Auto,
+            exact_sizes: false,
+            unknown_heap: [0; 64],
         }
     }
 
@@ -80,8 +97,13 @@ impl Config {
             count: options.count || switch(false, COUNT),
             follow: options.follow || switch(false, FOLLOW),
             imports: switch(true, IMPORTS),
+            heap: options.heap,
+            exact_sizes: options.exact_sizes || switch(false, EXACT_SIZES),
             ..Config::nothing()
         };
+        if config.heap == HeapScope::Auto {
+            config.read_heap(look_up);
+        }
         let paths =
             [(options.log, LOG, &mut config.log), (options.report, REPORT, &mut config.report)];
         for (option, setting, path) in paths {
@@ -91,6 +113,22 @@ impl Config {
             }
         }
         config
+    }
+
+    fn read_heap(&mut self, look_up: LookUp<'_>) {
+        let mut word: Word = [0; 64];
+        let length = look_up(HEAP, &mut word);
+        let named = HeapScope::NAMED.into_iter().find(|(name, _)| is_word(&word[..length], name));
+        match named {
+            Some((_, scope)) => self.heap = scope,
+            None => self.unknown_heap = word,
+        }
+    }
+
+    /// What is wrong with the settings, in a line; none if nothing is.
+    pub(crate) fn mistake(&self) -> Option<Mistake<'_>> {
+        let word = until_nul(&self.unknown_heap);
+        (!word.is_empty()).then_some(Mistake(word))
     }
 
     /// Path of the log, NUL-terminated.
@@ -104,6 +142,19 @@ impl Config {
     }
 }
 
+/// A word that names no scope where one is expected.
+pub(crate) struct Mistake<'a>(&'a [u16]);
+
+impl fmt::Display for Mistake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{HEAP} is \"{}\", which it cannot be: set it to", Wide(self.0))?;
+        for (index, (name, _)) in HeapScope::NAMED.into_iter().enumerate() {
+            write!(f, "{}{name}", if index == 0 { " " } else { " or " })?;
+        }
+        f.write_str("; until then it counts as not set")
+    }
+}
+
 fn with_nul(path: &[u16]) -> Option<&[u16]> {
     let length = until_nul(path).len();
     (length > 0).then(|| &path[..=length])
@@ -111,15 +162,18 @@ fn with_nul(path: &[u16]) -> Option<&[u16]> {
 
 /// A switch is on for what mimalloc takes as on, and `default` if it is not set.
 fn is_on(default: bool, setting: &str, look_up: LookUp<'_>) -> bool {
-    let mut value = [0u16; 16];
+    let mut value: Word = [0; 64];
     let length = look_up(setting, &mut value);
-    let is = |word: &str| {
-        value[..length].iter().map(|&unit| (unit as u8).to_ascii_uppercase()).eq(word.bytes())
-    };
     match length {
         0 => default,
-        _ => !["0", "FALSE", "NO", "OFF"].into_iter().any(is),
+        _ => !["0", "false", "no", "off"].into_iter().any(|word| is_word(&value[..length], word)),
     }
+}
+
+/// Whether `text` is `word` (in lower case), letters compared without case.
+fn is_word(text: &[u16], word: &str) -> bool {
+    let lower = |&unit: &u16| u8::try_from(unit).map(|byte| byte.to_ascii_lowercase());
+    text.iter().map(lower).eq(word.bytes().map(Ok))
 }
 
 /// Replaces the file name in the path of the module, of `length` units in `path`, by that of its
@@ -164,6 +218,33 @@ mod tests {
         assert!(config.imports);
         assert!(!config.disabled && !config.verbose && !config.count && !config.follow);
         assert!(config.log().is_none() && config.report().is_none());
+        assert!(config.heap == HeapScope::Auto && !config.exact_sizes);
+        assert!(config.mistake().is_none());
+    }
+
+    #[test]
+    fn the_heap_is_one_of_three_words_and_a_launchers_goes_before_the_setting() {
+        for (word, scope) in
+            [("off", HeapScope::Off), ("Program", HeapScope::Program), ("ALL", HeapScope::All)]
+        {
+            let config = read(None, &[("ALLOGRAFT_HEAP", word)]);
+            assert_eq!((config.heap, config.mistake().is_none()), (scope, true), "{word}");
+        }
+        let launched = OptionValues { heap: HeapScope::All, ..OptionValues::default() };
+        assert_eq!(read(Some(launched), &[("ALLOGRAFT_HEAP", "off")]).heap, HeapScope::All);
+        let unasked = OptionValues::default();
+        assert_eq!(read(Some(unasked), &[("ALLOGRAFT_HEAP", "off")]).heap, HeapScope::Off);
+    }
+
+    #[test]
+    fn an_unknown_word_for_the_heap_is_quoted_and_counts_as_not_set() {
+        let config = read(None, &[("ALLOGRAFT_HEAP", "everything, please")]);
+        assert_eq!(config.heap, HeapScope::Auto);
+        assert_eq!(
+            config.mistake().unwrap().to_string(),
+            "ALLOGRAFT_HEAP is \"everything, please\", which it cannot be: set it to off or program \
+             or all; until then it counts as not set"
+        );
     }
 
     #[test]
@@ -177,6 +258,7 @@ mod tests {
         }
         assert!(read(None, &[("MIMALLOC_DISABLE_REDIRECT", "1")]).disabled);
         assert!(read(None, &[("ALLOGRAFT_FOLLOW_CHILDREN", "true")]).follow);
+        assert!(read(None, &[("ALLOGRAFT_EXACT_SIZES", "1")]).exact_sizes);
     }
 
     #[test]

@@ -47,6 +47,32 @@ pub use {
     page::{message, state, status},
 };
 
+#[cfg(windows)]
+#[doc(hidden)]
+pub use allograft_heap::c_symbol;
+
+/// Defines what a module without the standard library must define itself: what a panic does, and
+/// Rust's personality function, to which unoptimised code of the core library refers in its unwind
+/// tables. The linker looks for that in the module's own objects first. It is never called: panics
+/// end the process.
+#[macro_export]
+macro_rules! no_std_module {
+    () => {
+        #[cfg(not(test))]
+        #[panic_handler]
+        fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
+            $crate::stop(information)
+        }
+
+        #[cfg(debug_assertions)]
+        mod personality {
+            $crate::c_symbol!("rust_eh_personality", personality);
+
+            extern "C" fn personality() {}
+        }
+    };
+}
+
 /// What a module does when it panics: logs it, and stops where a debugger and a crash dump see it.
 /// The heap cannot be trusted any more.
 #[cfg(windows)]

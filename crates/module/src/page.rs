@@ -8,9 +8,10 @@ use core::fmt::Write;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use allograft_engine::heap_api::{HeapObstacle, HeapSlots};
 use allograft_engine::{Census, Counters, Module, Takeover};
 use allograft_inject::{
-    OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
+    HeapState, OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
 };
 use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc};
@@ -103,6 +104,9 @@ pub(crate) fn counters(status: &'static Status) -> Counters {
         freed_blocks: &status.freed_blocks,
         freed_bytes: &status.freed_bytes,
         resized_blocks: &status.resized_blocks,
+        heap_migrated_blocks: &status.heap.migrated_blocks,
+        heap_migrated_bytes: &status.heap.migrated_bytes,
+        heap_freed_blocks: &status.heap.freed_blocks,
         now_and_then: update_figures,
     }
 }
@@ -120,20 +124,85 @@ pub(crate) fn set_state(state: State) {
     }
 }
 
-/// Sets why nothing was taken over.
+/// Sets why nothing was taken over, or what else is not as it was asked for.
 pub(crate) fn set_message(text: core::fmt::Arguments<'_>) {
     let page = PAGE.load(Ordering::Acquire);
-    if page.is_null() {
-        return;
+    if !page.is_null() {
+        // SAFETY: an open page stays mapped, and the field is one byte longer.
+        unsafe { write_text::<1023>((&raw mut (*page).status.message).cast(), text) };
     }
-    let mut message = Buffer::<1023>::new();
-    let _ = message.write_fmt(text);
-    let bytes = message.as_bytes();
-    // SAFETY: an open page stays mapped, and the message with its NUL is shorter than the field.
+}
+
+/// Writes `text`, NUL-terminated, cut at `ROOM` bytes.
+///
+/// # Safety
+/// The field has room for a NUL more, and nobody else in this process uses it meanwhile.
+unsafe fn write_text<const ROOM: usize>(field: *mut u8, text: core::fmt::Arguments<'_>) {
+    let mut buffer = Buffer::<ROOM>::new();
+    // Writing into a buffer cannot fail.
+    let _ = buffer.write_fmt(text);
+    let bytes = buffer.as_bytes();
+    // SAFETY: by the contract, and no buffer holds more than its room.
     unsafe {
-        let place = (&raw mut (*page).status.message).cast::<u8>();
-        place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        place.add(bytes.len()).write(0);
+        field.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        field.add(bytes.len()).write(0);
+    }
+}
+
+/// Sets what has become of the process's heap, after everything else in its record.
+pub(crate) fn set_heap_state(state: HeapState) {
+    if let Some(status) = status() {
+        status.heap.state.store(state as u32, Ordering::Release);
+    }
+}
+
+/// Writes that the blocks of the C runtimes keep the sizes that were asked for.
+pub(crate) fn set_exact_sizes() {
+    if let Some(status) = status() {
+        status.heap.exact_sizes.store(1, Ordering::Relaxed);
+    }
+}
+
+/// What has become of the process's heap; none if somebody has written nonsense.
+pub(crate) fn heap_state(status: &Status) -> Option<HeapState> {
+    HeapState::from_u32(status.heap.state.load(Ordering::Acquire))
+}
+
+/// Sets how many heaps of linked-in runtimes are served beside the process's.
+pub(crate) fn set_private_heaps(count: usize) {
+    if let Some(status) = status() {
+        status.heap.private_heaps.store(count as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets why the process's heap, or the program's use of it, is left alone.
+pub(crate) fn set_heap_obstacle(obstacle: &HeapObstacle) {
+    let page = PAGE.load(Ordering::Acquire);
+    if !page.is_null() {
+        let text = format_args!("{obstacle}");
+        // SAFETY: an open page stays mapped, and the field is one byte longer.
+        unsafe { write_text::<255>((&raw mut (*page).status.heap.obstacle).cast(), text) };
+    }
+}
+
+/// Why the process's heap was left alone, without its NUL.
+pub(crate) fn heap_obstacle(status: &Status) -> &[u8] {
+    before_nul(&status.heap.obstacle)
+}
+
+/// Adds import slots of the heap API that were redirected in so many modules.
+pub(crate) fn add_heap_slots(slots: HeapSlots, modules: usize) {
+    if let Some(Status { heap, .. }) = status() {
+        heap.slots_allocating.fetch_add(slots.allocating as u32, Ordering::Relaxed);
+        heap.slots_freeing.fetch_add(slots.freeing as u32, Ordering::Relaxed);
+        heap.modules.fetch_add(modules as u32, Ordering::Relaxed);
+    }
+}
+
+/// Sets how many of the system's exports lead to the replacements of the heap API.
+pub(crate) fn set_heap_exports(count: usize) {
+    if let Some(status) = status() {
+        status.heap.exports.store(count as u32, Ordering::Relaxed);
     }
 }
 
@@ -210,8 +279,12 @@ fn now() -> u64 {
 
 /// The message of a failure, without its NUL.
 pub fn message(status: &Status) -> &[u8] {
-    let end = status.message.iter().position(|&byte| byte == 0).unwrap_or(0);
-    &status.message[..end]
+    before_nul(&status.message)
+}
+
+fn before_nul(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|&byte| byte == 0).unwrap_or(0);
+    &text[..end]
 }
 
 /// The message as the C interface gives it: NUL-terminated.

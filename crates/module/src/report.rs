@@ -9,7 +9,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use allograft_engine::Takeover;
-use allograft_inject::State;
+use allograft_inject::{HeapState, State};
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
 use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
@@ -100,6 +100,7 @@ pub(crate) fn write() {
             status,
             runtimes: &status.runtimes[..page::runtime_count(status)],
             skipped: &buffers.skipped,
+            heap_obstacle: str::from_utf8(page::heap_obstacle(status)).unwrap_or_default(),
             figures: allograft_heap::figures(),
         }
     );
@@ -109,14 +110,23 @@ pub(crate) fn write() {
 /// Writes the report, and the closing line of the log, when the process ends.
 pub(crate) fn at_exit() {
     write();
-    if let Some(status) = page::status().filter(|_| page::state() == State::Active) {
-        let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let Some(status) = page::status().filter(|_| page::state() == State::Active) else {
+        return;
+    };
+    let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    log::line(format_args!(
+        "the process ends; of the old heap's blocks {} moved to mimalloc ({} bytes) and {} were freed ({} bytes)",
+        count(&status.migrated_blocks),
+        count(&status.migrated_bytes),
+        count(&status.freed_blocks),
+        count(&status.freed_bytes),
+    ));
+    if page::heap_state(status).is_some_and(HeapState::is_served) {
         log::line(format_args!(
-            "the process ends; of the old heap's blocks {} moved to mimalloc ({} bytes) and {} were freed ({} bytes)",
-            count(&status.migrated_blocks),
-            count(&status.migrated_bytes),
-            count(&status.freed_blocks),
-            count(&status.freed_bytes),
+            "of the blocks of the process's own heap {} moved to mimalloc ({} bytes) and {} were freed",
+            count(&status.heap.migrated_blocks),
+            count(&status.heap.migrated_bytes),
+            count(&status.heap.freed_blocks),
         ));
     }
 }

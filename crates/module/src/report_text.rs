@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 
 use allograft_engine::SKIP_REASON;
 use allograft_heap::HeapFigures;
-use allograft_inject::{RuntimeRecord, State, Status, until_nul};
+use allograft_inject::{HeapRecord, HeapState, RuntimeRecord, State, Status, until_nul};
 
 use crate::text::Wide;
 
@@ -23,6 +23,8 @@ pub(crate) struct ReportText<'a> {
     pub(crate) runtimes: &'a [RuntimeRecord],
     /// The names that were left alone, with the index of their runtime.
     pub(crate) skipped: &'a [Option<(usize, &'static CStr)>],
+    /// Why the process's heap was left alone.
+    pub(crate) heap_obstacle: &'a str,
     pub(crate) figures: HeapFigures,
 }
 
@@ -45,6 +47,10 @@ impl fmt::Display for ReportText<'_> {
         writeln!(f, "  \"state\": \"{}\",", state_name(self.state))?;
         writeln!(f, "  \"message\": {},", Json(message))?;
         writeln!(f, "  \"runtimes\": [{}],", RuntimeList(self))?;
+        let heap = ProcessHeap { record: &status.heap, obstacle: self.heap_obstacle };
+        writeln!(f, "  \"process_heap\": {heap},")?;
+        let exact_sizes = status.heap.exact_sizes.load(Ordering::Relaxed) != 0;
+        writeln!(f, "  \"exact_sizes\": {exact_sizes},")?;
         let microseconds = load(&status.attach_nanoseconds) as f64 / 1000.0;
         writeln!(f, "  \"attach_microseconds\": {microseconds:.1},")?;
         let stopped = status.threads_stopped.load(Ordering::Relaxed);
@@ -89,6 +95,46 @@ fn state_name(state: State) -> &'static str {
         State::NoRuntime => "no-runtime",
         State::Failed => "failed",
         State::Disabled => "disabled",
+    }
+}
+
+/// The process's heap as a JSON object.
+struct ProcessHeap<'a> {
+    record: &'a HeapRecord,
+    obstacle: &'a str,
+}
+
+impl fmt::Display for ProcessHeap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        let state = HeapState::from_u32(record.state.load(Ordering::Acquire));
+        write!(
+            f,
+            "{{\"state\": \"{}\", \"reason\": {},",
+            state.map_or("unknown", HeapState::name),
+            Json(self.obstacle)
+        )?;
+        for (name, count) in [
+            ("slots_allocating", &record.slots_allocating),
+            ("slots_freeing", &record.slots_freeing),
+            ("modules", &record.modules),
+            ("exports", &record.exports),
+            ("private_heaps", &record.private_heaps),
+        ] {
+            write!(f, " \"{name}\": {},", count.load(Ordering::Relaxed))?;
+        }
+        for (name, count) in [
+            ("migrated_blocks", &record.migrated_blocks),
+            ("migrated_bytes", &record.migrated_bytes),
+            ("freed_blocks", &record.freed_blocks),
+        ] {
+            write!(f, " \"{name}\": {},", count.load(Ordering::Relaxed))?;
+        }
+        f.write_str(" \"escapes\": ")?;
+        match record.escapes_known.load(Ordering::Acquire) {
+            0 => f.write_str("null}"),
+            _ => write!(f, "{}}}", record.escapes.load(Ordering::Relaxed)),
+        }
     }
 }
 
@@ -205,6 +251,7 @@ mod tests {
             status,
             runtimes: &status.runtimes[..runtimes],
             skipped,
+            heap_obstacle: "a \"reason\"",
             figures: HeapFigures { committed: 1, used: 2, threads: 5, ..HeapFigures::default() },
         };
         let text = text.to_string();
@@ -239,6 +286,33 @@ mod tests {
         status.old_known.store(1, Ordering::Relaxed);
         status.old_blocks.store(7, Ordering::Relaxed);
         assert_eq!(report(&status, 0, &[])["old_heap"], json!({"blocks": 7, "bytes": 0}));
+    }
+
+    #[test]
+    fn the_process_heap_has_its_state_and_every_figure() {
+        let status = status();
+        assert_eq!(report(&status, 0, &[])["process_heap"]["state"], "untouched");
+        status.heap.state.store(HeapState::Program as u32, Ordering::Relaxed);
+        status.heap.slots_allocating.store(2, Ordering::Relaxed);
+        status.heap.slots_freeing.store(131, Ordering::Relaxed);
+        status.heap.modules.store(23, Ordering::Relaxed);
+        status.heap.exports.store(9, Ordering::Relaxed);
+        status.heap.private_heaps.store(1, Ordering::Relaxed);
+        status.heap.migrated_blocks.store(4, Ordering::Relaxed);
+        status.heap.migrated_bytes.store(64, Ordering::Relaxed);
+        status.heap.freed_blocks.store(u64::MAX, Ordering::Relaxed);
+        let mut expected = json!({
+            "state": "program", "reason": "a \"reason\"", "slots_allocating": 2,
+            "slots_freeing": 131, "modules": 23, "exports": 9, "private_heaps": 1,
+            "migrated_blocks": 4, "migrated_bytes": 64, "freed_blocks": u64::MAX, "escapes": null,
+        });
+        assert_eq!(report(&status, 0, &[])["process_heap"], expected);
+        status.heap.escapes_known.store(1, Ordering::Relaxed);
+        expected["escapes"] = 0.into();
+        assert_eq!(report(&status, 0, &[])["process_heap"], expected);
+        assert_eq!(report(&status, 0, &[])["exact_sizes"], false);
+        status.heap.exact_sizes.store(1, Ordering::Relaxed);
+        assert_eq!(report(&status, 0, &[])["exact_sizes"], true);
     }
 
     #[test]

@@ -23,11 +23,7 @@ use windows_sys::core::BOOL;
 
 allograft_heap::c_symbol!("redirect_entry", redirect_entry);
 
-#[cfg(not(test))]
-#[panic_handler]
-fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
-    allograft_module::stop(information)
-}
+allograft_module::no_std_module!();
 
 /// This module, whose folder holds the configuration file.
 static SELF: AtomicPtr<c_void> = AtomicPtr::new(null_mut());

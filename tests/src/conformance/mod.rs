@@ -1,8 +1,8 @@
-//! The differential test of the contract: the same random sequence of calls on Microsoft's
-//! untouched C runtime and under the takeover, which comes early or in the middle of the sequence.
+//! The differential tests of the contract: the same random sequence of calls on Microsoft's
+//! untouched C runtime, or on the untouched heap API, and under the takeover, which comes early or in the middle of the sequence.
 //! The transcripts must be equal.
 //!
-//! The program `conformance` performs a [`Sequence`]. Operation number i depends only on the seed
+//! The programs `conformance` and `conformance_heap` perform a [`Sequence`]. Operation number i depends only on the seed
 //! and on i, so a sequence that fails can be shortened by leaving operations out.
 
 mod compare;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub use compare::Deviation;
 use compare::compare;
 use reduce::reduce;
-pub use sequence::Sequence;
+pub use sequence::{Sequence, Subject};
 
 use crate::launch::Mode;
 use crate::run::ProgramRun;
@@ -29,6 +29,8 @@ const MOST_REDUCTIONS: usize = 150;
 /// The result for one C runtime and one mode: a row of the table.
 #[derive(Debug)]
 pub struct ConformanceRow {
+    /// What was compared.
+    pub subject: Subject,
     /// Name of the C runtime.
     pub crt: String,
     /// [`Mode::Early`], or [`Mode::Injected`] for the middle of the sequence.
@@ -54,21 +56,45 @@ pub struct DeviatingSequence {
     pub transcript: Option<String>,
 }
 
-/// Performs `operations` operations on `crt`, half of them with the module there from the start and
+/// Performs `operations` operations of `subject` on `crt`, half of them with the module there from the start and
 /// half with it injected in the middle, and returns a row for each. The first sequence has the seed
 /// `seed`, and the following ones have the following seeds.
 ///
 /// # Panics
 ///
 /// If the programs cannot be run at all.
-pub fn run(stage: &Stage, crt: &Crt, seed: u64, operations: u64) -> [ConformanceRow; 2] {
+pub fn run(
+    stage: &Stage,
+    crt: &Crt,
+    subject: Subject,
+    seed: u64,
+    operations: u64,
+) -> [ConformanceRow; 2] {
     [Mode::Early, Mode::Injected]
-        .map(|mode| run_mode(stage, crt, mode, seed, operations.div_ceil(2)))
+        .map(|mode| run_mode(stage, crt, subject, mode, seed, operations.div_ceil(2)))
 }
 
-fn run_mode(stage: &Stage, crt: &Crt, mode: Mode, seed: u64, operations: u64) -> ConformanceRow {
+/// The C runtimes of `stage` on which `subject` is compared. What the heap API does depends on none
+/// of them.
+pub fn crts(stage: &Stage, subject: Subject) -> Vec<&Crt> {
+    match subject {
+        Subject::Runtime => stage.crts().iter().collect(),
+        Subject::ExactSizes => stage.microsoft_crts().collect(),
+        Subject::HeapApi => vec![stage.newest_crt()],
+    }
+}
+
+fn run_mode(
+    stage: &Stage,
+    crt: &Crt,
+    subject: Subject,
+    mode: Mode,
+    seed: u64,
+    operations: u64,
+) -> ConformanceRow {
     let started = Instant::now();
     let mut row = ConformanceRow {
+        subject,
         crt: crt.name.clone(),
         mode,
         operations,
@@ -78,7 +104,7 @@ fn run_mode(stage: &Stage, crt: &Crt, mode: Mode, seed: u64, operations: u64) ->
     };
     for (seed, start) in (seed..).zip((0..operations).step_by(OPERATIONS_OF_A_RUN)) {
         let count = (operations - start).min(OPERATIONS_OF_A_RUN as u64);
-        let sequence = Sequence::new(seed, count, mode, crt.is_wine());
+        let sequence = Sequence::new(subject, crt, seed, count, mode);
         let deviations = deviations_of(stage, crt, &sequence);
         row.deviations += deviations.len() as u64;
         if !deviations.is_empty() {
@@ -107,8 +133,8 @@ fn shortened(
 
 /// The differences between the untouched C runtime and the takeover on `crt` over `sequence`.
 ///
-/// Wine's own C runtime deviates without a takeover, so what runs on it is compared with the newest
-/// of Microsoft's.
+/// Wine's own C runtime deviates without a takeover, so its functions are compared with those of the
+/// newest of Microsoft's.
 fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation> {
     let untouched = untouched_run(stage, crt, sequence);
     let taken_over = sequence.run(stage, crt, sequence.mode);
@@ -123,7 +149,8 @@ fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation
 }
 
 fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> ProgramRun {
-    let measure = if crt.is_wine() { stage.newest_crt() } else { crt };
+    let has_measure = !crt.is_wine() || sequence.subject == Subject::HeapApi;
+    let measure = if has_measure { crt } else { stage.newest_crt() };
     sequence.run(stage, measure, Mode::Plain)
 }
 

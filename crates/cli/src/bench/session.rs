@@ -65,7 +65,8 @@ pub fn run(args: &BenchArgs) -> Result<u32, Error> {
 
 impl<'a> BenchSession<'a> {
     fn new(args: &'a BenchArgs, subject: &'a Subject) -> Result<BenchSession<'a>, Error> {
-        let module = ModuleArgs { module: args.module.clone(), ..ModuleArgs::default() };
+        let module =
+            ModuleArgs { module: args.module.clone(), heap: args.heap, ..ModuleArgs::default() };
         let request = Request::resolve(&module)?;
         let interruption = console::catch_interrupts()?;
         let runs = (u64::from(args.runs) + 1) * Side::BOTH.len() as u64;

@@ -4,8 +4,4 @@
 #![no_std]
 #![cfg(windows)]
 
-#[cfg(not(test))]
-#[panic_handler]
-fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
-    allograft_module::stop(information)
-}
+allograft_module::no_std_module!();
