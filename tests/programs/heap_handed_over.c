@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <winternl.h>
 
-enum { COUNT = 400, SIZE = 700 };
+enum { COUNT = 400, BYTES = 700 };
 
 typedef BOOL(WINAPI *heap_free)(HANDLE, DWORD, void *);
 typedef size_t(WINAPI *heap_size)(HANDLE, DWORD, const void *);
@@ -17,8 +17,8 @@ typedef void *(WINAPI *heap_realloc)(HANDLE, DWORD, void *, size_t);
 static HANDLE heap;
 
 static void *new_block(uint64_t tag) {
-    void *block = malloc(SIZE);
-    fill(block, SIZE, tag);
+    void *block = malloc(BYTES);
+    fill(block, BYTES, tag);
     return block;
 }
 
@@ -40,7 +40,7 @@ static void check_frees(const char *name, bool (*free_block)(void *)) {
     qsort(blocks, COUNT, sizeof *blocks, compare);
     int reused = 0;
     for (int i = 0; i < COUNT; i++) {
-        later[i] = malloc(SIZE);
+        later[i] = malloc(BYTES);
         reused += bsearch(&later[i], blocks, COUNT, sizeof *blocks, compare) != NULL;
     }
     CHECK(reused > COUNT / 2, "%s has freed no more than %d blocks of %d", name, reused, COUNT);
@@ -57,7 +57,7 @@ static bool by_task_memory(void *block) {
     return true;
 }
 static bool by_unicode_string(void *block) {
-    UNICODE_STRING string = {SIZE, SIZE, block};
+    UNICODE_STRING string = {BYTES, BYTES, block};
     RtlFreeUnicodeString(&string);
     return string.Buffer == NULL && string.Length == 0;
 }
@@ -69,7 +69,7 @@ static bool by_found_free(void *block) { return found_free(heap, 0, block) & 1; 
 /* Functions that only look at a block. */
 static void check_answers(void *block) {
     size_t size = HeapSize(heap, 0, block);
-    CHECK(size >= SIZE && size != (size_t)-1, "HeapSize answers %zu", size);
+    CHECK(size >= BYTES && size != (size_t)-1, "HeapSize answers %zu", size);
     CHECK(LocalSize(block) == size, "LocalSize answers %zu", LocalSize(block));
     CHECK(GlobalSize(block) == size, "GlobalSize answers %zu", GlobalSize(block));
     CHECK(HeapValidate(heap, 0, block), "HeapValidate does not know the block");
@@ -82,13 +82,13 @@ static void check_answers(void *block) {
 
 static void check_growth(heap_realloc resize) {
     unsigned char *block = new_block(5);
-    block = resize(heap, HEAP_ZERO_MEMORY, block, 50 * SIZE);
-    CHECK(block && intact(block, SIZE, 5) == SIZE, "HeapReAlloc has changed the contents");
+    block = resize(heap, HEAP_ZERO_MEMORY, block, 50 * BYTES);
+    CHECK(block && intact(block, BYTES, 5) == BYTES, "HeapReAlloc has changed the contents");
     CHECK(in_current_heap(block), "the block has left mimalloc");
     CHECK(HeapFree(heap, 0, block), "the block cannot be freed");
     block = new_block(6);
-    block = LocalReAlloc(block, 50 * SIZE, LMEM_MOVEABLE);
-    CHECK(block && intact(block, SIZE, 6) == SIZE, "LocalReAlloc has changed the contents");
+    block = LocalReAlloc(block, 50 * BYTES, LMEM_MOVEABLE);
+    CHECK(block && intact(block, BYTES, 6) == BYTES, "LocalReAlloc has changed the contents");
     CHECK(LocalFree(block) == NULL, "LocalFree refuses the block");
 }
 
@@ -125,9 +125,9 @@ int main(void) {
     check_growth((heap_realloc)exported(kernel, "HeapReAlloc"));
     check_growth((heap_realloc)exported(native, "RtlReAllocateHeap"));
     heap_size found_size = exported(kernel, "HeapSize");
-    CHECK(found_size(heap, 0, grown_before) == SIZE, "a block from before has another size");
-    grown_before = HeapReAlloc(heap, 0, grown_before, 3 * SIZE);
-    CHECK(grown_before && intact(grown_before, SIZE, 2) == SIZE, "a block from before changed");
+    CHECK(found_size(heap, 0, grown_before) == BYTES, "a block from before has another size");
+    grown_before = HeapReAlloc(heap, 0, grown_before, 3 * BYTES);
+    CHECK(grown_before && intact(grown_before, BYTES, 2) == BYTES, "a block from before changed");
     CHECK(by_heap_free(grown_before) && by_heap_free(before), "blocks from before stay");
     check_frees("HeapFree", by_heap_free);
     check_frees("LocalFree", by_local_free);

@@ -36,8 +36,12 @@ pub(crate) fn are_wanted(base: usize, mut modules: impl Iterator<Item = Module>)
     modules.any(|module| imports_recalloc(&module, base))
 }
 
-/// Marks the runtime at `base` as one that keeps tails clean. False if it was already.
+/// Marks the runtime at `base` as one that keeps tails clean. False if it was already, or needs
+/// not, as its blocks keep the size that was asked for.
 pub(crate) fn begin(base: usize) -> bool {
+    if allograft_heap::keeps_exact_sizes() {
+        return false;
+    }
     let mut states = slots::runtimes_of(base);
     // The first state decides which of several threads does it.
     if !states.next().is_some_and(Runtime::mark_clean_tails) {

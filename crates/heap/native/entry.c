@@ -189,6 +189,18 @@ HOT void release(void* p, unsigned crt) {
   }
 }
 
+// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
+// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
+// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
+// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
+// done only where other threads were suspended for the takeover.
+static bool unmarked_interior_pointers;
+
+HOT void* start_of_aligned(mi_page_t* page, void* p) {
+  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
+  return (void*)_mi_page_ptr_unalign(page, p);
+}
+
 #include "exact.c"
 
 static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool clean,
@@ -276,18 +288,6 @@ HOT void* allocate_aligned(size_t size, size_t alignment, bool clean, unsigned c
   return allocate_aligned_generic(size, alignment, clean, crt);
 }
 
-// Whether an aligned pointer may lie inside a block in a page that is not marked for interior
-// pointers. mimalloc marks the pages in which it gave out such pointers, and finds the block's
-// start there. But a thread that was inside the runtime's own `_aligned_malloc` when its `malloc`
-// was taken over aligns a pointer in a plain block. Finding the start takes a division, so it is
-// done only where other threads were suspended for the takeover.
-static bool unmarked_interior_pointers;
-
-HOT void* start_of_aligned(mi_page_t* page, void* p) {
-  if (mi_likely(!unmarked_interior_pointers) || mi_page_has_interior_pointers(page)) return p;
-  return (void*)_mi_page_ptr_unalign(page, p);
-}
-
 HOT void release_aligned(void* p, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_likely(page != NULL)) {
@@ -298,9 +298,10 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// The same for C runtimes whose sizes are exact.
+// The same for C runtimes whose sizes are exact. C runtimes ask for a byte where a program asks for
+// none.
 HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
-  void* const p = allocate_exact(size, zero);
+  void* const p = allocate_exact(size + (size == 0), zero);
   return mi_likely(p != NULL) ? p : cold.allocate(size, zero, crt);
 }
 

@@ -146,10 +146,9 @@ static mi_decl_noinline void* allocate_exact_aligned(size_t size, size_t alignme
   return p;
 }
 
-// Gives a block another size where it lies, zeroing what that adds if asked to. False if it has not
-// the room. A block that is not exact keeps no size: it has one if it has the room.
-static bool resize_in_place(void* p, const mi_page_t* page, size_t size, bool zero) {
-  const size_t room = _mi_usable_size(p, page);
+// Gives a block of `page` with `room` bytes another size where it lies, zeroing what that adds if
+// asked to. False if it has not the room. A block that is not exact keeps no size.
+static bool resize_in(void* p, size_t room, const mi_page_t* page, size_t size, bool zero) {
   if (!is_exact(page)) return size <= room;
   if (size >= room) return false;
   if (zero) {
@@ -158,6 +157,10 @@ static bool resize_in_place(void* p, const mi_page_t* page, size_t size, bool ze
   }
   set_size(p, room, size);
   return true;
+}
+
+static bool resize_in_place(void* p, const mi_page_t* page, size_t size, bool zero) {
+  return resize_in(p, _mi_usable_size(p, page), page, size, zero);
 }
 
 // An exact block with another size: where it lies if it wastes no more than half there, else moved
@@ -206,8 +209,9 @@ void* allograft_heap_exact_allocate_aligned(size_t size, size_t alignment, size_
 
 size_t allograft_heap_size(const void* p) { return size_of(p, _mi_ptr_page(p)); }
 
+// Of an aligned block too.
 bool allograft_heap_resize_in_place(void* p, size_t size, bool zero) {
-  return resize_in_place(p, _mi_ptr_page(p), size, zero);
+  return resize_in(p, allograft_heap_usable_size_of_aligned(p), _mi_ptr_page(p), size, zero);
 }
 
 void* allograft_heap_private_new(void) { return new_exact_heap(); }

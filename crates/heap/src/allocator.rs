@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 
-use crate::heap_api::{exact_allocate, keeps_exact_sizes};
 use crate::interface::{ColdPaths, Entries, HeapFigures};
 use crate::native;
 
@@ -55,13 +54,7 @@ pub fn owns(block: *const c_void) -> bool {
 pub const BLOCK_ALIGNMENT: usize = 2 * size_of::<usize>();
 
 /// Allocates `size` bytes, aligned as a C runtime aligns them. NULL if there is no memory.
-///
-/// From [`crate::keep_exact_sizes`] on, the blocks of this function and the next two keep their
-/// sizes.
 pub fn allocate(size: usize) -> *mut c_void {
-    if keeps_exact_sizes() {
-        return exact_allocate(size, false);
-    }
     // SAFETY: the functions accept any size; mimalloc has started.
     unsafe { native::mi_malloc(at_least_aligned(size)) }
 }
@@ -69,9 +62,6 @@ pub fn allocate(size: usize) -> *mut c_void {
 /// Allocates `size` zeroed bytes, aligned likewise; the tail behind them is zero too. NULL if there
 /// is no memory.
 pub fn allocate_zeroed(size: usize) -> *mut c_void {
-    if keeps_exact_sizes() {
-        return exact_allocate(size, true);
-    }
     // SAFETY: the functions accept any size; mimalloc has started.
     unsafe { native::mi_zalloc(at_least_aligned(size)) }
 }
@@ -80,19 +70,15 @@ pub fn allocate_zeroed(size: usize) -> *mut c_void {
 /// `alignment`, a power of two. NULL if there is no memory, or if mimalloc does not support the
 /// combination.
 pub fn allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_void {
-    let exact = keeps_exact_sizes();
-    let size = if exact { size } else { at_least_aligned(size) };
+    let size = at_least_aligned(size);
     // SAFETY: the functions accept any size and offset, and return NULL for other alignments.
     unsafe {
-        let block = if exact {
-            native::allograft_heap_exact_allocate_aligned(size, alignment, offset)
-        } else if offset == 0 && alignment <= BLOCK_ALIGNMENT {
-            native::mi_malloc(size)
-        } else {
-            native::mi_malloc_aligned_at(size, alignment, offset)
-        };
+        if offset == 0 && alignment <= BLOCK_ALIGNMENT {
+            return native::mi_malloc(size);
+        }
+        let block = native::mi_malloc_aligned_at(size, alignment, offset);
         if block.is_null() && offset != 0 {
-            return native::allograft_heap_interior_aligned(size, alignment, offset, exact);
+            return native::allograft_heap_interior_aligned(size, alignment, offset, false);
         }
         block
     }

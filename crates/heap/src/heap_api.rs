@@ -79,6 +79,19 @@ pub fn exact_allocate(size: usize, zero: bool) -> *mut c_void {
     unsafe { native::allograft_heap_exact_allocate(size, zero) }
 }
 
+/// [`crate::allocate_aligned`], in a block that keeps its size. NULL also if it is too late for
+/// mimalloc.
+pub fn exact_allocate_aligned(size: usize, alignment: usize, offset: usize) -> *mut c_void {
+    // SAFETY: the functions accept any size and offset, and return NULL for other alignments.
+    unsafe {
+        let block = native::allograft_heap_exact_allocate_aligned(size, alignment, offset);
+        if block.is_null() && offset != 0 {
+            return native::allograft_heap_interior_aligned(size, alignment, offset, true);
+        }
+        block
+    }
+}
+
 /// The size that was asked for, of a block that keeps it; of others, the bytes that the program may
 /// use.
 ///

@@ -1,10 +1,12 @@
 //! Predicts from a program's files whether allograft will work on it. Starts and changes nothing.
 
 mod anticheat;
+mod heap_use;
 mod neighbours;
 mod properties;
 
 pub use anticheat::{AntiCheat, anti_cheats_near};
+pub use heap_use::{HeapUse, LinkedRuntime, RuntimesHeap};
 pub use properties::{Mitigation, StaticRuntime};
 
 use crate::crt::{Crt, is_runtime_file};
@@ -74,6 +76,8 @@ pub struct CheckReport {
     pub crts: Vec<CrtUse>,
     /// The runtime that is probably linked into it; only set if it imports no C runtime.
     pub static_runtime: Option<StaticRuntime>,
+    /// How it uses the heap API of Windows itself.
+    pub heap_use: HeapUse,
     /// Other allocators that it imports, which may replace the heap themselves.
     pub allocators: Vec<String>,
     /// Anti-cheat systems found.
@@ -132,7 +136,8 @@ pub fn check(path: &Path) -> Result<CheckReport> {
     let file = ImageFile::open(path)?;
     let image = Image::parse(file.data())?;
     let imports = image.imports()?;
-    let (crts, static_runtime, reason) = runtimes(path, &image, &distinct_crts(&imports))?;
+    let Runtimes { crts, static_runtime, heap_use, reason } =
+        Runtimes::of(path, &image, &distinct_crts(&imports))?;
     let mut report = CheckReport {
         path: path.display().to_string(),
         machine: image.headers().machine,
@@ -148,6 +153,7 @@ pub fn check(path: &Path) -> Result<CheckReport> {
         },
         crts,
         static_runtime,
+        heap_use,
         allocators: allocators(&imports),
         anti_cheats: anti_cheats_near(path),
         mitigations: mitigations(&image)?,
@@ -168,26 +174,45 @@ pub fn nothing_to_take_over(path: &Path, image: &Image<'_>) -> Result<Option<Str
     if own.iter().any(|crt| crt.taken_over) {
         return Ok(None);
     }
-    let (_, _, reason) = runtimes(path, image, &own)?;
-    Ok(reason.err())
+    Ok(Runtimes::of(path, image, &own)?.reason.err())
 }
 
 /// Why there is something to take over, or why there is nothing.
 type Reason = Result<String, String>;
 
-/// The C runtimes that the program and the DLLs beside it use, and the one that is linked into it.
-/// `own` are the runtimes that it imports itself.
-fn runtimes(
-    path: &Path,
-    image: &Image<'_>,
-    own: &[&'static Crt],
-) -> Result<(Vec<CrtUse>, Option<StaticRuntime>, Reason)> {
-    let neighbours = neighbours(path, image)?;
-    let crts = crt_uses(path, own, &neighbours);
-    let static_runtime = if own.is_empty() { static_runtime(image)? } else { None };
-    let reason = something_to_take_over(own, &neighbours, &crts)
-        .ok_or_else(|| why_nothing_to_take_over(image, &crts, static_runtime));
-    Ok((crts, static_runtime, reason))
+/// What a program takes its memory from.
+struct Runtimes {
+    /// The C runtimes that it and the DLLs beside it import.
+    crts: Vec<CrtUse>,
+    static_runtime: Option<StaticRuntime>,
+    heap_use: HeapUse,
+    reason: Reason,
+}
+
+impl Runtimes {
+    /// `own` are the runtimes that the program imports itself.
+    fn of(path: &Path, image: &Image<'_>, own: &[&'static Crt]) -> Result<Runtimes> {
+        let neighbours = neighbours(path, image)?;
+        let crts = crt_uses(path, own, &neighbours);
+        let heap_use = HeapUse::of(image)?;
+        let static_runtime = if own.is_empty() { static_runtime(image, &heap_use)? } else { None };
+        let by_crt = something_to_take_over(own, &neighbours, &crts);
+        // What a packer imports is for itself.
+        let by_heap = heap_use.effect().filter(|_| packer_of(image.headers()).is_none());
+        let is_own = own.iter().any(|crt| crt.taken_over);
+        let reason = match (by_crt, by_heap) {
+            (Some(crt), _) if is_own => Ok(crt),
+            (crt, Some(_)) if image.headers().is_dll() => crt.ok_or_else(|| {
+                "it is a DLL without an imported C runtime: what DLLs take from HeapAlloc is \
+                 served if the program runs with --heap all"
+                    .to_owned()
+            }),
+            (_, Some(heap)) => Ok(heap),
+            (Some(crt), None) => Ok(crt),
+            (None, None) => Err(why_nothing_to_take_over(image, &crts, static_runtime)),
+        };
+        Ok(Runtimes { crts, static_runtime, heap_use, reason })
+    }
 }
 
 fn dotnet(image: &Image<'_>) -> Option<Dotnet> {

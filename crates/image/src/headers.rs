@@ -123,7 +123,10 @@ pub struct Headers {
     pub size_of_headers: u32,
     /// Bytes of initialised data, summed over the sections.
     pub size_of_initialized_data: u32,
-    pub(crate) image_base: u64,
+    /// The version of the linker, major and minor.
+    pub linker_version: (u8, u8),
+    /// The address that the image is linked for.
+    pub image_base: u64,
     /// The checksum as the image states it; zero if it states none.
     pub checksum: u32,
     /// File offset and number of COFF symbols.
@@ -204,6 +207,7 @@ impl Headers {
             size_of_image: optional.size_of_image(),
             size_of_headers: optional.size_of_headers(),
             size_of_initialized_data: optional.size_of_initialized_data(),
+            linker_version: (optional.major_linker_version(), optional.minor_linker_version()),
             image_base: optional.image_base(),
             checksum: optional.check_sum(),
             symbols: (file.pointer_to_symbol_table.get(LE), file.number_of_symbols.get(LE)),

@@ -39,6 +39,8 @@ pub struct ImportedModule {
     pub bound: bool,
     /// Address of the table of functions to look up.
     lookup: u32,
+    /// Address of the slots that the loader writes the functions' addresses to.
+    slots: u32,
     /// What to subtract from the addresses in that table: the image base for the old delay-load
     /// tables that hold virtual addresses, else zero.
     base: u32,
@@ -85,6 +87,7 @@ impl<'data> Image<'data> {
                 kind: ImportKind::Ordinary,
                 bound: descriptor.time_date_stamp.get(LE) != 0,
                 lookup: if names == 0 { descriptor.first_thunk.get(LE) } else { names },
+                slots: descriptor.first_thunk.get(LE),
                 base: 0,
             });
         }
@@ -99,6 +102,7 @@ impl<'data> Image<'data> {
                 kind: ImportKind::Delayed,
                 bound: descriptor.time_date_stamp.get(LE) != 0,
                 lookup: descriptor.import_name_table_rva.get(LE).wrapping_sub(base),
+                slots: descriptor.import_address_table_rva.get(LE).wrapping_sub(base),
                 base,
             });
         }
@@ -179,6 +183,24 @@ impl<'data> Image<'data> {
             let next = address.checked_add(self.thunk_len());
             address = next.ok_or_else(|| self.outside(FUNCTION_TABLE))?;
         }
+    }
+
+    /// The slots in the import address tables of the functions that the image imports by name, from
+    /// whichever modules.
+    ///
+    /// # Errors
+    ///
+    /// As [`Image::functions`].
+    pub fn import_slots(&self) -> Result<Vec<(&'data [u8], u32)>> {
+        let mut slots = Vec::new();
+        for module in self.imports()? {
+            for (slot, function) in (0..).zip(self.functions(&module)?) {
+                if let ImportedFunction::Name(name) = function {
+                    slots.push((name, module.slots.wrapping_add(slot * self.thunk_len())));
+                }
+            }
+        }
+        Ok(slots)
     }
 
     fn function(&self, thunk: u64, base: u32) -> Result<ImportedFunction<'data>> {

@@ -3,7 +3,7 @@
 mod support;
 
 use allograft_image::check::{
-    CheckReport, Dotnet, Route, StaticRuntime, check, nothing_to_take_over,
+    CheckReport, Dotnet, Route, RuntimesHeap, StaticRuntime, check, nothing_to_take_over,
 };
 use allograft_image::{FileVersion, Machine};
 use std::fs;
@@ -130,6 +130,91 @@ fn statically_linked_runtimes_are_guessed_from_the_strings_they_leave() {
         let report = report_on(ImageSpec { strings, ..importing(&[NO_CRT]) });
         assert_eq!(report.static_runtime, Some(expected));
     }
+}
+
+/// Code of a linked-in runtime: it stores what the import slot `origin` returns, and passes it to
+/// what the import slots `calls` hold.
+fn runtime_code(machine: Machine, at: u32, handle: u32, origin: u32, calls: &[u32]) -> Vec<u8> {
+    let is_64 = machine == Machine::X64;
+    let mut code = Vec::new();
+    let mut naming = |opcode: &[u8], target: u32| {
+        code.extend_from_slice(opcode);
+        let next = at + code.len() as u32 + 4;
+        // The image base of made-up images.
+        let value = if is_64 { target.wrapping_sub(next) } else { 0x0040_0000 + target };
+        code.extend(value.to_le_bytes());
+    };
+    naming(&[0xFF, 0x15], origin);
+    naming(if is_64 { &[0x48, 0x89, 0x05] } else { &[0xA3] }, handle);
+    for call in calls {
+        naming(if is_64 { &[0x48, 0x8B, 0x0D] } else { &[0xFF, 0x35] }, handle);
+        naming(&[0xFF, 0x15], *call);
+    }
+    code
+}
+
+/// A program with a linked-in runtime that takes its heap from the function `origin`.
+fn with_linked_runtime(machine: Machine, origin: &'static str) -> ImageSpec {
+    const CODE: u32 = 0x1040;
+    const HANDLE: u32 = 0x3010;
+    let functions = vec!["HeapAlloc", "HeapFree", "HeapReAlloc", "HeapSize", origin];
+    let imports = vec![("KERNEL32.dll", functions)];
+    let mut spec = ImageSpec { machine, imports, ..ImageSpec::default() };
+    let data = spec.build();
+    let slots: Vec<u32> =
+        parse(&data).import_slots().unwrap().into_iter().map(|(_, slot)| slot).collect();
+    let calls = [slots[0], slots[0], slots[1], slots[2], slots[3]];
+    spec.strings = runtime_code(machine, CODE, HANDLE, slots[4], &calls);
+    spec
+}
+
+#[test]
+fn a_linked_in_runtime_is_seen_by_its_heap_and_served() {
+    for machine in [Machine::X64, Machine::X86] {
+        for (origin, heap, words) in [
+            ("GetProcessHeap", RuntimesHeap::Process, "from the process's heap"),
+            ("HeapCreate", RuntimesHeap::Private, "makes a heap of its own"),
+        ] {
+            let folder = folder(&[("game.exe", with_linked_runtime(machine, origin))]);
+            let report = report(&folder);
+            let runtime = report.heap_use.linked_runtime.unwrap();
+            assert_eq!((runtime.heap, runtime.allocations, runtime.frees), (heap, 2, 1));
+            assert_eq!(report.static_runtime, Some(StaticRuntime::VisualC));
+            let reason = report.verdict.reason;
+            assert!(report.verdict.works && reason.contains(words), "{reason}");
+            assert_eq!(why_useless(&folder), None);
+        }
+    }
+}
+
+#[test]
+fn programs_that_call_the_heap_api_themselves_are_served_and_dlls_only_on_demand() {
+    let imports = vec![("ntdll.dll", vec!["RtlAllocateHeap"])];
+    let spec = ImageSpec { imports, ..ImageSpec::default() };
+    let verdict = report_on(spec.clone()).verdict;
+    assert!(verdict.works && verdict.reason.contains("its HeapAlloc"), "{}", verdict.reason);
+    let verdict = report_on(ImageSpec { is_dll: true, ..spec.clone() }).verdict;
+    assert!(!verdict.works && verdict.reason.contains("--heap all"), "{}", verdict.reason);
+    let packed = ImageSpec { section_names: ["UPX0", "UPX1", "UPX2"], ..spec };
+    let verdict = report_on(packed).verdict;
+    assert!(!verdict.works && verdict.reason.contains("packed"), "{}", verdict.reason);
+}
+
+#[test]
+fn rust_and_allocators_of_their_own_are_named_with_what_shows_them() {
+    let imports = vec![("KERNEL32.dll", vec!["HeapAlloc", "HeapWalk", "VirtualAlloc"])];
+    let strings = b"/rustc/0123456789/library/std\0mimalloc: warning: ".to_vec();
+    let report = report_on(ImageSpec { imports, strings, ..ImageSpec::default() });
+    let heap = &report.heap_use;
+    assert!(heap.allocates && heap.linked_runtime.is_none());
+    assert!(heap.rust.unwrap().contains("/rustc/"));
+    assert!(heap.own_allocator.unwrap().contains("mimalloc"));
+    assert!(report.verdict.reason.ends_with("so that may be little"), "{}", report.verdict.reason);
+    assert!(report.mitigations.iter().any(|it| it.code == "walks-heaps"));
+    let imports = vec![("KERNEL32.dll", vec!["VirtualAlloc"])];
+    let report = report_on(ImageSpec { imports, ..ImageSpec::default() });
+    assert!(report.heap_use.own_allocator.unwrap().contains("by pages"));
+    assert!(!report.verdict.works, "there is nothing to serve");
 }
 
 #[test]

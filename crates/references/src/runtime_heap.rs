@@ -155,15 +155,24 @@ fn is_variable(image: &MappedImage<'_>, offset: u32) -> bool {
 }
 
 /// The variable that is loaded as the first argument of the call whose operand is at `operand`: the
-/// one nearest before it.
+/// one nearest before it. If the function's address is loaded there, to be called in a loop, it is
+/// the one nearest behind.
 fn loaded(image: &MappedImage<'_>, operand: u32, is_handle: impl Fn(u32) -> bool) -> Option<u32> {
     // The call's opcode and ModRM byte are not part of what is searched.
     let end = operand.checked_sub(2)?;
+    let is_call = image
+        .bytes(end)
+        .is_some_and(|code| code.starts_with(&[0xFF, 0x15]) || code.starts_with(&[0xFF, 0x25]));
     let part = image.function_at(operand).map_or(0, |function| function.part.start);
     let start = end.saturating_sub(REACH).max(part);
     let x64: &[&[u8]] = &[&[0x48, 0x8B, 0x0D]]; // mov rcx, [rip + disp32]
     let x86: &[&[u8]] = &[&[0xFF, 0x35], &[0xA1], &[0x8B, 0x0D], &[0x8B, 0x15]];
     let opcodes = if image.is_64() { x64 } else { x86 };
+    if !is_call {
+        let start = operand.checked_add(4)?;
+        let behind = start..start.checked_add(REACH)?;
+        return variables(image, behind, opcodes).find(|&offset| is_handle(offset));
+    }
     variables(image, start..end, opcodes).filter(|&offset| is_handle(offset)).last()
 }
 
@@ -187,7 +196,7 @@ fn variables(
         let code = &bytes[index..];
         let opcode = opcodes.iter().find(|opcode| code.starts_with(opcode))?;
         let operand = *code.get(opcode.len()..)?.first_chunk()?;
-        let at = range.start + (index + opcode.len()) as u32;
+        let at = range.start.wrapping_add((index + opcode.len()) as u32);
         Some(image.named_by(at, operand))
     })
 }

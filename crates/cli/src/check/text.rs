@@ -1,7 +1,7 @@
 //! The report of `check` as text.
 
 use allograft_image::Subsystem;
-use allograft_image::check::{CheckReport, CrtUse, Dotnet};
+use allograft_image::check::{CheckReport, CrtUse, Dotnet, HeapUse, LinkedRuntime, RuntimesHeap};
 use std::fmt::Write as _;
 
 /// How many of the modules that use a C runtime are named.
@@ -17,8 +17,12 @@ pub fn write(text: &mut String, report: &CheckReport) {
     for crt in &report.crts {
         line("C runtime", &crt_use(crt));
     }
-    if let Some(guess) = report.static_runtime {
+    let guess = report.static_runtime.filter(|_| report.heap_use.linked_runtime.is_none());
+    if let Some(guess) = guess {
         line("C runtime", &format!("none imported; {}", guess.words()));
+    }
+    for (label, what) in heap_lines(&report.heap_use) {
+        line(label, &what);
     }
     for allocator in &report.allocators {
         line("allocator", &format!("{allocator} is imported"));
@@ -35,6 +39,42 @@ pub fn write(text: &mut String, report: &CheckReport) {
     if !verdict.command.is_empty() {
         line("command", &verdict.command);
     }
+}
+
+/// What the image's own use of the heap API shows.
+fn heap_lines(heap: &HeapUse) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(runtime) = &heap.linked_runtime {
+        let memory = match runtime.heap {
+            RuntimesHeap::Process => "its heap is the process's",
+            RuntimesHeap::Private => "its heap is its own, made by HeapCreate",
+            RuntimesHeap::Unknown => "which heap it has cannot be seen",
+        };
+        let LinkedRuntime { linker, allocations, frees, reallocations, sizes, .. } = runtime;
+        lines.push((
+            "C runtime",
+            format!(
+                "one is linked in (linker {linker}), {memory}: one handle in {allocations} calls \
+                 of HeapAlloc, {frees} of HeapFree, {reallocations} of HeapReAlloc, {sizes} of \
+                 HeapSize"
+            ),
+        ));
+    }
+    if let Some(evidence) = heap.rust {
+        lines.push(("Rust", evidence.to_owned()));
+    }
+    if let Some(evidence) = heap.own_allocator {
+        lines.push(("own allocator", format!("suspected: {evidence}")));
+    }
+    if heap.allocates {
+        lines.push((
+            "HeapAlloc",
+            "imported: what it allocates comes from mimalloc after the takeover (--heap off leaves \
+             it alone)"
+                .to_owned(),
+        ));
+    }
+    lines
 }
 
 fn nature(report: &CheckReport) -> String {

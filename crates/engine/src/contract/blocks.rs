@@ -22,9 +22,16 @@ pub(super) enum Kind {
 
 impl Kind {
     /// A block of mimalloc's; NULL if there is no memory.
-    fn allocate_in_mimalloc(self, size: usize) -> *mut c_void {
+    fn allocate_in_mimalloc(self, size: usize, zeroed: bool) -> *mut c_void {
+        let exact = allograft_heap::keeps_exact_sizes();
         match self {
+            // As C runtimes do, which ask their heaps for a byte at least.
+            Kind::Plain if exact => allograft_heap::exact_allocate(size.max(1), zeroed),
+            Kind::Plain if zeroed => allograft_heap::allocate_zeroed(size),
             Kind::Plain => allograft_heap::allocate(size),
+            Kind::Aligned(AlignedLayout { alignment, offset }) if exact => {
+                allograft_heap::exact_allocate_aligned(size, alignment, offset)
+            }
             Kind::Aligned(AlignedLayout { alignment, offset }) => {
                 allograft_heap::allocate_aligned(size, alignment, offset)
             }
@@ -39,6 +46,20 @@ impl Kind {
             match self {
                 Kind::Plain => allograft_heap::usable_size(block),
                 Kind::Aligned(_) => allograft_heap::usable_size_of_aligned(block),
+            }
+        }
+    }
+
+    /// The size as the program may ask for it: that which it asked for, where the block keeps it.
+    ///
+    /// # Safety
+    /// `block` is one of mimalloc's of this kind.
+    unsafe fn size(self, block: *const c_void) -> usize {
+        // SAFETY: by the contract.
+        unsafe {
+            match self {
+                Kind::Plain => allograft_heap::exact_size(block),
+                Kind::Aligned(_) => allograft_heap::exact_size_of_aligned(block),
             }
         }
     }
@@ -79,8 +100,9 @@ impl Kind {
         size: usize,
     ) -> *mut c_void {
         if runtime.has_clean_tails() && !block.is_null() && allograft_heap::owns(block) {
-            // SAFETY: the block is mimalloc's, and the bytes behind `size` are not the program's.
-            unsafe { zero(block, size, self.usable_size(block)) };
+            // SAFETY: the block is mimalloc's, and the bytes behind `size` are not the program's. A
+            // block that keeps its size has no others.
+            unsafe { zero(block, size, self.size(block)) };
         }
         block
     }
@@ -92,11 +114,7 @@ pub(super) fn allocate(runtime: &Runtime, size: usize, zeroed: bool) -> *mut c_v
         if allograft_heap::is_too_late() {
             return foreign::allocate(runtime, size, zeroed);
         }
-        let block = if zeroed {
-            allograft_heap::allocate_zeroed(size)
-        } else {
-            allograft_heap::allocate(size)
-        };
+        let block = Kind::Plain.allocate_in_mimalloc(size, zeroed);
         // SAFETY: the block is new, and plain.
         unsafe { Kind::Plain.clean_tail(runtime, block, size) }
     })
@@ -114,7 +132,7 @@ pub(super) fn allocate_aligned(
     with_new_handler(runtime, request, || {
         let kind = Kind::Aligned(layout);
         let too_late = allograft_heap::is_too_late();
-        let block = if too_late { null_mut() } else { kind.allocate_in_mimalloc(size) };
+        let block = if too_late { null_mut() } else { kind.allocate_in_mimalloc(size, false) };
         if block.is_null() && (too_late || layout.offset != 0) {
             return foreign::allocate_aligned(runtime, size, layout);
         }
@@ -194,7 +212,7 @@ pub(super) unsafe fn size_of_block(runtime: &Runtime, block: *mut c_void, kind: 
     // SAFETY: `owns` decides which heap is asked.
     unsafe {
         if allograft_heap::owns(block) {
-            return kind.usable_size(block);
+            return kind.size(block);
         }
         let size = foreign::size(runtime, kind.raw(block));
         size.map_or(usize::MAX, |size| size.wrapping_sub(overhead))
@@ -234,19 +252,21 @@ pub(super) unsafe fn reallocate(
         }
         if allograft_heap::owns(block) {
             let usable = kind.usable_size(block);
-            let fits = keeps_alignment && size <= usable;
-            if fits && size >= usable / 2 {
+            let stay =
+                || keeps_alignment && allograft_heap::exact_resize_in_place(block, size, false);
+            if size >= usable / 2 && stay() {
                 return kind.clean_tail(runtime, block, size);
             }
+            let fits = keeps_alignment && size < usable;
             let moved = if fits {
-                kind.clean_tail(runtime, kind.allocate_in_mimalloc(size), size)
+                kind.clean_tail(runtime, kind.allocate_in_mimalloc(size, false), size)
             } else {
                 allocate()
             };
             if !moved.is_null() {
                 copy(block, moved, usable.min(size));
                 kind.free_in_mimalloc(block);
-            } else if fits {
+            } else if fits && stay() {
                 // Shrinking never fails: without memory for a smaller block it stays where it is.
                 return kind.clean_tail(runtime, block, size);
             }

@@ -38,10 +38,14 @@ macro_rules! instances {
 }
 
 /// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of
-/// the one that keeps the tails of blocks zero; for `body`, of that of the function's body, which
+/// the one that keeps the tails of blocks zero, unless all blocks keep their sizes; for `body`, of that of the function's body, which
 /// the runtime's own code calls directly.
 pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool, body: bool) -> usize {
-    let hot = allograft_heap::entries(slot, clean_tails);
+    let hot = if allograft_heap::keeps_exact_sizes() {
+        allograft_heap::exact_entries(slot)
+    } else {
+        allograft_heap::entries(slot, clean_tails)
+    };
     match function {
         Function::Malloc => hot.malloc as usize,
         Function::Calloc => hot.calloc as usize,

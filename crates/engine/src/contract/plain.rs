@@ -93,7 +93,7 @@ pub(super) unsafe extern "C" fn expand<const SLOT: usize>(
     unsafe {
         let fits = size <= LARGEST_REQUEST
             && if allograft_heap::owns(block) {
-                size <= allograft_heap::usable_size(block)
+                allograft_heap::exact_resize_in_place(block, size.max(1), false)
             } else {
                 foreign::size(runtime, block)
                     .is_some_and(|old| foreign::shrink(runtime, block, old, size))

@@ -1,6 +1,7 @@
 //! Properties of an image that the check reports: what matters to patching it or to loading a
 //! module into it, and which runtime is linked into it statically.
 
+use super::heap_use::HeapUse;
 use crate::{Image, ImportedFunction, Result};
 use memchr::memmem;
 use object::LittleEndian as LE;
@@ -23,6 +24,7 @@ pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
     let flags = pe::DllFlags(image.headers().dll_characteristics);
     let extended = extended_flags(image);
     let sets_policy = imports_all(image, &[b"SetProcessMitigationPolicy"])?;
+    let walks_heaps = imports_all(image, &[b"HeapWalk"])?;
     let manifest = image.manifest().unwrap_or_default();
     let ui_access = ["uiAccess=\"true\"", "uiAccess='true'"];
     Ok([
@@ -50,6 +52,10 @@ pub fn mitigations(image: &Image<'_>) -> Result<Vec<Mitigation>> {
             "sets-mitigation-policy",
             "it can set policies for itself while it runs (signed modules only, no dynamic code): load the module at the start, \
              before it does",
+        )),
+        (walks_heaps, mitigation(
+            "walks-heaps",
+            "it can list the blocks of a heap (HeapWalk): the blocks that mimalloc holds are not in such a list",
         )),
         (manifest.contains("requireAdministrator"), mitigation(
             "requires-administrator",
@@ -138,24 +144,26 @@ impl StaticRuntime {
 }
 
 /// Strings that runtimes leave; the more specific ones come first.
-const MARKS: [(&[u8], StaticRuntime); 6] = [
+const MARKS: [(&[u8], StaticRuntime); 5] = [
     (b"\xff Go buildinf:", StaticRuntime::Go),
     (b"Go build ID: \"", StaticRuntime::Go),
     (b"SOFTWARE\\Embarcadero\\", StaticRuntime::Delphi),
     (b"SOFTWARE\\Borland\\Delphi", StaticRuntime::Delphi),
     (b"FPC 3.", StaticRuntime::FreePascal),
-    (b"/rustc/", StaticRuntime::Rust),
 ];
 
-/// Makes the guess for `image`, which imports no C runtime.
-pub fn static_runtime(image: &Image<'_>) -> Result<Option<StaticRuntime>> {
+/// Makes the guess for `image`, which imports no C runtime and uses the heap API as `heap` says.
+pub fn static_runtime(image: &Image<'_>, heap: &HeapUse) -> Result<Option<StaticRuntime>> {
     let data = image.data();
-    if holds_visual_c(data) {
+    if heap.linked_runtime.is_some() || holds_visual_c(data) {
         return Ok(Some(StaticRuntime::VisualC));
     }
     let marked = MARKS.iter().find(|(mark, _)| memmem::find(data, mark).is_some());
     if let Some(&(_, runtime)) = marked {
         return Ok(Some(runtime));
+    }
+    if heap.rust.is_some() {
+        return Ok(Some(StaticRuntime::Rust));
     }
     let functions: [&[u8]; 4] = [b"HeapAlloc", b"HeapFree", b"GetStringTypeW", b"LCMapStringW"];
     Ok(imports_all(image, &functions)?.then_some(StaticRuntime::Unknown))
