@@ -1,6 +1,8 @@
 //! Assembles the stage under `target/allograft`: everything that scenarios, benches and the demo
 //! run.
 
+use std::path::PathBuf;
+
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
@@ -53,14 +55,19 @@ pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> R
     if parts.x86 && environment.x86.is_ok() {
         build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
     }
-    Ok(describe(environment))
+    Ok(Stage { bin: bin(build.debug), ..describe(environment) })
+}
+
+/// The folder of the modules and launchers. Those of the debug variant have one of their own.
+pub fn bin(debug: bool) -> PathBuf {
+    layout::stage().join(if debug { "bin-debug" } else { "bin" })
 }
 
 fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<()> {
     let target = build.target;
     let stage = layout::stage().join(target.folder);
     let programs = stage.join("programs");
-    let bin = layout::stage().join("bin");
+    let bin = bin(build.debug);
     let built = build.packages(&[MODULE, LAUNCHER])?;
     put(&built.file("allograft.dll")?, &bin.join(target.module()))?;
     put(&built.file("allograft.exe")?, &bin.join(target.launcher()))?;
@@ -114,7 +121,7 @@ pub fn describe(environment: &Environment) -> Stage {
         }
     };
     Stage {
-        bin: layout::stage().join("bin"),
+        bin: bin(false),
         programs: programs(&X64),
         wine: environment.wine.as_ref().map(|wine| wine.loader.clone()),
         crts: crts(&environment.prefixes),
@@ -146,6 +153,6 @@ pub fn build_and_write(
     parts: &Parts,
 ) -> Result<()> {
     let stage = build(environment, options, parts)?;
-    let file = layout::stage_file();
+    let file = layout::stage_file(options.debug);
     stage.write(&file).with_context(|| format!("writing {}", file.display()))
 }
