@@ -14,6 +14,7 @@ mod mimalloc;
 mod programs;
 mod redirect;
 mod setup;
+mod site;
 mod stage;
 mod step;
 mod test;
@@ -29,7 +30,7 @@ use allograft_tests::stress::StressOptions;
 use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
 use redirect::KitOptions;
-use setup::Request;
+use setup::{Request, SiteGenerator};
 use stage::Parts;
 
 /// Sets up, builds, shows and tests allograft.
@@ -60,6 +61,8 @@ enum Command {
     Build(BuildOptions),
     /// Run real programs without and with allograft, and compare.
     Demo,
+    /// Build the documents as a site, in `target/site`. A link that leads nowhere is an error.
+    Docs,
     /// Check and test everything.
     Test {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
@@ -165,6 +168,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup { all_crts } => {
             let crts = if all_crts { crt::all() } else { crt::default() };
             setup::run(&Request::everything(crts))?;
+            SiteGenerator::find()?.install()?;
             step::say("set-up: everything is there");
         }
         Command::Build(options) => {
@@ -180,6 +184,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             step::say(&format!("built: {}", layout::stage().join("bin").display()));
         }
         Command::Demo => return demo::run(),
+        Command::Docs => {
+            site::build(&site::folder())?;
+            step::say(&format!("built: {}", site::folder().join("index.html").display()));
+        }
         Command::Test { long, filter } => return test::run(long, filter.as_deref()),
         Command::Conformance { seed, ops, crt } => {
             return tools::conformance(seed, ops, crt.as_deref());

@@ -1,7 +1,7 @@
 //! Starting a program suspended, so that a module can be loaded before its first instruction.
 
 use super::process::Process;
-use super::{last_error, wide};
+use super::{last_error, wide_path};
 use crate::command_line;
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
@@ -53,7 +53,7 @@ impl Suspended {
         streams: &Streams<'_>,
     ) -> io::Result<Suspended> {
         let mut command_line = command_line(name, arguments)?;
-        let application = wide(path.as_os_str());
+        let application = wide_path(path);
         let startup = startup_information(streams);
         let mut created = PROCESS_INFORMATION::default();
         // SAFETY: both strings are NUL-terminated, the second may be written to, and `startup` has
