@@ -11,6 +11,7 @@ mod files;
 mod flags;
 mod layout;
 mod mimalloc;
+mod picture;
 mod programs;
 mod redirect;
 mod setup;
@@ -62,7 +63,12 @@ enum Command {
     /// Run real programs without and with allograft, and compare.
     Demo,
     /// Build the documents as a site, in `target/site`. A link that leads nowhere is an error.
-    Docs,
+    Docs {
+        /// First make the picture of the front page anew: measure a real program, without and with
+        /// allograft.
+        #[arg(long)]
+        record: bool,
+    },
     /// Check and test everything.
     Test {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
@@ -184,7 +190,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             step::say(&format!("built: {}", layout::stage().join("bin").display()));
         }
         Command::Demo => return demo::run(),
-        Command::Docs => {
+        Command::Docs { record } => {
+            if record {
+                picture::record(&layout::root().join("docs/bench.svg"))?;
+            }
             site::build(&site::folder())?;
             step::say(&format!("built: {}", site::folder().join("index.html").display()));
         }
