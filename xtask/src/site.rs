@@ -58,7 +58,7 @@ fn build_from(generator: &SiteGenerator, source: &Path, output: &Path) -> Result
     let config = source.join("mkdocs.yml");
     copy(&layout::own("site/mkdocs.yml"), &config)?;
     let mut mkdocs = generator.mkdocs();
-    mkdocs.args(["build", "--quiet", "--config-file"]).arg(&config);
+    mkdocs.args(["build", "--strict", "--config-file"]).arg(&config);
     // mkdocs would take a relative path for one in the folder of its configuration.
     mkdocs.arg("--site-dir").arg(std::path::absolute(output)?);
     step::capture(&mut mkdocs).context("building the site of the documents")?;

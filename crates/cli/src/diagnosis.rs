@@ -14,7 +14,6 @@ use std::{ffi::OsStr, io, os::windows::ffi::OsStrExt};
 use windows_sys::Win32::Foundation::{
     ERROR_BAD_EXE_FORMAT, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH,
     ERROR_FILE_NOT_FOUND, ERROR_INVALID_EXE_SIGNATURE, ERROR_PATH_NOT_FOUND,
-    MAX_PATH as WINDOWS_MAX_PATH,
 };
 
 /// From this length on some systems do not start a program.
