@@ -58,6 +58,7 @@ pub struct Launch<'a> {
     mode: Mode,
     limit: Duration,
     memory_limit: Option<u64>,
+    has_terminal: bool,
 }
 
 impl<'a> Launch<'a> {
@@ -77,6 +78,7 @@ impl<'a> Launch<'a> {
             mode: Mode::Plain,
             limit: DEFAULT_LIMIT,
             memory_limit: None,
+            has_terminal: false,
         }
     }
 
@@ -156,6 +158,13 @@ impl<'a> Launch<'a> {
     /// Has the host limit the program's memory to this many bytes, where Windows does not.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Gives it a terminal of the host's (by `script`), where everything that it prints is standard
+    /// output.
+    pub fn on_terminal(mut self) -> Self {
+        self.has_terminal = true;
         self
     }
 
@@ -249,6 +258,9 @@ impl<'a> Launch<'a> {
         if self.report_by_variable {
             command.env("ALLOGRAFT_REPORT", self.stage.windows_path(report));
         }
+        if self.has_terminal {
+            command = in_terminal(&command);
+        }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
@@ -284,6 +296,13 @@ fn limited(program: &Path, bytes: u64) -> Command {
     let script = format!("ulimit -d {}; exec \"$0\" \"$@\"", bytes / 1024);
     command.args(["-c", &script]).arg(program);
     command
+}
+
+/// A command that runs `command` in a terminal.
+fn in_terminal(command: &Command) -> Command {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &shown(command), "/dev/null"]);
+    script
 }
 
 /// The command with its variables, ready to be typed again.
