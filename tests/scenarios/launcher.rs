@@ -120,8 +120,6 @@ fn what_is_waited_for_is_shown_after_a_second_and_on_a_terminal_only() {
     if stage.wine.is_some() {
         let run = program().on_terminal().run();
         run.expect_code(0).expect_output(&["waiting for slow_start.exe", "begun"]);
-        let run = stage.program("waiting").mode(Mode::Early).input("go\n").on_terminal().run();
-        assert!(!run.stdout.contains("waiting for"), "{run}");
     }
 }
 
