@@ -5,7 +5,7 @@ use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
 use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
-use crate::output::{PATIENCE, Waiting};
+use crate::output::{PATIENCE, notify_of_wait};
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
 use crate::windows::{process::Process, process_list};
@@ -31,7 +31,7 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
     let first = receiver.recv_timeout(PATIENCE);
     let result = first.or_else(|_| {
-        let _waiting = Waiting::show(format_args!("waiting for process {pid} to load the module"));
+        notify_of_wait(format_args!("process {pid} to load the module"));
         receiver.recv_timeout(timeout.saturating_add(GRACE).saturating_sub(PATIENCE))
     });
     match result {

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::module::{Request, beside_this_program};
-use crate::output::{PATIENCE, Waiting};
+use crate::output::{PATIENCE, notify_of_wait};
 use crate::page_reading::PageReading;
 use crate::windows::process::Process;
 use crate::windows::start::Suspended;
@@ -146,10 +146,9 @@ impl QueuedLoad {
     /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
         let failed = |error| failure(process, error);
-        let is_over = self.event.wait_at_most(PATIENCE).map_err(failed)?;
-        let _waiting = (!is_over).then(|| {
-            Waiting::show(format_args!("waiting for {process} to load its DLLs and the module"))
-        });
+        if !self.event.wait_at_most(PATIENCE).map_err(failed)? {
+            notify_of_wait(format_args!("{process} to load its DLLs and the module"));
+        }
         let ending = self.event.wait(self.path).map_err(failed)?;
         Ok((self.page, ending))
     }

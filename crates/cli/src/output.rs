@@ -2,10 +2,10 @@
 //! Everything in this crate but `error` may use it; of this crate it uses `error` only.
 
 use crate::error::Error;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,27 +14,14 @@ pub fn notify(line: impl Display) {
     eprintln!("allograft: {line}");
 }
 
-/// How long a command waits for something before it shows what it waits for.
+/// How long a command waits for something before it says what it waits for.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A line on a terminal that says what is waited for, as long as this lives. On standard error, and
-/// nothing where that is no terminal: a script has no use for it.
-pub struct Waiting(ProgressBar);
-
-impl Waiting {
-    pub fn show(what: impl Display) -> Waiting {
-        let style = ProgressStyle::with_template("allograft: {msg} {spinner}");
-        let bar = ProgressBar::new_spinner()
-            .with_style(style.expect("the template is constant"))
-            .with_message(what.to_string());
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Waiting(bar)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
+/// Prints what is waited for, where standard error is a terminal: a script has no use for it. The
+/// line stays, because the program may print at any moment.
+pub fn notify_of_wait(what: impl Display) {
+    if io::stderr().is_terminal() {
+        notify(format_args!("waiting for {what}"));
     }
 }
 
