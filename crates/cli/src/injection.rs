@@ -142,14 +142,18 @@ impl<'a> Injection<'a> {
 }
 
 impl QueuedLoad {
+    /// Tells a person at a terminal what is waited for, if it takes long.
+    pub fn notify_if_slow(&self, process: &Process) -> Result<(), Error> {
+        if !self.event.wait_at_most(PATIENCE).map_err(|error| failure(process, error))? {
+            notify_of_wait(format_args!("{process} to load its DLLs and the module"));
+        }
+        Ok(())
+    }
+
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
     /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
-        let failed = |error| failure(process, error);
-        if !self.event.wait_at_most(PATIENCE).map_err(failed)? {
-            notify_of_wait(format_args!("{process} to load its DLLs and the module"));
-        }
-        let ending = self.event.wait(self.path).map_err(failed)?;
+        let ending = self.event.wait(self.path).map_err(|error| failure(process, error))?;
         Ok((self.page, ending))
     }
 }
