@@ -27,7 +27,7 @@ pub fn record(picture: &Path) -> Result<()> {
     let build = WindowsBuild::new(environment.rust, &X64);
     let stage = stage::build(&environment, build, &Parts::none())?;
     let _servers = environment.keep_wine_alive();
-    let folder = folder_with(&[stage.real.clang_format.clone()]);
+    let folder = folder_with(std::slice::from_ref(&stage.real.clang_format));
     write(&folder.path().join("source.cpp"), &badly_formatted_source(1600))?;
     let step = Step::begin(format!("recording `{COMMAND}`"));
     let arguments: Vec<&str> = COMMAND.split(' ').skip(1).collect();
