@@ -16,7 +16,7 @@ use crate::setup::{self, Request};
 use crate::stage::{self, Parts};
 use crate::step::Step;
 
-const COMMAND: &str = "allograft bench --runs 12 -- clang-format.exe source.cpp";
+const COMMAND: &str = "allograft bench --runs 8 -- clang-format.exe source.cpp";
 
 /// Long enough on a machine that does other things too.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -28,7 +28,7 @@ pub fn record(picture: &Path) -> Result<()> {
     let stage = stage::build(&environment, build, &Parts::none())?;
     let _servers = environment.keep_wine_alive();
     let folder = folder_with(std::slice::from_ref(&stage.real.clang_format));
-    write(&folder.path().join("source.cpp"), &badly_formatted_source(1600))?;
+    write(&folder.path().join("source.cpp"), &badly_formatted_source(800))?;
     let step = Step::begin(format!("recording `{COMMAND}`"));
     let arguments: Vec<&str> = COMMAND.split(' ').skip(1).collect();
     let run = stage.launcher().args(&arguments).directory(folder.path()).limit(LIMIT).run();
