@@ -111,6 +111,20 @@ fn a_program_that_ended_before_the_late_moment_keeps_its_exit_code() {
 }
 
 #[test]
+fn what_is_waited_for_is_shown_after_a_second_and_on_a_terminal_only() {
+    let stage = Stage::load();
+    let program = || stage.program("slow_start").mode(Mode::Early);
+    let run = program().run();
+    run.expect_code(0).expect_transcript("begun\n").expect_taken_over();
+    assert_eq!(run.stderr, "", "{run}");
+    // Only on a host with Wine is there a terminal to be had.
+    if stage.wine.is_some() {
+        let run = program().on_terminal().run();
+        run.expect_code(0).expect_output(&["waiting for slow_start.exe", "begun"]);
+    }
+}
+
+#[test]
 fn a_module_that_is_not_there_is_125() {
     let stage = Stage::load();
     let run = stage

@@ -76,6 +76,24 @@ fn a_log_that_cannot_be_opened_is_one_line_on_standard_error() {
 }
 
 #[test]
+fn a_loader_of_plug_ins_takes_the_module_under_the_name_of_one() {
+    let stage = Stage::load();
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = folder.path().join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    std::fs::copy(stage.module(), plugins.join("allograft.asi")).unwrap();
+    let log = plugins.join("log.txt");
+    let settings = format!("[allograft]\r\nlog={}\r\n", stage.windows_path(&log));
+    std::fs::write(plugins.join("allograft.ini"), settings).unwrap();
+    for crt in stage.microsoft_crts() {
+        let program = stage.program("asi_loader").on(crt).directory(folder.path());
+        let run = program.report_by_variable().run();
+        run.expect_code(0).expect_transcript("passed\n").expect_taken_over();
+    }
+    expect_log(&log);
+}
+
+#[test]
 fn a_disabled_module_is_loaded_and_takes_over_nothing() {
     for mode in [Mode::Early, Mode::Injected] {
         let run = waiting().mode(mode).env("MIMALLOC_DISABLE_REDIRECT", "1").run();

@@ -59,6 +59,7 @@ pub struct Launch<'a> {
     limit: Duration,
     memory_limit: Option<u64>,
     escapes: u64,
+    has_terminal: bool,
 }
 
 impl<'a> Launch<'a> {
@@ -79,6 +80,7 @@ impl<'a> Launch<'a> {
             limit: DEFAULT_LIMIT,
             memory_limit: None,
             escapes: 0,
+            has_terminal: false,
         }
     }
 
@@ -165,6 +167,13 @@ impl<'a> Launch<'a> {
     /// debug variant of the module counts them.
     pub fn escapes(mut self, blocks: u64) -> Self {
         self.escapes = blocks;
+        self
+    }
+
+    /// Gives it a terminal of the host's (by `script`), where everything that it prints is standard
+    /// output.
+    pub fn on_terminal(mut self) -> Self {
+        self.has_terminal = true;
         self
     }
 
@@ -263,6 +272,9 @@ impl<'a> Launch<'a> {
         if self.report_by_variable {
             command.env("ALLOGRAFT_REPORT", self.stage.windows_path(report));
         }
+        if self.has_terminal {
+            command = in_terminal(&command);
+        }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
@@ -298,6 +310,13 @@ fn limited(program: &Path, bytes: u64) -> Command {
     let script = format!("ulimit -d {}; exec \"$0\" \"$@\"", bytes / 1024);
     command.args(["-c", &script]).arg(program);
     command
+}
+
+/// A command that runs `command` in a terminal.
+fn in_terminal(command: &Command) -> Command {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &shown(command), "/dev/null"]);
+    script
 }
 
 /// The command with its variables, ready to be typed again.

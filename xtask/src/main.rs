@@ -11,9 +11,11 @@ mod files;
 mod flags;
 mod layout;
 mod mimalloc;
+mod picture;
 mod programs;
 mod redirect;
 mod setup;
+mod site;
 mod stage;
 mod step;
 mod test;
@@ -30,7 +32,7 @@ use allograft_tests::stress::StressOptions;
 use cargo::WindowsBuild;
 use clap::{Args, Parser, Subcommand};
 use redirect::KitOptions;
-use setup::Request;
+use setup::{Request, SiteGenerator};
 use stage::Parts;
 
 /// Sets up, builds, shows and tests allograft.
@@ -61,6 +63,13 @@ enum Command {
     Build(BuildOptions),
     /// Run real programs without and with allograft, and compare.
     Demo,
+    /// Build the documents as a site, in `target/site`. A link that leads nowhere is an error.
+    Docs {
+        /// First make the picture of the front page anew: measure a real program, without and with
+        /// allograft.
+        #[arg(long)]
+        record: bool,
+    },
     /// Check and test everything.
     Test {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
@@ -175,6 +184,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup { all_crts } => {
             let crts = if all_crts { crt::all() } else { crt::default() };
             setup::run(&Request::everything(crts))?;
+            SiteGenerator::find()?.install()?;
             step::say("set-up: everything is there");
         }
         Command::Build(options) => {
@@ -190,6 +200,13 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             step::say(&format!("built: {}", stage::bin(options.debug).display()));
         }
         Command::Demo => return demo::run(),
+        Command::Docs { record } => {
+            if record {
+                picture::record(&layout::root().join("docs/bench.svg"))?;
+            }
+            site::build(&site::folder())?;
+            step::say(&format!("built: {}", site::folder().join("index.html").display()));
+        }
         Command::Test { long, debug, filter } => {
             return test::run(long, debug, filter.as_deref());
         }

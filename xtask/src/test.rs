@@ -17,7 +17,7 @@ use crate::files::{entries, files_under};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
-use crate::{crt, layout, stage, step};
+use crate::{crt, layout, site, stage, step};
 use members::{Members, has_test, test_in};
 use scenarios::Scenarios;
 use steps::Steps;
@@ -92,6 +92,7 @@ impl Session<'_> {
         steps.step("documentation, Windows code", || {
             document(self.windows_cargo("doc", &X64), windows)
         });
+        steps.step("documents as a site, with its links", || site::build(&site::folder()));
     }
 
     /// By the `clang-format.exe` of the scenarios.

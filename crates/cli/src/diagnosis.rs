@@ -9,18 +9,29 @@ use allograft_image::{ImageSummary, Machine, Result};
 use allograft_inject::{HeapState, State};
 use std::path::Path;
 #[cfg(windows)]
-use std::{ffi::OsStr, io};
+use std::{ffi::OsStr, io, os::windows::ffi::OsStrExt};
 #[cfg(windows)]
 use windows_sys::Win32::Foundation::{
     ERROR_BAD_EXE_FORMAT, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH,
     ERROR_FILE_NOT_FOUND, ERROR_INVALID_EXE_SIGNATURE, ERROR_PATH_NOT_FOUND,
 };
 
+/// From this length on some systems do not start a program.
+#[cfg(windows)]
+const MAX_PATH: usize = windows_sys::Win32::Foundation::MAX_PATH as usize;
+
 /// The error for the program at `path`, which the user calls `name` and the system did not start.
 #[cfg(windows)]
 pub fn start_failure(path: &Path, name: &OsStr, error: &io::Error) -> Error {
     let reason = match error.raw_os_error().unwrap_or_default().cast_unsigned() {
-        ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => return Error::program_not_found(name),
+        ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => match path.as_os_str().encode_wide().count()
+        {
+            0..MAX_PATH => return Error::program_not_found(name),
+            length => format!(
+                "its path has {length} characters, more than this system starts a program with: \
+                 move it to a folder with a shorter path"
+            ),
+        },
         ERROR_BAD_EXE_FORMAT | ERROR_EXE_MACHINE_TYPE_MISMATCH | ERROR_INVALID_EXE_SIGNATURE => {
             why_not_executable(allograft_image::summary(path))
         }

@@ -5,6 +5,7 @@ use crate::diagnosis::{RunningProgram, why_on_own_heap};
 use crate::error::Error;
 use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
+use crate::output::{PATIENCE, notify_of_wait};
 use crate::page_reading::PageReading;
 use crate::page_text::summary;
 use crate::windows::{process::Process, process_list};
@@ -28,7 +29,12 @@ pub fn inject(args: &InjectArgs) -> Result<u32, Error> {
     let timeout = args.timeout;
     let (sender, receiver) = mpsc::channel();
     let work = thread::spawn(move || sender.send(load_into(pid, &request, timeout)));
-    match receiver.recv_timeout(timeout.saturating_add(GRACE)) {
+    let first = receiver.recv_timeout(PATIENCE);
+    let result = first.or_else(|_| {
+        notify_of_wait(format_args!("process {pid} to load the module"));
+        receiver.recv_timeout(timeout.saturating_add(GRACE).saturating_sub(PATIENCE))
+    });
+    match result {
         Ok(result) => {
             // This process must not end while the thread does. The thread has nothing left to do.
             let _ = work.join();

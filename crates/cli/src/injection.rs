@@ -3,10 +3,11 @@
 
 use crate::error::Error;
 use crate::module::{Request, beside_this_program};
+use crate::output::{PATIENCE, notify_of_wait};
 use crate::page_reading::PageReading;
 use crate::windows::process::Process;
 use crate::windows::start::Suspended;
-use crate::windows::{handle, wide};
+use crate::windows::{handle, wide_path};
 use allograft_image::Machine;
 use allograft_inject::{
     Assistant, Ending, LoadedEvent, PATH_UNITS, RemotePath, Route, Step, SystemError, Task,
@@ -84,7 +85,7 @@ impl<'a> Injection<'a> {
         let loaded = Some(event.handle_there());
         let path = match self.route {
             Route::Direct => {
-                let module = wide(self.module.as_os_str());
+                let module = wide_path(&self.module);
                 let path = queue_load(&Windows, process.into(), thread, &module, loaded);
                 Some(path.map_err(failed)?)
             }
@@ -107,7 +108,7 @@ impl<'a> Injection<'a> {
         page.0.set_options(&self.request.options());
         match self.route {
             Route::Direct => {
-                let module = wide(self.module.as_os_str());
+                let module = wide_path(&self.module);
                 load_by_thread(&Windows, process.into(), &module, timeout)
                     .map_err(|error| failure(process, error))
             }
@@ -116,12 +117,12 @@ impl<'a> Injection<'a> {
     }
 
     fn assist(&self, process: &Process, task: Task) -> Result<Ending, Error> {
-        let path = wide(beside_this_program(Assistant::NAME)?.as_os_str());
+        let path = wide_path(&beside_this_program(Assistant::NAME)?);
         let (mut errors, writer) =
             io::pipe().map_err(|source| Error::system("make a pipe", source))?;
         let assistant = Assistant {
             path: &path,
-            module: &wide(self.module.as_os_str()),
+            module: &wide_path(&self.module),
             error_stream: Some(handle(&writer)),
         };
         let mut command_line = vec![0; PATH_UNITS];
@@ -141,6 +142,14 @@ impl<'a> Injection<'a> {
 }
 
 impl QueuedLoad {
+    /// Tells a person at a terminal what is waited for, if it takes long.
+    pub fn notify_if_slow(&self, process: &Process) -> Result<(), Error> {
+        if !self.event.wait_at_most(PATIENCE).map_err(|error| failure(process, error))? {
+            notify_of_wait(format_args!("{process} to load its DLLs and the module"));
+        }
+        Ok(())
+    }
+
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
     /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {

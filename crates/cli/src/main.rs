@@ -11,6 +11,8 @@ mod check;
 mod cli;
 mod command_line;
 mod diagnosis;
+#[cfg(test)]
+mod documents;
 mod error;
 mod output;
 mod page_reading;

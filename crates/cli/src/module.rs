@@ -5,7 +5,7 @@ use crate::diagnosis;
 use crate::error::Error;
 use crate::windows::wide;
 use allograft_image::Machine;
-use allograft_inject::{HeapScope, OptionValues, PATH_UNITS};
+use allograft_inject::{FILE_PATH_UNITS, HeapScope, OptionValues};
 use std::path::{Path, PathBuf, absolute};
 
 /// What the user asks for, with paths that exist and mean the same in every process.
@@ -99,10 +99,11 @@ fn option(what: &'static str, path: Option<&Path>) -> Result<Vec<u16>, Error> {
         return Ok(vec![0]);
     };
     let units = wide(full_path(path)?.as_os_str());
-    if units.len() > PATH_UNITS {
+    if units.len() > FILE_PATH_UNITS {
         return Err(Error::new(format!(
-            "{what}: {} is longer than Windows allows",
-            path.display()
+            "{what}: {} is longer than the {} characters that the module takes",
+            path.display(),
+            FILE_PATH_UNITS - 1
         )));
     }
     Ok(units)

@@ -5,12 +5,24 @@ use crate::error::Error;
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Prints one line on standard error, which the program that is run may share.
 pub fn notify(line: impl Display) {
     eprintln!("allograft: {line}");
+}
+
+/// How long a command waits for something before it says what it waits for.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prints what is waited for, where standard error is a terminal: a script has no use for it. The
+/// line stays, because the program may print at any moment.
+pub fn notify_of_wait(what: impl Display) {
+    if io::stderr().is_terminal() {
+        notify(format_args!("waiting for {what}"));
+    }
 }
 
 /// Prints `text` on standard output, and the files that were refused, with the reasons, on standard

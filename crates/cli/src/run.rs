@@ -30,7 +30,10 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
             let queued = injection.queue(&program);
             let process = program.resume()?;
             let attempt = match queued {
-                Ok(load) => Ok(load.wait(&process)?),
+                Ok(load) => {
+                    load.notify_if_slow(&process)?;
+                    Ok(load.wait(&process)?)
+                }
                 Err(error) => Err(error),
             };
             (process, attempt)

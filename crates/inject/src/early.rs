@@ -19,6 +19,8 @@
 //! - A breakpoint at the entry point changes the program's code or needs a debugger, and programs
 //!   notice both.
 
+use core::time::Duration;
+
 use crate::error::{At, Error, Step};
 use crate::late::Ending;
 use crate::remote_path::RemotePath;
@@ -71,6 +73,14 @@ impl<'s, S: System> LoadedEvent<'s, S> {
     /// The event's handle in the process, for [`queue_load`].
     pub fn handle_there(&self) -> Handle {
         self.there
+    }
+
+    /// Waits as [`LoadedEvent::wait`] does, but at most for `timeout`, and keeps everything as it
+    /// is. Returns whether that was long enough.
+    pub fn wait_at_most(&self, timeout: Duration) -> Result<bool, Error> {
+        let objects = [self.event.handle, self.process];
+        let signalled = self.system.wait(&objects, Some(timeout)).at(Step::Wait)?;
+        Ok(signalled.is_some())
     }
 
     /// Waits until the module is loaded, or has failed to load, or the process has ended. Frees

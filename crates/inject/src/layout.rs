@@ -30,6 +30,9 @@ pub const MIMALLOC_VERSION: &str = "3.3.2";
 /// Longest path, in UTF-16 units, that [`Options`] can carry (the system's own limit).
 pub const PATH_UNITS: usize = 32768;
 
+/// Longest path of a log or a report that the module takes from them, in UTF-16 units.
+pub const FILE_PATH_UNITS: usize = 2048;
+
 /// Most C runtimes that one process can have taken over at once.
 pub const MAX_RUNTIMES: usize = 8;
 

@@ -36,8 +36,8 @@ pub use error::{Error, Step};
 pub use heap_record::{HeapRecord, HeapScope, HeapState};
 pub use late::{Ending, load_by_thread};
 pub use layout::{
-    Header, MAGIC, MAX_RUNTIMES, MIMALLOC_VERSION, OptionValues, Options, PATH_UNITS, Page,
-    Rejected, RuntimeRecord, State, Status, VERSION,
+    FILE_PATH_UNITS, Header, MAGIC, MAX_RUNTIMES, MIMALLOC_VERSION, OptionValues, Options,
+    PATH_UNITS, Page, Rejected, RuntimeRecord, State, Status, VERSION,
 };
 pub use lock::InjectionLock;
 pub use page::StatusPage;
@@ -45,6 +45,6 @@ pub use remote_path::RemotePath;
 pub use route::{Route, Unreachable, machine_of_process};
 pub use security::{Descriptor, Sid};
 pub use system::{Function, Handle, System, SystemError, SystemResult, TokenSid};
-pub use text::{WideText, until_nul};
+pub use text::{WideText, extended_length, until_nul};
 #[cfg(windows)]
 pub use windows::Windows;

@@ -27,7 +27,7 @@ use core::time::Duration;
 use allograft_engine::{Module, loaded_modules, redirect_import};
 use allograft_inject::{
     Assistant, Error, Handle, OptionValues, Route, StatusPage, Step, System, SystemError, Task,
-    WideText, Windows, queue_load, until_nul,
+    WideText, Windows, extended_length, queue_load, until_nul,
 };
 use windows_sys::Win32::Foundation::{GetLastError, HANDLE, HINSTANCE, NTSTATUS, SetLastError};
 use windows_sys::Win32::System::LibraryLoader::GetModuleFileNameW;
@@ -185,8 +185,10 @@ fn inject_into(
     if length == PATH_UNITS {
         return Err(Error::TooLong);
     }
+    let mut extended = [0; PATH_UNITS + 8];
+    let path = &*extended_length(&path[..length], &mut extended).ok_or(Error::TooLong)?;
     let backslash =
-        path[..length].iter().rposition(|&unit| unit == u16::from(b'\\')).ok_or(Error::TooLong)?;
+        path.iter().rposition(|&unit| unit == u16::from(b'\\')).ok_or(Error::TooLong)?;
     let page = StatusPage::for_child(&Windows, process)?;
     let mut report = [0; PATH_UNITS + 16];
     if let Some(path) = config.report() {
@@ -204,7 +206,7 @@ fn inject_into(
     page.leave_in(process)?;
     match Route::for_module(&Windows, process) {
         // Nobody is told when the path has been read, so it stays in the child.
-        Route::Direct => queue_load(&Windows, process, thread, &path[..=length], None).map(drop),
+        Route::Direct => queue_load(&Windows, process, thread, path, None).map(drop),
         Route::Assistant => have_assistant_queue(process, thread, &path[..=backslash]),
     }
 }

@@ -15,12 +15,9 @@
 
 use core::fmt;
 
-use allograft_inject::{HeapScope, OptionValues, until_nul};
+use allograft_inject::{FILE_PATH_UNITS, HeapScope, OptionValues, until_nul};
 
 use crate::text::{Wide, copy_wide};
-
-/// Longest path that is taken from the environment or the file, in UTF-16 units.
-const PATH_UNITS: usize = 2048;
 
 // The variables of the settings. In the file, what precedes the first underscore is the section,
 // and the rest the key (see `ini_key`).
@@ -47,8 +44,8 @@ pub(crate) type LookUp<'a> = &'a dyn Fn(&str, &mut [u16]) -> usize;
 /// The configuration of the module.
 #[derive(Clone)]
 pub(crate) struct Config {
-    log: [u16; PATH_UNITS],
-    report: [u16; PATH_UNITS],
+    log: [u16; FILE_PATH_UNITS],
+    report: [u16; FILE_PATH_UNITS],
     /// Load the module, and take nothing over.
     pub(crate) disabled: bool,
     /// Log to standard error too.
@@ -74,8 +71,8 @@ impl Config {
     /// The configuration where nothing is set.
     pub(crate) const fn nothing() -> Config {
         Config {
-            log: [0; PATH_UNITS],
-            report: [0; PATH_UNITS],
+            log: [0; FILE_PATH_UNITS],
+            report: [0; FILE_PATH_UNITS],
             disabled: false,
             verbose: false,
             count: false,
@@ -277,10 +274,10 @@ mod tests {
 
     #[test]
     fn a_path_that_is_too_long_is_cut_and_still_ends() {
-        let log = [u16::from(b'x'); PATH_UNITS];
+        let log = [u16::from(b'x'); FILE_PATH_UNITS];
         let config = read(Some(OptionValues { log: &log, ..OptionValues::default() }), &[]);
         let log = config.log().unwrap();
-        assert_eq!((log.len(), log.last()), (PATH_UNITS, Some(&0)));
+        assert_eq!((log.len(), log.last()), (FILE_PATH_UNITS, Some(&0)));
     }
 
     #[test]

@@ -4,12 +4,22 @@
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use windows_sys::Win32::Foundation::{GENERIC_WRITE, GetLastError, HANDLE, INVALID_HANDLE_VALUE};
+use allograft_inject::{FILE_PATH_UNITS, extended_length};
+use windows_sys::Win32::Foundation::{
+    ERROR_FILENAME_EXCED_RANGE, GENERIC_WRITE, GetLastError, HANDLE, INVALID_HANDLE_VALUE,
+};
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_ALWAYS, CreateFileW, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_BEGIN,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_ALWAYS, SetEndOfFile,
-    SetFilePointerEx, WriteFile,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFullPathNameW, OPEN_ALWAYS,
+    SetEndOfFile, SetFilePointerEx, WriteFile,
 };
+
+/// Longest full path of a file, in UTF-16 units: a path that is relative to the current folder
+/// becomes longer.
+const FULL_PATH_UNITS: usize = FILE_PATH_UNITS + 512;
+
+/// What the prefix of a long path needs.
+const PREFIX_UNITS: usize = 8;
 
 /// A file that is open, or not yet. It is never closed.
 pub(crate) struct File(AtomicPtr<core::ffi::c_void>);
@@ -31,7 +41,10 @@ impl File {
 
     fn open(&self, path: &[u16], access: u32, disposition: u32) -> Result<(), u32> {
         let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-        debug_assert_eq!(path.last(), Some(&0));
+        let (mut full, mut extended) = ([0; FULL_PATH_UNITS], [0; FULL_PATH_UNITS + PREFIX_UNITS]);
+        let path = full_path(path, &mut full)
+            .and_then(|path| extended_length(path, &mut extended))
+            .ok_or(ERROR_FILENAME_EXCED_RANGE)?;
         // SAFETY: the path is NUL-terminated.
         let handle = unsafe {
             CreateFileW(
@@ -74,6 +87,16 @@ impl File {
         // SAFETY: the handle is open for good, at the end of the new text.
         unsafe { SetEndOfFile(handle) };
     }
+}
+
+/// The full path of `path` (NUL-terminated), which is relative to the current folder of the program.
+fn full_path<'b>(path: &[u16], buffer: &'b mut [u16]) -> Option<&'b [u16]> {
+    debug_assert_eq!(path.last(), Some(&0));
+    // SAFETY: the path is NUL-terminated, and the buffer has as many units.
+    let length = unsafe {
+        GetFullPathNameW(path.as_ptr(), buffer.len() as u32, buffer.as_mut_ptr(), null_mut())
+    } as usize;
+    (0 < length && length < buffer.len()).then(|| &buffer[..length])
 }
 
 /// Writes to `handle`, unless there is none. The handle stays open.

@@ -7,6 +7,7 @@
 mod downloads;
 mod packages;
 mod rust_target;
+mod site_generator;
 mod windows_prefix;
 mod wine32;
 
@@ -21,6 +22,7 @@ use crate::wine::{Prefix, Servers, Wine};
 use crate::{layout, step};
 use downloads::{Download, Platform};
 pub use rust_target::Rust;
+pub use site_generator::SiteGenerator;
 use windows_prefix::Runtimes;
 
 pub struct Request {

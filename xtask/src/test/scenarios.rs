@@ -12,8 +12,9 @@ use crate::files::{files_under, read};
 use crate::layout;
 use crate::stage::Parts;
 
-/// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
-const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
+/// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
+/// about the documents.
+const ONLY_IN_64_BITS: [&str; 5] = ["bench_command", "bitness", "documents", "messages", "smoke"];
 
 struct Scenario {
     package: &'static str,

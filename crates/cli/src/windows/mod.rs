@@ -10,12 +10,13 @@ pub mod start;
 pub mod usage;
 
 use crate::error::Error;
-use allograft_inject::{Handle, System, SystemError, Windows};
+use allograft_inject::{Handle, System, SystemError, Windows, extended_length};
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::path::Path;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::FALSE;
 use windows_sys::core::BOOL;
@@ -23,6 +24,14 @@ use windows_sys::core::BOOL;
 /// `text` as Windows takes it: UTF-16 units with a NUL behind them.
 pub fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
+}
+
+/// The full path `path` as Windows takes it wherever a path is taken, however long it is.
+pub fn wide_path(path: &Path) -> Vec<u16> {
+    let path = wide(path.as_os_str());
+    // Room for the prefix of a long path.
+    let mut buffer = vec![0; path.len() + 8];
+    extended_length(&path, &mut buffer).map_or(path, |extended| extended.to_vec())
 }
 
 /// The error of the system call that just failed while doing `action` (an infinitive).

@@ -1,7 +1,7 @@
 //! Starting a program suspended, so that a module can be loaded before its first instruction.
 
 use super::process::Process;
-use super::{last_error, wide};
+use super::{last_error, wide_path};
 use crate::command_line;
 use crate::error::Error;
 use std::ffi::{OsStr, OsString};
@@ -12,8 +12,10 @@ use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle,
 use std::path::Path;
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    FALSE, HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation, TRUE,
+    ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, FALSE, HANDLE, HANDLE_FLAG_INHERIT,
+    SetHandleInformation, TRUE,
 };
+use windows_sys::Win32::Storage::FileSystem::GetShortPathNameW;
 use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
 };
@@ -52,30 +54,12 @@ impl Suspended {
         arguments: &[OsString],
         streams: &Streams<'_>,
     ) -> io::Result<Suspended> {
-        let mut command_line = command_line(name, arguments)?;
-        let application = wide(path.as_os_str());
-        let startup = startup_information(streams);
-        let mut created = PROCESS_INFORMATION::default();
-        // SAFETY: both strings are NUL-terminated, the second may be written to, and `startup` has
-        // its size in `cb`.
-        let started = unsafe {
-            CreateProcessW(
-                application.as_ptr(),
-                command_line.as_mut_ptr(),
-                ptr::null(),
-                ptr::null(),
-                TRUE,
-                CREATE_SUSPENDED,
-                ptr::null(),
-                ptr::null(),
-                &startup,
-                &mut created,
-            )
-        };
-        if started == FALSE {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the call above opened both handles for this function alone.
+        let created = create(&wide_path(path), name, arguments, streams).or_else(|error| {
+            // Wine takes no long path here, with or without a prefix.
+            let short = short_folder(path).filter(|_| is_not_found(&error)).ok_or(error)?;
+            create(&short, name, arguments, streams)
+        })?;
+        // SAFETY: the call has opened both handles for this function alone.
         let (process, thread) = unsafe {
             (
                 OwnedHandle::from_raw_handle(created.hProcess),
@@ -110,6 +94,57 @@ impl Drop for Suspended {
             unsafe { TerminateProcess(process.raw(), 1) };
         }
     }
+}
+
+/// Creates the process of the program at `application` (NUL-terminated), suspended.
+fn create(
+    application: &[u16],
+    name: &OsStr,
+    arguments: &[OsString],
+    streams: &Streams<'_>,
+) -> io::Result<PROCESS_INFORMATION> {
+    let mut command_line = command_line(name, arguments)?;
+    let startup = startup_information(streams);
+    let mut created = PROCESS_INFORMATION::default();
+    // SAFETY: both strings are NUL-terminated, the second may be written to, and `startup` has its
+    // size in `cb`.
+    let started = unsafe {
+        CreateProcessW(
+            application.as_ptr(),
+            command_line.as_mut_ptr(),
+            ptr::null(),
+            ptr::null(),
+            TRUE,
+            CREATE_SUSPENDED,
+            ptr::null(),
+            ptr::null(),
+            &startup,
+            &mut created,
+        )
+    };
+    if started == FALSE { Err(io::Error::last_os_error()) } else { Ok(created) }
+}
+
+fn is_not_found(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    matches!(code, Some(ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND))
+}
+
+/// The long path of a program with its folders by their short names (`PROGRA~1`), NUL-terminated.
+/// The program keeps its own name. None if the path is not long, or the folders have no such names.
+fn short_folder(path: &Path) -> Option<Vec<u16>> {
+    const MAX_PATH: usize = 260;
+    let whole = path.as_os_str().encode_wide().count();
+    let folder = wide_path(path.parent().filter(|_| whole >= MAX_PATH)?);
+    let mut short = vec![0; folder.len()];
+    // SAFETY: the path is NUL-terminated, and the buffer has as many units.
+    let length =
+        unsafe { GetShortPathNameW(folder.as_ptr(), short.as_mut_ptr(), short.len() as u32) }
+            as usize;
+    short.truncate(length);
+    short.push(u16::from(b'\\'));
+    short.extend(path.file_name()?.encode_wide().chain([0]));
+    (0 < length && length < folder.len() && short.len() <= MAX_PATH).then_some(short)
 }
 
 /// The command line of the program, NUL-terminated.
