@@ -13,7 +13,7 @@ use crate::layout;
 use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
-const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
+const ONLY_IN_64_BITS: [&str; 4] = ["bench_command", "bitness", "dist", "smoke"];
 
 struct Scenario {
     package: &'static str,
@@ -74,7 +74,7 @@ impl Scenarios {
     /// What they need. The test programs are those whose names are in the sources.
     pub fn parts(&self) -> Result<Parts> {
         if self.are_all {
-            return Ok(Parts::ALL);
+            return Ok(Parts { dist: true, ..Parts::ALL });
         }
         let source = self.chosen.iter().map(Scenario::source).collect::<Result<String>>()?;
         let programs = files_under(&layout::root().join("tests/programs"))?;
@@ -87,6 +87,7 @@ impl Scenarios {
             mimalloc: bench || source.contains("developer_files()"),
             example: source.contains("rust-and-cpp"),
             bench,
+            dist: source.contains(".dist()"),
             x86: true,
         })
     }
@@ -141,6 +142,7 @@ mod tests {
         assert!(!programs.contains(&"linked".to_owned()));
         assert!(!status.mimalloc && !status.example && !status.bench);
         assert!(parts("routes_linked").mimalloc && parts("routes_rust").example);
+        assert!(parts("dist").dist && !status.dist);
         // Its programs are named in the harness.
         assert!(parts("stress").programs.unwrap().contains(&"locks".to_owned()));
     }
