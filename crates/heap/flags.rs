@@ -21,6 +21,10 @@ pub fn set(build: &mut cc::Build, include: &Path) {
         .flag("-fno-builtin-malloc")
         .flag("-fno-stack-protector")
         .flag("-Wno-unknown-pragmas")
+        // mimalloc prints when it was compiled, which would make every build another.
+        .flag("-Wno-builtin-macro-redefined")
+        .define("__DATE__", Some("\"-\""))
+        .define("__TIME__", Some("\"-\""))
         // We start and end mimalloc ourselves; this choice leaves nothing that runs by itself.
         .define("MI_WIN_INIT_USE_TLS_DLLMAIN", None)
         // The ownership test reads the page map for any pointer, so all of it must be readable.

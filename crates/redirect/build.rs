@@ -1,4 +1,7 @@
 //! Links the module without a C runtime: its entry point is our own, and nothing runs before it.
+//! Adds the file's version, icon and manifest.
+
+use allograft_resources::Resources;
 
 fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("windows") {
@@ -9,4 +12,10 @@ fn main() {
     for argument in ["-nostartfiles", "-Wl,--gc-sections", &format!("-Wl,--entry={entry}")] {
         println!("cargo:rustc-link-arg-cdylib={argument}");
     }
+    let resources = Resources {
+        file: "mimalloc-redirect.dll",
+        file_x86: "mimalloc-redirect32.dll",
+        description: "allograft's redirection module for mimalloc.dll",
+    };
+    resources.embed_in_dll();
 }

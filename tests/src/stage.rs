@@ -125,6 +125,11 @@ impl Stage {
         self.programs.parent().expect("the programs lie in a folder of the stage")
     }
 
+    /// The folder in which `cargo xtask dist` made what users download, for the tests of it.
+    pub fn dist(&self) -> PathBuf {
+        self.developer_files().join("dist")
+    }
+
     /// Reads the stage from `path`. The error is one line for a person.
     pub fn read(path: &Path) -> Result<Stage, String> {
         let text = fs::read_to_string(path).map_err(|error| {

@@ -1,5 +1,6 @@
 //! Calls cargo: to build packages of the workspace for Windows, and to read what it knows of them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 use serde::Deserialize;
 
+use crate::commit::Commit;
 use crate::layout;
 use crate::setup::Rust;
 use crate::step;
@@ -32,11 +34,21 @@ pub struct WindowsBuild {
     /// With mimalloc's mitigations.
     pub secure: bool,
     pub quiet: bool,
+    /// For users: the launcher says if files differ from the commit that it names.
+    pub released: bool,
 }
 
 impl WindowsBuild {
     pub fn new(rust: Rust, target: &'static Target) -> WindowsBuild {
-        WindowsBuild { rust, target, debug: false, newer: false, secure: false, quiet: true }
+        WindowsBuild {
+            rust,
+            target,
+            debug: false,
+            newer: false,
+            secure: false,
+            quiet: true,
+            released: false,
+        }
     }
 
     /// Builds `packages` in one call of cargo, which gives each the features that any of them asks
@@ -46,6 +58,14 @@ impl WindowsBuild {
         self.rust.apply(&mut cargo);
         cargo.args(["build", "--message-format=json-render-diagnostics"]);
         cargo.args(["--target", self.target.rust]);
+        cargo.arg("--config").arg(self.without_paths()?);
+        if self.released {
+            let commit = Commit::read();
+            // Otherwise the launcher's build script reads the same, and nothing is built again.
+            if !commit.is_clean() {
+                cargo.env("ALLOGRAFT_COMMIT", commit.id);
+            }
+        }
         for package in packages {
             cargo.args(["--package", package]);
             for feature in self.features(package) {
@@ -64,6 +84,24 @@ impl WindowsBuild {
             bail!("`{}` failed ({})", step::shown(&cargo), output.status);
         }
         Ok(Artifacts::parse(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// An option of cargo by which no file says in which folders it was built.
+    fn without_paths(self) -> Result<String> {
+        let mut folders = BTreeSet::from([(layout::root().to_owned(), "allograft")]);
+        for package in metadata(&[self.target])?.packages {
+            let folder = package.manifest_path.parent().and_then(|folder| folder.parent());
+            if let (Some(_), Some(folder)) = (package.source, folder) {
+                folders.insert((folder.as_std_path().to_owned(), "packages"));
+            }
+        }
+        let remap = |(folder, name): &(PathBuf, &str)| {
+            format!("--remap-path-prefix={}=/{name}", folder.display())
+        };
+        let flags: Vec<String> = folders.iter().map(remap).collect();
+        // A list of strings is written in TOML as in JSON.
+        let flags = serde_json::to_string(&flags)?;
+        Ok(format!("target.{}.rustflags={flags}", self.target.rust))
     }
 
     fn features(self, package: &str) -> Vec<String> {
@@ -125,6 +163,17 @@ mod tests {
         let feature = |name: &str| format!("{MODULE}/{name}");
         assert_eq!(build.features(MODULE), ["avx2", "secure"].map(feature));
         assert!(build.features(LAUNCHER).is_empty());
+    }
+
+    #[test]
+    fn a_build_does_not_say_where_it_was_made() {
+        let option = WindowsBuild::new(Rust::Usual, &X64).without_paths().unwrap();
+        let (name, flags) = option.split_once('=').unwrap();
+        assert_eq!(name, "target.x86_64-pc-windows-gnu.rustflags");
+        let flags: Vec<String> = serde_json::from_str(flags).unwrap();
+        let own = format!("--remap-path-prefix={}=/allograft", layout::root().display());
+        assert!(flags.contains(&own), "{flags:?}");
+        assert!(flags.iter().any(|flag| flag.ends_with("=/packages")), "{flags:?}");
     }
 
     #[test]

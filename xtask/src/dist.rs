@@ -1,15 +1,21 @@
-//! `cargo xtask dist`: the folders that a user downloads.
+//! `cargo xtask dist`: what a user downloads, and what package managers are told of it.
 
+mod archive;
 mod licences;
+mod linked;
+mod manifests;
 pub mod redirect_kit;
+mod sbom;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use allograft_tests::{Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{Artifacts, LAUNCHER, MODULE, WindowsBuild};
+use crate::cargo::{Artifacts, LAUNCHER, MIMALLOC, MODULE, REDIRECT, WindowsBuild};
+use crate::commit::Commit;
 use crate::files::{copy, copy_files, files_under, make_empty, sha256_of};
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
@@ -17,33 +23,79 @@ use crate::setup::{self, Environment, Request};
 use crate::step::{self, Step};
 use crate::{crt, redirect};
 use licences::copy_licences;
+use sbom::Toolchain;
 
-/// Builds the modules and the launchers and lays them out in a folder of `output`, with everything
-/// that belongs to them.
+/// What the distribution's code is built from.
+const PACKAGES: [&str; 4] = [MODULE, LAUNCHER, MIMALLOC, REDIRECT];
+
+/// The file with the hashes of the files beside it and below.
+const SUMS: &str = "SHA256SUMS";
+
+/// Makes in `output` the zip, its hash and the manifests, and says what it made.
 pub fn run(output: &Path) -> Result<()> {
     let environment = setup::run(&Request::everything(crt::default()))?;
+    if let Err(reason) = &environment.x86 {
+        step::say(&format!("dist: WHAT 32-BIT PROGRAMS NEED IS LEFT OUT: {reason}"));
+    }
+    let commit = Commit::read();
+    if !commit.is_clean() {
+        step::say(&format!(
+            "dist: the commit is {}: commit everything before you hand this out",
+            commit.id
+        ));
+    }
+    let zip = make(&environment, &commit, output)?;
+    step::say(&format!("made: {}", zip.display()));
+    Ok(())
+}
+
+/// Makes in `output` the zip, its hash and the manifests; the files lie beside it, unpacked.
+/// Returns the path of the zip.
+pub fn make(environment: &Environment, commit: &Commit, output: &Path) -> Result<PathBuf> {
     let folder = output.join(format!("allograft-{}-windows", layout::VERSION));
     make_empty(&folder)?;
-    // With everything that the README links to.
+    lay_out_documents(&folder)?;
+    copy_licences(&PACKAGES, &folder.join("licences"))?;
+    lay_out(environment, &X64, &folder)?;
+    mimalloc::lay_out_for_cmake(&folder)?;
+    if environment.x86.is_ok() {
+        lay_out(environment, &X86, &folder)?;
+    }
+    let toolchain = toolchain(environment)?;
+    let bill = sbom::text(&folder, &PACKAGES, commit, &toolchain)?;
+    fs::write(folder.join(sbom::FILE), bill).context("writing the bill of materials")?;
+    write_sums(&folder)?;
+
+    let zip = layout::beside(&folder, "zip");
+    archive::write(&folder, &zip, commit.time)?;
+    let manifests = output.join("manifests");
+    make_empty(&manifests)?;
+    manifests::write(&zip, commit.time, &manifests)?;
+    let name = zip.file_name().unwrap_or_default().to_string_lossy();
+    fs::write(output.join(SUMS), format!("{}  {name}\n", sha256_of(&zip)?))
+        .with_context(|| format!("writing {SUMS}"))?;
+    Ok(zip)
+}
+
+/// Lays out the README and everything that it links to.
+fn lay_out_documents(folder: &Path) -> Result<()> {
     let documents = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "LICENSE"];
     for name in documents.into_iter().chain(["include/allograft.h", "bench/chart.svg"]) {
         copy(&layout::root().join(name), &folder.join(name))?;
     }
-    copy_files(&layout::root().join("docs"), &folder.join("docs"), |_| true)?;
-    copy_licences(&[MODULE, LAUNCHER], &folder.join("licences"))?;
-    lay_out(&environment, &X64, &folder)?;
-    mimalloc::lay_out_for_cmake(&folder)?;
-    match &environment.x86 {
-        Ok(_) => lay_out(&environment, &X86, &folder)?,
-        Err(reason) => step::say(&format!("dist: WHAT 32-BIT PROGRAMS NEED IS LEFT OUT: {reason}")),
-    }
-    write_sums(&folder)?;
-    step::say(&format!("laid out: {}", folder.display()));
-    Ok(())
+    copy_files(&layout::root().join("docs"), &folder.join("docs"), |_| true)
+}
+
+/// The compilers whose libraries are linked in.
+fn toolchain(environment: &Environment) -> Result<Toolchain> {
+    let gcc = if cfg!(windows) { "gcc" } else { "x86_64-w64-mingw32-gcc" };
+    let gcc = step::capture(Command::new(gcc).arg("--version"))?;
+    let mingw = gcc.lines().next().unwrap_or_default().to_owned();
+    Ok(Toolchain { rustc: environment.rust.version()?, mingw })
 }
 
 fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) -> Result<()> {
-    let ordinary = WindowsBuild::new(environment.rust, target);
+    let ordinary = WindowsBuild { released: true, ..WindowsBuild::new(environment.rust, target) };
     // The special build first: what stays in cargo's folder is the ordinary one.
     let newer = WindowsBuild { newer: true, ..ordinary };
     let newer = build("the module for newer processors,", newer)?;
@@ -74,7 +126,7 @@ fn write_sums(folder: &Path) -> Result<()> {
         let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
         sums.push_str(&format!("{}  {name}\n", sha256_of(&file)?));
     }
-    fs::write(folder.join("SHA256SUMS"), sums).context("writing SHA256SUMS")
+    fs::write(folder.join(SUMS), sums).with_context(|| format!("writing {SUMS}"))
 }
 
 #[cfg(test)]

@@ -116,7 +116,12 @@ fn recipe_file(output: &Path) -> PathBuf {
 /// The SHA-256 of a file, in lower-case hexadecimal digits.
 pub fn sha256_of(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(bytes)))
+}
+
+/// `bytes` in lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// All files under `folder`, sorted.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod cargo;
+mod commit;
 mod crt;
 mod demo;
 mod dist;
@@ -128,7 +129,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Lay out what a user downloads.
+    /// Make what a user downloads: a zip, its hash, and manifests for package managers.
+    ///
+    /// The same commit gives the same bytes by the same compilers. Files in the zip have the
+    /// commit's time, or that in $SOURCE_DATE_EPOCH. The files lie beside the zip, unpacked.
     Dist {
         /// Where to put it; `dist` in the checkout by default.
         #[arg(long, value_name = "DIR")]

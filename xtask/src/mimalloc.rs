@@ -17,7 +17,8 @@ use crate::step;
 /// The file name of every `mimalloc.dll`, ours and mimalloc's own.
 pub const DLL: &str = "mimalloc.dll";
 
-const SOURCES: &str = "libmimalloc-sys";
+/// The package that carries mimalloc's sources.
+pub const PACKAGE: &str = "libmimalloc-sys";
 
 /// The folders of mimalloc's own sources, as the package carries them.
 pub struct Sources {
@@ -29,8 +30,8 @@ pub struct Sources {
 impl Sources {
     pub fn find() -> Result<Sources> {
         let mut packages = cargo::metadata(&[&X64])?.packages.into_iter();
-        let package = packages.find(|package| package.name.as_str() == SOURCES);
-        let package = package.with_context(|| format!("cargo knows of no package {SOURCES}"))?;
+        let package = packages.find(|package| package.name.as_str() == PACKAGE);
+        let package = package.with_context(|| format!("cargo knows of no package {PACKAGE}"))?;
         let folder = package.manifest_path.with_file_name("c_src/mimalloc/v3");
         Ok(Sources { headers: folder.join("include").into(), code: folder.join("src").into() })
     }
@@ -98,7 +99,7 @@ pub fn lay_out_for_cmake(root: &Path) -> Result<()> {
 /// for, so that they link with the DLL.
 fn fill_in_packaging(file: &str, symbol: &str, folder: &Path) -> Result<()> {
     let words = [("@VERSION@", layout::VERSION), ("@SYMBOL@", symbol)];
-    fill_in(&layout::own("packaging").join(file), &words, &folder.join(file))
+    fill_in(&layout::own("packaging/cmake").join(file), &words, &folder.join(file))
 }
 
 /// Makes at `output`, by `zig`, a library that programs for `target` link with to import what the

@@ -7,6 +7,8 @@ use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
 use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::commit::Commit;
+use crate::dist;
 use crate::files::put;
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
@@ -34,13 +36,22 @@ pub struct Parts {
     pub example: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
+    /// What `cargo xtask dist` makes.
+    pub dist: bool,
     /// All of that in 32 bits too, where that is possible.
     pub x86: bool,
 }
 
 impl Parts {
-    pub const ALL: Parts =
-        Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
+    /// All but what users download, which is made of parts of its own.
+    pub const ALL: Parts = Parts {
+        programs: None,
+        mimalloc: true,
+        example: true,
+        bench: true,
+        dist: false,
+        x86: true,
+    };
 
     /// Only the module and the launcher for 64-bit programs.
     pub fn none() -> Parts {
@@ -54,6 +65,9 @@ pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> R
     build_for_target(environment, build, parts)?;
     if parts.x86 && environment.x86.is_ok() {
         build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
+    }
+    if parts.dist {
+        dist::make(environment, &Commit::read(), &layout::stage().join("dist"))?;
     }
     Ok(Stage { bin: bin(build.debug), ..describe(environment) })
 }

@@ -1,22 +1,23 @@
 //! Whose code is linked into what we hand out, and the texts of its licences.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allograft_tests::{X64, X86};
-use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, Metadata, Package};
+use anyhow::{Result, bail};
 
+use super::linked::linked_into;
 use crate::cargo;
 use crate::files::{copy, entries};
+use crate::mimalloc;
 use crate::step;
 
 /// Copies into `folder` the licence texts of what is linked into the packages `roots`: one folder
 /// for each package of others. A package without a text is an error.
 pub fn copy_licences(roots: &[&str], folder: &Path) -> Result<()> {
     let metadata = cargo::metadata(&[&X64, &X86])?;
-    for package in linked_into(&metadata, roots)? {
+    let linked = linked_into(&metadata, roots)?;
+    for package in linked.into_iter().filter(|package| package.source.is_some()) {
         let to = folder.join(format!("{}-{}", package.name, package.version));
         let from = package.manifest_path.as_std_path().with_file_name("");
         let texts = licence_texts(&from)?;
@@ -24,39 +25,13 @@ pub fn copy_licences(roots: &[&str], folder: &Path) -> Result<()> {
             bail!("the package {} {} carries no licence text", package.name, package.version);
         }
         copy_all(&texts, &to)?;
-        if package.name.as_str() == "libmimalloc-sys" {
+        if package.name.as_str() == mimalloc::PACKAGE {
             let text = from.join("c_src/mimalloc/v3/LICENSE");
             copy(&text, &folder.join("mimalloc/LICENSE"))?;
         }
     }
     copy_all(&rust_texts()?, &folder.join("rust-standard-library"))?;
     copy_mingw_text(&folder.join("mingw-w64"))
-}
-
-/// The packages of others that are linked into `roots`.
-fn linked_into<'m>(metadata: &'m Metadata, roots: &[&str]) -> Result<Vec<&'m Package>> {
-    let nodes = &metadata.resolve.as_ref().context("cargo names no dependencies")?.nodes;
-    let is_root = |package: &&Package| roots.contains(&package.name.as_str());
-    let mut waiting: Vec<_> =
-        metadata.packages.iter().filter(is_root).map(|package| &package.id).collect();
-    if waiting.len() != roots.len() {
-        bail!("not all of these are packages: {}", roots.join(", "));
-    }
-    let mut seen = BTreeSet::new();
-    while let Some(id) = waiting.pop() {
-        // A procedural macro runs in the compiler; neither it nor what it depends on is linked.
-        let is_macro = metadata[id].targets.iter().any(|target| target.is_proc_macro());
-        if is_macro || !seen.insert(id) {
-            continue;
-        }
-        let dependencies = nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
-        let linked = dependencies.filter(|dependency| {
-            dependency.dep_kinds.iter().any(|one| one.kind == DependencyKind::Normal)
-        });
-        waiting.extend(linked.map(|dependency| &dependency.pkg));
-    }
-    let linked = seen.into_iter().map(|id| &metadata[id]);
-    Ok(linked.filter(|package| package.source.is_some()).collect())
 }
 
 fn licence_texts(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -119,23 +94,6 @@ fn copy_mingw_text(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::{LAUNCHER, MODULE};
-
-    #[test]
-    fn only_what_is_linked_counts() {
-        let metadata = cargo::metadata(&[&X64, &X86]).unwrap();
-        let linked = linked_into(&metadata, &[MODULE, LAUNCHER]).unwrap();
-        let names: Vec<&str> = linked.iter().map(|package| package.name.as_str()).collect();
-        for name in ["libmimalloc-sys", "clap", "windows-sys"] {
-            assert!(names.contains(&name), "{name} is not in {names:?}");
-        }
-        // A build dependency, a procedural macro, what only that uses, a dependency of tests, and
-        // a package of our own.
-        for name in ["cc", "clap_derive", "syn", "proptest", "allograft-heap"] {
-            assert!(!names.contains(&name), "{name} is in {names:?}");
-        }
-        assert!(linked_into(&metadata, &["no-such-package"]).is_err());
-    }
 
     #[test]
     fn licence_texts_are_known_by_their_names() {

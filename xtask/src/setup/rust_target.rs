@@ -44,6 +44,15 @@ impl Rust {
         }
     }
 
+    /// What the compiler calls itself, with its version.
+    pub fn version(self) -> Result<String> {
+        let rustc = match self {
+            Rust::Usual => env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()),
+            Rust::Distribution => DISTRIBUTION.into(),
+        };
+        Ok(step::capture(Command::new(rustc).arg("--version"))?.trim().to_owned())
+    }
+
     /// Gives this compiler a standard library for `target`, if it has none yet.
     pub fn complete(self, target: &str) -> Result<()> {
         match self {

@@ -14,7 +14,8 @@ use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
 /// about the documents.
-const ONLY_IN_64_BITS: [&str; 5] = ["bench_command", "bitness", "documents", "messages", "smoke"];
+const ONLY_IN_64_BITS: [&str; 6] =
+    ["bench_command", "bitness", "dist", "documents", "messages", "smoke"];
 
 struct Scenario {
     package: &'static str,
@@ -75,7 +76,7 @@ impl Scenarios {
     /// What they need. The test programs are those whose names are in the sources.
     pub fn parts(&self) -> Result<Parts> {
         if self.are_all {
-            return Ok(Parts::ALL);
+            return Ok(Parts { dist: true, ..Parts::ALL });
         }
         let source = self.chosen.iter().map(Scenario::source).collect::<Result<String>>()?;
         let programs = files_under(&layout::root().join("tests/programs"))?;
@@ -88,6 +89,7 @@ impl Scenarios {
             mimalloc: bench || source.contains("developer_files()"),
             example: source.contains("rust-and-cpp"),
             bench,
+            dist: source.contains(".dist()"),
             x86: true,
         })
     }
@@ -142,6 +144,7 @@ mod tests {
         assert!(!programs.contains(&"linked".to_owned()));
         assert!(!status.mimalloc && !status.example && !status.bench);
         assert!(parts("routes_linked").mimalloc && parts("routes_rust").example);
+        assert!(parts("dist").dist && !status.dist);
         // Its programs are named in the harness.
         assert!(parts("stress").programs.unwrap().contains(&"locks".to_owned()));
     }

@@ -3,23 +3,34 @@
 # Put mimalloc.dll beside the program.
 include_guard(GLOBAL)
 
-get_filename_component(_allograft_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 set(_allograft_symbol mi_version)
 if(CMAKE_SIZEOF_VOID_P EQUAL 4)
   # C functions of 32-bit programs have an underscore before their names.
-  string(APPEND _allograft_root "/x86")
   string(PREPEND _allograft_symbol "_")
 endif()
 
-if(NOT EXISTS "${_allograft_root}/mimalloc.dll")
+if(CMAKE_CURRENT_LIST_DIR MATCHES "/share/[^/]*$")
+  # As vcpkg installs it, for one kind of programs.
+  get_filename_component(_allograft_root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
+  set(_allograft_dll "${_allograft_root}/bin/mimalloc.dll")
+else()
+  # As it is released, for both.
+  get_filename_component(_allograft_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+  if(CMAKE_SIZEOF_VOID_P EQUAL 4)
+    string(APPEND _allograft_root "/x86")
+  endif()
+  set(_allograft_dll "${_allograft_root}/mimalloc.dll")
+endif()
+
+if(NOT EXISTS "${_allograft_dll}")
   set(allograft_FOUND FALSE)
-  set(allograft_NOT_FOUND_MESSAGE "this allograft was laid out without what 32-bit programs need: there is no ${_allograft_root}/mimalloc.dll")
+  set(allograft_NOT_FOUND_MESSAGE "this allograft was laid out without what these programs need: there is no ${_allograft_dll}")
   return()
 endif()
 
 add_library(allograft::mimalloc SHARED IMPORTED)
 set_target_properties(allograft::mimalloc PROPERTIES
-  IMPORTED_LOCATION "${_allograft_root}/mimalloc.dll"
+  IMPORTED_LOCATION "${_allograft_dll}"
   INTERFACE_INCLUDE_DIRECTORIES "${_allograft_root}/include")
 
 # A linker leaves out a DLL that nothing refers to.
@@ -34,4 +45,5 @@ else()
 endif()
 
 unset(_allograft_root)
+unset(_allograft_dll)
 unset(_allograft_symbol)
