@@ -12,6 +12,7 @@ mod cli;
 mod command_line;
 mod diagnosis;
 mod error;
+mod module_copy;
 mod output;
 mod page_reading;
 mod page_text;
