@@ -110,6 +110,13 @@ fn is_program(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
 }
 
+/// The report in lines, as `check` prints it, without the path.
+pub fn in_words(report: &CheckReport) -> String {
+    let mut text = String::new();
+    text::write(&mut text, report);
+    text.split_once('\n').map_or(String::new(), |(_, lines)| lines.to_owned())
+}
+
 fn plain(answers: &[Answer]) -> String {
     let mut text = String::new();
     for answer in answers {

@@ -14,6 +14,7 @@ use clap::Args;
 pub use copy::patched_copy_of;
 use outcome::{Action, ListedImport, PatchOutcome};
 use output::Output;
+pub use output::path_beside;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
