@@ -196,6 +196,9 @@ pub struct BenchArgs {
     /// Show the program's output
     #[arg(long)]
     pub show_output: bool,
+    /// Print a line on standard error before each run, for a program that shows it
+    #[arg(long, conflicts_with = "show_output")]
+    pub progress: bool,
     /// Write all measurements and findings to FILE as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

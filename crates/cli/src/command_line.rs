@@ -20,6 +20,13 @@ pub fn join<'a>(program: &[u16], arguments: impl IntoIterator<Item = &'a [u16]>)
     line
 }
 
+/// `argument` as a user types it in a console.
+pub fn quoted(argument: &str) -> String {
+    let mut line = Vec::new();
+    push_quoted(&mut line, &argument.encode_utf16().collect::<Vec<_>>());
+    String::from_utf16_lossy(&line)
+}
+
 /// Appends one argument, in quotation marks only if it needs them: some programs split the string
 /// by rules of their own.
 fn push_quoted(line: &mut Vec<u16>, argument: &[u16]) {

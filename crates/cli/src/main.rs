@@ -1,7 +1,7 @@
 //! `allograft`: starts Windows programs on mimalloc, and puts it into running ones.
 //!
 //! From the bottom to the top: `error` and `output`; `windows`; `page_reading`, `page_text` and
-//! `diagnosis`; a module for each command; `cli`. No module uses one above it.
+//! `diagnosis`; a module for each command; `cli`; `window`, which runs commands. No module uses one above it.
 
 #![cfg_attr(not(windows), allow(dead_code, reason = "only code for Windows uses all of it"))]
 
@@ -15,12 +15,14 @@ mod diagnosis;
 #[cfg(test)]
 mod documents;
 mod error;
+mod module_copy;
 mod output;
 mod page_reading;
 mod page_text;
 mod patch;
 mod proxy;
 mod search_path;
+mod window;
 
 #[cfg(windows)]
 mod assist;
@@ -48,6 +50,14 @@ use cli::{Cli, Command};
 use error::Error;
 
 fn main() {
+    #[cfg(windows)]
+    if let Some(opening) = requested_window() {
+        match window::show(&opening) {
+            Ok(exit_code) => std::process::exit(exit_code as i32),
+            // The console is still there, for this line and what the command line answers.
+            Err(error) => output::notify(error),
+        }
+    }
     let exit_code = match Cli::try_parse() {
         Ok(cli) => dispatch(cli.command),
         Err(answer) => print_or_refuse(&answer),
@@ -58,6 +68,13 @@ fn main() {
     });
     // Windows has exit codes of 32 bits, and this function passes all of them on.
     std::process::exit(exit_code as i32);
+}
+
+/// The window that is to be opened, if this is no command line.
+#[cfg(windows)]
+fn requested_window() -> Option<window::Opening> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    window::Opening::of(&arguments, windows::console::is_own(), |path| path.is_file())
 }
 
 /// Runs the command. Returns the exit code: that of the program if the command runs one.

@@ -1,16 +1,20 @@
 //! `allograft patch`: puts the module first in the import table of programs and DLLs, on any host.
 
+mod copy;
 mod outcome;
 mod output;
 #[cfg(test)]
 mod tests;
 
 use crate::error::Error;
+use crate::module_copy::{self, ModuleCopy};
 use crate::output::{pretty_json, print_with_refusals};
 use allograft_image::{Image, ImageFile, PatchState, check, patch, patch_state, undo};
 use clap::Args;
+pub use copy::patched_copy_of;
 use outcome::{Action, ListedImport, PatchOutcome};
 use output::Output;
+pub use output::path_beside;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -25,7 +29,7 @@ pub struct PatchArgs {
     #[arg(long = "inplace", alias = "in-place", conflicts_with = "output")]
     pub in_place: bool,
     /// Take the module out again: gives back the original, byte for byte, without needing the
-    /// backup
+    /// backup; or, if it has a patched copy beside it, deletes the copy
     #[arg(long)]
     pub undo: bool,
     /// Write the result to FILE, or into it if it is a folder [default: NAME-allograft.exe beside
@@ -36,6 +40,9 @@ pub struct PatchArgs {
     /// the image's machine]
     #[arg(long, value_name = "NAME")]
     pub module: Option<String>,
+    /// Copy the module too from beside this program, if it is not beside the result
+    #[arg(long, conflicts_with_all = ["list", "undo"])]
+    pub with_module: bool,
     /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -61,7 +68,7 @@ guarded by anti-cheat software: it may get the account banned (`allograft check`
 Examples:
       allograft patch z3.exe                      writes z3-allograft.exe
       allograft patch --inplace game.exe          patches game.exe and keeps game.exe.bak
-      allograft patch --undo game.exe             makes it what it was
+      allograft patch --undo game.exe             makes it what it was, or deletes game-allograft.exe
       allograft patch --list game.exe engine.dll  what they import
 
 Exit codes:
@@ -101,6 +108,17 @@ fn outcome_of(path: &Path, args: &PatchArgs) -> PatchOutcome {
 }
 
 fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> {
+    if outcome.action == Action::Undone && args.output.is_none() {
+        if let Some(copy) = copy::removable(&outcome.image, args.force)? {
+            outcome.dry_run = args.dry_run;
+            if !args.dry_run {
+                output::remove(&copy)?;
+            }
+            outcome.action = Action::CopyDeleted;
+            outcome.output = Some(copy);
+            return Ok(());
+        }
+    }
     let Some(mut output) = prepare(outcome, args)? else {
         return Ok(());
     };
@@ -108,6 +126,11 @@ fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> 
     outcome.backup = output.finish(args.dry_run)?;
     if output.is_there_already {
         outcome.action = Action::AlreadyPatched;
+    }
+    if let (true, Some(module), Some(folder)) =
+        (args.with_module && !args.dry_run, &outcome.module, output.path.parent())
+    {
+        outcome.module_copied = module_copy::bring(module, folder)? == ModuleCopy::Copied;
     }
     outcome.output = Some(output.path);
     Ok(())

@@ -2,6 +2,7 @@
 //! any host.
 
 use crate::error::Error;
+use crate::module_copy::{self, ModuleCopy};
 use allograft_image::{
     Export, Image, ImageFile, Machine, build_proxy, is_proxy, known_exports, known_names, summary,
 };
@@ -260,19 +261,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Copies the `module` from beside this program to `folder` if it is not there; says so if it
 /// cannot be had.
 fn bring_module(module: &str, folder: &Path) -> Result<(), Error> {
-    let there = folder.join(module);
-    if there.exists() {
-        return Ok(());
-    }
-    let own = std::env::current_exe().map(|program| program.with_file_name(module));
-    match own {
-        Ok(own) if own.is_file() => {
-            fs::copy(&own, &there).map_err(|source| {
-                Error::file(&there, format_args!("cannot copy the module there: {source}"))
-            })?;
-            println!("copied {module} beside it");
-        }
-        _ => eprintln!(
+    match module_copy::bring(module, folder)? {
+        ModuleCopy::WasThere => {}
+        ModuleCopy::Copied => println!("copied {module} beside it"),
+        ModuleCopy::Missing => eprintln!(
             "allograft: put {module} into {}: without it the program runs as before",
             folder.display()
         ),

@@ -105,7 +105,12 @@ impl<'a> BenchSession<'a> {
 
     /// Runs the program once, and checks that the run counts. `place` is for messages.
     fn measure(&mut self, side: Side, place: &str) -> Result<Measurement, Error> {
-        self.progress.set_message(format!("{place}, {} mimalloc", side.name()));
+        let what = format!("{place}, {} mimalloc", side.name());
+        if self.args.progress {
+            let length = self.progress.length().unwrap_or_default();
+            eprintln!("progress {}/{length} {what}", self.progress.position());
+        }
+        self.progress.set_message(what);
         let not_compared = |reason: String| {
             Error::new(format!("no comparison of {}: {reason}", self.subject.file_name()))
         };

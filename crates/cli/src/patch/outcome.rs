@@ -14,6 +14,8 @@ pub enum Action {
     Patched,
     AlreadyPatched,
     Undone,
+    /// The patched copy was deleted, the image itself is as it was.
+    CopyDeleted,
     #[default]
     Refused,
 }
@@ -31,6 +33,9 @@ pub struct PatchOutcome {
     pub machine: Option<Machine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
+    /// Whether the module was copied beside the result.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub module_copied: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +84,10 @@ impl fmt::Display for PatchOutcome {
             (Action::Undone, true) => {
                 format!("would be undone: {result} would be the original again")
             }
+            (Action::CopyDeleted, false) => format!("undone: its patched copy {result} is deleted"),
+            (Action::CopyDeleted, true) => {
+                format!("would be undone: its patched copy {result} would be deleted")
+            }
         };
         writeln!(f, "{image}: {text}")?;
         if let Some(backup) = &self.backup {
@@ -92,8 +101,12 @@ impl fmt::Display for PatchOutcome {
             let kind = if note.warning { "warning" } else { "note" };
             writeln!(f, "  {kind}: {}", note.text)?;
         }
+        if self.module_copied {
+            writeln!(f, "  copied {module} beside it")?;
+        }
         // The patched program looks for the module in its own folder first.
-        if self.action != Action::Undone && !path.with_file_name(module).is_file() {
+        let is_undone = matches!(self.action, Action::Undone | Action::CopyDeleted);
+        if !is_undone && !path.with_file_name(module).is_file() {
             writeln!(
                 f,
                 "  next: put {module} beside {result}; without it the program does not start"

@@ -35,7 +35,7 @@ impl Output {
 
     /// `NAME-allograft.exe` beside the image `NAME.exe`.
     pub fn beside(image: &Path, pieces: &[&[u8]], overwrite: bool) -> Result<Output, Error> {
-        Output::new(image, image.with_file_name(default_name(image)), overwrite, Some(pieces))
+        Output::new(image, path_beside(image), overwrite, Some(pieces))
     }
 
     /// The file `output`, or the image's own name in the folder `output`.
@@ -125,6 +125,17 @@ fn keep_backup(image: &Path, dry_run: bool) -> Result<PathBuf, Error> {
     Err(Error::new(format!(
         "there are {MAX_BACKUPS} backups of it beside it: delete those that are not needed"
     )))
+}
+
+/// Deletes the file at `path`.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    refuse_if_in_use(path)?;
+    fs::remove_file(path).map_err(|error| refusal(path, &error))
+}
+
+/// Where a patched copy of `image` goes.
+pub fn path_beside(image: &Path) -> PathBuf {
+    image.with_file_name(default_name(image))
 }
 
 fn default_name(image: &Path) -> OsString {

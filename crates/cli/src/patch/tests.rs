@@ -184,6 +184,44 @@ fn spaces_and_letters_of_any_alphabet_in_a_path_do_no_harm() {
 }
 
 #[test]
+fn undoing_deletes_the_patched_copy_and_nothing_else() {
+    let folder = Folder::with_game();
+    let original = folder.get("game.exe");
+    folder.patch(&[]);
+    let outcome = folder.patch(&["--undo", "--dry-run"]);
+    assert_eq!(outcome.action, Action::CopyDeleted);
+    assert_eq!(folder.names(), ["game-allograft.exe", "game.exe"]);
+    let outcome = folder.patch(&["--undo"]);
+    assert!(outcome.to_string().contains("its patched copy"), "{outcome}");
+    assert_eq!(folder.names(), ["game.exe"]);
+    assert_eq!(folder.get("game.exe"), original);
+}
+
+#[test]
+fn a_copy_of_another_version_is_deleted_only_by_force() {
+    let folder = Folder::with_game();
+    folder.patch(&[]);
+    let mut updated = folder.get("game.exe");
+    updated.extend_from_slice(b"new data");
+    folder.put("game.exe", &updated);
+    assert!(folder.refusal(&["--undo"]).contains("another version"));
+    assert_eq!(folder.names(), ["game-allograft.exe", "game.exe"]);
+    assert_eq!(folder.patch(&["--undo", "--force"]).action, Action::CopyDeleted);
+    assert_eq!(folder.names(), ["game.exe"]);
+}
+
+#[test]
+fn the_module_comes_along_if_that_is_asked_for() {
+    let folder = Folder::with_game();
+    let own = std::env::current_exe().unwrap().with_file_name("allograft.dll");
+    let is_there = own.is_file();
+    let outcome = folder.patch(&["--with-module"]);
+    assert_eq!(outcome.module_copied, is_there);
+    assert_eq!(outcome.to_string().contains("copied allograft.dll"), is_there, "{outcome}");
+    assert_eq!(outcome.to_string().contains("next: put allograft.dll"), !is_there, "{outcome}");
+}
+
+#[test]
 fn undoing_what_was_not_patched_or_has_changed_since_is_refused_and_changes_nothing() {
     let folder = Folder::with_game();
     assert_eq!(folder.refusal(&["--undo"]), "not patched by allograft: there is nothing to undo");

@@ -3,11 +3,13 @@
 use super::{check, new_event};
 use crate::error::Error;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr;
 use std::sync::OnceLock;
-use windows_sys::Win32::Foundation::{FALSE, TRUE};
+use windows_sys::Win32::Foundation::{FALSE, INVALID_HANDLE_VALUE, TRUE};
 use windows_sys::Win32::System::Console::{
-    CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode,
-    GetStdHandle, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode,
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole,
+    GetConsoleMode, GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE,
+    STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode, SetStdHandle,
 };
 use windows_sys::Win32::System::Threading::SetEvent;
 use windows_sys::core::BOOL;
@@ -34,6 +36,35 @@ pub fn catch_interrupts() -> Result<BorrowedHandle<'static>, Error> {
     // thread at any time.
     check(unsafe { SetConsoleCtrlHandler(Some(signal), TRUE) }, "leave Ctrl+C to the program")?;
     Ok(event.as_handle())
+}
+
+/// Whether nobody but this program has its console and reads what it prints: the console was made
+/// for it, or it has none, and no output.
+pub fn is_own() -> bool {
+    let mut processes = [0; 2];
+    let mut mode = 0;
+    // SAFETY: the buffer has the length that is passed, and the other calls accept any handle.
+    unsafe {
+        let count = GetConsoleProcessList(processes.as_mut_ptr(), processes.len() as u32);
+        let output = GetStdHandle(STD_OUTPUT_HANDLE);
+        match count {
+            0 => output.is_null() || output == INVALID_HANDLE_VALUE,
+            1 => GetConsoleMode(output, &mut mode) != FALSE,
+            _ => false,
+        }
+    }
+}
+
+/// Gives the console up. One that nobody else has vanishes.
+pub fn leave() {
+    // SAFETY: the calls take no pointers. The standard streams are the console's (see `is_own`), so
+    // nothing else is lost; what is printed from now on goes nowhere.
+    unsafe {
+        FreeConsole();
+        for stream in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
+            SetStdHandle(stream, ptr::null_mut());
+        }
+    }
 }
 
 /// Asks the terminal to obey escape sequences that move the cursor. False if standard output is no

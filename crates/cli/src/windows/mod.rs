@@ -1,12 +1,15 @@
-//! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`
-//! and `command_line` only, and leaves it to its callers to explain a refusal.
+//! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`,
+//! `command_line` and the pages of `window::page` only, and leaves it to its callers to explain a refusal.
 
 pub mod console;
 pub mod job;
+mod library;
 pub mod process;
 pub mod process_list;
 pub mod refusal;
+pub mod shell;
 pub mod start;
+pub mod task_dialog;
 pub mod usage;
 
 use crate::error::Error;
