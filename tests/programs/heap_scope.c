@@ -65,8 +65,8 @@ int main(int count, char **arguments) {
     char *block = HeapAlloc(GetProcessHeap(), 0, 100);
     CHECK(owned(block) == program, "a block of the program's is %s",
           owned(block) ? "mimalloc's" : "the old heap's");
-    CHECK(HeapSize(GetProcessHeap(), 0, block) == 100, "its size is %zu",
-          HeapSize(GetProcessHeap(), 0, block));
+    size_t size = HeapSize(GetProcessHeap(), 0, block);
+    CHECK(size == 100, "its size is %zu", size);
     CHECK(HeapFree(GetProcessHeap(), 0, block), "it cannot be freed");
     CHECK(!hook || slot_of_free == (void *)other_tools_free, "the other tool's hook is gone");
     moved = HeapReAlloc(GetProcessHeap(), 0, before, 1000);
