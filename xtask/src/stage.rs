@@ -4,7 +4,7 @@
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, WindowsBuild};
 use crate::files::put;
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
@@ -30,6 +30,8 @@ pub struct Parts {
     pub mimalloc: bool,
     /// The example that mixes Rust and C++.
     pub example: bool,
+    /// The test program that is written in Rust.
+    pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
     /// All of that in 32 bits too, where that is possible.
@@ -37,8 +39,14 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub const ALL: Parts =
-        Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
+    pub const ALL: Parts = Parts {
+        programs: None,
+        mimalloc: true,
+        example: true,
+        rust_program: true,
+        bench: true,
+        x86: true,
+    };
 
     /// Only the module and the launcher for 64-bit programs.
     pub fn none() -> Parts {
@@ -73,6 +81,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     if parts.example {
         let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
         put(&example, &programs.join("rust-and-cpp.exe"))?;
+    }
+    if parts.rust_program {
+        let program = build.packages(&[RUST_PROGRAM])?.file("rust-collections.exe")?;
+        put(&program, &programs.join("rust-collections.exe"))?;
     }
     let folder = programs::Folder {
         what: "the test programs",
@@ -124,7 +136,7 @@ pub fn describe(environment: &Environment) -> Stage {
         x86: environment.x86.as_ref().ok().map(|x86| Stage32 {
             programs: programs(&X86),
             crts: crts(&x86.prefixes),
-            clang_format: x86.clang_format.clone(),
+            real: x86.real.clone(),
         }),
         target: &X64,
     }
