@@ -1,10 +1,10 @@
 /* The heap functions of the programs of the bench. Include it last: the names are macros.
  *
  * The baseline (BENCH_BASELINE) calls the linked mimalloc directly. Programs with a runtime linked
- * in (BENCH_RUNTIME_LINKED_IN) call functions of their own, which call HeapAlloc and its kin through
- * the import table. Every other build calls the C runtime through its import table, as code of
- * Microsoft's compiler does; MinGW's compiler would add a jump, which the programs that the module
- * is for do not have. */
+ * in (BENCH_RUNTIME_LINKED_IN) call functions of their own, which call HeapAlloc and its kin
+ * through the import table. Every other build calls the C runtime through its import table, as code
+ * of Microsoft's compiler does; MinGW's compiler would add a jump, which the programs that the
+ * module is for do not have. */
 
 #ifndef ALLOGRAFT_BENCH_HEAP_H
 #define ALLOGRAFT_BENCH_HEAP_H

@@ -44,5 +44,24 @@ static uint64_t mix_once(void) {
 
 REPEATED(mix, SLOTS)
 
+enum { BATCH = 1000, BATCH_SIZE = 32 };
+
+/* A thousand blocks of 32 bytes are allocated, then freed; an operation is one block. */
+static uint64_t batch(uint64_t operations) {
+    static volatile char *blocks[BATCH];
+    uint64_t sum = 0;
+    for (uint64_t done = 0; done < operations; done += BATCH) {
+        for (int i = 0; i < BATCH; i++) {
+            blocks[i] = malloc(BATCH_SIZE);
+            *blocks[i] = (char)i;
+        }
+        for (int i = 0; i < BATCH; i++) {
+            sum += (uint64_t)*blocks[i];
+            free((void *)blocks[i]);
+        }
+    }
+    return sum;
+}
+
 WORKLOADS({"pair", NULL, pair}, {"pair-among", prepare_pair_among, pair},
-          {"mix", prepare_mix, run_mix})
+          {"mix", prepare_mix, run_mix}, {"batch", NULL, batch})

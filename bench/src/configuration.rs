@@ -6,7 +6,7 @@ use allograft_tests::{Launch, Mode, Stage};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::workload::Workload;
+use crate::workload::{Runtime, Workload, WorkloadProgram};
 
 /// How a program gets its heap; [`BUILT_IN`] explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub enum HeapSource {
     ByHand,
     Early,
     Late,
+    Exact,
     Linked,
     Redirect,
     /// The program loads this DLL first; or, if it is a `mimalloc.dll`, is linked with it.
@@ -37,7 +38,7 @@ pub const EARLY: &str = "early";
 pub const LATE: &str = "late";
 
 /// The configurations with a name, and what each is.
-pub const BUILT_IN: [(&str, HeapSource, &str); 8] = [
+pub const BUILT_IN: [(&str, HeapSource, &str); 9] = [
     (CRT, HeapSource::Crt, "the C runtime's own heap"),
     (BASELINE, HeapSource::Baseline, "the baseline: mimalloc linked in and called directly"),
     (
@@ -51,6 +52,7 @@ pub const BUILT_IN: [(&str, HeapSource, &str); 8] = [
         HeapSource::Late,
         "the module is loaded when half of the blocks exist, which stay in the old heap",
     ),
+    ("exact", HeapSource::Exact, "early, with exact sizes"),
     (
         "by-hand",
         HeapSource::ByHand,
@@ -111,23 +113,42 @@ impl Configuration {
         match self.source {
             HeapSource::Crt => !workload.is_about_the_old_heap(),
             HeapSource::Early => true,
+            HeapSource::Baseline | HeapSource::Late => workload.is_own(),
+            // What it adds to the single calls.
+            HeapSource::Exact => {
+                matches!(workload.program, WorkloadProgram::Own("loops" | "kinds"))
+                    && workload.runtime == Runtime::Shared
+            }
             HeapSource::ByHand => workload.is_about_the_old_heap(),
-            _ => workload.is_own(),
+            // Programs with the runtime linked in are not linked with a mimalloc.dll too.
+            _ => workload.is_own() && workload.runtime == Runtime::Shared,
         }
     }
 
     pub fn has_report(&self) -> bool {
-        use HeapSource::{Early, Late, Linked, Redirect};
-        matches!(self.source, Early | Late | Linked | Redirect)
+        use HeapSource::{Early, Exact, Late, Linked, Redirect};
+        matches!(self.source, Early | Exact | Late | Linked | Redirect)
     }
 
     /// A launch of the bench's program `name`. allograft's module writes its reports into the
     /// folder `reports`.
     pub fn launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        let launch = self.bare_launch(stage, name, reports);
+        self.launch_from(self.part(Runtime::Shared), stage, name, reports)
+    }
+
+    /// As [`Configuration::launch`], of the program that is built in the way `part`.
+    pub fn launch_from<'s>(
+        &self,
+        part: &str,
+        stage: &'s Stage,
+        name: &str,
+        reports: &Path,
+    ) -> Launch<'s> {
+        let launch = self.bare_launch(part, stage, name, reports);
         let module = stage.windows_path(&stage.bin.join("allograft.dll"));
         match &self.source {
             HeapSource::Early => launch.mode(Mode::Early),
+            HeapSource::Exact => launch.mode(Mode::Early).env("ALLOGRAFT_EXACT_SIZES", "1"),
             HeapSource::ByHand => launch.env("BENCH_OLD", "1"),
             HeapSource::Late => launch.env("BENCH_MODULE", module).env("BENCH_LATE", "1"),
             HeapSource::Module(module) if self.copies.is_none() => {
@@ -139,7 +160,7 @@ impl Configuration {
 
     /// As [`Configuration::launch`], of a program that starts others, which get the module too.
     pub fn launch_parent<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        let launch = self.bare_launch(stage, name, reports);
+        let launch = self.bare_launch(self.part(Runtime::Shared), stage, name, reports);
         match self.source {
             HeapSource::Early => launch
                 .env("BENCH_MODULE", stage.windows_path(&stage.bin.join("allograft.dll")))
@@ -148,15 +169,26 @@ impl Configuration {
         }
     }
 
-    fn bare_launch<'s>(&self, stage: &'s Stage, name: &str, reports: &Path) -> Launch<'s> {
-        let kind = match self.source {
+    /// The way in which programs are built for it.
+    pub fn part(&self, runtime: Runtime) -> &'static str {
+        match self.source {
             HeapSource::Baseline | HeapSource::ByHand => "baseline",
             HeapSource::Linked => "linked",
             HeapSource::Redirect => "redirect",
+            _ if runtime == Runtime::LinkedIn => "linked-in",
             _ => "plain",
-        };
+        }
+    }
+
+    fn bare_launch<'s>(
+        &self,
+        part: &str,
+        stage: &'s Stage,
+        name: &str,
+        reports: &Path,
+    ) -> Launch<'s> {
         let copies = self.copies.as_ref().map(|copies| copies.path().to_owned());
-        let folder = copies.unwrap_or_else(|| programs(stage, kind));
+        let folder = copies.unwrap_or_else(|| programs(stage, part));
         Launch::new(stage, folder.join(format!("{name}.exe")))
             .input("")
             .env("ALLOGRAFT_REPORT", stage.windows_path(&reports.join("report.json")))
@@ -164,8 +196,8 @@ impl Configuration {
 }
 
 /// The folder of the bench's programs that are linked in this way.
-fn programs(stage: &Stage, kind: &str) -> PathBuf {
-    stage.bin.with_file_name("bench").join(kind)
+fn programs(stage: &Stage, part: &str) -> PathBuf {
+    stage.bin.with_file_name("bench").join(part)
 }
 
 /// A folder with the programs that are linked with a `mimalloc.dll`, and with `module` and the DLLs

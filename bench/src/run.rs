@@ -54,7 +54,8 @@ fn in_a_process(
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     let launch = match workload.program {
         WorkloadProgram::Own(program) => {
-            configuration.launch(stage, program, scratch.path()).arg(workload.name)
+            let part = configuration.part(workload.runtime);
+            configuration.launch_from(part, stage, program, scratch.path()).arg(workload.argument)
         }
         WorkloadProgram::Z3(file) => {
             let input = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(file);

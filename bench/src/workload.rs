@@ -4,11 +4,14 @@ use allograft_measure::summary::Summary;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
-    /// For `--only`, for every table, and for the program's command line.
+    /// For `--only` and for every table.
     pub name: &'static str,
     /// For every table.
     pub what: &'static str,
     pub program: WorkloadProgram,
+    /// The program's name for it.
+    pub argument: &'static str,
+    pub runtime: Runtime,
     /// In one repetition.
     pub operations: u64,
     /// In one process.
@@ -27,6 +30,16 @@ pub enum WorkloadProgram {
     Z3(&'static str),
     /// clang-format on a long source that is generated.
     ClangFormat,
+}
+
+/// Whose heap functions a program of the bench calls, unless it is the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// A C runtime's DLL.
+    Shared,
+    /// Functions of its own, as in programs that have the C runtime linked in. They call HeapAlloc
+    /// and its kin.
+    LinkedIn,
 }
 
 /// How the times of the repetitions become the time of a run.
@@ -68,6 +81,14 @@ pub const ALL: &[Workload] = &[
     own("drain", "drain", 50_000, "100,000 blocks replaced at random until no block of the old heap is left; in late and by-hand half of them begin there")
         .counting(20, Timing::First(DRAINING)),
     own("drained", "drain", 50_000, "the same workload after that").counting(32, Timing::After(SETTLING)),
+    tight_loop("pair", "a block of 16 to 271 bytes, touched and freed at once, with the runtime linked in").linked_in("heap-pair"),
+    tight_loop("pair-among", "the same while the program holds another block of every size").linked_in("heap-pair-among"),
+    tight_loop("mix", "mix, with the runtime linked in").linked_in("heap-mix"),
+    tight_loop("batch", "1,000 blocks of 32 bytes allocated, then freed, with the runtime linked in").linked_in("heap-batch"),
+    own("calloc", "kinds", 300_000, "calloc, with the runtime linked in").linked_in("heap-calloc"),
+    own("vector", "kinds", 5_000, "vector, with the runtime linked in").linked_in("heap-vector"),
+    own("string-among", "kinds", 200_000, "string-among, with the runtime linked in").linked_in("heap-string-among"),
+    threads("servers-2", "servers-2, with the runtime linked in").linked_in("heap-servers-2"),
     real("z3-queens", WorkloadProgram::Z3("tests/inputs/queens.smt2"), "z3 places queens"),
     real("z3-sorting", WorkloadProgram::Z3("bench/inputs/sorting.smt2"), "z3 proves that a network sorts: arrays and bit-vectors"),
     real("z3-packing", WorkloadProgram::Z3("bench/inputs/packing.smt2"), "z3 loads lorries: integers"),
@@ -84,6 +105,8 @@ const fn own(
         name,
         what,
         program: WorkloadProgram::Own(program),
+        argument: name,
+        runtime: Runtime::Shared,
         operations,
         repetitions: 15,
         processes: 1,
@@ -112,6 +135,11 @@ impl Workload {
     const fn within(mut self, target: f64) -> Workload {
         self.target = target;
         self
+    }
+
+    /// The same with the runtime linked in, under another name.
+    const fn linked_in(self, name: &'static str) -> Workload {
+        Workload { name, runtime: Runtime::LinkedIn, ..self.within(1.25) }
     }
 
     const fn counting(mut self, repetitions: u32, timing: Timing) -> Workload {

@@ -17,13 +17,16 @@ use crate::{flags, programs, step};
 /// built before.
 pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path) -> Result<()> {
     let baseline = build_baseline(mimalloc)?;
-    build_programs(environment, "plain", &[], &[])?;
-    build_programs(environment, "baseline", &["-DBENCH_BASELINE"], &baseline)?;
+    build_programs(environment, "plain", None, &[], &[])?;
+    build_programs(environment, "baseline", None, &["-DBENCH_BASELINE"], &baseline)?;
+    let with_runtime = ["loops", "kinds", "threads"].map(str::to_owned);
+    let flag = ["-DBENCH_RUNTIME_LINKED_IN"];
+    build_programs(environment, "linked-in", Some(&with_runtime), &flag, &[])?;
     // A flag, not an input: it is copied anew each time, and the programs need nothing of it but
     // its names.
     let import_library = layout::stage().join("lib/libmimalloc.dll.a");
     let flags = ["-DBENCH_LINKED", &import_library.to_string_lossy()];
-    let linked = build_programs(environment, "linked", &flags, &[])?;
+    let linked = build_programs(environment, "linked", None, &flags, &[])?;
     copy(&mimalloc.dll, &linked.join(mimalloc::DLL))?;
     // The same programs beside the other mimalloc.dll.
     let is_run = |path: &Path| {
@@ -41,13 +44,14 @@ fn folder(part: &str) -> PathBuf {
 fn build_programs(
     environment: &Environment,
     kind: &str,
+    only: Option<&[String]>,
     flags: &[&str],
     linked: &[PathBuf],
 ) -> Result<PathBuf> {
     let output = folder(kind);
     let bench = programs::Folder {
         target: &X64,
-        only: None,
+        only,
         what: &format!("the programs of the bench ({kind})"),
         sources: &layout::root().join("bench/programs"),
         output: &output,

@@ -238,6 +238,46 @@ fn no_address_of_the_address_space_faults_or_is_taken_for_ours() {
     assert!(mapped * enough > asked, "only {mapped} of {asked} addresses could be had");
 }
 
+/// Values that are no addresses of user code: patterns of debug heaps, kernel addresses. What the
+/// old heap thinks of them is its affair; they must not be looked up behind the page map.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn garbage_is_the_old_heaps_affair() {
+    let heap = started(false);
+    let garbage = [
+        0xDDDD_DDDD_DDDD_DDDD,
+        0xFEEE_FEEE_FEEE_FEEE,
+        0xCDCD_CDCD_CDCD_CDC0,
+        1 << 47,
+        (1 << 47) + (1 << 29),
+        0xFFFF_8000_0000_0000,
+        usize::MAX & !15,
+    ];
+    for address in garbage {
+        let block = address as *mut c_void;
+        let before = RELEASED.load(Ordering::Relaxed);
+        assert!(!owns(block));
+        assert_eq!(unsafe { (heap.msize)(block) }, 12345 + 3, "{address:#x}");
+        assert_eq!(unsafe { (heap.realloc)(block, 10) }, block, "{address:#x}");
+        unsafe { (heap.free)(block) };
+        unsafe { (heap.aligned_free)(block) };
+        assert!(RELEASED.load(Ordering::Relaxed) >= before + 2);
+    }
+}
+
+/// Every thread's blocks are protected by keys of its own.
+#[test]
+#[cfg(feature = "secure")]
+fn no_thread_has_keys_that_can_be_guessed() {
+    let heap = started(false);
+    let is_strong = move || {
+        unsafe { (heap.free)((heap.malloc)(10)) };
+        allograft_heap::keys_are_strong()
+    };
+    assert!(is_strong());
+    assert!(std::thread::spawn(is_strong).join().unwrap());
+}
+
 #[test]
 fn threads_hand_blocks_to_one_another_and_end() {
     let heap = started(false);
