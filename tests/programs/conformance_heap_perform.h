@@ -195,7 +195,8 @@ static void perform_validate(const struct operation *operation, struct slot *slo
 /* Those who hand out blocks of the process's heap by functions of their own. */
 static void perform_other_alloc(const struct operation *operation, struct slot *slot) {
     empty(slot);
-    size_t size = operation->size % 5000;
+    /* LocalAlloc and GlobalAlloc ask the heap for one byte where they are asked for none. */
+    size_t size = 1 + operation->size % 5000;
     bool zeroes = operation->flags & HEAP_ZERO_MEMORY && operation->function != TASK_ALLOC;
     void *volatile block = NULL;
     switch (operation->function) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, WindowsBuild};
 use crate::commit::Commit;
 use crate::dist;
 use crate::files::put;
@@ -34,6 +34,8 @@ pub struct Parts {
     pub mimalloc: bool,
     /// The example that mixes Rust and C++.
     pub example: bool,
+    /// The test program that is written in Rust.
+    pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
     /// What `cargo xtask dist` makes.
@@ -48,6 +50,7 @@ impl Parts {
         programs: None,
         mimalloc: true,
         example: true,
+        rust_program: true,
         bench: true,
         dist: false,
         x86: true,
@@ -94,6 +97,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     if parts.example {
         let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
         put(&example, &programs.join("rust-and-cpp.exe"))?;
+    }
+    if parts.rust_program {
+        let program = build.packages(&[RUST_PROGRAM])?.file("rust-collections.exe")?;
+        put(&program, &programs.join("rust-collections.exe"))?;
     }
     let folder = programs::Folder {
         what: "the test programs",
@@ -145,7 +152,7 @@ pub fn describe(environment: &Environment) -> Stage {
         x86: environment.x86.as_ref().ok().map(|x86| Stage32 {
             programs: programs(&X86),
             crts: crts(&x86.prefixes),
-            clang_format: x86.clang_format.clone(),
+            real: x86.real.clone(),
         }),
         target: &X64,
     }

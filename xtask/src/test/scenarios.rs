@@ -13,9 +13,16 @@ use crate::layout;
 use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
-/// about the documents.
-const ONLY_IN_64_BITS: [&str; 6] =
-    ["bench_command", "bitness", "dist", "documents", "messages", "smoke"];
+/// about the documents, or about programs that are there in 64 bits.
+const ONLY_IN_64_BITS: [&str; 7] = [
+    "bench_command",
+    "bitness",
+    "dist",
+    "documents",
+    "messages",
+    "real_large_programs",
+    "smoke",
+];
 
 struct Scenario {
     package: &'static str,
@@ -88,6 +95,7 @@ impl Scenarios {
             programs: Some(programs.iter().map(|path| stem(path)).filter(is_in_source).collect()),
             mimalloc: bench || source.contains("developer_files()"),
             example: source.contains("rust-and-cpp"),
+            rust_program: source.contains("rust-collections"),
             bench,
             dist: source.contains(".dist()"),
             x86: true,
