@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, WindowsBuild};
 use crate::files::put;
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
@@ -32,6 +32,8 @@ pub struct Parts {
     pub mimalloc: bool,
     /// The example that mixes Rust and C++.
     pub example: bool,
+    /// The test program that is written in Rust.
+    pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
     /// All of that in 32 bits too, where that is possible.
@@ -39,8 +41,14 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub const ALL: Parts =
-        Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
+    pub const ALL: Parts = Parts {
+        programs: None,
+        mimalloc: true,
+        example: true,
+        rust_program: true,
+        bench: true,
+        x86: true,
+    };
 
     /// Only the module and the launcher for 64-bit programs.
     pub fn none() -> Parts {
@@ -80,6 +88,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     if parts.example {
         let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
         put(&example, &programs.join("rust-and-cpp.exe"))?;
+    }
+    if parts.rust_program {
+        let program = build.packages(&[RUST_PROGRAM])?.file("rust-collections.exe")?;
+        put(&program, &programs.join("rust-collections.exe"))?;
     }
     let folder = programs::Folder {
         what: "the test programs",
@@ -131,7 +143,7 @@ pub fn describe(environment: &Environment) -> Stage {
         x86: environment.x86.as_ref().ok().map(|x86| Stage32 {
             programs: programs(&X86),
             crts: crts(&x86.prefixes),
-            clang_format: x86.clang_format.clone(),
+            real: x86.real.clone(),
         }),
         target: &X64,
     }

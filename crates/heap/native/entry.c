@@ -220,24 +220,36 @@ static mi_decl_noinline void* move(void* p, mi_page_t* page, size_t size, bool c
   return moved;
 }
 
-static mi_decl_noinline void* reallocate_exact_block(void* p, mi_page_t* page, size_t size,
-                                                     unsigned crt) {
-  void* const moved = reallocate_exact(p, page, size, false);
-  return mi_likely(moved != NULL) ? moved : cold.reallocate(p, size, crt);
+// As mimalloc does: a block that fits and wastes no more than half stays where it is.
+HOT bool stays(size_t size, size_t usable) {
+  return mi_likely(size <= usable && size >= usable / 2);
 }
 
-HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
+static mi_decl_noinline void* reallocate_slowly(void* p, size_t size, bool clean, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
-  // A block of the heap API.
-  if (mi_unlikely(is_exact(page))) return reallocate_exact_block(p, page, size, crt);
-  const size_t usable = _mi_usable_size(p, page);
-  // As mimalloc does: a block that fits and wastes no more than half stays where it is.
-  if (mi_likely(size <= usable && size >= usable / 2)) {
-    if (clean) clean_tail(p, size, usable);
-    return p;
+  if (mi_unlikely(is_exact(page))) {
+    void* const moved = reallocate_exact(p, page, size, false);
+    return mi_likely(moved != NULL) ? moved : cold.reallocate(p, size, crt);
   }
-  return move(p, page, size, clean, crt);
+  const size_t usable = _mi_usable_size(p, page);
+  if (!stays(size, usable)) return move(p, page, size, clean, crt);
+  if (clean) clean_tail(p, size, usable);
+  return p;
+}
+
+// A block in a page without interior pointers, of the default heap: others take longer.
+HOT void* reallocate(void* p, size_t size, bool clean, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_likely(page != NULL && size != 0 && page->heap == NULL) &&
+      mi_likely(!mi_page_has_interior_pointers(page))) {
+    const size_t usable = mi_page_usable_size_of(page, (mi_block_t*)p, false);
+    if (stays(size, usable)) {
+      if (clean) clean_tail(p, size, usable);
+      return p;
+    }
+  }
+  return reallocate_slowly(p, size, clean, crt);
 }
 
 HOT size_t size_for(void* p, unsigned crt) {
@@ -298,11 +310,17 @@ HOT void release_aligned(void* p, unsigned crt) {
   }
 }
 
-// The same for C runtimes whose sizes are exact. C runtimes ask for a byte where a program asks for
-// none.
-HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
-  void* const p = allocate_exact(size + (size == 0), zero);
+// The same for C runtimes whose sizes are exact.
+static mi_decl_noinline void* allocate_exact_slowly(size_t size, bool zero, unsigned crt) {
+  void* const p = allocate_exact(size, zero);
   return mi_likely(p != NULL) ? p : cold.allocate(size, zero, crt);
+}
+
+// C runtimes ask for a byte where a program asks for none.
+HOT void* allocate_exact_for(size_t size, bool zero, unsigned crt) {
+  const size_t asked = size + (size == 0);
+  void* const p = allocate_small_exact(exact_theap(), asked, BLOCK_ALIGNMENT, zero);
+  return mi_likely(p != NULL) ? p : allocate_exact_slowly(asked, zero, crt);
 }
 
 HOT void* allocate_many_exact_for(size_t count, size_t size, unsigned crt) {
@@ -313,10 +331,17 @@ HOT void* allocate_many_exact_for(size_t count, size_t size, unsigned crt) {
   return allocate_exact_for(total, true, crt);
 }
 
-HOT void* reallocate_exact_for(void* p, size_t size, unsigned crt) {
+static mi_decl_noinline void* reallocate_exact_slowly(void* p, size_t size, unsigned crt) {
   mi_page_t* const page = page_of(p);
   if (mi_unlikely(page == NULL || size == 0)) return cold.reallocate(p, size, crt);
-  return reallocate_exact_block(p, page, size, crt);
+  void* const moved = reallocate_exact(p, page, size, false);
+  return mi_likely(moved != NULL) ? moved : cold.reallocate(p, size, crt);
+}
+
+HOT void* reallocate_exact_for(void* p, size_t size, unsigned crt) {
+  mi_page_t* const page = page_of(p);
+  if (mi_likely(page != NULL && size != 0) && stays_exact(p, page, size)) return p;
+  return reallocate_exact_slowly(p, size, crt);
 }
 
 HOT void* allocate_aligned_exact_for(size_t size, size_t alignment, unsigned crt) {

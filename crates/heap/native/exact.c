@@ -42,7 +42,8 @@ static void set_exact_theap(mi_theap_t* theap) {
 #define EXACT_HEAP_NODE (-2)
 
 HOT bool is_exact(const mi_page_t* page) {
-  return mi_unlikely(page->heap != NULL) && page->heap->numa_node == EXACT_HEAP_NODE;
+  const mi_heap_t* const heap = page->heap;
+  return heap != NULL && (heap == exact_heap || heap->numa_node == EXACT_HEAP_NODE);
 }
 
 static mi_heap_t* new_exact_heap(void) {
@@ -148,7 +149,8 @@ static mi_decl_noinline void* allocate_exact_aligned(size_t size, size_t alignme
 
 // Gives a block of `page` with `room` bytes another size where it lies, zeroing what that adds if
 // asked to. False if it has not the room. A block that is not exact keeps no size.
-static bool resize_in(void* p, size_t room, const mi_page_t* page, size_t size, bool zero) {
+static mi_decl_noinline bool resize_in(void* p, size_t room, const mi_page_t* page, size_t size,
+                                       bool zero) {
   if (!is_exact(page)) return size <= room;
   if (size >= room) return false;
   if (zero) {
@@ -163,13 +165,11 @@ static bool resize_in_place(void* p, const mi_page_t* page, size_t size, bool ze
   return resize_in(p, _mi_usable_size(p, page), page, size, zero);
 }
 
-// An exact block with another size: where it lies if it wastes no more than half there, else moved
-// within its heap. Blocks that are not exact move to the exact heap. NULL if there is no memory, or
-// where it is too late for mimalloc; the block is as it was then.
-static mi_decl_noinline void* reallocate_exact(void* p, mi_page_t* page, size_t size, bool zero) {
+// Moves a block within its exact heap; one that is not exact to the exact heap. NULL if there is no
+// memory, or where it is too late for mimalloc; the block is as it was then.
+static void* move_exact(void* p, mi_page_t* page, size_t size, bool zero) {
   const size_t room = _mi_usable_size(p, page);
   const bool exact = is_exact(page);
-  if (exact && size >= room / 2 && resize_in_place(p, page, size, zero)) return p;
   const size_t before = (exact ? size_in(p, room) : room);
   uint8_t* const moved =
       (uint8_t*)(exact && page->heap != exact_heap ? allocate_in(page->heap, size, false)
@@ -182,6 +182,23 @@ static mi_decl_noinline void* reallocate_exact(void* p, mi_page_t* page, size_t 
   if (zero && before < size) memset(moved + before, 0, size - before);
   release_in(page, p);
   return moved;
+}
+
+// The common case of a reallocation: an exact block that fits and wastes no more than half stays
+// where it is, in a page without interior pointers. False, and nothing done, in all other cases.
+HOT bool stays_exact(void* p, mi_page_t* page, size_t size) {
+  if (mi_unlikely(mi_page_has_interior_pointers(page))) return false;
+  const size_t room = mi_page_usable_size_of(page, (mi_block_t*)p, false);
+  if (mi_unlikely(size >= room || size < room / 2) || mi_unlikely(!is_exact(page))) return false;
+  set_size(p, room, size);
+  return true;
+}
+
+// A block with another size: where it lies if it wastes no more than half there, else moved.
+static mi_decl_noinline void* reallocate_exact(void* p, mi_page_t* page, size_t size, bool zero) {
+  const size_t room = _mi_usable_size(p, page);
+  if (is_exact(page) && size >= room / 2 && resize_in(p, room, page, size, zero)) return p;
+  return move_exact(p, page, size, zero);
 }
 
 // Makes the exact heap, once; the caller holds the loader's lock. False if the system has no memory

@@ -34,10 +34,21 @@ static mi_decl_noinline void* allocate_slowly(HANDLE heap, DWORD flags, size_t s
   return heap_api_cold.allocate(heap, flags, size);
 }
 
+// The same for the process's heap and zeroed blocks: what a `calloc` asks for.
+static mi_decl_noinline void* allocate_zeroed(HANDLE heap, DWORD flags, size_t size) {
+  void* const p = allocate_small_exact(exact_theap(), size, BLOCK_ALIGNMENT, true);
+  return mi_likely(p != NULL) ? p : allocate_slowly(heap, flags, size);
+}
+
 ENTRY void* SYSTEM heap_api_allocate(void* heap, unsigned flags, size_t size) {
-  if (mi_likely(heap == process_heap) && mi_likely((flags & ~HEAP_NO_SERIALIZE) == 0)) {
-    void* const p = allocate_small_exact(exact_theap(), size, BLOCK_ALIGNMENT, false);
-    if (mi_likely(p != NULL)) return p;
+  if (mi_likely(heap == process_heap)) {
+    if (mi_likely((flags & ~HEAP_NO_SERIALIZE) == 0)) {
+      void* const p = allocate_small_exact(exact_theap(), size, BLOCK_ALIGNMENT, false);
+      if (mi_likely(p != NULL)) return p;
+    }
+    else if ((flags & ~HEAP_NO_SERIALIZE) == HEAP_ZERO_MEMORY) {
+      return allocate_zeroed(heap, flags, size);
+    }
   }
   return allocate_slowly(heap, flags, size);
 }
@@ -65,7 +76,7 @@ ENTRY int SYSTEM heap_api_free(void* heap, unsigned flags, void* p) {
   return release_slowly(page, p);
 }
 
-HOT void* reallocate_for(HANDLE heap, DWORD flags, void* p, size_t size, bool migrates) {
+HOT void* reallocate_any(HANDLE heap, DWORD flags, void* p, size_t size, bool migrates) {
   mi_page_t* const page = page_of(p);
   if (mi_likely(page != NULL)) {
     const bool zero = (flags & HEAP_ZERO_MEMORY) != 0;
@@ -80,13 +91,27 @@ HOT void* reallocate_for(HANDLE heap, DWORD flags, void* p, size_t size, bool mi
   return heap_api_cold.reallocate(heap, flags, p, size, migrates);
 }
 
+static mi_decl_noinline void* reallocate_here(HANDLE heap, DWORD flags, void* p, size_t size) {
+  return reallocate_any(heap, flags, p, size, true);
+}
+
+static mi_decl_noinline void* reallocate_elsewhere(HANDLE heap, DWORD flags, void* p, size_t size) {
+  return reallocate_any(heap, flags, p, size, false);
+}
+
+HOT bool stays_for(DWORD flags, void* p, size_t size) {
+  mi_page_t* const page = page_of(p);
+  return mi_likely(page != NULL) && mi_likely((flags & ~HEAP_NO_SERIALIZE) == 0) &&
+         stays_exact(p, page, size);
+}
+
 ENTRY void* SYSTEM heap_api_reallocate(void* heap, unsigned flags, void* p, size_t size) {
-  return reallocate_for(heap, flags, p, size, true);
+  return stays_for(flags, p, size) ? p : reallocate_here(heap, flags, p, size);
 }
 
 ENTRY void* SYSTEM heap_api_reallocate_in_other_modules(void* heap, unsigned flags, void* p,
                                                         size_t size) {
-  return reallocate_for(heap, flags, p, size, false);
+  return stays_for(flags, p, size) ? p : reallocate_elsewhere(heap, flags, p, size);
 }
 
 ENTRY size_t SYSTEM heap_api_size(void* heap, unsigned flags, const void* p) {
