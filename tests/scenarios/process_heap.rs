@@ -55,6 +55,11 @@ fn modules_come_and_go_while_threads_use_the_heap() {
 }
 
 #[test]
+fn delay_loaded_imports_are_redirected_in_their_tables_or_when_they_are_resolved() {
+    passes_in("heap_delayed", &[Mode::Plain, Mode::Injected], |launch| launch);
+}
+
+#[test]
 fn every_way_to_end_gives_the_exit_code_of_the_untouched_program() {
     let stage = Stage::load();
     let ways = ["return", "exit", "_exit", "quick_exit", "ExitProcess", "other-thread"];
