@@ -65,12 +65,7 @@ enum Command {
     /// Run real programs without and with allograft, and compare.
     Demo,
     /// Build the documents as a site, in `target/site`. A link that leads nowhere is an error.
-    Docs {
-        /// First make the picture of the front page anew: measure a real program, without and with
-        /// allograft.
-        #[arg(long)]
-        record: bool,
-    },
+    Docs,
     /// Check and test everything.
     Test {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
@@ -204,10 +199,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             step::say(&format!("built: {}", stage::bin(options.debug).display()));
         }
         Command::Demo => return demo::run(),
-        Command::Docs { record } => {
-            if record {
-                picture::record(&layout::root().join("docs/bench.svg"))?;
-            }
+        Command::Docs => {
+            picture::draw()?;
             site::build(&site::folder())?;
             step::say(&format!("built: {}", site::folder().join("index.html").display()));
         }
