@@ -13,7 +13,7 @@ use crate::layout;
 use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
-const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
+const ONLY_IN_64_BITS: [&str; 4] = ["bench_command", "bitness", "smoke", "window"];
 
 struct Scenario {
     package: &'static str,
