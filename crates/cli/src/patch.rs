@@ -9,7 +9,7 @@ mod tests;
 use crate::error::Error;
 use crate::module_copy::{self, ModuleCopy};
 use crate::output::{pretty_json, print_with_refusals};
-use allograft_image::{Image, ImageFile, PatchState, check, patch, patch_state, undo};
+use allograft_image::{Image, ImageFile, Machine, PatchState, check, patch, patch_state, undo};
 use clap::Args;
 pub use copy::patched_copy_of;
 use outcome::{Action, ListedImport, PatchOutcome};
@@ -115,6 +115,7 @@ fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> 
                 output::remove(&copy)?;
             }
             outcome.action = Action::CopyDeleted;
+            outcome.module = machine_of(&outcome.image)?.module_name().map(str::to_owned);
             outcome.output = Some(copy);
             return Ok(());
         }
@@ -134,6 +135,10 @@ fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> 
     }
     outcome.output = Some(output.path);
     Ok(())
+}
+
+fn machine_of(path: &Path) -> Result<Machine, Error> {
+    Ok(allograft_image::summary(path)?.machine)
 }
 
 /// Does what needs the image, and returns the result that is to be moved to its place, if any. By

@@ -125,6 +125,7 @@ pub fn run(request: &Request) -> Result<Environment> {
     }
     if request.programs && packages::can_install() {
         packages.extend(packages::missing_for_32_bits());
+        packages.extend(packages::missing_for_windows());
     }
     let mut targets = rust_target::missing(rust);
     if !request.programs {

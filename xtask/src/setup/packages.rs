@@ -58,6 +58,19 @@ pub fn missing_for_32_bits() -> Vec<Need> {
     )
 }
 
+/// The packages that the tests of windows need, as far as they are missing.
+pub fn missing_for_windows() -> Vec<Need> {
+    let needs = [
+        ("Xvfb", need("xvfb", "a screen for the tests of the launcher's window")),
+        ("scrot", need("scrot", "takes pictures of that screen")),
+    ];
+    if cfg!(windows) {
+        return Vec::new();
+    }
+    let missing = needs.into_iter().filter(|(program, _)| layout::in_path(program).is_none());
+    missing.map(|(_, need)| need).collect()
+}
+
 /// Those packages with the C compiler and the C++ compiler for `target` that are missing.
 fn mingw(target: &str, packages: [Need; 2]) -> Vec<Need> {
     let compilers = ["gcc", "g++"].map(|name| format!("{target}-{name}"));

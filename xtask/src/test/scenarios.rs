@@ -14,8 +14,16 @@ use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
 /// about the documents, or about programs that are there in 64 bits.
-const ONLY_IN_64_BITS: [&str; 7] =
-    ["bench_command", "bitness", "dist", "documents", "messages", "real_large_programs", "smoke"];
+const ONLY_IN_64_BITS: [&str; 8] = [
+    "bench_command",
+    "bitness",
+    "dist",
+    "documents",
+    "messages",
+    "real_large_programs",
+    "smoke",
+    "window",
+];
 
 struct Scenario {
     package: &'static str,

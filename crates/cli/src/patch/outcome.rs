@@ -104,6 +104,9 @@ impl fmt::Display for PatchOutcome {
         if self.module_copied {
             writeln!(f, "  copied {module} beside it")?;
         }
+        if self.action == Action::CopyDeleted && path.with_file_name(module).is_file() {
+            writeln!(f, "  {module} stays beside it: remove it too if nothing else loads it")?;
+        }
         // The patched program looks for the module in its own folder first.
         let is_undone = matches!(self.action, Action::Undone | Action::CopyDeleted);
         if !is_undone && !path.with_file_name(module).is_file() {

@@ -188,12 +188,14 @@ fn undoing_deletes_the_patched_copy_and_nothing_else() {
     let folder = Folder::with_game();
     let original = folder.get("game.exe");
     folder.patch(&[]);
+    folder.put("allograft.dll", b"the module");
     let outcome = folder.patch(&["--undo", "--dry-run"]);
     assert_eq!(outcome.action, Action::CopyDeleted);
-    assert_eq!(folder.names(), ["game-allograft.exe", "game.exe"]);
+    assert_eq!(folder.names(), ["allograft.dll", "game-allograft.exe", "game.exe"]);
     let outcome = folder.patch(&["--undo"]);
     assert!(outcome.to_string().contains("its patched copy"), "{outcome}");
-    assert_eq!(folder.names(), ["game.exe"]);
+    assert!(outcome.to_string().contains("allograft.dll stays beside it"), "{outcome}");
+    assert_eq!(folder.names(), ["allograft.dll", "game.exe"]);
     assert_eq!(folder.get("game.exe"), original);
 }
 

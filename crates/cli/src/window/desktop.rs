@@ -204,8 +204,10 @@ impl Host for Desktop {
         if !job.outlives_window {
             let _ = job.child.kill();
         }
-        // The program writes to streams that this process reads.
-        let _ = job.child.wait();
+        // The program may write to streams that this process reads; in a console it does not.
+        if job.errors.is_open() || !job.outlives_window {
+            let _ = job.child.wait();
+        }
     }
 
     fn programs(&mut self) -> Programs {

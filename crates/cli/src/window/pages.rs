@@ -304,8 +304,9 @@ fn outcome(task: &Task, job: &JobState) -> Page {
         }
         Action::Bench(path) => {
             let verdict = job.output.lines().rfind(|line| !line.trim().is_empty());
-            let text = texts::sentence(&printable(verdict.unwrap_or_default()));
-            let mut page = new(Icon::Information, texts::MEASURED, text);
+            let verdict = texts::sentence(&printable(verdict.unwrap_or_default()));
+            let text = [verdict, texts::without_bars(&job.output)].join("\n");
+            let mut page = new(Icon::Information, texts::MEASURED, text.trim());
             page.links.push(link(
                 Choice::Open(path.clone()),
                 texts::OPEN_PAGE,

@@ -158,9 +158,22 @@ fn name_of(path: &Path) -> String {
 /// behind a label become a colon, and a bar of characters goes, because the window has one.
 pub fn without_columns(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
-        let Some((label, rest)) = line.split_once("  ") else { return printable(line) };
-        let (label, rest) = (printable(label), printable(rest.trim()));
-        if label.starts_with('[') { rest } else { format!("{label}: {rest}") }
+        let without_bar = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+        printable(&match (without_bar, line.split_once("  ")) {
+            (Some((_, rest)), _) => rest.trim().to_owned(),
+            (None, Some((label, rest))) => format!("{label}: {}", rest.trim()),
+            (None, None) => line.to_owned(),
+        })
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The figures of a chart of characters, as `bench` prints it, without the bars.
+pub fn without_bars(text: &str) -> String {
+    let is_bar = |c: char| ('\u{2588}'..='\u{258F}').contains(&c);
+    let lines = text.lines().filter(|line| line.contains(is_bar)).map(|line| {
+        let words = line.replace(is_bar, " ");
+        printable(&words.split_whitespace().collect::<Vec<_>>().join(" "))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -191,8 +204,15 @@ mod tests {
     #[test]
     fn columns_become_sentences() {
         let text =
-            "  image                  x86-64, DLL\n  [####....]  3 blocks left\nplain line\n\n";
+            "  image                  x86-64, DLL\n  [####....] 3 blocks left\nplain line\n\n";
         assert_eq!(without_columns(text), "image: x86-64, DLL\n3 blocks left\nplain line");
+    }
+
+    #[test]
+    fn a_chart_becomes_its_figures() {
+        let text =
+            "table\n\nwall time         without  ██▌ 12.3 ms\n                  with     ██ 9 ms\n";
+        assert_eq!(without_bars(text), "wall time without 12.3 ms\nwith 9 ms");
     }
 
     #[test]
