@@ -46,6 +46,9 @@ enum { SLOTS = 256 };
 /* Larger sizes are beyond what a process can have. */
 #define LARGEST_DRAWN 0x100000
 
+/* A block of this size may have pages of its own. */
+#define SMALLEST_OF_PAGES 0x70000
+
 /* The heaps: the process's, and those that the program makes. The last two are no heaps. */
 enum { PROCESS, PRIVATE, BOUNDED, EXECUTABLE, HEAPS, NO_HEAP = HEAPS, ZEROES, HANDLES };
 static const char *const heap_names[HANDLES] = {"process",    "private", "bounded",

@@ -6,6 +6,11 @@ struct slot {
     size_t size;
     uint64_t tag;
     int heap;
+    /* From LocalAlloc, GlobalAlloc or their kin: the system keeps the address as a handle. */
+    bool has_handle;
+    /* What the system keeps for the block's user is not compared: the block has a stale handle, as
+     * it was resized, or was made or resized with flags of the user's own. */
+    bool is_unclear;
 };
 
 static struct slot slots[SLOTS];
@@ -27,8 +32,12 @@ static void expect_zero(const unsigned char *bytes, size_t from, size_t to) {
     }
 }
 
-static void hold(struct slot *slot, void *address, size_t size, int heap, long number) {
-    *slot = (struct slot){address, size, (uint64_t)number, heap};
+#define USER_FLAGS 0xF00
+
+static void hold(struct slot *slot, void *address, size_t size, int heap,
+                 const struct operation *operation) {
+    bool is_unclear = slot->is_unclear || slot->has_handle || operation->flags & USER_FLAGS;
+    *slot = (struct slot){address, size, (uint64_t)operation->number, heap, false, is_unclear};
     fill(address, size, slot->tag);
 }
 
@@ -76,12 +85,13 @@ static void perform_alloc(const struct operation *operation, struct slot *slot) 
         if (operation->flags & HEAP_ZERO_MEMORY) {
             expect_zero(block, 0, operation->size);
         }
-        hold(slot, block, operation->size, operation->heap, operation->number);
+        hold(slot, block, operation->size, operation->heap, operation);
     }
 }
 
 /* Takes over the result of a reallocation to `size`. */
-static void settle(struct slot *slot, void *result, size_t size, bool zeroes, long number) {
+static void settle(const struct operation *operation, struct slot *slot, void *result, size_t size,
+                   bool zeroes) {
     size_t kept = slot->size < size ? slot->size : size;
     if (!result) {
         verify(slot, slot->address, slot->size, "by a failed reallocation");
@@ -91,7 +101,7 @@ static void settle(struct slot *slot, void *result, size_t size, bool zeroes, lo
     if (zeroes) {
         expect_zero(result, slot->size, size);
     }
-    hold(slot, result, size, slot->heap, number);
+    hold(slot, result, size, slot->heap, operation);
 }
 
 /* A heap may find room behind a block or not: either answer to a reallocation that must not move is
@@ -110,7 +120,7 @@ static void settle_in_place(const struct operation *operation, struct slot *slot
                              operation->size);
     }
     if (result) {
-        settle(slot, result, operation->size, zeroes, operation->number);
+        settle(operation, slot, result, operation->size, zeroes);
     } else if (slot->heap != BOUNDED) {
         BROKEN("a block could not be reallocated to %zu bytes", operation->size);
     }
@@ -128,7 +138,9 @@ static void perform_realloc(const struct operation *operation, struct slot *slot
     realloc_fn call = ROUTE_OF(operation, REALLOC, realloc_fn);
     TRAPPED(result = call(heaps[heap], operation->flags, address, size));
     bool in_place = operation->flags & HEAP_REALLOC_IN_PLACE_ONLY;
-    if (given && in_place && size > old && size <= LARGEST_DRAWN) {
+    /* Wine's heap does not shrink a block that has pages of its own to one that has not. */
+    bool may_fail = size > old || old >= SMALLEST_OF_PAGES;
+    if (given && in_place && may_fail && size <= LARGEST_DRAWN) {
         record(CALL ", block of %zx, %zx)", CALL_OF(operation, heap), old, size);
         settle_in_place(operation, slot, result);
         return;
@@ -137,9 +149,9 @@ static void perform_realloc(const struct operation *operation, struct slot *slot
            given ? old : 0, size, kind_of(result, in_place ? address : NULL), alignment_of(result),
            effects);
     if (given) {
-        settle(slot, result, size, (operation->flags & HEAP_ZERO_MEMORY) != 0, operation->number);
+        settle(operation, slot, result, size, (operation->flags & HEAP_ZERO_MEMORY) != 0);
     } else if (result) {
-        hold(slot, result, size, heap, operation->number);
+        hold(slot, result, size, heap, operation);
     }
 }
 
@@ -183,7 +195,8 @@ static void perform_validate(const struct operation *operation, struct slot *slo
 /* Those who hand out blocks of the process's heap by functions of their own. */
 static void perform_other_alloc(const struct operation *operation, struct slot *slot) {
     empty(slot);
-    size_t size = operation->size % 5000;
+    /* LocalAlloc and GlobalAlloc ask the heap for one byte where they are asked for none. */
+    size_t size = 1 + operation->size % 5000;
     bool zeroes = operation->flags & HEAP_ZERO_MEMORY && operation->function != TASK_ALLOC;
     void *volatile block = NULL;
     switch (operation->function) {
@@ -202,7 +215,8 @@ static void perform_other_alloc(const struct operation *operation, struct slot *
         if (zeroes) {
             expect_zero(block, 0, size);
         }
-        hold(slot, block, size, PROCESS, operation->number);
+        hold(slot, block, size, PROCESS, operation);
+        slot->has_handle = operation->function != TASK_ALLOC;
     }
 }
 
@@ -229,7 +243,8 @@ static void perform_other_realloc(const struct operation *operation, struct slot
     }
     record(CALL ", block of %zx, %zx) -> %s %s%s", CALL_OF(operation, PROCESS), slot->size, size,
            kind_of(result, NULL), alignment_of(result), effects);
-    settle(slot, result, size, zeroes, operation->number);
+    settle(operation, slot, result, size, zeroes);
+    slot->has_handle |= operation->function != TASK_REALLOC;
 }
 
 /* By functions that free any block of the process's heap. */
@@ -289,11 +304,11 @@ static void perform_string_free(const struct operation *operation, struct slot *
 
 /* By functions that answer something about any block of the process's heap. */
 static void perform_question(const struct operation *operation, struct slot *slot) {
-    if (!holds_process_block(slot)) {
+    if (!holds_process_block(slot) || slot->is_unclear) {
         return;
     }
-    void *address = slot->address, *user = (void *)1;
-    ULONG user_flags = 1;
+    void *address = slot->address, *value = NULL;
+    ULONG user_flags = 0;
     volatile uintptr_t result = 0;
     switch (operation->function) {
     case LOCAL_SIZE:
@@ -315,11 +330,10 @@ static void perform_question(const struct operation *operation, struct slot *slo
         TRAPPED(result = (uintptr_t)GlobalHandle(address) == (uintptr_t)address);
         break;
     default:
-        TRAPPED(result = RtlGetUserInfoHeap(heaps[PROCESS], 0, address, &user, &user_flags));
-        user_flags &= 0xE00;
+        /* A block from LocalAlloc has a value, which it loses when it moves to another heap. */
+        TRAPPED(result = RtlGetUserInfoHeap(heaps[PROCESS], 0, address, &value, &user_flags));
     }
-    record(CALL ", block) -> %zx %zx %lx%s", CALL_OF(operation, PROCESS), result, (size_t)user,
-           user_flags, effects);
+    record(CALL ", block) -> %zx%s", CALL_OF(operation, PROCESS), result, effects);
 }
 
 /* The handle of another heap, or of none: the heaps of the system cannot take it, the takeover

@@ -70,8 +70,9 @@ static bool by_found_free(void *block) { return found_free(heap, 0, block) & 1; 
 static void check_answers(void *block) {
     size_t size = HeapSize(heap, 0, block);
     CHECK(size >= BYTES && size != (size_t)-1, "HeapSize answers %zu", size);
-    CHECK(LocalSize(block) == size, "LocalSize answers %zu", LocalSize(block));
-    CHECK(GlobalSize(block) == size, "GlobalSize answers %zu", GlobalSize(block));
+    size_t local = LocalSize(block), global = GlobalSize(block);
+    CHECK(local == size, "LocalSize answers %zu", local);
+    CHECK(global == size, "GlobalSize answers %zu", global);
     CHECK(HeapValidate(heap, 0, block), "HeapValidate does not know the block");
     CHECK(LocalHandle(block) == block, "LocalHandle answers %p", LocalHandle(block));
     CHECK(GlobalHandle(block) == block, "GlobalHandle answers %p", GlobalHandle(block));

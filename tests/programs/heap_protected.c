@@ -6,7 +6,9 @@
 #include "import_slot.h"
 #include <stdlib.h>
 
-extern void *IMPORT(HeapAlloc), *IMPORT(HeapFree), *IMPORT(malloc);
+extern void *IMPORT(malloc);
+SYSTEM_IMPORT(slot_of_alloc, HeapAlloc, 12);
+SYSTEM_IMPORT(slot_of_free, HeapFree, 12);
 
 __attribute__((section(".vmp0"), used)) static int mark = 1;
 
@@ -15,8 +17,8 @@ int main(void) {
     CHECK(taken_over(), "nothing was taken over");
     HMODULE kernel = GetModuleHandleA("kernel32.dll");
     CHECK(IMPORT(malloc) == crt_function("malloc"), "the import of malloc was redirected");
-    CHECK(IMPORT(HeapFree) == exported(kernel, "HeapFree"), "HeapFree was redirected");
-    CHECK(IMPORT(HeapAlloc) == exported(kernel, "HeapAlloc"), "HeapAlloc was redirected");
+    CHECK(slot_of_free == exported(kernel, "HeapFree"), "HeapFree was redirected");
+    CHECK(slot_of_alloc == exported(kernel, "HeapAlloc"), "HeapAlloc was redirected");
     void *block = malloc(100), *raw = HeapAlloc(GetProcessHeap(), 0, 100);
     CHECK(owned(block), "a block of malloc's is not mimalloc's");
     CHECK(!owned(raw), "a block of HeapAlloc's is mimalloc's");

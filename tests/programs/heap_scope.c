@@ -6,7 +6,7 @@
 #include "support.h"
 #include "import_slot.h"
 
-extern void *IMPORT(HeapAlloc), *IMPORT(HeapFree);
+SYSTEM_IMPORT(slot_of_free, HeapFree, 12);
 
 static BOOL WINAPI other_tools_free(HANDLE heap, DWORD flags, void *block) {
     BOOL(WINAPI * original)(HANDLE, DWORD, void *) =
@@ -34,13 +34,14 @@ static void check_dll(const char *path, void *kernels_free, bool served, bool un
     HMODULE module = LoadLibraryA(path);
     CHECK(module, "%s cannot be loaded: error %lu", path, GetLastError());
     void *(*allocate)(size_t) = exported(module, "allocate");
-    void *(*slot_of_free)(void) = exported(module, "slot_of_free");
-    if (allocate && slot_of_free) {
+    void *(*imported_free)(void) = exported(module, "imported_free");
+    CHECK(allocate && imported_free, "%s lacks its functions", path);
+    if (allocate && imported_free) {
         void *block = allocate(100);
         CHECK(owned(block) == served, "a block of the DLL's is %s",
               owned(block) ? "mimalloc's" : "the old heap's");
-        CHECK((slot_of_free() == kernels_free) == untouched, "the DLL's HeapFree leads to %p",
-              slot_of_free());
+        CHECK((imported_free() == kernels_free) == untouched, "the DLL's HeapFree leads to %p",
+              imported_free());
         CHECK(HeapFree(GetProcessHeap(), 0, block), "a block of the DLL's cannot be freed");
     }
 }
@@ -54,7 +55,7 @@ int main(int count, char **arguments) {
     char *before = HeapAlloc(GetProcessHeap(), 0, 100), *moved;
     fill(before, 100, 1);
     if (hook) {
-        write_slot(&IMPORT(HeapFree), (void *)other_tools_free);
+        write_slot(&slot_of_free, (void *)other_tools_free);
     }
     if (flags) {
         *global_flags() |= 0x02000000;
@@ -64,10 +65,10 @@ int main(int count, char **arguments) {
     char *block = HeapAlloc(GetProcessHeap(), 0, 100);
     CHECK(owned(block) == program, "a block of the program's is %s",
           owned(block) ? "mimalloc's" : "the old heap's");
-    CHECK(HeapSize(GetProcessHeap(), 0, block) == 100, "its size is %zu",
-          HeapSize(GetProcessHeap(), 0, block));
+    size_t size = HeapSize(GetProcessHeap(), 0, block);
+    CHECK(size == 100, "its size is %zu", size);
     CHECK(HeapFree(GetProcessHeap(), 0, block), "it cannot be freed");
-    CHECK(!hook || IMPORT(HeapFree) == (void *)other_tools_free, "the other tool's hook is gone");
+    CHECK(!hook || slot_of_free == (void *)other_tools_free, "the other tool's hook is gone");
     moved = HeapReAlloc(GetProcessHeap(), 0, before, 1000);
     CHECK(owned(moved) == program, "a block from before is %s",
           owned(moved) ? "mimalloc's" : "the old heap's");

@@ -6,10 +6,8 @@
 
 #include "import_slot.h"
 
-extern void *IMPORT(HeapAlloc), *IMPORT(HeapFree);
+SYSTEM_IMPORT(slot_of_free, HeapFree, 12);
 
-__declspec(dllexport) void *slot_of_alloc(void) { return IMPORT(HeapAlloc); }
-
-__declspec(dllexport) void *slot_of_free(void) { return IMPORT(HeapFree); }
+__declspec(dllexport) void *imported_free(void) { return slot_of_free; }
 
 __declspec(dllexport) void *allocate(size_t size) { return HeapAlloc(GetProcessHeap(), 0, size); }

@@ -23,6 +23,32 @@ pub fn badly_formatted_source(classes: usize) -> String {
     text
 }
 
+/// A build of `targets` objects for ninja, each made of files that other steps make.
+pub fn ninja_build(targets: usize) -> String {
+    let mut text = String::from("rule make\n  command = make-it $in $out\n");
+    for number in 0..targets {
+        let (library, other) = (number % 97, number * 7 % targets);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "build source/{number}.c: make\n\
+             build object/{library}/{number}.o: make source/{number}.c | source/{other}.c\n"
+        );
+    }
+    text
+}
+
+/// C with `lines` comments, in each of which words are misspelt.
+pub fn misspelt_source(number: usize, lines: usize) -> String {
+    let line = |line| {
+        // Taken apart, so that these are no mistakes in this file.
+        let (teh, adress, recieve) =
+            (concat!("t", "eh"), concat!("ad", "ress"), concat!("reci", "eve"));
+        format!("int part{number}_{line}; /* {teh} {adress} that lines {line} {recieve} */\n")
+    };
+    (0..lines).map(line).collect()
+}
+
 /// A new folder with copies of `files`, under their own names.
 ///
 /// # Panics

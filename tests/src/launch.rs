@@ -58,6 +58,7 @@ pub struct Launch<'a> {
     mode: Mode,
     limit: Duration,
     memory_limit: Option<u64>,
+    escapes: u64,
 }
 
 impl<'a> Launch<'a> {
@@ -77,6 +78,7 @@ impl<'a> Launch<'a> {
             mode: Mode::Plain,
             limit: DEFAULT_LIMIT,
             memory_limit: None,
+            escapes: 0,
         }
     }
 
@@ -159,11 +161,18 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Expects that so many blocks of mimalloc's reach the system's heap; none by default. Only the
+    /// debug variant of the module counts them.
+    pub fn escapes(mut self, blocks: u64) -> Self {
+        self.escapes = blocks;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Panics
     ///
-    /// If the host cannot start it at all. Anything that the program does is in the [`ProgramRun`].
+    /// If the host cannot start it at all, or if blocks of mimalloc's escaped. Anything that the program does is in the [`ProgramRun`].
     #[track_caller]
     pub fn run(self) -> ProgramRun {
         self.run_meeting(|_| ())
@@ -210,6 +219,11 @@ impl<'a> Launch<'a> {
         if report_path.exists() {
             run.report = Some(
                 ModuleReport::read(&report_path).unwrap_or_else(|reason| panic!("{reason}\n{run}")),
+            );
+            let escapes = run.report.as_ref().and_then(|report| report.process_heap.escapes);
+            assert!(
+                escapes.is_none_or(|escapes| escapes == self.escapes),
+                "{escapes:?} blocks of mimalloc's reached the system's heap\n{run}"
             );
         }
         run

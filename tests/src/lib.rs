@@ -18,6 +18,7 @@
 //! [`conformance`] compares the takeover with the untouched C runtime over random sequences of
 //! calls; [`stress`] takes programs over at the worst moments.
 
+mod comparison;
 pub mod conformance;
 pub mod inputs;
 mod launch;
@@ -28,6 +29,7 @@ mod stage;
 pub mod stress;
 mod target;
 
+pub use comparison::Comparison;
 pub use launch::{Launch, Mode};
 pub use report::ModuleReport;
 pub use run::ProgramRun;

@@ -41,8 +41,8 @@ pub struct Stage32 {
     pub programs: PathBuf,
     /// The C runtimes to run on.
     pub crts: Vec<Crt>,
-    /// `clang-format.exe`
-    pub clang_format: PathBuf,
+    /// Programs of other projects, those in 32 bits that there are.
+    pub real: RealPrograms,
 }
 
 /// A C runtime that programs can run on.
@@ -68,6 +68,20 @@ pub struct RealPrograms {
     pub java: PathBuf,
     /// A formatter of source code.
     pub clang_format: PathBuf,
+    /// A build system, which also runs scripts.
+    pub cmake: PathBuf,
+    /// A database.
+    pub duckdb: PathBuf,
+    /// A runtime of JavaScript.
+    pub node: PathBuf,
+    /// A build tool.
+    pub ninja: PathBuf,
+    /// A search in files (Rust).
+    pub ripgrep: PathBuf,
+    /// A spelling checker (Rust).
+    pub typos: PathBuf,
+    /// The program that setuptools copies for a script, to start it by (Visual C++ 2008).
+    pub script_launcher: PathBuf,
 }
 
 impl Crt {
@@ -106,7 +120,7 @@ impl Stage {
         Ok(Stage {
             programs: x86.programs,
             crts: x86.crts,
-            real: RealPrograms { clang_format: x86.clang_format, ..self.real },
+            real: x86.real,
             x86: None,
             target: &X86,
             ..self
@@ -178,16 +192,16 @@ mod tests {
     use super::*;
 
     fn stage() -> Stage {
-        serde_json::from_str(
-            r#"{"bin": "/b", "programs": "/p", "wine": "/w",
+        let real = r#"{"z3": "/1", "java": "/2", "clang_format": "/3", "cmake": "/4", "duckdb": "/5",
+            "node": "/6", "ninja": "/7", "ripgrep": "/8", "typos": "/9", "script_launcher": "/10"}"#;
+        let text = r#"{"bin": "/b", "programs": "/p", "wine": "/w",
                 "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""},
                          {"name": "10.0.9.1", "version": "10.0.9.1", "prefix": "/y", "overrides": "ucrtbase=n,b"},
                          {"name": "10.0.10.1", "version": "10.0.10.1", "prefix": "/z"}],
-                "real": {"z3": "/1", "java": "/2", "clang_format": "/3"}, "zig": "zig", "cmake": "cmake",
-                "x86": {"programs": "/p32", "clang_format": "/332",
-                        "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""}]}}"#,
-        )
-        .unwrap()
+                "real": REAL, "zig": "zig", "cmake": "cmake",
+                "x86": {"programs": "/p32", "real": REAL,
+                        "crts": [{"name": "wine", "version": null, "prefix": "/x", "overrides": ""}]}}"#;
+        serde_json::from_str(&text.replace("REAL", real)).unwrap()
     }
 
     #[test]

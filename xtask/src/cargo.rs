@@ -18,6 +18,8 @@ pub const LAUNCHER: &str = "allograft-cli";
 pub const MIMALLOC: &str = "allograft-mimalloc";
 pub const REDIRECT: &str = "allograft-redirect";
 pub const EXAMPLE: &str = "rust-and-cpp";
+/// A test program, the one that is written in Rust.
+pub const RUST_PROGRAM: &str = "rust-collections";
 pub const SCENARIOS: &str = "allograft-tests";
 pub const BENCH: &str = "allograft-bench";
 

@@ -66,6 +66,10 @@ enum Command {
         /// Let the tests that have a long form run in it (sets ALLOGRAFT_LONG=1 for them).
         #[arg(long)]
         long: bool,
+        /// Run the scenarios with the debug variant of the module: unoptimised, with mimalloc's
+        /// own checks, and with a count of blocks that reach the system's heap, which must be 0.
+        #[arg(long)]
+        debug: bool,
         /// Run only the scenario of this name, or else only the tests whose names contain it, and
         /// build only what these need. The checks of the source are left out.
         filter: Option<String>,
@@ -144,7 +148,8 @@ struct BuildOptions {
     /// Build optimised code (the default).
     #[arg(long, conflicts_with = "debug")]
     release: bool,
-    /// Build unoptimised code, with mimalloc's own checks.
+    /// Build unoptimised code, with mimalloc's own checks, and with a count of blocks that reach
+    /// the system's heap.
     #[arg(long)]
     debug: bool,
     /// Build the module for processors with AVX2, that for 32-bit programs with SSE4.2.
@@ -182,10 +187,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 ..WindowsBuild::new(environment.rust, &X64)
             };
             stage::build_and_write(&environment, build, &Parts::ALL)?;
-            step::say(&format!("built: {}", layout::stage().join("bin").display()));
+            step::say(&format!("built: {}", stage::bin(options.debug).display()));
         }
         Command::Demo => return demo::run(),
-        Command::Test { long, filter } => return test::run(long, filter.as_deref()),
+        Command::Test { long, debug, filter } => {
+            return test::run(long, debug, filter.as_deref());
+        }
         Command::Conformance { seed, ops, crt, subject } => {
             return tools::conformance(seed, ops, crt.as_deref(), subject);
         }

@@ -1,10 +1,12 @@
 //! Assembles the stage under `target/allograft`: everything that scenarios, benches and the demo
 //! run.
 
+use std::path::PathBuf;
+
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, WindowsBuild};
+use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, WindowsBuild};
 use crate::files::put;
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
@@ -30,6 +32,8 @@ pub struct Parts {
     pub mimalloc: bool,
     /// The example that mixes Rust and C++.
     pub example: bool,
+    /// The test program that is written in Rust.
+    pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
     /// All of that in 32 bits too, where that is possible.
@@ -37,8 +41,14 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub const ALL: Parts =
-        Parts { programs: None, mimalloc: true, example: true, bench: true, x86: true };
+    pub const ALL: Parts = Parts {
+        programs: None,
+        mimalloc: true,
+        example: true,
+        rust_program: true,
+        bench: true,
+        x86: true,
+    };
 
     /// Only the module and the launcher for 64-bit programs.
     pub fn none() -> Parts {
@@ -53,14 +63,19 @@ pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> R
     if parts.x86 && environment.x86.is_ok() {
         build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
     }
-    Ok(describe(environment))
+    Ok(Stage { bin: bin(build.debug), ..describe(environment) })
+}
+
+/// The folder of the modules and launchers. Those of the debug variant have one of their own.
+pub fn bin(debug: bool) -> PathBuf {
+    layout::stage().join(if debug { "bin-debug" } else { "bin" })
 }
 
 fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<()> {
     let target = build.target;
     let stage = layout::stage().join(target.folder);
     let programs = stage.join("programs");
-    let bin = layout::stage().join("bin");
+    let bin = bin(build.debug);
     let built = build.packages(&[MODULE, LAUNCHER])?;
     put(&built.file("allograft.dll")?, &bin.join(target.module()))?;
     put(&built.file("allograft.exe")?, &bin.join(target.launcher()))?;
@@ -73,6 +88,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     if parts.example {
         let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
         put(&example, &programs.join("rust-and-cpp.exe"))?;
+    }
+    if parts.rust_program {
+        let program = build.packages(&[RUST_PROGRAM])?.file("rust-collections.exe")?;
+        put(&program, &programs.join("rust-collections.exe"))?;
     }
     let folder = programs::Folder {
         what: "the test programs",
@@ -114,7 +133,7 @@ pub fn describe(environment: &Environment) -> Stage {
         }
     };
     Stage {
-        bin: layout::stage().join("bin"),
+        bin: bin(false),
         programs: programs(&X64),
         wine: environment.wine.as_ref().map(|wine| wine.loader.clone()),
         crts: crts(&environment.prefixes),
@@ -124,7 +143,7 @@ pub fn describe(environment: &Environment) -> Stage {
         x86: environment.x86.as_ref().ok().map(|x86| Stage32 {
             programs: programs(&X86),
             crts: crts(&x86.prefixes),
-            clang_format: x86.clang_format.clone(),
+            real: x86.real.clone(),
         }),
         target: &X64,
     }
@@ -146,6 +165,6 @@ pub fn build_and_write(
     parts: &Parts,
 ) -> Result<()> {
     let stage = build(environment, options, parts)?;
-    let file = layout::stage_file();
+    let file = layout::stage_file(options.debug);
     stage.write(&file).with_context(|| format!("writing {}", file.display()))
 }

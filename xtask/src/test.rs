@@ -24,18 +24,26 @@ use steps::Steps;
 
 /// Sets up, and runs every check and test; with `filter`, only the scenario of this name, or the
 /// tests whose names contain it.
-pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
+///
+/// With `debug`, only scenarios are run, with the debug variant of the module.
+pub fn run(long: bool, debug: bool, filter: Option<&str>) -> Result<ExitCode> {
     let environment = setup::run(&Request::everything(crt::all()))?;
     let scenarios = Scenarios::find(filter)?;
-    let session = Session { environment, members: Members::read()?, scenarios, long, filter };
+    let members = Members::read()?;
+    let session = Session { environment, members, scenarios, long, debug, filter };
     let mut steps = Steps::default();
-    if filter.is_none() {
+    if filter.is_none() && !debug {
         session.check_source(&mut steps);
     }
-    if !session.scenarios.is_named() {
+    if !debug && !session.scenarios.is_named() {
         session.run_unit_tests(&mut steps);
     }
     session.run_scenarios(&mut steps);
+    if filter.is_none() && !debug {
+        // The other scenarios take their time: `--debug` runs them.
+        let scenarios = Scenarios::find(Some(HEAP_SCENARIO))?;
+        Session { scenarios, debug: true, ..session }.run_scenarios(&mut steps);
+    }
     if steps.is_empty() {
         bail!("there is no test and no scenario of that name");
     }
@@ -43,11 +51,16 @@ pub fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
     Ok(exit_code(!steps.failed()))
 }
 
+/// The scenario that is run with both variants of the module.
+const HEAP_SCENARIO: &str = "process_heap";
+
 struct Session<'a> {
     environment: Environment,
     members: Members,
     scenarios: Scenarios,
     long: bool,
+    /// The scenarios are run with the debug variant of the module.
+    debug: bool,
     filter: Option<&'a str>,
 }
 
@@ -160,9 +173,10 @@ impl Session<'_> {
         if self.scenarios.are_none() {
             return;
         }
-        let built = steps.step("building what the scenarios run", || {
+        let variant = if self.debug { ", debug variant" } else { "" };
+        let built = steps.step(&format!("building what the scenarios run{variant}"), || {
             let build = WindowsBuild::new(self.environment.rust, &X64);
-            let build = WindowsBuild { quiet: self.filter.is_some(), ..build };
+            let build = WindowsBuild { quiet: self.filter.is_some(), debug: self.debug, ..build };
             stage::build_and_write(&self.environment, build, &self.scenarios.parts()?)
         });
         if !built {
@@ -172,13 +186,14 @@ impl Session<'_> {
         let _servers = self.keep_wine_alive();
         for target in [&X64, &X86] {
             let arguments = self.scenarios.arguments(target);
-            let name = format!("scenarios, {} programs", target.machine);
+            let name = format!("scenarios, {} programs{variant}", target.machine);
             if arguments.is_empty() || (*target == X86 && !self.is_in_32_bits(steps, &name)) {
                 continue;
             }
             steps.step(&name, || {
                 let mut cargo = host_cargo("test");
                 cargo.args(arguments).env("ALLOGRAFT_MACHINE", target.machine.to_string());
+                cargo.env("ALLOGRAFT_STAGE", layout::stage_file(self.debug));
                 self.run_tests(&mut cargo, None)
             });
         }

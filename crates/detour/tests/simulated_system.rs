@@ -343,6 +343,28 @@ fn relays_are_allocated_at_the_nearest_address_above_or_else_below() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
+fn relays_for_an_export_table_are_where_its_offsets_reach() {
+    const REACH: usize = 0xFFFF_FFFF;
+    let base = 0x7000_0000_0000;
+    for (free, expected) in [
+        (base + 0x5_0000..base + 0x50_0000, Some(base + 0x5_0000)),
+        (base + REACH - 0xFFFF..base + 2 * REACH, Some(base + REACH - 0xFFFF)),
+        (base + REACH + 1..base + 2 * REACH, None),
+        // Offsets count upwards.
+        (base - 0x50_0000..base - 0x5_0000, None),
+    ] {
+        let system = Simulated { free, ..Simulated::default() };
+        let built = Relays::build_above(&system, base, &mut [Detour::new(base + 0x1000, 0)]);
+        assert_eq!(system.requested.borrow().first().copied(), expected);
+        match expected {
+            Some(_) => assert!(built.is_ok()),
+            None => assert_eq!(built.unwrap_err(), Error::NoMemoryNear(base)),
+        }
+    }
+}
+
+#[test]
 fn a_slot_is_written_in_any_page_whose_protection_is_restored() {
     for kind in [Protection::READ_ONLY, Protection::READ_WRITE, Protection::EXECUTE_READ] {
         let system = Simulated::default();
@@ -354,6 +376,8 @@ fn a_slot_is_written_in_any_page_whose_protection_is_restored() {
             assert_eq!(unsafe { *(address as *const usize) }, 7);
             assert_ne!(system.region(address).unwrap().protection, Protection::READ_ONLY);
         }
+        unsafe { slots.write_export(page + 0x104, 9) }.unwrap();
+        assert_eq!(unsafe { *((page + 0x100) as *const [u32; 3]) }, [0, 9, 0]);
         drop(slots);
         assert!([page, page + PAGE].map(|at| system.region(at).unwrap().protection) == [kind; 2]);
     }

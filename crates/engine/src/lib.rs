@@ -6,8 +6,8 @@
 //! entries that its functions are sent to, and with them the `errno`, the handlers and the old heap
 //! that those entries use.
 //!
-//! In order: [`start`] once, then [`take_over`] for each of [`loaded_runtimes`] and for those that
-//! are loaded later. Nothing here reads files, the environment or a command line, and nothing is
+//! In order: [`start`] once, then [`heap_api::take_over`], then [`take_over`] for each of
+//! [`loaded_runtimes`] and for those that are loaded later. Nothing here reads files, the environment or a command line, and nothing is
 //! allocated from a heap that is being replaced.
 //!
 //! What is decided without a call of the system compiles and is tested on any host.

@@ -5,6 +5,7 @@
 
 mod support;
 
+use allograft_image::check::HeapUse;
 use allograft_image::{Error, Image, ImageSummary, packer_of, patch_state};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -112,6 +113,7 @@ fn read_all(data: &[u8]) {
     for module in image.imports().into_iter().flatten().take(16) {
         let _ = (module.crt(), image.functions(&module));
     }
+    let _ = HeapUse::of(&image);
 }
 
 fn survives(data: &[u8]) -> Result<(), TestCaseError> {

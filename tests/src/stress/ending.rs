@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::attempt::{Attempt, demand};
 use super::results::TakeoverFigures;
 
-/// The exit code of `exit_paths`; under Wine the lowest byte of its exception's is the same.
+/// The exit code of the programs; under Wine the lowest byte of its exception's is the same.
 const EXIT_CODE: i32 = 7;
 
 /// How long a program may take to end while the module comes: much less than other programs get, as
@@ -33,10 +33,10 @@ const WAYS: [(&str, bool); 8] = [
 /// Windows too, and no block of it can be freed again.
 const WITHOUT_TERMINATED_THREADS: usize = WAYS.len() - 1;
 
-/// The module is there, eight threads are busy, and the program ends.
-pub(super) fn exits(attempt: &Attempt) -> Result<TakeoverFigures, String> {
+/// The module is there, eight threads are busy, and `program` ends.
+pub(super) fn exits(attempt: &Attempt, program: &str) -> Result<TakeoverFigures, String> {
     let (way, runs_exit_functions) = WAYS[attempt.number as usize % WAYS.len()];
-    let program = attempt.program("exit_paths").args(&[way, "busy"]);
+    let program = attempt.program(program).args(&[way, "busy"]);
     let (run, injection) = attempt.inject_after(Duration::ZERO, program)?;
     demand(ended_well(run.code), &format!("{way}: another exit code"), &run)?;
     demand(
@@ -47,20 +47,20 @@ pub(super) fn exits(attempt: &Attempt) -> Result<TakeoverFigures, String> {
     injection.taken_over()
 }
 
-/// The program ends while a launcher works on it. The launcher may succeed or fail, but must end;
+/// `program` ends while a launcher works on it. The launcher may succeed or fail, but must end;
 /// the program must keep its exit code.
 ///
 /// Wine ends the other threads of a process wherever they are, also while they hold its own locks
 /// (Windows takes the heap's lock first). So a program that ends with busy threads sometimes hangs
 /// without the module too: 6 of 120 runs of the untouched program, on Wine's C runtime and on
 /// Microsoft's. Under Wine a few such runs are therefore no failure; more are.
-pub(super) fn race(attempt: &Attempt) -> Result<TakeoverFigures, String> {
+pub(super) fn race(attempt: &Attempt, program: &str) -> Result<TakeoverFigures, String> {
     let mut random = attempt.random();
     let (way, _) = WAYS[random.usize(..WITHOUT_TERMINATED_THREADS)];
     let head_start = Duration::from_millis(random.u64(..250));
     let injector = *attempt;
     let mut injecting = None;
-    let program = attempt.program("exit_paths").args(&[way, "busy"]).limit(RACE_LIMIT);
+    let program = attempt.program(program).args(&[way, "busy"]).limit(RACE_LIMIT);
     let run = program.run_meeting(|pid| {
         injecting = Some(thread::spawn(move || injector.inject_module(pid, None, RACE_PATIENCE)));
         thread::sleep(head_start);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::attempt::{Attempt, Injection, PATIENCE, demand};
 use super::results::TakeoverFigures;
 
-/// Eight busy threads, and one that starts and ends more.
-pub(super) fn under_load(attempt: &Attempt) -> Result<TakeoverFigures, String> {
+/// Eight busy threads of `program`, and one that starts and ends more.
+pub(super) fn under_load(attempt: &Attempt, program: &str) -> Result<TakeoverFigures, String> {
     let go_on = (20 + attempt.random().u64(..80)).to_string();
-    let storm = attempt.program("storm").arg(attempt.seed.to_string());
+    let storm = attempt.program(program).arg(attempt.seed.to_string());
     attempt.inject_at_random(storm.arg(go_on))
 }
 

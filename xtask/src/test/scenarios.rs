@@ -12,8 +12,9 @@ use crate::files::{files_under, read};
 use crate::layout;
 use crate::stage::Parts;
 
-/// Those that are not run with 32-bit programs: they are about the host, or about both bitnesses.
-const ONLY_IN_64_BITS: [&str; 3] = ["bench_command", "bitness", "smoke"];
+/// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
+/// about programs that are there in 64 bits.
+const ONLY_IN_64_BITS: [&str; 4] = ["bench_command", "bitness", "real_large_programs", "smoke"];
 
 struct Scenario {
     package: &'static str,
@@ -86,6 +87,7 @@ impl Scenarios {
             programs: Some(programs.iter().map(|path| stem(path)).filter(is_in_source).collect()),
             mimalloc: bench || source.contains("developer_files()"),
             example: source.contains("rust-and-cpp"),
+            rust_program: source.contains("rust-collections"),
             bench,
             x86: true,
         })

@@ -21,6 +21,7 @@ mod addresses;
 mod cold;
 #[cfg(all(windows, feature = "escapes"))]
 mod escapes;
+mod export_table;
 mod obstacle;
 #[cfg(windows)]
 mod private_heap;

@@ -55,7 +55,8 @@ impl Landmarks {
 
 impl ServedModules {
     /// Whether the allocations of `module` are served. C runtimes that are DLLs never are: they
-    /// are taken over by their own functions, or left alone.
+    /// are taken over by their own functions, or left alone. Neither is a `mimalloc.dll`, which may
+    /// be the heap that serves.
     pub(crate) fn include(self, module: &Module, landmarks: &Landmarks) -> bool {
         if module.base() == landmarks.program {
             return self != ServedModules::None;
@@ -64,6 +65,7 @@ impl ServedModules {
             && module.base() != landmarks.own
             && !is_runtime(module)
             && !is_debug_runtime(module)
+            && !module.name_is("mimalloc.dll")
             && !landmarks.is_systems(module)
     }
 }
@@ -137,6 +139,7 @@ mod tests {
             (module(0x40_0000, r"C:\Windows\System32\ole32.dll"), false, false),
             (module(0x50_0000, r"C:\game\ucrtbase.dll"), false, false),
             (module(0x60_0000, r"C:\game\msvcr120d.dll"), false, false),
+            (module(0x70_0000, r"C:\game\mimalloc.dll"), false, false),
         ] {
             assert_eq!(ServedModules::Program.include(&module, landmarks), program_only);
             assert_eq!(all.include(&module, landmarks), everybody, "{:#x}", module.base());

@@ -3,14 +3,15 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_detour::{Detour, Relays, SlotWriter, System, Windows};
+use allograft_detour::{Relays, System, Windows};
 use windows_sys::Win32::Foundation::HANDLE;
 
 use super::addresses::{KnownAddresses, SYSTEM_DLLS};
+use super::export_table::{self, RedirectedExports};
 use super::scope::Landmarks;
-use super::table::{FUNCTION_COUNT, HEAP_FUNCTIONS, HeapFunction};
+use super::table::{HEAP_FUNCTIONS, HeapFunction};
 use super::{HeapObstacle, HeapScope, ServedModules, cold, private_heap, replacements};
-use crate::exports::{self, Export};
+use crate::exports;
 use crate::module::Module;
 use crate::once::ClearableOnce;
 use crate::windows::{
@@ -87,7 +88,7 @@ pub fn take_over(scope: HeapScope, runtimes: bool) -> Result<Option<HeapTakeover
     if !allograft_heap::start_heap_api(&cold::COLD_PATHS, old_heap::process_heap()) {
         return Err(HeapObstacle::NoHeap);
     }
-    let (relays, exports) = redirect_exports()?;
+    let RedirectedExports { relays, count: exports } = redirect_exports()?;
     let api = HeapApi { served, landmarks: landmarks(), addresses, relays };
     HEAP_API.set(api);
     let creates = creating_addresses();
@@ -289,50 +290,11 @@ fn check_process() -> Result<(), HeapObstacle> {
     Ok(())
 }
 
-/// Points ntdll's exports of the free side at relays that lead to the replacements, for names that
-/// are looked up from now on: by the loader, and by `GetProcAddress`. All or none. Returns the
-/// relays, and how many exports it were.
-fn redirect_exports() -> Result<(Relays, usize), HeapObstacle> {
+/// Redirects ntdll's exports of the free side, for names that are looked up from now on.
+fn redirect_exports() -> Result<RedirectedExports, HeapObstacle> {
     let ntdll = old_heap::ntdll().ok_or(HeapObstacle::NotInNtdll(HEAP_FUNCTIONS[0].native))?;
-    let mut detours = [Detour::new(0, 0); FUNCTION_COUNT];
-    let mut entries = [0; FUNCTION_COUNT];
-    let mut count = 0;
-    for row in HEAP_FUNCTIONS {
-        let Some(Export { entry, address }) = exports::find(&ntdll, &region, row.native) else {
-            // The hot ones have Win32 names; versions of Windows differ in the others.
-            if row.names.is_empty() {
-                continue;
-            }
-            return Err(HeapObstacle::NotInNtdll(row.native));
-        };
-        if !ntdll.contains(address) || !entry.is_multiple_of(align_of::<u32>()) {
-            return Err(HeapObstacle::NotInNtdll(row.native));
-        }
-        replacements::keep_original(row.function, address);
-        if let Some(replacement) = replacements::replacement(row.function, false) {
-            detours[count] = Detour::new(address, replacement);
-            entries[count] = entry;
-            count += 1;
-        }
-    }
-    let detours = &mut detours[..count];
-    let relays =
-        Relays::build_above(&Windows, ntdll.base(), detours).map_err(HeapObstacle::Relays)?;
-    let mut table = SlotWriter::new(&Windows);
-    let offset = |address: usize| address.wrapping_sub(ntdll.base()) as u32;
-    for (index, detour) in detours.iter().enumerate() {
-        // SAFETY: the entry is one of ntdll's export table, which stays loaded, and the relay leads
-        // to a function of the same signature.
-        let written = unsafe { table.write_export(entries[index], offset(detour.relay())) };
-        if let Err(code) = written {
-            for (former, detour) in detours[..index].iter().enumerate() {
-                // The relays stay, for who has looked one up meanwhile.
-                //
-                // SAFETY: as above; this was the entry's contents.
-                let _ = unsafe { table.write_export(entries[former], offset(detour.target)) };
-            }
-            return Err(HeapObstacle::ExportTable(code));
-        }
-    }
-    Ok((relays, count))
+    export_table::redirect(&Windows, &ntdll, &|function, address| {
+        replacements::keep_original(function, address);
+        replacements::replacement(function, false)
+    })
 }
