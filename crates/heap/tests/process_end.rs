@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use allograft_heap::{ColdPaths, entries};
-use windows_sys::Win32::System::SystemServices::DLL_PROCESS_DETACH;
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+use windows_sys::Win32::System::Threading::{
+    FlsAlloc, FlsSetValue, GetCurrentProcess, TerminateProcess,
+};
 
 const CHILD: &str = "ALLOGRAFT_TEST_CHILD";
 
@@ -42,10 +43,10 @@ extern "C" fn allocate_aligned(_: usize, _: usize, _: c_uint) -> *mut c_void {
     null_mut()
 }
 
-/// The loader calls it, as it calls the entry points of DLLs, when the other threads are gone.
-unsafe extern "system" fn end(_: *mut c_void, reason: u32, _: *mut c_void) {
+/// Called when the process ends and its other threads are gone.
+unsafe extern "system" fn end(_: *const c_void) {
     let block = BLOCK.load(Ordering::Relaxed) as *mut u8;
-    if reason == DLL_PROCESS_DETACH && !block.is_null() {
+    if allograft_heap::process_ends() {
         unsafe {
             (entries(0, false).free)(block.cast());
             let same = (0..SIZE).all(|at| block.add(at).read_volatile() == CONTENT);
@@ -54,10 +55,6 @@ unsafe extern "system" fn end(_: *mut c_void, reason: u32, _: *mut c_void) {
         }
     }
 }
-
-#[used]
-#[unsafe(link_section = ".CRT$XLY")]
-static CALLED_AT_THE_END: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) = end;
 
 /// Allocates a block in a thread that ends, whose page nobody owns then, and ends with it.
 fn be_the_child(leaves_page_abandoned: bool) {
@@ -83,6 +80,8 @@ fn be_the_child(leaves_page_abandoned: bool) {
     } else {
         make();
     }
+    // The system calls the function for the values that the ending thread has.
+    unsafe { FlsSetValue(FlsAlloc(Some(end)), 1 as *const c_void) };
     std::process::exit(0);
 }
 
