@@ -4,7 +4,7 @@
 mod text;
 
 use crate::error::Error;
-use crate::output;
+use crate::output::{self, Palette};
 use allograft_image::check::{CheckReport, UNSEEN, check};
 use clap::Args;
 use serde::Serialize;
@@ -50,7 +50,11 @@ enum Answer {
 /// reported on standard error and does not stop the others.
 pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let answers: Vec<Answer> = args.paths.iter().flat_map(|path| answers_for(path)).collect();
-    let text = if args.json { output::pretty_json(&answers)? } else { plain(&answers) };
+    let text = if args.json {
+        output::pretty_json(&answers)?
+    } else {
+        in_words(&answers, &Palette::COLOURED)
+    };
     let refusals = answers.iter().filter_map(|answer| match answer {
         Answer::Refused { path, error } => Some((path.as_path(), error.as_str())),
         Answer::Report(_) => None,
@@ -111,17 +115,17 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// The report in lines, as `check` prints it, without the path.
-pub fn in_words(report: &CheckReport) -> String {
+pub fn lines_of(report: &CheckReport) -> String {
     let mut text = String::new();
-    text::write(&mut text, report);
+    text::write(&mut text, report, &Palette::PLAIN);
     text.split_once('\n').map_or(String::new(), |(_, lines)| lines.to_owned())
 }
 
-fn plain(answers: &[Answer]) -> String {
+fn in_words(answers: &[Answer], palette: &Palette) -> String {
     let mut text = String::new();
     for answer in answers {
         if let Answer::Report(report) = answer {
-            text::write(&mut text, report);
+            text::write(&mut text, report, palette);
             text.push('\n');
         }
     }
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn a_folder_gives_an_answer_for_each_program_in_it() {
         let folder = game_folder();
-        let text = plain(&answers_for(folder.path()));
+        let text = in_words(&answers_for(folder.path()), &Palette::PLAIN);
         let game = folder.path().join("bin").join("game.exe");
         for line in [
             "verdict                it will work: it imports ucrtbase.dll",

@@ -6,16 +6,21 @@ use crate::args::{
     STATUS_MANUAL, StatusArgs,
 };
 use crate::check::{CHECK_MANUAL, CheckArgs};
+use crate::completions::{COMPLETIONS_MANUAL, CompletionsArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
+use allograft_image::Machine;
 use allograft_inject::MIMALLOC_VERSION;
 use clap::{Parser, Subcommand};
 use std::sync::LazyLock;
 
-/// The version of this program and of mimalloc, for `--version`.
+/// What `--version` prints behind the name: what this program is built from, and for which
+/// processors.
 fn version() -> &'static str {
-    static TEXT: LazyLock<String> =
-        LazyLock::new(|| format!("{} (mimalloc {MIMALLOC_VERSION})", env!("CARGO_PKG_VERSION")));
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("ALLOGRAFT_COMMIT"));
+        format!("{version} (commit {commit}, mimalloc {MIMALLOC_VERSION}, {})", Machine::OWN)
+    });
     &TEXT
 }
 
@@ -106,6 +111,9 @@ pub enum Command {
     /// whether the differences are larger than the noise.
     #[command(after_long_help = BENCH_MANUAL)]
     Bench(BenchArgs),
+    /// Print a script that completes the commands and options of allograft in a shell.
+    #[command(after_long_help = COMPLETIONS_MANUAL)]
+    Completions(CompletionsArgs),
     /// Load the module into a process given by its handle. The launcher and the module run this
     /// command of the launcher of the other bitness.
     #[command(hide = true)]
@@ -140,7 +148,7 @@ mod tests {
         let number = mi_version();
         let mimalloc = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
         assert!(
-            version().ends_with(&format!("(mimalloc {mimalloc})")),
+            version().contains(&format!(", mimalloc {mimalloc}, ")),
             "{} against {mimalloc}",
             version()
         );

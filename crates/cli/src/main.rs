@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod cli;
 mod command_line;
+mod completions;
 mod diagnosis;
 mod error;
 mod module_copy;
@@ -42,7 +43,7 @@ mod windows;
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod build_image;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use error::Error;
 
@@ -60,7 +61,7 @@ fn main() {
         Err(answer) => print_or_refuse(&answer),
     }
     .unwrap_or_else(|error| {
-        output::notify(&error);
+        output::complain(&error);
         error.exit_code.into()
     });
     // Windows has exit codes of 32 bits, and this function passes all of them on.
@@ -80,6 +81,7 @@ fn dispatch(command: Command) -> Result<u32, Error> {
         Command::Patch(args) => patch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Proxy(args) => proxy::run(&args),
+        Command::Completions(args) => completions::run(&args, &Cli::command()),
         #[cfg(windows)]
         Command::Run(args) => run::run(&args),
         #[cfg(windows)]

@@ -1,16 +1,47 @@
-//! Printing on standard output and standard error, and how counts and sizes are written.
+//! Printing on standard output and standard error, in colour on a terminal, and how counts and
+//! sizes are written.
 //! Everything in this crate but `error` may use it; of this crate it uses `error` only.
 
 use crate::error::Error;
+use anstyle::{AnsiColor, Style};
 use indicatif::HumanCount;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// The styles of words that the user is to find at a glance. They are written to `anstream`, which
+/// drops them if the stream is no terminal, or the environment says so (`NO_COLOR`).
+pub struct Palette {
+    pub good: Style,
+    pub warning: Style,
+    pub bad: Style,
+}
+
+impl Palette {
+    pub const COLOURED: Palette = Palette {
+        good: AnsiColor::Green.on_default().bold(),
+        warning: AnsiColor::Yellow.on_default().bold(),
+        bad: AnsiColor::Red.on_default().bold(),
+    };
+
+    /// For text that is not printed on a stream.
+    pub const PLAIN: Palette =
+        Palette { good: Style::new(), warning: Style::new(), bad: Style::new() };
+}
+
 /// Prints one line on standard error, which the program that is run may share.
 pub fn notify(line: impl Display) {
-    eprintln!("allograft: {line}");
+    print_line(Palette::COLOURED.warning, line);
+}
+
+/// As [`notify`], for a failure.
+pub fn complain(line: impl Display) {
+    print_line(Palette::COLOURED.bad, line);
+}
+
+fn print_line(style: Style, line: impl Display) {
+    anstream::eprintln!("{style}allograft:{style:#} {line}");
 }
 
 /// Prints `text` on standard output, and the files that were refused, with the reasons, on standard
@@ -22,10 +53,15 @@ pub fn print_with_refusals<'a>(
     let mut exit_code = 0;
     for (path, reason) in refusals {
         exit_code = 125;
-        notify(format_args!("{}: {reason}", path.display()));
+        complain(format_args!("{}: {reason}", path.display()));
     }
-    io::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)?;
+    print(text)?;
     Ok(exit_code)
+}
+
+/// Prints `text` on standard output.
+pub fn print(text: &str) -> Result<(), Error> {
+    anstream::stdout().lock().write_all(text.as_bytes()).map_err(unprintable)
 }
 
 /// `value` as indented JSON with a line break behind it.

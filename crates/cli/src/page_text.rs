@@ -1,6 +1,6 @@
 //! A status page in words: one line for `run` and `inject`, several for `status`.
 
-use crate::output::{counted, size};
+use crate::output::{Palette, counted, size};
 use crate::page_reading::{HeapBlocks, PageReading, RuntimeReading};
 use allograft_inject::State;
 use std::fmt::Write;
@@ -25,8 +25,9 @@ pub fn summary(reading: &PageReading) -> String {
 }
 
 /// All that is known, in several lines, the first of which names the process.
-pub fn details(reading: &PageReading) -> String {
-    let mut text = format!("{} (process {}): {}\n", reading.name, reading.pid, state(reading));
+pub fn details(reading: &PageReading, palette: &Palette) -> String {
+    let state = state(reading, palette);
+    let mut text = format!("{} (process {}): {state}\n", reading.name, reading.pid);
     let mut line = |label: &str, what: String| {
         writeln!(text, "  {label:<11} {what}").expect("writing to a string does not fail");
     };
@@ -77,15 +78,21 @@ fn effort(reading: &PageReading) -> String {
     format!("{:.1} ms ({threads} stopped)", reading.attach_microseconds / 1e3)
 }
 
-fn state(reading: &PageReading) -> String {
-    match reading.state {
+fn state(reading: &PageReading, palette: &Palette) -> String {
+    let style = match reading.state {
+        Some(State::Active) => palette.good,
+        Some(State::Failed) => palette.bad,
+        _ => palette.warning,
+    };
+    let words = match reading.state {
         Some(State::Empty | State::Attaching) => "being taken over".to_owned(),
         Some(State::Active) => "on mimalloc".to_owned(),
         Some(State::NoRuntime) => "no C runtime that can be taken over, so far".to_owned(),
         Some(State::Failed) => format!("on its own heap: {}", reading.message),
         Some(State::Disabled) => "on its own heap: the module was told to do nothing".to_owned(),
         None => "unknown".to_owned(),
-    }
+    };
+    format!("{style}{words}{style:#}")
 }
 
 fn bar(left: u64, total: u64) -> String {
@@ -148,7 +155,7 @@ mod tests {
     }
 
     fn details_of(page: &Page) -> String {
-        details(&PageReading::new(page, "game.exe"))
+        details(&PageReading::new(page, "game.exe"), &Palette::PLAIN)
     }
 
     #[test]
@@ -203,6 +210,16 @@ mod tests {
              \x20 since then  1 block (512 bytes) moved to mimalloc, 0 blocks (0 bytes) freed\n\
              \x20 mimalloc    2.0 MiB in use of 3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
         );
+    }
+
+    #[test]
+    fn only_the_state_has_a_colour() {
+        let reading = PageReading::new(&page(), "game.exe");
+        let text = details(&reading, &Palette::COLOURED);
+        let (first, rest) = text.split_once('\n').unwrap();
+        let good = Palette::COLOURED.good;
+        assert_eq!(first, format!("game.exe (process 42): {good}on mimalloc{good:#}"));
+        assert!(!rest.contains('\x1b'), "{rest}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::diagnosis::{self, RunningProgram};
 use crate::error::Error;
 use crate::injection::{Injection, StatusPage};
 use crate::module::Request;
-use crate::output::notify;
+use crate::output::{complain, notify};
 use crate::page_reading::PageReading;
 use crate::search_path::locate;
 use crate::windows::process::Process;
@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs) -> Result<u32, Error> {
     match attempt {
         Ok((page, Ending::Returned)) => return finish(&process, &injection.module, &page),
         Ok(_) => {}
-        Err(error) => notify(error),
+        Err(error) => complain(error),
     }
     process.wait()
 }

@@ -3,7 +3,7 @@
 use crate::args::StatusArgs;
 use crate::error::Error;
 use crate::injection::StatusPage;
-use crate::output::notify;
+use crate::output::{Palette, notify};
 use crate::page_reading::PageReading;
 use crate::page_text::details;
 use crate::windows::{console, process::Process, process_list, wait_for_first};
@@ -74,7 +74,7 @@ fn text(found: &[PageReading], args: &StatusArgs) -> String {
     if found.is_empty() {
         return "no process of this session has the module\n".to_owned();
     }
-    found.iter().map(details).collect()
+    found.iter().map(|reading| details(reading, &Palette::COLOURED)).collect()
 }
 
 /// Standard output: a terminal on which each answer overwrites the one before, or a stream.
@@ -89,7 +89,7 @@ impl Screen {
             // Moves to the beginning of the line so many lines up, and clears everything below.
             print!("\x1b[{}F\x1b[J", self.lines);
         }
-        print!("{text}");
+        anstream::print!("{text}");
         // If the reader is gone the next `print!` ends this program.
         let _ = std::io::stdout().flush();
         self.lines = text.lines().count();

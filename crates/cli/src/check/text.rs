@@ -1,5 +1,6 @@
 //! The report of `check` as text.
 
+use crate::output::Palette;
 use allograft_image::Subsystem;
 use allograft_image::check::{CheckReport, CrtUse, Dotnet};
 use std::fmt::Write as _;
@@ -7,7 +8,7 @@ use std::fmt::Write as _;
 /// How many of the modules that use a C runtime are named.
 const MAX_NAMES: usize = 4;
 
-pub fn write(text: &mut String, report: &CheckReport) {
+pub fn write(text: &mut String, report: &CheckReport, palette: &Palette) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", report.path);
     let mut line = |label: &str, what: &str| {
@@ -23,15 +24,17 @@ pub fn write(text: &mut String, report: &CheckReport) {
     for allocator in &report.allocators {
         line("allocator", &format!("{allocator} is imported"));
     }
+    let bad = palette.bad;
     for guard in &report.anti_cheats {
-        line("ANTI-CHEAT", &format!("{} ({}): {}", guard.name, guard.evidence, guard.why));
+        let name = format!("{bad}{}{bad:#}", guard.name);
+        line("ANTI-CHEAT", &format!("{name} ({}): {}", guard.evidence, guard.why));
     }
     for mitigation in &report.mitigations {
         line(mitigation.code, mitigation.meaning);
     }
     let verdict = &report.verdict;
-    let answer = if verdict.works { "it will work" } else { "no" };
-    line("verdict", &format!("{answer}: {}", verdict.reason));
+    let (answer, style) = if verdict.works { ("it will work", palette.good) } else { ("no", bad) };
+    line("verdict", &format!("{style}{answer}{style:#}: {}", verdict.reason));
     if !verdict.command.is_empty() {
         line("command", &verdict.command);
     }

@@ -6,7 +6,7 @@ use super::page::{Choice, Icon, Link, Meter, Page};
 use super::subject::{Subject, Verdict};
 use super::texts;
 use crate::check;
-use crate::output::printable;
+use crate::output::{Palette, printable};
 use crate::page_reading::PageReading;
 use crate::page_text::details;
 use allograft_image::Subsystem;
@@ -181,7 +181,7 @@ fn program(subject: &Subject, measurements: &Path) -> Page {
     links.push(link(Choice::ChooseProgram, texts::CHOOSE_OTHER, ""));
     links.push(link(Choice::ListPrograms, texts::LIST, ""));
     Page {
-        details: Some(texts::without_columns(&check::in_words(&subject.report))),
+        details: Some(texts::without_columns(&check::lines_of(&subject.report))),
         links,
         command: CommandLine::check(&subject.path).to_string(),
         ..new(icon, headline, texts::sentence(&subject.report.verdict.reason))
@@ -459,6 +459,6 @@ fn process_with_module(pid: u32, name: &str, reading: &PageReading) -> Page {
 
 /// What `status` prints of a process, without the first line, which names it.
 fn status_lines(reading: &PageReading) -> String {
-    let text = details(reading);
+    let text = details(reading, &Palette::PLAIN);
     texts::without_columns(text.split_once('\n').map_or("", |(_, rest)| rest))
 }
