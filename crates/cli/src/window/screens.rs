@@ -68,7 +68,8 @@ impl<H: Host> Window<H> {
             }
             Choice::ListMore => {
                 if let Screen::Programs { list, first } = &mut self.screen {
-                    *first = (*first + pages::PROGRAMS_PER_PAGE) % list.found.len().max(1);
+                    let next = *first + pages::PROGRAMS_PER_PAGE;
+                    *first = if next < list.found.len() { next } else { 0 };
                 }
             }
             Choice::Show(pid) => self.show(*pid),
