@@ -53,7 +53,7 @@ pub fn run(args: &CheckArgs) -> Result<u32, Error> {
     let text = if args.json {
         output::pretty_json(&answers)?
     } else {
-        in_columns(&answers, &Palette::COLOURED)
+        in_words(&answers, &Palette::COLOURED)
     };
     let refusals = answers.iter().filter_map(|answer| match answer {
         Answer::Refused { path, error } => Some((path.as_path(), error.as_str())),
@@ -115,13 +115,13 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// The report in lines, as `check` prints it, without the path.
-pub fn in_words(report: &CheckReport) -> String {
+pub fn lines_of(report: &CheckReport) -> String {
     let mut text = String::new();
     text::write(&mut text, report, &Palette::PLAIN);
     text.split_once('\n').map_or(String::new(), |(_, lines)| lines.to_owned())
 }
 
-fn in_columns(answers: &[Answer], palette: &Palette) -> String {
+fn in_words(answers: &[Answer], palette: &Palette) -> String {
     let mut text = String::new();
     for answer in answers {
         if let Answer::Report(report) = answer {
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_folder_gives_an_answer_for_each_program_in_it() {
         let folder = game_folder();
-        let text = in_columns(&answers_for(folder.path()), &Palette::PLAIN);
+        let text = in_words(&answers_for(folder.path()), &Palette::PLAIN);
         let game = folder.path().join("bin").join("game.exe");
         for line in [
             "verdict                it will work: it imports ucrtbase.dll",

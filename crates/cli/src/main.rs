@@ -74,7 +74,7 @@ fn main() {
 #[cfg(windows)]
 fn requested_window() -> Option<window::Opening> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    window::Opening::of(&arguments, windows::console::is_own(), |path| path.is_file())
+    window::Opening::of(&arguments, windows::console::is_own(), std::path::Path::exists)
 }
 
 /// Runs the command. Returns the exit code: that of the program if the command runs one.

@@ -6,7 +6,7 @@ use super::page::{Choice, Icon, Link, Meter, Page};
 use super::subject::{Subject, Verdict};
 use super::texts;
 use crate::check;
-use crate::output::printable;
+use crate::output::{Palette, printable};
 use crate::page_reading::PageReading;
 use crate::page_text::details;
 use allograft_image::Subsystem;
@@ -18,6 +18,9 @@ pub const PROGRAMS_PER_PAGE: usize = 6;
 
 /// What `bench --progress` puts before its lines.
 const PROGRESS: &str = "progress ";
+
+/// What the launcher puts before its lines on standard error.
+const OWN_NAME: &str = "allograft: ";
 
 /// A command that the window has started.
 #[derive(Clone, Debug)]
@@ -134,7 +137,11 @@ fn welcome() -> Page {
 
 fn not_a_program(path: &Path, reason: &str) -> Page {
     let is_shortcut = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("lnk"));
-    let text = if is_shortcut { texts::SHORTCUT.to_owned() } else { texts::sentence(reason) };
+    let text = match (is_shortcut, path.is_dir()) {
+        (true, _) => texts::SHORTCUT.to_owned(),
+        (_, true) => texts::FOLDER.to_owned(),
+        _ => texts::sentence(reason),
+    };
     Page {
         links: vec![
             link(Choice::ChooseProgram, texts::CHOOSE, texts::CHOOSE_NOTE),
@@ -164,11 +171,17 @@ fn program(subject: &Subject, measurements: &Path) -> Page {
         Verdict::Guarded => (Icon::Warning, texts::guarded(&name)),
     };
     let mut links = offers(subject, measurements);
-    links.extend(undos(subject));
+    let undos = undos(subject);
+    if !subject.may_write && (!links.is_empty() || !undos.is_empty()) {
+        let note = texts::elevate_note(subject.folder());
+        links.push(link(Choice::Elevate, texts::ELEVATE, note));
+    } else {
+        links.extend(undos);
+    }
     links.push(link(Choice::ChooseProgram, texts::CHOOSE_OTHER, ""));
     links.push(link(Choice::ListPrograms, texts::LIST, ""));
     Page {
-        details: Some(texts::without_columns(&check::in_words(&subject.report))),
+        details: Some(texts::without_columns(&check::lines_of(&subject.report))),
         links,
         command: CommandLine::check(&subject.path).to_string(),
         ..new(icon, headline, texts::sentence(&subject.report.verdict.reason))
@@ -208,17 +221,11 @@ fn offers(subject: &Subject, measurements: &Path) -> Vec<Link> {
         let action = Action::Bench(measurements.to_owned());
         offer(action, texts::BENCH, texts::BENCH_NOTE.to_owned());
     }
-    if !subject.may_write {
-        links.push(link(Choice::Elevate, texts::ELEVATE, texts::elevate_note(subject.folder())));
-    }
     links
 }
 
 /// What takes back what was done to the program. Offered whatever the verdict.
 fn undos(subject: &Subject) -> Vec<Link> {
-    if !subject.may_write {
-        return Vec::new();
-    }
     let undo = |action, note| link(Choice::Do(action), texts::UNDO, note);
     let mut links = Vec::new();
     if let Some(module) = &subject.report.patched_with {
@@ -294,6 +301,11 @@ fn outcome(task: &Task, job: &JobState) -> Page {
     let errors = words_of(&job.errors);
     let exit_code = job.exit_code.unwrap_or_default();
     let mut page = match &task.action {
+        Action::Run if is_own_failure(exit_code, &job.errors) => {
+            let mut page = new(Icon::Error, texts::FAILED, errors);
+            page.links.push(link(Choice::Elevate, texts::ELEVATE, texts::ELEVATE_TO_RUN));
+            page
+        }
         Action::Run => {
             let text = [texts::exit_code(exit_code), errors].join("\n");
             new(Icon::Information, texts::ended(&task.name()), text.trim())
@@ -323,10 +335,15 @@ fn outcome(task: &Task, job: &JobState) -> Page {
     Page { command, ..page }
 }
 
+/// Whether `run` failed, and not the program that it ran, which may have the same exit codes.
+fn is_own_failure(exit_code: u32, errors: &str) -> bool {
+    matches!(exit_code, 125..=127) && errors.lines().any(|line| line.starts_with(OWN_NAME))
+}
+
 /// What a command printed on standard error, without the lines of its progress and its own name.
 fn words_of(errors: &str) -> String {
     let lines = errors.lines().filter(|line| !line.starts_with(PROGRESS));
-    let lines = lines.map(|line| printable(line.strip_prefix("allograft: ").unwrap_or(line)));
+    let lines = lines.map(|line| printable(line.strip_prefix(OWN_NAME).unwrap_or(line)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -411,8 +428,13 @@ fn process(
         None => new(Icon::Error, texts::process_on_own_heap(&name), texts::NO_FILE),
     };
     page.links.extend([link(Choice::ListPrograms, texts::LIST, ""), back()]);
-    let path = subject.map_or(Path::new(""), |subject| &subject.path);
-    Page { command: Action::Inject(pid).command(path).to_string(), ..page }
+    let is_offered = page.links.iter().any(|link| matches!(link.choice, Choice::Do(_)));
+    let command = match subject {
+        Some(subject) if is_offered => Action::Inject(pid).command(&subject.path),
+        Some(subject) => CommandLine::check(&subject.path),
+        None => CommandLine::status(pid),
+    };
+    Page { command: command.to_string(), ..page }
 }
 
 fn process_with_module(pid: u32, name: &str, reading: &PageReading) -> Page {
@@ -437,6 +459,6 @@ fn process_with_module(pid: u32, name: &str, reading: &PageReading) -> Page {
 
 /// What `status` prints of a process, without the first line, which names it.
 fn status_lines(reading: &PageReading) -> String {
-    let text = details(reading);
+    let text = details(reading, &Palette::PLAIN);
     texts::without_columns(text.split_once('\n').map_or("", |(_, rest)| rest))
 }

@@ -68,7 +68,8 @@ impl<H: Host> Window<H> {
             }
             Choice::ListMore => {
                 if let Screen::Programs { list, first } = &mut self.screen {
-                    *first = (*first + pages::PROGRAMS_PER_PAGE) % list.found.len().max(1);
+                    let next = *first + pages::PROGRAMS_PER_PAGE;
+                    *first = if next < list.found.len() { next } else { 0 };
                 }
             }
             Choice::Show(pid) => self.show(*pid),
@@ -341,6 +342,8 @@ mod tests {
         let bench = Action::Bench(PathBuf::from("game.exe.html"));
         assert_eq!(actions(&mut window), [Action::Run, bench]);
         assert!(titles(&window.page()).contains(&texts::ELEVATE));
+        window.subject.as_mut().unwrap().copy = Some("copy".into());
+        assert!(!actions(&mut window).contains(&Action::UndoPatch));
         assert_eq!(window.choose(&Choice::Elevate), Some(Update::Close));
     }
 
@@ -381,6 +384,22 @@ mod tests {
         window.host.exit_code = Some(7);
         assert_eq!(window.tick(), Some(Update::Page));
         assert!(window.page().text.contains("exit code is 7"));
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_no_program_that_has_ended() {
+        let (_folder, mut window) = game(&ImageSpec::default());
+        window.choose(&Choice::Do(Action::Run));
+        window.host.exit_code = Some(126);
+        window.tick();
+        assert_eq!(window.page().headline, texts::ended("game.exe"));
+        window.host.errors = "allograft: game.exe cannot be executed: no rights\n".to_owned();
+        window.choose(&Choice::Do(Action::Run));
+        window.tick();
+        let page = window.page();
+        assert_eq!((page.icon, page.headline.as_str()), (Icon::Error, texts::FAILED));
+        assert_eq!(page.text, "game.exe cannot be executed: no rights");
+        assert!(titles(&page).contains(&texts::ELEVATE));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub fn not_a_program(path: &Path) -> String {
 pub const SHORTCUT: &str = "This is a shortcut. Drop the program itself: right-click the shortcut, \
     choose \"Open file location\", and drop the file that you find there.";
 
+pub const FOLDER: &str = "This is a folder. Drop the program that is in it.";
+
 pub fn works(name: &str) -> String {
     format!("{name} will work with mimalloc")
 }
@@ -75,6 +77,8 @@ pub fn elevate_note(folder: &Path) -> String {
         short(folder)
     )
 }
+pub const ELEVATE_TO_RUN: &str = "Opens this window again with an administrator's rights, in case \
+    the program needs them.";
 pub const LIST: &str = "Running programs";
 pub const LIST_NOTE: &str = "Which are on mimalloc, and which could be.";
 pub const BACK: &str = "Back";
