@@ -136,17 +136,15 @@ impl RunningProgram {
 /// Why a program without a C runtime of its own is not served through the process's heap.
 fn why_not_served(heap: &ProcessHeapReading) -> String {
     let reason = match heap.state {
-        Some(HeapState::Off) => {
-            "--heap off or ALLOGRAFT_HEAP=off leaves the heap functions that it imports alone"
-        }
+        Some(HeapState::Off) => ", as --heap off or ALLOGRAFT_HEAP=off asks".to_owned(),
         _ if heap.reason.is_empty() => {
             return "it has no C runtime DLL and does not import the heap functions, so there is \
                     nothing that could be redirected"
                 .to_owned();
         }
-        _ => &heap.reason,
+        _ => format!(": {}", heap.reason),
     };
-    format!("it has no C runtime DLL, and its calls of HeapAlloc are left alone: {reason}")
+    format!("it has no C runtime DLL, and its calls of HeapAlloc are left alone{reason}")
 }
 
 #[cfg(test)]

@@ -77,9 +77,9 @@ pub fn details(reading: &PageReading) -> String {
 fn process_heap(heap: &ProcessHeapReading) -> Vec<(&'static str, String)> {
     let redirected = || {
         let freeing = match heap.slots_allocating {
-            0 => format!("{} that free", counted(heap.slots_freeing.into(), "import slot")),
+            0 => format!("{} for freeing", counted(heap.slots_freeing.into(), "import slot")),
             allocating => format!(
-                "{} that allocate, {} that free",
+                "{} for allocating, {} for freeing",
                 counted(allocating.into(), "import slot"),
                 heap.slots_freeing
             ),
@@ -321,8 +321,8 @@ mod tests {
         let text = details_of(&page);
         assert!(
             text.contains(
-                "\n  heap        the process's, for the program: 2 import slots that allocate, 131 \
-                 that free, in 23 modules, 9 exports, 1 private heap of a linked-in runtime\n\
+                "\n  heap        the process's, for the program: 2 import slots for allocating, \
+                 131 for freeing, in 23 modules, 9 exports, 1 private heap of a linked-in runtime\n\
                  \x20             2 blocks (64 bytes) moved to mimalloc, 1 old block freed\n"
             ),
             "{text}"
@@ -339,7 +339,7 @@ mod tests {
         let mut page = page();
         serve_heap(&mut page, HeapState::FreeSide);
         assert!(details_of(&page).contains(
-            "\n  heap        only freeing is redirected: 131 import slots that free, in 23 modules, \
+            "\n  heap        only freeing is redirected: 131 import slots for freeing, in 23 modules, \
              9 exports\n"
         ));
         leave_heap_alone(&mut page, "it is guarded");

@@ -142,21 +142,24 @@ fn take_over_heap(scope: HeapScope, runtimes: bool) {
     match heap_api::take_over(scope, runtimes) {
         Ok(Some(takeover)) => {
             let HeapTakeover { slots, modules, exports, private_heap, nanoseconds, .. } = takeover;
+            let whose = match takeover.served {
+                ServedModules::None => "nobody's allocations",
+                ServedModules::Program => "allocations of the program",
+                ServedModules::All => "allocations of all modules but the system's",
+            };
             log::line(format_args!(
-                "redirected the heap API in {}.{:03} ms: {} imports that free in {modules} modules, {exports} exports, {} imports that allocate",
+                "redirected the process's heap, for {whose}, in {}.{:03} ms: {} imports that allocate, {} that free, in {modules} modules, {exports} exports",
                 nanoseconds / 1_000_000,
                 nanoseconds / 1_000 % 1_000,
-                slots.freeing,
                 slots.allocating,
+                slots.freeing,
             ));
-            page::add_heap_slots(slots, modules);
-            page::set_heap_exports(exports);
             if private_heap {
                 log::line(format_args!(
                     "the program's C runtime makes a heap of its own, which is served too"
                 ));
-                page::set_private_heaps(1);
             }
+            page::add_heap(&takeover);
             #[cfg(feature = "debug")]
             count_escapes();
             if let Some(obstacle) = takeover.refused {

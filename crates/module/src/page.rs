@@ -8,7 +8,7 @@ use core::fmt::Write;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use allograft_engine::heap_api::{HeapObstacle, HeapSlots};
+use allograft_engine::heap_api::{HeapObstacle, HeapSlots, HeapTakeover};
 use allograft_engine::{Census, Counters, Module, Takeover};
 use allograft_inject::{
     HeapState, OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
@@ -168,10 +168,13 @@ pub(crate) fn heap_state(status: &Status) -> Option<HeapState> {
     HeapState::from_u32(status.heap.state.load(Ordering::Acquire))
 }
 
-/// Sets how many heaps of linked-in runtimes are served beside the process's.
-pub(crate) fn set_private_heaps(count: usize) {
+/// Adds what was redirected for the process's heap.
+pub(crate) fn add_heap(takeover: &HeapTakeover) {
     if let Some(status) = status() {
-        status.heap.private_heaps.store(count as u32, Ordering::Relaxed);
+        add_heap_slots(takeover.slots, takeover.modules);
+        status.heap.exports.store(takeover.exports as u32, Ordering::Relaxed);
+        status.heap.private_heaps.store(takeover.private_heap.into(), Ordering::Relaxed);
+        add_time(status, takeover.nanoseconds);
     }
 }
 
@@ -199,11 +202,10 @@ pub(crate) fn add_heap_slots(slots: HeapSlots, modules: usize) {
     }
 }
 
-/// Sets how many of the system's exports lead to the replacements of the heap API.
-pub(crate) fn set_heap_exports(count: usize) {
-    if let Some(status) = status() {
-        status.heap.exports.store(count as u32, Ordering::Relaxed);
-    }
+/// Adds the time that a takeover took, which is complete now.
+fn add_time(status: &Status, nanoseconds: u64) {
+    status.attach_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    status.attached_at.store(now(), Ordering::Relaxed);
 }
 
 /// How many runtimes are in the page. Others can write to the page, so the number is checked.
@@ -238,8 +240,7 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     runtime.functions.store(takeover.functions as u32, Ordering::Relaxed);
     runtime.skipped.store(takeover.skipped().count() as u32, Ordering::Relaxed);
     status.threads_stopped.fetch_max(takeover.threads_suspended as u32, Ordering::Relaxed);
-    status.attach_nanoseconds.fetch_add(takeover.nanoseconds, Ordering::Relaxed);
-    status.attached_at.store(now(), Ordering::Relaxed);
+    add_time(status, takeover.nanoseconds);
     status.runtime_count.store(count.max(index + 1) as u32, Ordering::Release);
     Some(index)
 }
