@@ -25,6 +25,7 @@ pub fn heap_api_entries() -> &'static HeapApiEntries {
 /// [`crate::start`], with the loader's lock held; a later call only changes the arguments.
 ///
 /// False if the system has no memory for it, or no TLS slot.
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the handle is compared, not dereferenced")]
 pub fn start_heap_api(cold: &HeapApiColdPaths, process_heap: *mut c_void) -> bool {
     // SAFETY: the structure is read during the call only; mimalloc has started.
     unsafe { native::allograft_heap_api_start(cold, process_heap) }

@@ -17,7 +17,7 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Memory::{GetProcessHeaps, HEAP_NO_SERIALIZE, HEAP_ZERO_MEMORY};
 
 use super::table::HeapFunction;
-use crate::loaded_image::LoadedImage;
+use crate::loaded_image::{LoadedImage, RegionOf};
 use crate::module::Module;
 use crate::{imports, old_heap};
 
@@ -52,7 +52,7 @@ pub(super) struct Addresses<'a> {
 /// import table is redirected.
 pub(super) fn find(
     program: &Module,
-    region: crate::loaded_image::RegionOf<'_>,
+    region: RegionOf<'_>,
     addresses: &Addresses<'_>,
 ) -> Option<*mut HANDLE> {
     const MOST_SLOTS: usize = 16;
@@ -158,13 +158,20 @@ fn begin(handle: HANDLE) -> bool {
     }
     let heap = allograft_heap::private_heap_new();
     if !heap.is_null() {
-        HEAP.store(heap, Ordering::Release);
-        HANDLE_SERVED.store(handle, Ordering::Release);
-        // SAFETY: no handle is served, and the heap lives until `destroyed` has ended this.
-        unsafe { allograft_heap::serve_second_heap(handle, heap) };
+        // SAFETY: no handle is served, and the heap lives until `destroy` has ended this.
+        unsafe { serve_from(handle, heap) };
     }
     BEGINNING.store(false, Ordering::Release);
     !heap.is_null()
+}
+
+/// # Safety
+/// No handle is served, and `heap` lives as long as `handle` is.
+unsafe fn serve_from(handle: HANDLE, heap: *mut PrivateHeap) {
+    HEAP.store(heap, Ordering::Release);
+    HANDLE_SERVED.store(handle, Ordering::Release);
+    // SAFETY: by the contract.
+    unsafe { allograft_heap::serve_second_heap(handle, heap) };
 }
 
 /// Whether blocks of `handle` are served.
@@ -189,18 +196,38 @@ pub(super) unsafe fn allocate(flags: u32, size: usize) -> *mut c_void {
     unsafe { allograft_heap::private_heap_allocate(HEAP.load(Ordering::Acquire), size, zeroed) }
 }
 
-/// Frees the blocks of `handle`, a heap of the system's that is destroyed now, if it is served.
+/// Destroys `handle`, a heap of the system's, by `original`, with mimalloc's blocks of it if it is
+/// served. Returns what `original` returns: NULL for success.
 ///
 /// # Safety
 /// The program uses neither the heap nor its blocks from now on.
-pub(super) unsafe fn destroyed(handle: HANDLE) {
+pub(super) unsafe fn destroy(
+    handle: HANDLE,
+    original: unsafe extern "system" fn(HANDLE) -> *mut c_void,
+) -> *mut c_void {
+    // Before the heap is destroyed: another thread may be given the same handle for a new one at
+    // once.
     forget(handle);
-    if serves(handle) {
-        // SAFETY: by the contract; nobody finds the heap after the first call.
-        unsafe {
-            allograft_heap::serve_second_heap(null_mut(), null_mut());
-            HANDLE_SERVED.store(null_mut(), Ordering::Release);
-            allograft_heap::private_heap_destroy(HEAP.swap(null_mut(), Ordering::AcqRel));
+    let heap = if serves(handle) { end() } else { null_mut() };
+    // SAFETY: by the contract; nobody finds `heap` any more.
+    unsafe {
+        let failed = original(handle);
+        if heap.is_null() {
+            return failed;
         }
+        if failed.is_null() {
+            allograft_heap::private_heap_destroy(heap);
+        } else {
+            serve_from(handle, heap);
+        }
+        failed
     }
+}
+
+/// Serves no handle from now on. Returns the heap that it was served from.
+fn end() -> *mut PrivateHeap {
+    // SAFETY: the heap lives on, for calls that have found it.
+    unsafe { allograft_heap::serve_second_heap(null_mut(), null_mut()) };
+    HANDLE_SERVED.store(null_mut(), Ordering::Release);
+    HEAP.swap(null_mut(), Ordering::AcqRel)
 }

@@ -178,12 +178,7 @@ unsafe extern "system" fn set_user_flags(
 unsafe extern "system" fn destroy(heap: HANDLE) -> *mut c_void {
     // SAFETY: the function of that name has this signature; the caller gives the heap up.
     unsafe {
-        let original = original!(HeapFunction::DestroyHeap, fn(HANDLE) -> *mut c_void);
-        let failed = original(heap);
-        if failed.is_null() {
-            private_heap::destroyed(heap);
-        }
-        failed
+        private_heap::destroy(heap, original!(HeapFunction::DestroyHeap, fn(HANDLE) -> *mut c_void))
     }
 }
 
