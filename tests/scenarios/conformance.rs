@@ -7,6 +7,8 @@ use allograft_tests::conformance::{self, Subject};
 #[track_caller]
 fn expect_no_deviation(subject: Subject, operations: u64) {
     let stage = Stage::load();
+    let long = std::env::var_os("ALLOGRAFT_LONG").is_some();
+    let operations = if long { 5 * operations } else { operations };
     for crt in conformance::crts(stage, subject) {
         for row in conformance::run(stage, crt, subject, 1, operations) {
             assert_eq!(row.deviations, 0, "{:?} on {}: {:#?}", row.mode, row.crt, row.failures);

@@ -157,6 +157,15 @@ impl Session<'_> {
                 self.run_windows_tests(&X64, &windows, crt)
             });
         }
+        const HEAP: &str = "allograft-heap";
+        if windows.iter().any(|member| member.name.as_str() == HEAP) {
+            steps.step("unit tests of the secure variant's heap", || {
+                let mut cargo = self.windows_cargo("test", &X64);
+                cargo.args(["--package", HEAP, "--features", "secure"]);
+                cargo.env("ALLOGRAFT_CRT", Prefix::OWN);
+                self.run_tests(&mut cargo, self.filter)
+            });
+        }
         let name = "unit tests of 32-bit code";
         if !dlls.is_empty() && self.is_in_32_bits(steps, name) {
             steps.step(name, || self.run_windows_tests(&X86, &dlls, Prefix::OWN));

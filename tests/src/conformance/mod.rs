@@ -139,7 +139,7 @@ fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation
     let untouched = untouched_run(stage, crt, sequence);
     let taken_over = sequence.run(stage, crt, sequence.mode);
     let mut deviations = compare(&untouched.stdout, &taken_over.stdout);
-    if !ended_well(&taken_over) {
+    if !ended_well(&taken_over, sequence.subject) {
         deviations.push(Deviation {
             expected: "exit code 0, and the heap taken over".to_owned(),
             got: taken_over.to_string(),
@@ -154,8 +154,13 @@ fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> ProgramRun {
     sequence.run(stage, measure, Mode::Plain)
 }
 
-fn ended_well(run: &ProgramRun) -> bool {
-    run.code == Some(0) && run.report.as_ref().is_some_and(crate::ModuleReport::is_active)
+fn ended_well(run: &ProgramRun, subject: Subject) -> bool {
+    let is_redirected = |report: &crate::ModuleReport| match subject {
+        Subject::Runtime => report.is_active(),
+        Subject::ExactSizes => report.is_active() && report.exact_sizes,
+        Subject::HeapApi => report.process_heap.is_served(),
+    };
+    run.code == Some(0) && run.report.as_ref().is_some_and(is_redirected)
 }
 
 /// Leaves out of a failing sequence what its failure does not need.
