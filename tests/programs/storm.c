@@ -61,6 +61,10 @@ int main(int count, char **arguments) {
     threads[WORKERS + 1] = start_thread(do_other_work, NULL);
     meet_harness();
     Sleep(go_on);
+    /* On a busy machine that may be before the first thread was started. */
+    for (int waited = 0; !started && waited < 60000; waited++) {
+        Sleep(1);
+    }
     stop_and_check(threads, COUNT_OF(threads));
     CHECK(started == ended, "%ld threads were started and %ld ended", started, ended);
     CHECK(started > 0, "no thread was started");
