@@ -39,9 +39,12 @@ pub fn run() -> Result<ExitCode> {
     } else {
         println!("On this Windows and its own C runtime:");
     }
-    let input = stage.windows_path(&layout::own("demo/factor.smt2"));
+    let inputs = Inputs {
+        formula: stage.windows_path(&layout::own("demo/factor.smt2")),
+        script: stage.windows_path(&layout::root().join("tests/inputs/lists.cmake")),
+    };
     let mut all_well = true;
-    for program in programs(&stage, &input) {
+    for program in programs(&stage, &inputs) {
         all_well &= show(&stage, &program);
     }
     if on_wine {
@@ -50,7 +53,13 @@ pub fn run() -> Result<ExitCode> {
     Ok(exit_code(all_well))
 }
 
-fn programs<'a>(stage: &'a Stage, input: &'a str) -> [DemoProgram<'a>; 3] {
+/// What the programs work on, as paths of Windows.
+struct Inputs {
+    formula: String,
+    script: String,
+}
+
+fn programs<'a>(stage: &'a Stage, inputs: &'a Inputs) -> [DemoProgram<'a>; 4] {
     let keytool =
         "-m java.base/sun.security.tools.keytool.Main -list -v -cacerts -storepass changeit";
     [
@@ -58,14 +67,14 @@ fn programs<'a>(stage: &'a Stage, input: &'a str) -> [DemoProgram<'a>; 3] {
             name: "z3",
             task: "factors a 10-digit number as a question of bit-vectors (xtask/demo/factor.smt2)",
             executable: &stage.real.z3,
-            arguments: vec![input],
+            arguments: vec![&inputs.formula],
             mode: Mode::Early,
         },
         DemoProgram {
             name: "z3, taken over while it runs,",
             task: "does the same; what it had allocated before moves to mimalloc as it is reallocated",
             executable: &stage.real.z3,
-            arguments: vec![input],
+            arguments: vec![&inputs.formula],
             mode: Mode::Late(500),
         },
         DemoProgram {
@@ -73,6 +82,13 @@ fn programs<'a>(stage: &'a Stage, input: &'a str) -> [DemoProgram<'a>; 3] {
             task: "lists the certificates of its own key store (the class sun.security.tools.keytool.Main)",
             executable: &stage.real.java,
             arguments: keytool.split(' ').collect(),
+            mode: Mode::Early,
+        },
+        DemoProgram {
+            name: "cmake, whose C runtime is linked in,",
+            task: "sorts and filters long lists (tests/inputs/lists.cmake)",
+            executable: &stage.real.cmake,
+            arguments: vec!["-P", &inputs.script],
             mode: Mode::Early,
         },
     ]
@@ -117,6 +133,12 @@ fn takeover_rows(report: Option<&ModuleReport>) -> Vec<Row> {
         let value = format!("{} functions of {} {version}", runtime.functions, runtime.name);
         rows.push(("took over", value));
     }
+    let heap = &report.process_heap;
+    if heap.is_served() {
+        let slots = heap.slots_allocating + heap.slots_freeing;
+        let value = format!("HeapAlloc and its kin: {slots} imports in {} modules", heap.modules);
+        rows.push(("took over", value));
+    }
     rows.push(("in", format!("{:.2} ms", report.attach_microseconds / 1000.0)));
     if let Some(old) = &report.old_heap {
         rows.push(("old heap held", blocks(old.blocks, old.bytes)));
@@ -159,19 +181,26 @@ fn bytes(size: u64) -> String {
 mod tests {
     use super::*;
 
-    fn rows(report: &str) -> Vec<Row> {
-        takeover_rows(Some(&serde_json::from_str(report).unwrap()))
+    /// The rows of a report with these fields and those of a process heap that is served.
+    fn rows(fields: &str) -> Vec<Row> {
+        let report = format!(
+            r#"{{"mimalloc_version": "3.3.2", "exact_sizes": false, "process_heap": {{"state": "program", "reason": "",
+                "slots_allocating": 1, "slots_freeing": 76, "modules": 23, "exports": 18, "private_heaps": 0,
+                "migrated_blocks": 0, "freed_blocks": 0, "escapes": null}}, {fields}}}"#
+        );
+        takeover_rows(Some(&serde_json::from_str(&report).unwrap()))
     }
 
     #[test]
     fn a_takeover_is_shown_with_its_counts() {
         let rows = rows(
-            r#"{"state": "active", "mimalloc_version": "3.3.2", "attach_microseconds": 1500.0, "old_heap": null,
+            r#""state": "active", "attach_microseconds": 1500.0, "old_heap": null,
                 "runtimes": [{"name": "ucrtbase.dll", "version": "10.0.26100.1742", "functions": 41}],
-                "foreign": {"migrated_blocks": 3, "migrated_bytes": 2048, "freed_blocks": 0, "freed_bytes": 0}}"#,
+                "foreign": {"migrated_blocks": 3, "migrated_bytes": 2048, "freed_blocks": 0, "freed_bytes": 0}"#,
         );
         for row in [
             ("took over", "41 functions of ucrtbase.dll 10.0.26100.1742"),
+            ("took over", "HeapAlloc and its kin: 77 imports in 23 modules"),
             ("in", "1.50 ms"),
             ("blocks migrated", "3 (2.00 KiB)"),
             ("old blocks freed", "none"),
@@ -183,8 +212,8 @@ mod tests {
     #[test]
     fn a_failure_is_shown_with_its_reason() {
         let rows = rows(
-            r#"{"state": "failed", "mimalloc_version": "3.3.2", "message": "no memory near the runtime",
-                "foreign": {"migrated_blocks": 0, "migrated_bytes": 0, "freed_blocks": 0, "freed_bytes": 0}}"#,
+            r#""state": "failed", "message": "no memory near the runtime",
+                "foreign": {"migrated_blocks": 0, "migrated_bytes": 0, "freed_blocks": 0, "freed_bytes": 0}"#,
         );
         assert_eq!(rows, [("took over", "NOTHING (failed) no memory near the runtime".to_owned())]);
         assert!(takeover_rows(None)[0].1.starts_with("NOTHING"));

@@ -5,6 +5,7 @@
 
 mod support;
 
+use allograft_image::check::{HeapUse, RuntimesHeap};
 use allograft_image::{Image, ImageFile, ImportKind, checksum};
 use object::read::coff::CoffFile;
 use object::{Object, ObjectSection};
@@ -67,6 +68,10 @@ fn imports_are_those_that_objdump_lists() {
     for path in real_images() {
         let file = ImageFile::open(&path).unwrap();
         let image = Image::parse(file.data()).unwrap();
+        // MinGW's objdump reads x86 and x86-64.
+        if !image.headers().machine.is_taken_over() {
+            continue;
+        }
         let modules = image.imports().unwrap();
         let ordinary = modules.into_iter().filter(|module| module.kind == ImportKind::Ordinary);
         let count =
@@ -86,6 +91,50 @@ fn real_images_are_patched_and_undone_byte_for_byte() {
         let ((old, _), (new, _)) = (imports(file.data()), imports(&patched));
         assert_eq!((new[0].as_str(), &new[1..]), (MODULE, &old[..]), "{}", path.display());
         assert!(undo_bytes(&patched, false).unwrap().equals(file.data()), "{}", path.display());
+    }
+}
+
+/// Programs whose C runtime is linked in, and where it has its heap from.
+const LINKED_RUNTIMES: [(&str, RuntimesHeap); 8] = [
+    ("cmake.exe", RuntimesHeap::Process),
+    ("duckdb.exe", RuntimesHeap::Process),
+    ("ninja.exe", RuntimesHeap::Process),
+    ("node.exe", RuntimesHeap::Process),
+    ("rg.exe", RuntimesHeap::Process),
+    ("typos.exe", RuntimesHeap::Process),
+    ("cli-32.exe", RuntimesHeap::Private),
+    ("cli-64.exe", RuntimesHeap::Private),
+];
+
+#[test]
+#[ignore = "needs a folder of real images"]
+fn linked_in_runtimes_are_found_by_the_handle_of_their_heap() {
+    let images = real_images();
+    for (name, heap) in LINKED_RUNTIMES {
+        let mut found = images.iter().filter(|path| path.ends_with(name)).peekable();
+        assert!(found.peek().is_some(), "there is no {name}");
+        for path in found {
+            let file = ImageFile::open(path).unwrap();
+            let usage = HeapUse::of(&Image::parse(file.data()).unwrap()).unwrap();
+            let runtime = usage.linked_runtime.unwrap_or_else(|| panic!("{}", path.display()));
+            assert_eq!(runtime.heap, heap, "{}", path.display());
+            let is_rust = ["rg.exe", "typos.exe"].contains(&name);
+            assert_eq!(usage.rust.is_some(), is_rust, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a folder of real images"]
+fn no_runtime_is_found_in_programs_that_import_theirs() {
+    for path in real_images() {
+        let file = ImageFile::open(&path).unwrap();
+        let image = Image::parse(file.data()).unwrap();
+        let imports_crt = image.imports().unwrap().iter().any(|module| module.crt().is_some());
+        if imports_crt {
+            let usage = HeapUse::of(&image).unwrap();
+            assert_eq!(usage.linked_runtime, None, "{}", path.display());
+        }
     }
 }
 
