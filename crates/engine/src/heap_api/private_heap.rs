@@ -156,7 +156,8 @@ fn stored_handle() -> HANDLE {
 /// Whether `handle` is that of a heap of the process. The variable is not trusted.
 fn is_a_heap(handle: HANDLE) -> bool {
     let mut handles = [null_mut(); 256];
-    // SAFETY: the buffer is as long as stated. The result may be more than that, if it is too small.
+    // SAFETY: the buffer is as long as stated. The result may be more than that, if it is too
+    // small.
     let count = unsafe { GetProcessHeaps(handles.len() as u32, handles.as_mut_ptr()) };
     handles.iter().take(count as usize).any(|&known| known == handle)
 }
