@@ -47,7 +47,7 @@ fn the_launcher_has_a_linked_in_runtime_served_and_says_so() {
 fn the_status_shows_what_was_redirected() {
     let run = Stage::load().program("linked_runtime").mode(Mode::Injected).run_meeting(|id| {
         let id = id.to_string();
-        let words = ["on mimalloc", "the process's, for the program", "import slots", "exports"];
+        let words = ["on mimalloc", "the process's, for the program", "import slot", "exports"];
         status(&["--pid", &id]).expect_code(0).expect_output(&words);
         let json = status(&["--pid", &id, "--json"]);
         json.expect_code(0);

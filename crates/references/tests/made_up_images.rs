@@ -285,7 +285,7 @@ fn pages_that_cannot_be_read_are_passed_over() {
     image.references(&[SLOTS], &mut |reference| found.push(reference.operand));
     assert_eq!(found, [], "the rest of the page is not looked at either");
     let from_second_page = |offset: u32| match offset {
-        offset if offset < TEXT || offset >= SLOTS => spec.bytes.get(offset as usize..),
+        offset if !(TEXT..SLOTS).contains(&offset) => spec.bytes.get(offset as usize..),
         offset if offset >= TEXT + 0x800 => spec.bytes.get(offset as usize..),
         offset => spec.bytes.get(offset as usize..(TEXT + 0x800) as usize),
     };
