@@ -1,5 +1,5 @@
-//! Writing slots of import and export address tables, in pages that may be protected against writing. Used
-//! while threads are suspended: nothing here allocates.
+//! Writing slots of import and export address tables, in pages that may be protected against
+//! writing. Used while threads are suspended: nothing here allocates.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 

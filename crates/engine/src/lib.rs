@@ -7,8 +7,8 @@
 //! that those entries use.
 //!
 //! In order: [`start`] once, then [`heap_api::take_over`], then [`take_over`] for each of
-//! [`loaded_runtimes`] and for those that are loaded later. Nothing here reads files, the environment or a command line, and nothing is
-//! allocated from a heap that is being replaced.
+//! [`loaded_runtimes`] and for those that are loaded later. Nothing here reads files, the
+//! environment or a command line, and nothing is allocated from a heap that is being replaced.
 //!
 //! What is decided without a call of the system compiles and is tested on any host.
 

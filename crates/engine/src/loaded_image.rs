@@ -56,6 +56,15 @@ impl<'a> LoadedImage<'a> {
         (offset != 0).then_some((offset, size))
     }
 
+    /// The major version of the linker that made the image, and how many bytes of code it states.
+    pub(crate) fn linker_and_code_size(&self) -> Option<(u8, usize)> {
+        const MAJOR_LINKER_VERSION: usize = OPTIONAL_HEADER + 2;
+        const CODE_SIZE: usize = OPTIONAL_HEADER + 4;
+        let headers = self.headers()?;
+        let linker = self.read(headers.checked_add(MAJOR_LINKER_VERSION)?)?;
+        Some((linker, self.number(headers + CODE_SIZE)?))
+    }
+
     /// The names of the sections, padded with NULs.
     pub(crate) fn section_names(&self) -> impl Iterator<Item = [u8; 8]> {
         const SECTION_COUNT: usize = 6;
@@ -226,6 +235,15 @@ pub(crate) mod tests {
         assert!(loaded.section_names().eq([*b".vmp0\0\0\0"]));
         let hidden = LoadedImage::new(&module, &|_| None);
         assert_eq!(hidden.section_names().count(), 0);
+    }
+
+    #[test]
+    fn the_linker_and_the_size_of_the_code_are_in_the_optional_header() {
+        let mut image = ImageInMemory::new();
+        image.put(HEADERS + OPTIONAL_HEADER, &[0x0B, 2, 9, 0, 0x34, 0x12, 0, 0]);
+        let module = image.module();
+        let loaded = LoadedImage::new(&module, &readable);
+        assert_eq!(loaded.linker_and_code_size(), Some((9, 0x1234)));
     }
 
     #[test]

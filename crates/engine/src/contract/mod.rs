@@ -38,8 +38,8 @@ macro_rules! instances {
 }
 
 /// The address of the replacement of `function` in the runtime in `slot`; with `clean_tails`, of
-/// the one that keeps the tails of blocks zero, unless all blocks keep their sizes; for `body`, of that of the function's body, which
-/// the runtime's own code calls directly.
+/// the one that keeps the tails of blocks zero, unless all blocks keep their sizes; for `body`, of
+/// that of the function's body, which the runtime's own code calls directly.
 pub(crate) fn entry(function: Function, slot: usize, clean_tails: bool, body: bool) -> usize {
     let hot = if allograft_heap::keeps_exact_sizes() {
         allograft_heap::exact_entries(slot)

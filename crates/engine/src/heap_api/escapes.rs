@@ -1,6 +1,6 @@
 //! The escape counter, of the debug variant only: how many blocks of mimalloc's reach the system's
-//! own `RtlFreeHeap`, `RtlReAllocateHeap` and `RtlSizeHeap`. The count must stay 0: on Windows, such
-//! a block ends the process as a corruption of its heap.
+//! own `RtlFreeHeap`, `RtlReAllocateHeap` and `RtlSizeHeap`. The count must stay 0: on Windows,
+//! such a block ends the process as a corruption of its heap.
 //!
 //! Only code at the functions themselves sees every call. So they get jumps, and, as the calls must
 //! go on to them, a copy of the instructions that the jumps overwrite. Nothing else in the engine
@@ -18,8 +18,8 @@ use super::prologue::movable_length;
 use crate::old_heap;
 use crate::once::ClearableOnce;
 
-/// The copies of the beginnings of `RtlFreeHeap`, `RtlReAllocateHeap` and `RtlSizeHeap`, which go on
-/// to the rest of these.
+/// The copies of the beginnings of `RtlFreeHeap`, `RtlReAllocateHeap` and `RtlSizeHeap`, which go
+/// on to the rest of these.
 static FREE: AtomicUsize = AtomicUsize::new(0);
 static REALLOCATE: AtomicUsize = AtomicUsize::new(0);
 static SIZE: AtomicUsize = AtomicUsize::new(0);

@@ -23,7 +23,8 @@ pub enum HeapObstacle {
     /// Another tool has redirected this function in the import table of the program's image: it
     /// would get blocks of mimalloc's.
     Hooked(&'static CStr),
-    /// A protector has changed the program's image: it may end itself when its import table changes.
+    /// A protector has changed the program's image: it may end itself when its import table
+    /// changes.
     Protected,
     /// The relays of ntdll's exports could not be built.
     Relays(allograft_detour::Error),

@@ -73,17 +73,27 @@ pub(super) fn find(
             count += 1;
         }
     });
-    // Programs of other compilers are not searched, however large they are.
-    if !creates {
+    let image = LoadedImage::new(program, region);
+    if !creates || !is_worth_a_search(&image) {
         return None;
     }
-    let image = LoadedImage::new(program, region);
     let bytes = |offset: u32| image.bytes_from(offset as usize);
     let mapped = MappedImage::new(program.base() as u64, &bytes)?;
     let heap = runtime_heap(&mapped, &slots[..count])?;
     let variable = program.base() + heap.handle as usize;
     let is_aligned = variable.is_multiple_of(align_of::<HANDLE>());
     (heap.origin == HeapOrigin::Created && is_aligned).then_some(variable as *mut HANDLE)
+}
+
+/// Whether `image` may have such a runtime linked in. A search reads all of its code, which would
+/// delay the start of a large program.
+fn is_worth_a_search(image: &LoadedImage<'_>) -> bool {
+    /// That of Visual C++ 2010. Later runtimes use the process's heap.
+    const LAST_LINKER: u8 = 10;
+    /// Other linkers can be given such a runtime. Code of this size is searched in milliseconds.
+    const SMALL: usize = 4 << 20;
+    let known = image.linker_and_code_size();
+    known.is_some_and(|(linker, code_size)| linker <= LAST_LINKER || code_size <= SMALL)
 }
 
 /// Serves the heap whose handle `variable` holds, now or as soon as it does. To be called when the
@@ -146,7 +156,8 @@ fn stored_handle() -> HANDLE {
 /// Whether `handle` is that of a heap of the process. The variable is not trusted.
 fn is_a_heap(handle: HANDLE) -> bool {
     let mut handles = [null_mut(); 256];
-    // SAFETY: the buffer is as long as stated. The result may be more than that, if it is too small.
+    // SAFETY: the buffer is as long as stated. The result may be more than that, if it is too
+    // small.
     let count = unsafe { GetProcessHeaps(handles.len() as u32, handles.as_mut_ptr()) };
     handles.iter().take(count as usize).any(|&known| known == handle)
 }
