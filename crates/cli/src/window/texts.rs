@@ -143,7 +143,15 @@ pub const NO_FILE: &str = "Its file cannot be read.";
 
 /// `path` shortened in its middle, so that a line holds it and its end is still seen.
 pub fn short(path: &Path) -> String {
-    let text = printable(&path.to_string_lossy());
+    shortened(printable(&path.to_string_lossy()))
+}
+
+/// `text` with every word shortened that no line holds: a dialog breaks lines at blanks only.
+pub fn fitting(text: &str) -> String {
+    text.split_inclusive([' ', '\n']).map(|word| shortened(word.to_owned())).collect()
+}
+
+fn shortened(text: String) -> String {
     let count = text.chars().count();
     if count <= LONGEST_PATH {
         return text;
@@ -203,6 +211,17 @@ mod tests {
         assert_eq!(short(Path::new("C:\\a.exe")), "C:\\a.exe");
         let hebrew = "שלום\\".repeat(30);
         assert_eq!(short(Path::new(&hebrew)).chars().count(), LONGEST_PATH);
+    }
+
+    #[test]
+    fn only_words_that_no_line_holds_are_shortened() {
+        let path = format!("C:\\{}\\game.exe", "folder".repeat(60));
+        let line = format!("allograft check {path}\nand more");
+        let shown = fitting(&line);
+        assert!(shown.starts_with("allograft check C:\\folder"), "{shown}");
+        assert!(shown.contains('…') && shown.ends_with("game.exe\nand more"), "{shown}");
+        let usual = "allograft check \"C:\\a folder\\game.exe\"\n";
+        assert_eq!(fitting(usual), usual);
     }
 
     #[test]
