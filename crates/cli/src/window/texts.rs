@@ -180,14 +180,21 @@ pub fn without_columns(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The figures of a chart of characters, as `bench` prints it, without the bars.
+/// The figures of a chart of characters, as `bench` prints it, without the bars: a line for each
+/// pair of bars.
 pub fn without_bars(text: &str) -> String {
     let is_bar = |c: char| ('\u{2588}'..='\u{258F}').contains(&c);
-    let lines = text.lines().filter(|line| line.contains(is_bar)).map(|line| {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().filter(|line| line.contains(is_bar)) {
         let words = line.replace(is_bar, " ");
-        printable(&words.split_whitespace().collect::<Vec<_>>().join(" "))
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        let words = printable(&words.split_whitespace().collect::<Vec<_>>().join(" "));
+        match lines.last_mut() {
+            // The second bar of a pair has no label.
+            Some(last) if line.starts_with(' ') => *last += &format!(", {words}"),
+            _ => lines.push(words),
+        }
+    }
+    lines.join("\n")
 }
 
 /// `text` with a capital at its beginning and a full stop at its end.
@@ -235,7 +242,7 @@ mod tests {
     fn a_chart_becomes_its_figures() {
         let text =
             "table\n\nwall time         without  ██▌ 12.3 ms\n                  with     ██ 9 ms\n";
-        assert_eq!(without_bars(text), "wall time without 12.3 ms\nwith 9 ms");
+        assert_eq!(without_bars(text), "wall time without 12.3 ms, with 9 ms");
     }
 
     #[test]
