@@ -176,6 +176,7 @@ fn a_running_program_is_put_on_mimalloc_and_watched() {
         "meet",
         "choose blocks.exe",
         "wait is on its own heap",
+        "meet",
         "choose Put it on mimalloc now",
         "wait blocks.exe is on mimalloc",
         "meet",
@@ -195,13 +196,14 @@ fn a_running_program_is_put_on_mimalloc_and_watched() {
 #[test]
 fn long_paths_and_other_scripts_fit_into_the_window() {
     let folder = tempfile::tempdir().unwrap();
-    let long = folder.path().join("משחקים").join("a folder with a long name ".repeat(4).trim());
+    let long = folder.path().join("משחקים").join("long-name-".repeat(10));
     fs::create_dir_all(&long).unwrap();
     let path = long.join("משחק.exe");
-    fs::copy(Stage::load().programs.join("windowed.exe"), &path).unwrap();
-    let steps = ["wait משחק.exe will work with mimalloc", "meet", "close"];
+    fs::copy(Stage::load().programs.join("proxied.exe"), &path).unwrap();
+    let steps = ["wait משחק.exe will work with mimalloc", "choose Details", "meet", "close"];
     let run = use_window("long-path", Some(&path), &steps, |_| {});
-    run.expect_output(&["…", "Run it on mimalloc now"]);
+    let whole = Stage::load().windows_path(&path);
+    run.expect_output(&["…", "Run it on mimalloc now", &format!("allograft check {whole}")]);
 }
 
 #[test]

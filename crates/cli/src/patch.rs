@@ -9,7 +9,7 @@ mod tests;
 use crate::error::Error;
 use crate::module_copy::{self, ModuleCopy};
 use crate::output::{pretty_json, print_with_refusals};
-use allograft_image::{Image, ImageFile, Machine, PatchState, check, patch, patch_state, undo};
+use allograft_image::{Image, ImageFile, PatchState, check, patch, patch_state, undo};
 use clap::Args;
 pub use copy::patched_copy_of;
 use outcome::{Action, ListedImport, PatchOutcome};
@@ -108,37 +108,46 @@ fn outcome_of(path: &Path, args: &PatchArgs) -> PatchOutcome {
 }
 
 fn carry_out(outcome: &mut PatchOutcome, args: &PatchArgs) -> Result<(), Error> {
-    if outcome.action == Action::Undone && args.output.is_none() {
-        if let Some(copy) = copy::removable(&outcome.image, args.force)? {
-            outcome.dry_run = args.dry_run;
-            if !args.dry_run {
-                output::remove(&copy)?;
-            }
-            outcome.action = Action::CopyDeleted;
-            outcome.module = machine_of(&outcome.image)?.module_name().map(str::to_owned);
-            outcome.output = Some(copy);
-            return Ok(());
-        }
+    if outcome.action == Action::Undone
+        && args.output.is_none()
+        && let Some(copy) = copy::removable(&outcome.image, args.force)?
+    {
+        return delete(copy, outcome, args.dry_run);
     }
     let Some(mut output) = prepare(outcome, args)? else {
-        return Ok(());
+        let image = outcome.image.clone();
+        return bring_module(outcome, args, &image);
     };
     outcome.dry_run = args.dry_run;
     outcome.backup = output.finish(args.dry_run)?;
     if output.is_there_already {
         outcome.action = Action::AlreadyPatched;
     }
-    if let (true, Some(module), Some(folder)) =
-        (args.with_module && !args.dry_run, &outcome.module, output.path.parent())
-    {
-        outcome.module_copied = module_copy::bring(module, folder)? == ModuleCopy::Copied;
-    }
+    bring_module(outcome, args, &output.path)?;
     outcome.output = Some(output.path);
     Ok(())
 }
 
-fn machine_of(path: &Path) -> Result<Machine, Error> {
-    Ok(allograft_image::summary(path)?.machine)
+/// Copies the module beside `result`, if that is asked for.
+fn bring_module(outcome: &mut PatchOutcome, args: &PatchArgs, result: &Path) -> Result<(), Error> {
+    if let (true, Some(module), Some(folder)) =
+        (args.with_module && !args.dry_run, &outcome.module, result.parent())
+    {
+        outcome.module_copied = module_copy::bring(module, folder)? == ModuleCopy::Copied;
+    }
+    Ok(())
+}
+
+fn delete(copy: PathBuf, outcome: &mut PatchOutcome, dry_run: bool) -> Result<(), Error> {
+    if !dry_run {
+        output::remove(&copy)?;
+    }
+    outcome.dry_run = dry_run;
+    outcome.action = Action::CopyDeleted;
+    let machine = allograft_image::summary(&outcome.image)?.machine;
+    outcome.module = machine.module_name().map(str::to_owned);
+    outcome.output = Some(copy);
+    Ok(())
 }
 
 /// Does what needs the image, and returns the result that is to be moved to its place, if any. By

@@ -6,6 +6,7 @@ use super::host::{Host, JobState};
 use super::page::{Choice, Page, Update};
 use super::pages::{self, Screen, Task};
 use super::subject::Subject;
+use super::texts;
 use std::path::Path;
 
 pub struct Window<H> {
@@ -49,7 +50,7 @@ impl<H: Host> Window<H> {
     pub fn page(&mut self) -> Page {
         let name = self.subject.as_ref().map(Subject::name).unwrap_or_default();
         let measurements = self.host.page_for(&name);
-        let page = pages::page(&self.screen, self.subject.as_ref(), &measurements);
+        let page = fitted(pages::page(&self.screen, self.subject.as_ref(), &measurements));
         self.lines = page.text.lines().count();
         page
     }
@@ -180,6 +181,17 @@ impl<H: Host> Window<H> {
     }
 }
 
+/// The page with paths that fit into it; where one is shortened, the details have it whole.
+fn fitted(page: Page) -> Page {
+    let (text, command) = (texts::fitting(&page.text), texts::fitting(&page.command));
+    if text == page.text && command == page.command {
+        return page;
+    }
+    let whole = [&page.text, page.details.as_deref().unwrap_or_default(), &page.command];
+    let whole: Vec<&str> = whole.into_iter().filter(|lines| !lines.is_empty()).collect();
+    Page { details: Some(whole.join("\n")), text, command, ..page }
+}
+
 /// Where the end of `task` leads. A process that has just got the module is shown as it is now.
 fn after(task: Task, job: JobState, host: &mut impl Host) -> Screen {
     let Action::Inject(pid) = task.action else { return Screen::Outcome { task, job } };
@@ -197,7 +209,6 @@ mod tests {
     use super::super::command::CommandLine;
     use super::super::host::{Programs, RunningProcess};
     use super::super::page::{Icon, Meter};
-    use super::super::texts;
     use super::*;
     use crate::build_image::ImageSpec;
     use crate::cli::Cli;
@@ -478,6 +489,19 @@ mod tests {
         assert!(matches!(update, Some(Update::Text { meter: Meter::Share(0.25), .. })));
         assert_eq!(window.tick(), Some(Update::Page));
         assert_eq!(window.page().headline, texts::ended("game.exe"));
+    }
+
+    #[test]
+    fn a_path_that_is_longer_than_a_line_is_whole_in_the_details() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("long".repeat(30));
+        fs::create_dir(&long).unwrap();
+        let path = long.join("game.exe");
+        fs::write(&path, ImageSpec::default().build()).unwrap();
+        let page = Window::new(Fake::default(), Some(&path)).page();
+        let whole = path.to_string_lossy();
+        assert!(page.command.contains('…') && !page.command.contains(&*whole), "{}", page.command);
+        assert!(page.details.unwrap().ends_with(&format!("allograft check {whole}")));
     }
 
     #[test]

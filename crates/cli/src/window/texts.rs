@@ -143,7 +143,15 @@ pub const NO_FILE: &str = "Its file cannot be read.";
 
 /// `path` shortened in its middle, so that a line holds it and its end is still seen.
 pub fn short(path: &Path) -> String {
-    let text = printable(&path.to_string_lossy());
+    shortened(printable(&path.to_string_lossy()))
+}
+
+/// `text` with every word shortened that no line holds: a dialog breaks lines at blanks only.
+pub fn fitting(text: &str) -> String {
+    text.split_inclusive([' ', '\n']).map(|word| shortened(word.to_owned())).collect()
+}
+
+fn shortened(text: String) -> String {
     let count = text.chars().count();
     if count <= LONGEST_PATH {
         return text;
@@ -172,14 +180,21 @@ pub fn without_columns(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The figures of a chart of characters, as `bench` prints it, without the bars.
+/// The figures of a chart of characters, as `bench` prints it, without the bars: a line for each
+/// pair of bars.
 pub fn without_bars(text: &str) -> String {
     let is_bar = |c: char| ('\u{2588}'..='\u{258F}').contains(&c);
-    let lines = text.lines().filter(|line| line.contains(is_bar)).map(|line| {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().filter(|line| line.contains(is_bar)) {
         let words = line.replace(is_bar, " ");
-        printable(&words.split_whitespace().collect::<Vec<_>>().join(" "))
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        let words = printable(&words.split_whitespace().collect::<Vec<_>>().join(" "));
+        match lines.last_mut() {
+            // The second bar of a pair has no label.
+            Some(last) if line.starts_with(' ') => *last += &format!(", {words}"),
+            _ => lines.push(words),
+        }
+    }
+    lines.join("\n")
 }
 
 /// `text` with a capital at its beginning and a full stop at its end.
@@ -206,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn only_words_that_no_line_holds_are_shortened() {
+        let path = format!("C:\\{}\\game.exe", "folder".repeat(60));
+        let line = format!("allograft check {path}\nand more");
+        let shown = fitting(&line);
+        assert!(shown.starts_with("allograft check C:\\folder"), "{shown}");
+        assert!(shown.contains('…') && shown.ends_with("game.exe\nand more"), "{shown}");
+        let usual = "allograft check \"C:\\a folder\\game.exe\"\n";
+        assert_eq!(fitting(usual), usual);
+    }
+
+    #[test]
     fn columns_become_sentences() {
         let text =
             "  image                  x86-64, DLL\n  [####....] 3 blocks left\nplain line\n\n";
@@ -216,7 +242,7 @@ mod tests {
     fn a_chart_becomes_its_figures() {
         let text =
             "table\n\nwall time         without  ██▌ 12.3 ms\n                  with     ██ 9 ms\n";
-        assert_eq!(without_bars(text), "wall time without 12.3 ms\nwith 9 ms");
+        assert_eq!(without_bars(text), "wall time without 12.3 ms, with 9 ms");
     }
 
     #[test]
