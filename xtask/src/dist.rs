@@ -16,10 +16,11 @@ use anyhow::{Context, Result};
 
 use crate::cargo::{Artifacts, LAUNCHER, MIMALLOC, MODULE, REDIRECT, WindowsBuild};
 use crate::commit::Commit;
-use crate::files::{copy, copy_files, files_under, make_empty, sha256_of};
+use crate::files::{copy, files_under, make_empty, sha256_of};
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
 use crate::setup::{self, Environment, Request};
+use crate::site;
 use crate::step::{self, Step};
 use crate::{crt, redirect};
 use licences::copy_licences;
@@ -77,13 +78,12 @@ pub fn make(environment: &Environment, commit: &Commit, output: &Path) -> Result
     Ok(zip)
 }
 
-/// Lays out the README and everything that it links to.
+/// Lays out the documents as HTML, the licence, and the header of the module's C interface.
 fn lay_out_documents(folder: &Path) -> Result<()> {
-    let documents = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "LICENSE"];
-    for name in documents.into_iter().chain(["include/allograft.h", "bench/chart.svg"]) {
+    for name in ["LICENSE", "include/allograft.h"] {
         copy(&layout::root().join(name), &folder.join(name))?;
     }
-    copy_files(&layout::root().join("docs"), &folder.join("docs"), |_| true)
+    site::build(&folder.join("docs"))
 }
 
 /// The compilers whose libraries are linked in.
