@@ -80,7 +80,7 @@ static inline int linked_error_of(unsigned long error) {
 }
 
 /* Whether the new handler wants another try. */
-static inline int linked_try_again(size_t size) {
+__attribute__((cold)) LINKED int linked_try_again(size_t size) {
     int (*handler)(size_t) = linked_new_handler;
     return linked_new_mode && handler && handler(size);
 }
