@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 
 use allograft_image::{FileVersion, Image};
 use allograft_tests::{Launch, Stage, inputs};
-use object::LittleEndian as LE;
 use object::pe::{RT_GROUP_ICON, RT_ICON, RT_MANIFEST, RT_VERSION};
 use object::read::pe::{ImageNtHeaders, PeFile, PeFile32, PeFile64};
 use serde_json::Value;

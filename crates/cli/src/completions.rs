@@ -24,10 +24,8 @@ pub enum ShellName {
 
 pub const COMPLETIONS_MANUAL: &str = "\
 Examples:
-  In PowerShell, for this session:
+  In PowerShell, for this session; for every one, in the file $PROFILE:
       allograft completions powershell | Out-String | Invoke-Expression
-  In PowerShell, for every session:
-      allograft completions powershell >> $PROFILE
   In bash, for every session:
       allograft completions bash >> ~/.bashrc
 
