@@ -125,9 +125,14 @@ unsafe fn move_to_system(flags: u32, block: *mut c_void, size: usize) -> *mut c_
     // SAFETY: both blocks are as long as what is copied, and blocks of two heaps do not overlap.
     unsafe {
         let flags = flags & (HEAP_GENERATE_EXCEPTIONS | HEAP_ZERO_MEMORY);
+        // An overrun by a byte may have made the size too small. It serves zeroing only.
+        let kept = match flags & HEAP_ZERO_MEMORY {
+            0 => allograft_heap::usable_size(block),
+            _ => allograft_heap::exact_size(block),
+        };
         let moved = old_heap::allocate(old_heap::process_heap(), flags, size);
         if !moved.is_null() {
-            copy(block, moved, allograft_heap::exact_size(block).min(size));
+            copy(block, moved, kept.min(size));
             allograft_heap::free(block);
         }
         moved
