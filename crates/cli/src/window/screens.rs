@@ -184,12 +184,15 @@ impl<H: Host> Window<H> {
 /// The page with paths that fit into it; where one is shortened, the details have it whole.
 fn fitted(page: Page) -> Page {
     let (text, command) = (texts::fitting(&page.text), texts::fitting(&page.command));
-    if text == page.text && command == page.command {
-        return page;
+    let mut details: Vec<&str> = page.details.as_deref().into_iter().collect();
+    if text != page.text {
+        details.insert(0, &page.text);
     }
-    let whole = [&page.text, page.details.as_deref().unwrap_or_default(), &page.command];
-    let whole: Vec<&str> = whole.into_iter().filter(|lines| !lines.is_empty()).collect();
-    Page { details: Some(whole.join("\n")), text, command, ..page }
+    if command != page.command {
+        details.push(&page.command);
+    }
+    let details = (!details.is_empty()).then(|| details.join("\n"));
+    Page { text, command, details, ..page }
 }
 
 /// Where the end of `task` leads. A process that has just got the module is shown as it is now.

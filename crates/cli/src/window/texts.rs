@@ -6,7 +6,7 @@ use std::path::Path;
 pub const TITLE: &str = "allograft";
 
 pub const DETAILS: &str = "Details";
-pub const FEWER_DETAILS: &str = "Fewer details";
+pub const FEWER_DETAILS: &str = "Hide";
 
 /// Longest path that is shown whole, in characters.
 const LONGEST_PATH: usize = 64;
