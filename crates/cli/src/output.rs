@@ -27,7 +27,6 @@ impl Palette {
     };
 
     /// For text that is not printed on a stream.
-    #[cfg(test)]
     pub const PLAIN: Palette =
         Palette { good: Style::new(), warning: Style::new(), bad: Style::new() };
 }
