@@ -1,12 +1,13 @@
-//! Blocks of the process's heap: what programs do with them across the takeover, whoever takes them,
-//! and that none of mimalloc's reaches the system's own heap. `cargo xtask test` runs this scenario
-//! with the debug variant of the module too, which counts those that do.
+//! Blocks of the process's heap: what programs do with them across the takeover, whoever takes
+//! them, and that none of mimalloc's reaches the system's own heap. `cargo xtask test` runs this
+//! scenario with the debug variant of the module too, which counts those that do.
 
 use allograft_tests::{Launch, Mode, ProgramRun, Stage};
 
 const EVERY_MODE: [Mode; 3] = [Mode::Plain, Mode::Early, Mode::Injected];
 
-/// Runs `program` in `modes`, and demands that it passes and that its calls of HeapAlloc are served.
+/// Runs `program` in `modes`, and demands that it passes and that its calls of HeapAlloc are
+/// served.
 fn passes_in(
     program: &str,
     modes: &[Mode],

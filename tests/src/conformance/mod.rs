@@ -1,9 +1,10 @@
 //! The differential tests of the contract: the same random sequence of calls on Microsoft's
-//! untouched C runtime, or on the untouched heap API, and under the takeover, which comes early or in the middle of the sequence.
-//! The transcripts must be equal.
+//! untouched C runtime, or on the untouched heap API, and under the takeover, which comes early or
+//! in the middle of the sequence. The transcripts must be equal.
 //!
-//! The programs `conformance` and `conformance_heap` perform a [`Sequence`]. Operation number i depends only on the seed
-//! and on i, so a sequence that fails can be shortened by leaving operations out.
+//! The programs `conformance` and `conformance_heap` perform a [`Sequence`]. Operation number i
+//! depends only on the seed and on i, so a sequence that fails can be shortened by leaving
+//! operations out.
 
 mod compare;
 mod reduce;
@@ -56,9 +57,9 @@ pub struct DeviatingSequence {
     pub transcript: Option<String>,
 }
 
-/// Performs `operations` operations of `subject` on `crt`, half of them with the module there from the start and
-/// half with it injected in the middle, and returns a row for each. The first sequence has the seed
-/// `seed`, and the following ones have the following seeds.
+/// Performs `operations` operations of `subject` on `crt`, half of them with the module there from
+/// the start and half with it injected in the middle, and returns a row for each. The first
+/// sequence has the seed `seed`, and the following ones have the following seeds.
 ///
 /// # Panics
 ///
@@ -133,8 +134,8 @@ fn shortened(
 
 /// The differences between the untouched C runtime and the takeover on `crt` over `sequence`.
 ///
-/// Wine's own C runtime deviates without a takeover, so its functions are compared with those of the
-/// newest of Microsoft's.
+/// Wine's own C runtime deviates without a takeover, so its functions are compared with those of
+/// the newest of Microsoft's.
 fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation> {
     let untouched = untouched_run(stage, crt, sequence);
     let taken_over = sequence.run(stage, crt, sequence.mode);

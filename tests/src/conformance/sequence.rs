@@ -68,8 +68,9 @@ pub struct Sequence {
     stop: u64,
     /// [`Mode::Early`] or [`Mode::Injected`].
     pub(super) mode: Mode,
-    /// For a C runtime that deviates without a takeover, where the runtime is compared: only operations that work under the
-    /// takeover, and before the injection only those that work without.
+    /// For a C runtime that deviates without a takeover, where the runtime is compared: only
+    /// operations that work under the takeover, and before the injection only those that work
+    /// without.
     tame: bool,
     /// The numbers of the operations that are performed, ascending; all, if there is no list.
     kept: Option<Vec<u64>>,
