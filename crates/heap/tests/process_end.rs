@@ -8,7 +8,7 @@
 use std::env;
 use std::ffi::{c_uint, c_void};
 use std::process::Command;
-use std::ptr::null_mut;
+use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -81,7 +81,7 @@ fn be_the_child(leaves_page_abandoned: bool) {
         make();
     }
     // The system calls the function for the values that the ending thread has.
-    unsafe { FlsSetValue(FlsAlloc(Some(end)), 1 as *const c_void) };
+    unsafe { FlsSetValue(FlsAlloc(Some(end)), ptr::dangling()) };
     std::process::exit(0);
 }
 

@@ -6,7 +6,7 @@ mod neighbours;
 mod properties;
 
 pub use anticheat::{AntiCheat, anti_cheats_near};
-pub use heap_use::{HeapUse, LinkedRuntime, RuntimesHeap};
+pub use heap_use::{HeapUse, LinkedRuntime, RuntimesHeap, allocates};
 pub use properties::{Mitigation, StaticRuntime};
 
 use crate::crt::{Crt, is_runtime_file};
@@ -194,7 +194,7 @@ impl Runtimes {
     fn of(path: &Path, image: &Image<'_>, own: &[&'static Crt]) -> Result<Runtimes> {
         let neighbours = neighbours(path, image)?;
         let crts = crt_uses(path, own, &neighbours);
-        let heap_use = HeapUse::of(image)?;
+        let heap_use = HeapUse::read(image)?;
         let static_runtime = if own.is_empty() { static_runtime(image, &heap_use)? } else { None };
         let by_crt = something_to_take_over(own, &neighbours, &crts);
         // What a packer imports is for itself.

@@ -113,7 +113,7 @@ fn read_all(data: &[u8]) {
     for module in image.imports().into_iter().flatten().take(16) {
         let _ = (module.crt(), image.functions(&module));
     }
-    let _ = HeapUse::of(&image);
+    let _ = HeapUse::read(&image);
 }
 
 fn survives(data: &[u8]) -> Result<(), TestCaseError> {

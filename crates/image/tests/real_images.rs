@@ -115,7 +115,7 @@ fn linked_in_runtimes_are_found_by_the_handle_of_their_heap() {
         assert!(found.peek().is_some(), "there is no {name}");
         for path in found {
             let file = ImageFile::open(path).unwrap();
-            let usage = HeapUse::of(&Image::parse(file.data()).unwrap()).unwrap();
+            let usage = HeapUse::read(&Image::parse(file.data()).unwrap()).unwrap();
             let runtime = usage.linked_runtime.unwrap_or_else(|| panic!("{}", path.display()));
             assert_eq!(runtime.heap, heap, "{}", path.display());
             let is_rust = ["rg.exe", "typos.exe"].contains(&name);
@@ -132,7 +132,7 @@ fn no_runtime_is_found_in_programs_that_import_theirs() {
         let image = Image::parse(file.data()).unwrap();
         let imports_crt = image.imports().unwrap().iter().any(|module| module.crt().is_some());
         if imports_crt {
-            let usage = HeapUse::of(&image).unwrap();
+            let usage = HeapUse::read(&image).unwrap();
             assert_eq!(usage.linked_runtime, None, "{}", path.display());
         }
     }

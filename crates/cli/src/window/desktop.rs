@@ -15,6 +15,7 @@ use crate::windows::process::Process;
 use crate::windows::task_dialog::{self, Labels};
 use crate::windows::{console, process_list, shell, wait_for_first};
 use allograft_image::crt::{Crt, CrtKind};
+use allograft_image::{Image, ImageFile, check};
 use std::collections::HashSet;
 use std::env;
 use std::ffi::OsString;
@@ -299,8 +300,8 @@ fn pids_with_module() -> impl Iterator<Item = u32> {
 }
 
 /// Whether the module could be put into the process: this user may do that, it is no part of
-/// Windows, and it has loaded a C runtime that is taken over. `msvcrt.dll` alone is not the
-/// program's own.
+/// Windows, and it allocates from Windows' heaps itself or has loaded a C runtime that is taken
+/// over. `msvcrt.dll` alone is not the program's own.
 fn could_have_module(pid: u32, path: &Path) -> bool {
     let windows = env::var_os("SystemRoot").map(PathBuf::from);
     let is_part_of_windows = windows.is_some_and(|windows| is_below(path, &windows));
@@ -308,10 +309,16 @@ fn could_have_module(pid: u32, path: &Path) -> bool {
         return false;
     }
     let Ok(process) = Process::open(pid) else { return false };
-    process.machine().is_taken_over()
-        && process.loaded_modules().iter().any(|name| {
+    let allocates_itself = || {
+        let file = ImageFile::open(path)?;
+        check::allocates(&Image::parse(file.data())?)
+    };
+    let has_runtime = || {
+        process.loaded_modules().iter().any(|name| {
             Crt::from_module(name).is_some_and(|crt| crt.taken_over && crt.kind != CrtKind::System)
         })
+    };
+    process.machine().is_taken_over() && (has_runtime() || allocates_itself().unwrap_or(false))
 }
 
 fn is_below(path: &Path, folder: &Path) -> bool {

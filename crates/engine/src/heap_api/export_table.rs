@@ -174,6 +174,9 @@ mod tests {
         fn identity(&self, _thread: Thread) -> Result<ThreadIdentity, SystemCode> {
             unreachable!("no thread is looked for")
         }
+        fn thread_count(&self) -> Option<usize> {
+            unreachable!("no thread is looked for")
+        }
         fn own_thread_id(&self) -> u32 {
             unreachable!("no thread is looked for")
         }

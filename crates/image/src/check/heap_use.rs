@@ -78,16 +78,27 @@ const ALLOCATORS: [(&[u8], &str); 5] = [
     (b"rpmalloc", "it holds the name of rpmalloc"),
 ];
 
+/// Whether `image` imports a function that allocates from a heap of Windows, so that the takeover
+/// of the process's heap serves it.
+///
+/// # Errors
+///
+/// If the image's tables of imports lie outside it.
+pub fn allocates(image: &Image<'_>) -> Result<bool> {
+    let slots = image.import_slots()?;
+    Ok(slots.iter().any(|(name, _)| ALLOCATING.contains(name)))
+}
+
 impl HeapUse {
     /// Reads it from `image`.
     ///
     /// # Errors
     ///
     /// If the image's tables of imports lie outside it.
-    pub fn of(image: &Image<'_>) -> Result<HeapUse> {
+    pub fn read(image: &Image<'_>) -> Result<HeapUse> {
         let slots = image.import_slots()?;
         let imports = |function: &[u8]| slots.iter().any(|(name, _)| *name == function);
-        let allocates = ALLOCATING.iter().any(|name| imports(name));
+        let allocates = allocates(image)?;
         let by_pages_only = imports(b"VirtualAlloc") && !allocates;
         Ok(HeapUse {
             allocates,
