@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
     /// The system DLL to stand in for: version.dll, winmm.dll, winhttp.dll, dinput8.dll, dxgi.dll
-    /// or d3d11.dll, or any other with --from
+    /// or d3d11.dll; on Windows any that exports functions only, elsewhere any other with --from
     #[arg(long = "as", value_name = "NAME", value_parser = dll_name)]
     pub name: String,
     /// The folder to write it to: that of the program
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn a_dll_that_is_not_known_is_read_from_a_file() {
         let folder = folder_with_module();
-        let mut args = args(folder.path(), "dbghelp.dll");
+        let mut args = args(folder.path(), "no-systems-own.dll");
         let line = refusal(&args);
         assert!(line.contains("--from FILE"), "{line}");
         // A proxy is as good a DLL as any other to read exports from.
@@ -388,7 +388,7 @@ mod tests {
         fs::write(&model, dll).unwrap();
         args.from = Some(model);
         run(&args).unwrap();
-        let (written, _) = read_dll(&folder.path().join("dbghelp.dll")).unwrap();
+        let (written, _) = read_dll(&folder.path().join("no-systems-own.dll")).unwrap();
         assert_eq!(written.len(), exports.len());
     }
 

@@ -369,8 +369,8 @@ fn a_stack_that_the_system_does_not_know_is_not_read() {
     let code = Code3::new();
     let system = Simulated::new(&code, [OWN_THREAD]);
     let mut coroutine = thread(2, vec![0]);
-    coroutine.stack = vec![code.start() + 3; 4 * PAGE];
-    coroutine.uncommitted = 4 * PAGE - 1;
+    coroutine.stack = vec![code.start() + 3; 32 * PAGE];
+    coroutine.uncommitted = 32 * PAGE - 1;
     system.threads.borrow_mut().push(coroutine);
     redirect(&system, code.detours()).unwrap();
 }
