@@ -7,8 +7,9 @@ use allograft_bench::{configuration, probes};
 use allograft_tests::Stage;
 
 /// Instructions that allograft may add to a `malloc` and its `free` together in the common case:
-/// the test whether the page map knows the block, and what it takes to make one branch of two.
-const MORE_FOR_A_PAIR: i64 = 4;
+/// the tests whether the address is one that a program can have and whether the page map knows it,
+/// and what it takes to make one branch of two.
+const MORE_FOR_A_PAIR: i64 = 5;
 
 #[test]
 fn every_workload_does_the_same_in_every_configuration() {
