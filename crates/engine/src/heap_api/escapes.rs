@@ -74,7 +74,7 @@ pub fn count_escapes(counter: &'static AtomicU64) -> Result<(), EscapesObstacle>
             .map_err(|_| EscapesObstacle::NoMemory)?;
         Windows.flush_code(copies, COPIES_SIZE);
         let relays = Relays::build(&Windows, &mut detours).map_err(EscapesObstacle::Detours)?;
-        install(&Windows, &mut detours, || ()).map_err(|error| {
+        install(&Windows, &mut detours).map_err(|error| {
             relays.free(&Windows);
             EscapesObstacle::Detours(error)
         })
