@@ -26,13 +26,15 @@ fn documents() -> impl Iterator<Item = (PathBuf, String)> {
 /// The texts in code that stand for something to be typed: code spans and lines of code blocks.
 fn typed(document: &str) -> Vec<&str> {
     let mut typed = Vec::new();
-    let mut is_code = false;
-    for line in document.lines() {
-        if line.trim_start().starts_with("```") {
+    let (mut is_code, mut has_output) = (false, false);
+    for line in document.lines().map(str::trim_end) {
+        if let Some(language) = line.trim_start().strip_prefix("```") {
             is_code = !is_code;
+            has_output = is_code && language == "console";
         } else if is_code || line.starts_with("    ") {
-            let line = line.trim();
-            typed.push(line.strip_prefix("> ").unwrap_or(line));
+            let line = line.trim_start();
+            let command = line.strip_prefix("> ");
+            typed.extend(if has_output { command } else { command.or(Some(line)) });
         }
     }
     // A span may go over the end of a line, and code blocks have no single backticks.
@@ -43,9 +45,12 @@ fn typed(document: &str) -> Vec<&str> {
     typed
 }
 
-/// The words of a command line of `allograft`, without a remark at its end; none if it is another's.
+/// The words of a command line of `allograft`, without a remark at its end or where its output goes;
+/// none if it is another's.
 fn words_of_ours(line: &str) -> Option<Vec<String>> {
-    let line = line.split("  #").next().unwrap_or(line);
+    let line = ["  #", " | ", " >> "]
+        .into_iter()
+        .fold(line, |line, end| line.split(end).next().unwrap_or(line));
     let mut words = Vec::new();
     for (index, part) in line.split('"').enumerate() {
         if index % 2 == 1 {
