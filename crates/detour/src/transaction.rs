@@ -51,7 +51,6 @@ pub fn install<S: System>(system: &S, detours: &mut [Detour]) -> Result<Installe
     let threads_suspended = threads.count();
     // From here on nothing is taken back: all jumps are in place, and every thread may use them.
     drop(threads);
-    let threads_after = system.thread_count();
     for detour in detours {
         system.flush_code(detour.target, JUMP_SIZE);
     }
@@ -59,11 +58,13 @@ pub fn install<S: System>(system: &S, detours: &mut [Detour]) -> Result<Installe
         // The system may have refused for a moment only.
         let _ = pages.close(system);
     }
-    // A thread may begin or end between counting and suspending, so the smaller number counts. The
-    // calling thread is in it.
-    let threads_missed = threads_before
-        .min(threads_after)
-        .map_or(0, |count| count.saturating_sub(threads_suspended + 1));
+    // A thread may begin or end between counting and suspending, so the smaller of two numbers
+    // counts; the second is asked for where it matters. The calling thread is in both.
+    let too_many = |count: usize| count.saturating_sub(threads_suspended + 1);
+    let threads_missed = match threads_before.map_or(0, too_many) {
+        0 => 0,
+        missed => system.thread_count().map_or(0, too_many).min(missed),
+    };
     Ok(Installed { threads_suspended, threads_missed, pages_left_writable: pages.open_count() })
 }
 
