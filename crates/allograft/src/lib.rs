@@ -3,8 +3,8 @@
 //! [`Mimalloc`] is a global allocator for the Rust code. [`install`] takes over the heaps of the C
 //! runtimes of the process, and what the program itself allocates from the process's heap
 //! (`HeapAlloc`), so that the same mimalloc serves everything else in it: libraries in C and C++,
-//! linked in or loaded as DLLs, now or later, and Rust code on its default allocator. Blocks of the old heap stay valid, and move
-//! when they are reallocated.
+//! linked in or loaded as DLLs, now or later, and Rust code on its default allocator. Blocks of the
+//! old heap stay valid, and move when they are reallocated.
 //!
 //! ```no_run
 //! #[global_allocator]
@@ -40,8 +40,8 @@ pub use outcome::{Error, Installation, TakenRuntime};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mimalloc;
 
-/// Takes over the heaps of the C runtimes that are loaded now or later, and the program's use of the
-/// process's heap. A second call returns the result of the first.
+/// Takes over the heaps of the C runtimes that are loaded now or later, and the program's use of
+/// the process's heap. A second call returns the result of the first.
 ///
 /// Other threads are suspended for some milliseconds. Call it early: older blocks move to mimalloc
 /// only when they are reallocated.

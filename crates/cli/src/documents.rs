@@ -45,8 +45,8 @@ fn typed(document: &str) -> Vec<&str> {
     typed
 }
 
-/// The words of a command line of `allograft`, without a remark at its end or where its output goes;
-/// none if it is another's.
+/// The words of a command line of `allograft`, without a remark at its end or where its output
+/// goes; none if it is another's.
 fn words_of_ours(line: &str) -> Option<Vec<String>> {
     let line = ["  #", " | ", " >> "]
         .into_iter()

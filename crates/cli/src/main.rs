@@ -1,7 +1,8 @@
 //! `allograft`: starts Windows programs on mimalloc, and puts it into running ones.
 //!
 //! From the bottom to the top: `error` and `output`; `windows`; `page_reading`, `page_text` and
-//! `diagnosis`; a module for each command; `cli`; `window`, which runs commands. No module uses one above it.
+//! `diagnosis`; a module for each command; `cli`; `window`, which runs commands. No module uses one
+//! above it.
 
 #![cfg_attr(not(windows), allow(dead_code, reason = "only code for Windows uses all of it"))]
 

@@ -241,8 +241,8 @@ fn instruction_and_stack(context: &CONTEXT) -> (usize, usize) {
     (context.Eip as usize, context.Esp as usize)
 }
 
-/// The number of threads of this process, by the system's list of processes, which is written to the
-/// `size` bytes at `list`. None if the list does not fit.
+/// The number of threads of this process, by the system's list of processes, which is written to
+/// the `size` bytes at `list`. None if the list does not fit.
 fn thread_count_in(list: usize, size: usize) -> Option<usize> {
     const SYSTEM_PROCESS_INFORMATION: i32 = 5;
     /// Offsets in an entry of the list: of the next entry, of the number of threads, and of the

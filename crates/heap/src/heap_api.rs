@@ -21,8 +21,8 @@ pub fn heap_api_entries() -> &'static HeapApiEntries {
     }
 }
 
-/// Prepares the entries of the heap API, which serve `process_heap` from now on. Call it once, after
-/// [`crate::start`], with the loader's lock held; a later call only changes the arguments.
+/// Prepares the entries of the heap API, which serve `process_heap` from now on. Call it once,
+/// after [`crate::start`], with the loader's lock held; a later call only changes the arguments.
 ///
 /// False if the system has no memory for it, or no TLS slot.
 #[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the handle is compared, not dereferenced")]
@@ -45,8 +45,9 @@ pub unsafe fn serve_second_heap(handle: *mut c_void, heap: *mut PrivateHeap) {
 /// Whether C runtimes keep the size that was asked for.
 static EXACT_SIZES: AtomicBool = AtomicBool::new(false);
 
-/// Has the blocks of C runtimes keep the size that was asked for: [`exact_entries`] are theirs then.
-/// Call it after [`crate::start`], before any runtime is taken over, with the loader's lock held.
+/// Has the blocks of C runtimes keep the size that was asked for: [`exact_entries`] are theirs
+/// then. Call it after [`crate::start`], before any runtime is taken over, with the loader's lock
+/// held.
 ///
 /// False if the system has no memory for it, or no TLS slot; nothing is changed then.
 pub fn keep_exact_sizes() -> bool {
@@ -63,8 +64,8 @@ pub fn keeps_exact_sizes() -> bool {
     EXACT_SIZES.load(Ordering::Relaxed)
 }
 
-/// The hot entries for the C runtime with the number `runtime` (below [`crate::RUNTIMES`]) that keep
-/// the size that was asked for. They work from [`keep_exact_sizes`] on.
+/// The hot entries for the C runtime with the number `runtime` (below [`crate::RUNTIMES`]) that
+/// keep the size that was asked for. They work from [`keep_exact_sizes`] on.
 pub fn exact_entries(runtime: usize) -> &'static Entries {
     // SAFETY: the tables are constant data of the C side, where there is one.
     #[allow(unused_unsafe, reason = "the borrowed heap has its tables in Rust")]
@@ -74,7 +75,8 @@ pub fn exact_entries(runtime: usize) -> &'static Entries {
 }
 
 /// Allocates `size` bytes, zeroed if `zero`, in a block that keeps its size. NULL if there is no
-/// memory, or if it is too late for mimalloc. [`start_heap_api`] or [`keep_exact_sizes`] was called.
+/// memory, or if it is too late for mimalloc. [`start_heap_api`] or [`keep_exact_sizes`] was
+/// called.
 pub fn exact_allocate(size: usize, zero: bool) -> *mut c_void {
     // SAFETY: the function accepts any size.
     unsafe { native::allograft_heap_exact_allocate(size, zero) }

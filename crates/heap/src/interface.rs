@@ -93,8 +93,8 @@ pub struct HeapApiColdPaths {
     /// The block is NULL or foreign.
     pub free: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) -> i32,
     /// The block is NULL or foreign; or it is mimalloc's, and there was no memory, no room for
-    /// `HEAP_REALLOC_IN_PLACE_ONLY`, or it is too late. The last argument is whether a foreign block
-    /// of a served heap migrates.
+    /// `HEAP_REALLOC_IN_PLACE_ONLY`, or it is too late. The last argument is whether a foreign
+    /// block of a served heap migrates.
     pub reallocate:
         unsafe extern "system" fn(*mut c_void, u32, *mut c_void, usize, bool) -> *mut c_void,
     /// The block is NULL or foreign.

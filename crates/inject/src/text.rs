@@ -47,9 +47,9 @@ pub fn until_nul(units: &[u16]) -> &[u16] {
     &units[..end]
 }
 
-/// From this length on a full path needs the prefix `\\?\` in programs that do not declare that they
-/// know long paths: 260 characters with the NUL, less the 12 of a file name that the system keeps
-/// free in folders.
+/// From this length on a full path needs the prefix `\\?\` in programs that do not declare that
+/// they know long paths: 260 characters with the NUL, less the 12 of a file name that the system
+/// keeps free in folders.
 const LONG_PATH: usize = 248;
 
 /// The full path `path` in a form that every system call takes, NUL-terminated: as it is, or with

@@ -128,7 +128,8 @@ fn keep_exact_sizes() {
     }
 }
 
-/// Redirects the heap API for `scope`, and for the blocks of `runtimes` if any are to be taken over.
+/// Redirects the heap API for `scope`, and for the blocks of `runtimes` if any are to be taken
+/// over.
 fn take_over_heap(scope: HeapScope, runtimes: bool) {
     let scope = match scope {
         HeapScope::Off => {

@@ -89,7 +89,8 @@ impl File {
     }
 }
 
-/// The full path of `path` (NUL-terminated), which is relative to the current folder of the program.
+/// The full path of `path` (NUL-terminated), which is relative to the current folder of the
+/// program.
 fn full_path<'b>(path: &[u16], buffer: &'b mut [u16]) -> Option<&'b [u16]> {
     debug_assert_eq!(path.last(), Some(&0));
     // SAFETY: the path is NUL-terminated, and the buffer has as many units.

@@ -1,5 +1,6 @@
 //! Everything that calls Windows. The lowest layer of the launcher: of this crate it uses `error`,
-//! `command_line` and the pages of `window::page` only, and leaves it to its callers to explain a refusal.
+//! `command_line` and the pages of `window::page` only, and leaves it to its callers to explain a
+//! refusal.
 
 pub mod console;
 pub mod job;

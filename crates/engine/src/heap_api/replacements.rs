@@ -263,42 +263,38 @@ unsafe extern "system" fn set_current_environment(
     }
 }
 
-unsafe extern "system" fn set_environment_variable(
-    environment: *mut *mut c_void,
-    name: *const UNICODE_STRING,
-    value: *const UNICODE_STRING,
-) -> i32 {
-    // SAFETY: the function of that name has this signature.
-    unsafe {
-        if !hand_over(environment) {
-            return STATUS_NO_MEMORY;
-        }
-        let original = original!(
-            HeapFunction::SetEnvironmentVariable,
-            fn(*mut *mut c_void, *const UNICODE_STRING, *const UNICODE_STRING) -> i32
-        );
-        original(environment, name, value)
-    }
+/// Defines the replacements of functions of ntdll that put another block in the place of the one
+/// that the named argument points to, and free that one: it is handed over before.
+macro_rules! handing_over {
+    ($($place:ident: $function:ident $name:ident($($argument:ident: $type:ty),*);)*) => {
+        $(unsafe extern "system" fn $name($($argument: $type),*) -> i32 {
+            // SAFETY: the function of that name has this signature.
+            unsafe {
+                if !hand_over($place) {
+                    return STATUS_NO_MEMORY;
+                }
+                original!(HeapFunction::$function, fn($($type),*) -> i32)($($argument),*)
+            }
+        })*
+    };
 }
 
-unsafe extern "system" fn set_environment_var(
-    environment: *mut *mut c_void,
-    name: *const u16,
-    name_length: usize,
-    value: *const u16,
-    value_length: usize,
-) -> i32 {
-    // SAFETY: the function of that name has this signature.
-    unsafe {
-        if !hand_over(environment) {
-            return STATUS_NO_MEMORY;
-        }
-        let original = original!(
-            HeapFunction::SetEnvironmentVar,
-            fn(*mut *mut c_void, *const u16, usize, *const u16, usize) -> i32
-        );
-        original(environment, name, name_length, value, value_length)
-    }
+handing_over! {
+    environment: SetEnvironmentVariable set_environment_variable(
+        environment: *mut *mut c_void, name: *const UNICODE_STRING, value: *const UNICODE_STRING
+    );
+    environment: SetEnvironmentVar set_environment_var(
+        environment: *mut *mut c_void, name: *const u16, name_length: usize,
+        value: *const u16, value_length: usize
+    );
+    descriptor: SetSecurityObject set_security_object(
+        information: u32, modification: *mut c_void, descriptor: *mut *mut c_void,
+        mapping: *const c_void, token: HANDLE
+    );
+    descriptor: SetSecurityObjectEx set_security_object_ex(
+        information: u32, modification: *mut c_void, descriptor: *mut *mut c_void,
+        inheritance: u32, mapping: *const c_void, token: HANDLE
+    );
 }
 
 unsafe extern "system" fn delete_security_object(descriptor: *mut *mut c_void) -> i32 {
@@ -308,47 +304,5 @@ unsafe extern "system" fn delete_security_object(descriptor: *mut *mut c_void) -
             return 0;
         }
         original!(HeapFunction::DeleteSecurityObject, fn(*mut *mut c_void) -> i32)(descriptor)
-    }
-}
-
-/// Replaces the caller's descriptor by a new one, and frees the former.
-unsafe extern "system" fn set_security_object(
-    information: u32,
-    modification: *mut c_void,
-    descriptor: *mut *mut c_void,
-    mapping: *const c_void,
-    token: HANDLE,
-) -> i32 {
-    // SAFETY: the function of that name has this signature.
-    unsafe {
-        if !hand_over(descriptor) {
-            return STATUS_NO_MEMORY;
-        }
-        let original = original!(
-            HeapFunction::SetSecurityObject,
-            fn(u32, *mut c_void, *mut *mut c_void, *const c_void, HANDLE) -> i32
-        );
-        original(information, modification, descriptor, mapping, token)
-    }
-}
-
-unsafe extern "system" fn set_security_object_ex(
-    information: u32,
-    modification: *mut c_void,
-    descriptor: *mut *mut c_void,
-    inheritance: u32,
-    mapping: *const c_void,
-    token: HANDLE,
-) -> i32 {
-    // SAFETY: the function of that name has this signature.
-    unsafe {
-        if !hand_over(descriptor) {
-            return STATUS_NO_MEMORY;
-        }
-        let original = original!(
-            HeapFunction::SetSecurityObjectEx,
-            fn(u32, *mut c_void, *mut *mut c_void, u32, *const c_void, HANDLE) -> i32
-        );
-        original(information, modification, descriptor, inheritance, mapping, token)
     }
 }
