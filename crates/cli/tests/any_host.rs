@@ -2,8 +2,9 @@
 
 use std::process::{Command, Output};
 
-/// Variables that say whether to colour, wherever the output goes.
-const COLOUR_VARIABLES: [&str; 3] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"];
+/// Variables that say whether to colour, wherever the output goes. `CI` is one of them: a
+/// continuous-integration service shows colour though its terminal is `dumb`.
+const COLOUR_VARIABLES: [&str; 4] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"];
 
 fn allograft(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_allograft"))
