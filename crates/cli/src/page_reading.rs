@@ -6,7 +6,9 @@
 
 use crate::output::printable;
 use allograft_image::FileVersion;
-use allograft_inject::{HeapRecord, HeapState, MAX_RUNTIMES, Page, RuntimeRecord, State};
+use allograft_inject::{
+    HeapRecord, HeapState, MAX_RUNTIMES, Page, RuntimeProof, RuntimeRecord, State,
+};
 use serde::{Serialize, Serializer};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +66,9 @@ pub struct RuntimeReading {
     /// File version; all zero if the file has none.
     pub version: FileVersion,
     pub functions: u32,
+    /// None if the page holds a number that is none.
+    #[serde(serialize_with = "serialize_proof")]
+    pub proof: Option<RuntimeProof>,
 }
 
 /// The process's heap, which `HeapAlloc` and its kin serve.
@@ -186,7 +191,12 @@ fn runtime_reading(runtime: &RuntimeRecord) -> RuntimeReading {
         name: printable(&String::from_utf16_lossy(name)),
         version: FileVersion(runtime.version),
         functions: runtime.functions.load(Relaxed),
+        proof: RuntimeProof::from_u32(runtime.proof.load(Relaxed)),
     }
+}
+
+fn serialize_proof<S: Serializer>(proof: &Option<RuntimeProof>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(proof.map_or("unknown", RuntimeProof::name))
 }
 
 fn serialize_state<S: Serializer>(state: &Option<State>, to: S) -> Result<S::Ok, S::Error> {

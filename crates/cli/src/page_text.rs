@@ -2,7 +2,7 @@
 
 use crate::output::{Palette, counted, size};
 use crate::page_reading::{HeapBlocks, PageReading, ProcessHeapReading, RuntimeReading};
-use allograft_inject::{HeapState, State};
+use allograft_inject::{HeapState, RuntimeProof, State};
 use std::fmt::Write;
 
 /// Width of the bar, in characters.
@@ -135,9 +135,13 @@ fn whose_heap(heap: &ProcessHeapReading) -> Option<&'static str> {
 /// `41 functions of ucrtbase.dll 10.0.26100.1742`
 fn functions_of(runtime: &RuntimeReading) -> String {
     let functions = counted(runtime.functions.into(), "function");
+    let unproved = match runtime.proof {
+        Some(RuntimeProof::Missing) => " (unproved)",
+        _ => "",
+    };
     match runtime.version.0 {
-        [0, 0, 0, 0] => format!("{functions} of {}", runtime.name),
-        _ => format!("{functions} of {} {}", runtime.name, runtime.version),
+        [0, 0, 0, 0] => format!("{functions} of {}{unproved}", runtime.name),
+        _ => format!("{functions} of {} {}{unproved}", runtime.name, runtime.version),
     }
 }
 
@@ -261,6 +265,14 @@ mod tests {
             "took over 46 functions of ucrtbase.dll 10.0.26100.1742 \
              and 40 functions of ucrtbased.dll 10.0.3.4 in"
         ));
+    }
+
+    #[test]
+    fn a_runtime_that_was_taken_over_without_a_proof_is_marked() {
+        let mut page = page();
+        *page.status.runtimes[0].proof.get_mut() = RuntimeProof::Missing as u32;
+        let marked = "46 functions of ucrtbase.dll 10.0.26100.1742 (unproved)";
+        assert!(summary_of(&page).contains(marked) && details_of(&page).contains(marked));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_engine::heap_api::{self, HeapObstacle, HeapSlots, HeapTakeover, ServedModules};
 use allograft_engine::{
-    Module, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
+    Module, Proof, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
     loaded_modules, loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
 use allograft_inject::{HeapScope, HeapState, State};
@@ -80,6 +80,9 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
     }
     if !config.imports {
         allograft_engine::leave_import_tables_alone();
+    }
+    if config.unproved {
+        allograft_engine::take_over_unproved();
     }
     allograft_heap::look_up_options_with(ini::mimalloc_option);
     let Some(status) = page::status() else {
@@ -216,6 +219,18 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
                     "{} threads refuse access and were not stopped: if one was just entering a heap function of {name}, the program may fail",
                     takeover.threads_missed
                 ));
+            }
+            match takeover.proof {
+                Proof::Redirected => {}
+                Proof::Scanned => log::line(format_args!(
+                    "scanned {name}: only functions that were replaced give blocks to the system's heap"
+                )),
+                Proof::Wine => log::line(format_args!(
+                    "{name} was not scanned: it is Wine's own, which gives the system's heap its own blocks"
+                )),
+                Proof::Missing(gap) => log::line(format_args!(
+                    "took {name} over as ALLOGRAFT_UNPROVED asks, although the program may fail: {gap}"
+                )),
             }
             for skipped in takeover.skipped() {
                 let name = skipped.to_str().unwrap_or("?");

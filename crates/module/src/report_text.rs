@@ -8,7 +8,9 @@ use core::sync::atomic::Ordering;
 
 use allograft_engine::SKIP_REASON;
 use allograft_heap::HeapFigures;
-use allograft_inject::{HeapRecord, HeapState, RuntimeRecord, State, Status, until_nul};
+use allograft_inject::{
+    HeapRecord, HeapState, RuntimeProof, RuntimeRecord, State, Status, until_nul,
+};
 
 use crate::text::Wide;
 
@@ -160,13 +162,15 @@ impl RuntimeList<'_> {
         runtime: &RuntimeRecord,
     ) -> fmt::Result {
         let [major, minor, build, revision] = runtime.version;
+        let proof = RuntimeProof::from_u32(runtime.proof.load(Ordering::Relaxed));
         write!(
             f,
             "{{\"name\": {}, \"path\": {}, \"version\": \"{major}.{minor}.{build}.{revision}\", \
-             \"functions\": {}, \"skipped\": [",
+             \"functions\": {}, \"proof\": \"{}\", \"skipped\": [",
             Json(Wide(until_nul(&runtime.name))),
             Json(Wide(until_nul(&runtime.path))),
             runtime.functions.load(Ordering::Relaxed),
+            proof.map_or("unknown", RuntimeProof::name),
         )?;
         let mut separator = "";
         for (_, skipped) in self.0.skipped.iter().flatten().filter(|(runtime, _)| *runtime == index)
@@ -234,6 +238,7 @@ mod tests {
             copy_wide(&wide(&format!(r"C:\Windows\{name}")), &mut runtime.path);
             runtime.version = [10, 0, 19041, 3636];
             runtime.functions = AtomicU32::new(40 + index as u32);
+            runtime.proof = AtomicU32::new(3 * index as u32);
         }
         status
     }
@@ -325,6 +330,8 @@ mod tests {
         assert_eq!(runtimes[0]["skipped"], json!([]));
         assert_eq!(runtimes[1]["path"], r"C:\Windows\msvcrt.dll");
         assert_eq!(runtimes[1]["functions"], 41);
+        assert_eq!(runtimes[0]["proof"], "redirected");
+        assert_eq!(runtimes[1]["proof"], "unproved");
         let expected =
             ["_expand", "_msize"].map(|name| json!({"name": name, "reason": SKIP_REASON}));
         assert_eq!(runtimes[1]["skipped"], json!(expected));
