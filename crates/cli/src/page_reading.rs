@@ -36,6 +36,8 @@ pub struct PageReading {
     pub process_heap: ProcessHeapReading,
     /// Whether the blocks of the C runtimes keep the sizes that were asked for.
     pub exact_sizes: bool,
+    /// Mistakes of the program's that mimalloc found, if it checks every free.
+    pub mistakes: Option<u32>,
     /// What the old heap held at the takeover, if it was counted.
     pub old_heap: Option<HeapBlocks>,
     /// Blocks of the old heap that a reallocation moved to mimalloc.
@@ -137,6 +139,8 @@ impl PageReading {
             runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             process_heap: process_heap_reading(&status.heap),
             exact_sizes: status.heap.exact_sizes.load(Relaxed) != 0,
+            mistakes: (status.checks_frees.load(Relaxed) == 1)
+                .then(|| status.heap_mistakes.load(Relaxed)),
             old_heap,
             migrated,
             freed,

@@ -12,7 +12,7 @@ use core::fmt;
 
 use allograft_references::MappedImage;
 
-use crate::heap_api::{HEAP_FUNCTIONS, HeapFunction};
+use crate::functions::{RELEASING, WINE_MARK};
 use crate::imports;
 use crate::loaded_image::{LoadedImage, RegionOf};
 use crate::module::Module;
@@ -110,16 +110,12 @@ pub(crate) fn find(
 
 /// The name of one of the functions in question that is `name`.
 fn releasing_name(name: &CStr) -> Option<&'static CStr> {
-    const FUNCTIONS: [HeapFunction; 3] =
-        [HeapFunction::FreeHeap, HeapFunction::ReAllocateHeap, HeapFunction::SizeHeap];
-    let rows = HEAP_FUNCTIONS.iter().filter(|row| FUNCTIONS.contains(&row.function));
-    let mut names = rows.flat_map(|row| row.names.iter().copied().chain([row.native]));
-    names.find(|&known| known == name)
+    RELEASING.into_iter().find(|&known| known == name)
 }
 
-/// Wine writes this behind the DOS header of its own DLLs.
 fn is_wines(image: &LoadedImage<'_>) -> bool {
-    image.text(0x40, 32) == Some(c"Wine builtin DLL")
+    let (offset, mark) = WINE_MARK;
+    image.bytes_from(offset as usize).is_some_and(|bytes| bytes.starts_with(mark))
 }
 
 /// The first reference to `slots` (offsets, and names of the functions) that other code reaches

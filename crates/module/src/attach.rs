@@ -94,6 +94,8 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
+    #[cfg(feature = "check-frees")]
+    crate::mistakes::begin();
     if config.exact_sizes {
         keep_exact_sizes();
     }

@@ -53,6 +53,13 @@ impl fmt::Display for ReportText<'_> {
         writeln!(f, "  \"process_heap\": {heap},")?;
         let exact_sizes = status.heap.exact_sizes.load(Ordering::Relaxed) != 0;
         writeln!(f, "  \"exact_sizes\": {exact_sizes},")?;
+        match status.checks_frees.load(Ordering::Acquire) {
+            0 => writeln!(f, "  \"mistakes\": null,")?,
+            _ => {
+                let mistakes = status.heap_mistakes.load(Ordering::Relaxed);
+                writeln!(f, "  \"mistakes\": {mistakes},")?;
+            }
+        }
         let microseconds = load(&status.attach_nanoseconds) as f64 / 1000.0;
         writeln!(f, "  \"attach_microseconds\": {microseconds:.1},")?;
         let stopped = status.threads_stopped.load(Ordering::Relaxed);
@@ -288,6 +295,10 @@ mod tests {
         assert_eq!(text["mimalloc"]["used_bytes"], 2);
         assert_eq!(text["mimalloc"]["threads"], 5);
         assert_eq!(text["old_heap"], Value::Null, "it was not counted");
+        assert_eq!(text["mistakes"], Value::Null, "nothing was checked");
+        status.checks_frees.store(1, Ordering::Relaxed);
+        status.heap_mistakes.store(2, Ordering::Relaxed);
+        assert_eq!(report(&status, 0, &[])["mistakes"], 2);
         status.old_known.store(1, Ordering::Relaxed);
         status.old_blocks.store(7, Ordering::Relaxed);
         assert_eq!(report(&status, 0, &[])["old_heap"], json!({"blocks": 7, "bytes": 0}));

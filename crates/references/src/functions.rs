@@ -107,6 +107,20 @@ pub const ESSENTIAL: &[Function] = {
     &[Malloc, Calloc, Realloc, Free, Msize]
 };
 
+/// The functions of the system's heap, by the names in kernel32 and ntdll, that free, resize or size
+/// a block: those by which a runtime could give a block of mimalloc's to the system.
+pub const RELEASING: [&CStr; 6] = [
+    c"HeapFree",
+    c"HeapReAlloc",
+    c"HeapSize",
+    c"RtlFreeHeap",
+    c"RtlReAllocateHeap",
+    c"RtlSizeHeap",
+];
+
+/// What Wine writes behind the DOS header of its own DLLs, and where.
+pub const WINE_MARK: (u32, &[u8]) = (0x40, b"Wine builtin DLL\0");
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -232,7 +232,8 @@ fn landmarks() -> Landmarks {
     let own = loaded_modules().find(|module| module.contains(here));
     let mut folder = [0; 260];
     let folder = windows_folder(&mut folder);
-    Landmarks::new(program_base(), own.map_or(0, |module| module.base()), folder)
+    let own = own.map_or(0, |module| module.base());
+    Landmarks::new(program_base(), own, allograft_heap::mimalloc_base(), folder)
 }
 
 /// Whose allocations can be served of those that `scope` asks for, and why the program's image is
