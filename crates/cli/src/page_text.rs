@@ -56,6 +56,9 @@ pub fn details(reading: &PageReading, palette: &Palette) -> String {
         let (migrated, freed) = (blocks(reading.migrated), blocks(reading.freed));
         line("since then", format!("{migrated} moved to mimalloc, {freed} freed"));
     }
+    if let Some(mistakes) = reading.mistakes {
+        line("mistakes", format!("{} found (--check-frees)", counted(mistakes.into(), "mistake")));
+    }
     if reading.state == Some(State::Active) && !reading.message.is_empty() {
         line("note", reading.message.clone());
     }
@@ -293,6 +296,15 @@ mod tests {
              \x20 since then  1 block (512 bytes) moved to mimalloc, 0 blocks (0 bytes) freed\n\
              \x20 mimalloc    2.0 MiB in use of 3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
         );
+    }
+
+    #[test]
+    fn mistakes_are_counted_where_they_are_looked_for() {
+        let mut page = page();
+        assert!(!details_of(&page).contains("mistake"));
+        *page.status.checks_frees.get_mut() = 1;
+        *page.status.heap_mistakes.get_mut() = 2;
+        assert!(details_of(&page).contains("\n  mistakes    2 mistakes found (--check-frees)\n"));
     }
 
     #[test]
