@@ -222,11 +222,16 @@ impl<'a> Blocks<'a> {
 /// or padding.
 fn falls_into(image: &MappedImage<'_>, block: u32) -> bool {
     let before = block.checked_sub(5).and_then(|start| image.bytes(start)?.first_chunk::<5>());
-    match before {
-        Some([0xE9, ..] | [.., 0xC2, _, _] | [.., 0xEB, _] | [.., 0xC3 | 0xCC]) => false,
-        Some([.., 0xFF, 0xE0..=0xE7]) => false,
-        _ => true,
-    }
+    !matches!(
+        before,
+        Some(
+            [0xE9, ..]
+                | [.., 0xC2, _, _]
+                | [.., 0xEB, _]
+                | [.., 0xFF, 0xE0..=0xE7]
+                | [.., 0xC3 | 0xCC]
+        )
+    )
 }
 
 /// The blocks that were found, each once.
