@@ -268,13 +268,13 @@ fn loaded_later(module: &Module) {
         }
         if attach_to(module, false) {
             page::set_state(State::Active);
-        } else if page::state() == State::NoRuntime {
+        } else if page::state() == State::NoRuntime && !heap_api::is_serving() {
             // The launcher says why, and not that there was none.
             page::set_state(State::Failed);
         }
         report::write();
     }
-    if heap_api::is_serving() && matches!(page::state(), State::NoRuntime | State::Failed) {
+    if heap_api::is_serving() && page::state() == State::NoRuntime {
         page::set_state(State::Active);
     }
 }
