@@ -32,6 +32,48 @@
 
 #elif defined(BENCH_RUNTIME_LINKED_IN)
 
+#if defined(BENCH_LAYERED)
+
+/* The linked mimalloc in the place of the system's heap functions, called as they are: through
+ * pointers that the compiler does not know. Block sizes are mimalloc's. */
+
+#include <mimalloc.h>
+#include <windows.h>
+
+static void *WINAPI layered_allocate(HANDLE heap, DWORD flags, SIZE_T size) {
+    (void)heap;
+    return flags & HEAP_ZERO_MEMORY ? mi_zalloc(size) : mi_malloc(size);
+}
+
+static BOOL WINAPI layered_free(HANDLE heap, DWORD flags, void *block) {
+    (void)heap, (void)flags;
+    mi_free(block);
+    return TRUE;
+}
+
+static void *WINAPI layered_reallocate(HANDLE heap, DWORD flags, void *block, SIZE_T size) {
+    (void)heap;
+    return flags & HEAP_REALLOC_IN_PLACE_ONLY ? mi_expand(block, size) : mi_realloc(block, size);
+}
+
+static SIZE_T WINAPI layered_size(HANDLE heap, DWORD flags, const void *block) {
+    (void)heap, (void)flags;
+    return mi_usable_size(block);
+}
+
+static void *(WINAPI *volatile layered_HeapAlloc)(HANDLE, DWORD, SIZE_T) = layered_allocate;
+static BOOL(WINAPI *volatile layered_HeapFree)(HANDLE, DWORD, void *) = layered_free;
+static void *(WINAPI *volatile layered_HeapReAlloc)(HANDLE, DWORD, void *,
+                                                    SIZE_T) = layered_reallocate;
+static SIZE_T(WINAPI *volatile layered_HeapSize)(HANDLE, DWORD, const void *) = layered_size;
+
+#define HeapAlloc layered_HeapAlloc
+#define HeapFree layered_HeapFree
+#define HeapReAlloc layered_HeapReAlloc
+#define HeapSize layered_HeapSize
+
+#endif
+
 #include "../../tests/programs/linked_runtime.h"
 
 #define malloc(size) linked_malloc(size)

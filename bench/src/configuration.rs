@@ -13,6 +13,8 @@ use crate::workload::{Runtime, Workload, WorkloadProgram};
 pub enum HeapSource {
     Crt,
     Baseline,
+    /// The baseline, called by the functions of the program's own runtime.
+    Layered,
     ByHand,
     Early,
     Late,
@@ -38,13 +40,18 @@ pub const EARLY: &str = "early";
 pub const LATE: &str = "late";
 
 /// The configurations with a name, and what each is.
-pub const BUILT_IN: [(&str, HeapSource, &str); 9] = [
+pub const BUILT_IN: [(&str, HeapSource, &str); 10] = [
     (CRT, HeapSource::Crt, "the C runtime's own heap"),
     (BASELINE, HeapSource::Baseline, "the baseline: mimalloc linked in and called directly"),
     (
         "again",
         HeapSource::Baseline,
         "the baseline run a second time; its distance from 1.00 is the noise floor",
+    ),
+    (
+        "layered",
+        HeapSource::Layered,
+        "the baseline in the place of HeapAlloc and its kin, in programs with the runtime linked in",
     ),
     (EARLY, HeapSource::Early, "started by allograft run"),
     (
@@ -120,6 +127,7 @@ impl Configuration {
                     && workload.runtime == Runtime::Shared
             }
             HeapSource::ByHand => workload.is_about_the_old_heap(),
+            HeapSource::Layered => workload.runtime == Runtime::LinkedIn,
             // Programs with the runtime linked in are not linked with a mimalloc.dll too.
             _ => workload.is_own() && workload.runtime == Runtime::Shared,
         }
@@ -173,6 +181,7 @@ impl Configuration {
     pub fn part(&self, runtime: Runtime) -> &'static str {
         match self.source {
             HeapSource::Baseline | HeapSource::ByHand => "baseline",
+            HeapSource::Layered => "layered",
             HeapSource::Linked => "linked",
             HeapSource::Redirect => "redirect",
             _ if runtime == Runtime::LinkedIn => "linked-in",
