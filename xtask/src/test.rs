@@ -28,7 +28,8 @@ use steps::Steps;
 /// With `debug`, only scenarios are run, with the debug variant of the module; with `wine_10`, only
 /// scenarios on Wine 10.
 pub fn run(long: bool, debug: bool, wine_10: bool, filter: Option<&str>) -> Result<ExitCode> {
-    let environment = setup::run(&Request::everything(crt::all()))?;
+    let crts = if wine_10 { vec![crt::newest()] } else { crt::all() };
+    let environment = setup::run(&Request::everything(crts))?;
     let scenarios = Scenarios::find(filter)?;
     let members = Members::read()?;
     let variant = if debug { Variant::Debug } else { Variant::Usual };

@@ -56,7 +56,7 @@ pub use {
     foreign::{Census, census},
     import_tables::{leave_import_tables_alone, redirect_import},
     takeover::{Takeover, module_loaded, module_unloaded, take_over},
-    windows::{LoaderLock, loaded_modules},
+    windows::{LoaderLock, loaded_modules, with_loader_at_rest},
 };
 
 /// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here,

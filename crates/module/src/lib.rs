@@ -42,7 +42,7 @@ mod watch;
 
 #[cfg(windows)]
 pub use {
-    allograft_engine::LoaderLock,
+    allograft_engine::with_loader_at_rest,
     entry::{end_of_process, end_of_thread, install, start_heap},
     page::{message, state, status},
 };
