@@ -101,8 +101,8 @@ pub fn is_any_taken_over() -> bool {
     slots::taken_modules().next().is_some()
 }
 
-/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller
-/// holds the loader's lock.
+/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The loader is
+/// at rest, as for [`loaded_modules`].
 #[cfg(windows)]
 pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
     let named = |name: &'static &str| loaded_modules().filter(|module| module.name_is(name));
