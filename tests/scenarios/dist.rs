@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use allograft_image::{FileVersion, Image};
+use allograft_image::{FileVersion, Image, ImportedFunction};
 use allograft_tests::{Launch, Stage, inputs};
 use object::pe::{RT_GROUP_ICON, RT_ICON, RT_MANIFEST, RT_VERSION};
 use object::read::pe::{ImageNtHeaders, PeFile, PeFile32, PeFile64};
@@ -106,6 +106,77 @@ fn the_files_for_every_machine_are_there_with_their_documents() {
     for name in expected {
         assert!(files.contains_key(name), "{name} is not in {:?}", files.keys());
     }
+}
+
+/// The newest Windows that a file may need: the launchers need what Rust's standard library does,
+/// the DLLs are loaded by programs for older ones as well.
+fn newest_needed(name: &str) -> u32 {
+    if name.ends_with(".exe") { 10 } else { 7 }
+}
+
+/// The first Windows that has each import of the list, by `DLL function`.
+fn first_windows() -> BTreeMap<String, u32> {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("inputs/imports.txt");
+    let list = fs::read_to_string(list).unwrap();
+    let mut windows = None;
+    let mut first = BTreeMap::new();
+    for line in list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.strip_prefix("Windows ") {
+            Some(number) => windows = Some(number.parse().unwrap()),
+            None => {
+                first.insert(line.to_owned(), windows.expect("a version before the first import"));
+            }
+        }
+    }
+    first
+}
+
+/// What the image imports that is not in the list, or only in a Windows after `newest`.
+fn too_new(image: &[u8], first: &BTreeMap<String, u32>, newest: u32) -> Vec<String> {
+    let image = Image::parse(image).unwrap();
+    let mut found = Vec::new();
+    for module in image.imports().unwrap() {
+        for function in image.functions(&module).unwrap() {
+            let function = match function {
+                ImportedFunction::Name(name) => String::from_utf8_lossy(name).into_owned(),
+                ImportedFunction::Ordinal(number) => format!("#{number}"),
+            };
+            let import = format!("{} {function}", module.name.to_lowercase());
+            match first.get(&import) {
+                Some(windows) if *windows <= newest => {}
+                Some(windows) => found.push(format!("{import} (Windows {windows})")),
+                None => found.push(format!("{import} (not in tests/inputs/imports.txt)")),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_is_imported_that_the_oldest_windows_lacks() {
+    let first = first_windows();
+    // Those that users build programs on; not programs that `verify` runs.
+    let own = code().into_iter().filter(|(name, _)| !name.starts_with("verify/"));
+    for (name, bytes) in own {
+        let newest = newest_needed(&name);
+        let found = too_new(&bytes, &first, newest);
+        assert!(
+            found.is_empty(),
+            "{name} imports what Windows {newest} may not have: {found:?}; look it up at run time, \
+             or add it to the list with the first Windows that has it"
+        );
+    }
+}
+
+#[test]
+fn an_import_that_is_not_listed_or_too_new_is_found() {
+    let launcher = &code()["allograft.exe"];
+    let mut first = first_windows();
+    assert!(too_new(launcher, &first, 10).is_empty());
+    assert_eq!(too_new(launcher, &first, 8), ["bcryptprimitives.dll ProcessPrng (Windows 10)"]);
+    first.remove("kernel32.dll CreateProcessW").unwrap();
+    let found = too_new(launcher, &first, 10);
+    assert_eq!(found, ["kernel32.dll CreateProcessW (not in tests/inputs/imports.txt)"]);
 }
 
 /// The numbers of the resources of each kind.

@@ -32,9 +32,9 @@ pub fn stage() -> PathBuf {
     target().join("allograft")
 }
 
-/// The description of the stage; of that with the debug variant of the modules.
-pub fn stage_file(debug: bool) -> PathBuf {
-    stage().join(if debug { "stage-debug.json" } else { "stage.json" })
+/// The description of the stage; or, with a name like `-debug`, of a variant of it.
+pub fn stage_file(variant: &str) -> PathBuf {
+    stage().join(format!("stage{variant}.json"))
 }
 
 pub fn prefixes() -> PathBuf {
@@ -62,7 +62,7 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
 /// by the variable.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).env("ALLOGRAFT_STAGE", stage_file(false));
+    command.current_dir(root()).env("ALLOGRAFT_STAGE", stage_file(""));
     command
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod cargo;
+mod changelog;
 mod commit;
 mod crt;
 mod demo;
@@ -22,6 +23,7 @@ mod step;
 mod test;
 mod tools;
 mod wine;
+mod workflows;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -75,6 +77,10 @@ enum Command {
         /// own checks, and with a count of blocks that reach the system's heap, which must be 0.
         #[arg(long)]
         debug: bool,
+        /// Run the scenarios on this version of Wine only, and nothing else. Without a name or
+        /// this option, a selection of the scenarios is run on it too.
+        #[arg(long, value_name = "VERSION", value_parser = ["10"], conflicts_with = "debug")]
+        wine: Option<String>,
         /// Run only the scenario of this name, or else only the tests whose names contain it, and
         /// build only what these need. The checks of the source are left out.
         filter: Option<String>,
@@ -139,6 +145,11 @@ enum Command {
         #[command(flatten)]
         kit: KitOptions,
     },
+    /// Print what is new in a release, as CHANGELOG.md has it.
+    Changelog {
+        /// The release, or its tag: `1.2.3` or `v1.2.3`.
+        version: String,
+    },
     /// Run one Windows program in a Wine prefix of the project (cargo's runner for Windows tests).
     ///
     /// ALLOGRAFT_CRT names the C runtime: `wine`, which is the default, or a version of
@@ -195,7 +206,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 quiet: false,
                 ..WindowsBuild::new(environment.rust, &X64)
             };
-            stage::build_and_write(&environment, build, &Parts::ALL)?;
+            stage::build_and_write(&environment, build, &Parts::ALL, &layout::stage_file(""))?;
             step::say(&format!("built: {}", stage::bin(options.debug).display()));
         }
         Command::Demo => return demo::run(),
@@ -204,8 +215,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             site::build(&site::folder())?;
             step::say(&format!("built: {}", site::folder().join("index.html").display()));
         }
-        Command::Test { long, debug, filter } => {
-            return test::run(long, debug, filter.as_deref());
+        Command::Test { long, debug, wine, filter } => {
+            return test::run(long, debug, wine.is_some(), filter.as_deref());
         }
         Command::Conformance { seed, ops, crt, subject } => {
             return tools::conformance(seed, ops, crt.as_deref(), subject);
@@ -223,6 +234,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 dist::run(&output)?;
             }
         }
+        Command::Changelog { version } => print!("{}", changelog::of_release(&version)?),
         Command::Wine { command } => return wine::run_program(&command),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! Assembles the stage under `target/allograft`: everything that scenarios, benches and the demo
 //! run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
@@ -176,13 +176,13 @@ fn crt_of(prefix: &Prefix) -> Crt {
     }
 }
 
-/// Builds `parts` and writes the description to where scenarios look for it.
+/// Builds `parts` and writes the description to `file`.
 pub fn build_and_write(
     environment: &Environment,
     options: WindowsBuild,
     parts: &Parts,
+    file: &Path,
 ) -> Result<()> {
     let stage = build(environment, options, parts)?;
-    let file = layout::stage_file(options.debug);
-    stage.write(&file).with_context(|| format!("writing {}", file.display()))
+    stage.write(file).with_context(|| format!("writing {}", file.display()))
 }

@@ -17,7 +17,7 @@ use crate::files::{entries, files_under};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
-use crate::{crt, layout, site, stage, step};
+use crate::{crt, layout, site, stage, step, workflows};
 use members::{Members, has_test, test_in};
 use scenarios::Scenarios;
 use steps::Steps;
@@ -25,13 +25,20 @@ use steps::Steps;
 /// Sets up, and runs every check and test; with `filter`, only the scenario of this name, or the
 /// tests whose names contain it.
 ///
-/// With `debug`, only scenarios are run, with the debug variant of the module.
-pub fn run(long: bool, debug: bool, filter: Option<&str>) -> Result<ExitCode> {
-    let environment = setup::run(&Request::everything(crt::all()))?;
+/// With `debug`, only scenarios are run, with the debug variant of the module; with `wine_10`, only
+/// scenarios on Wine 10.
+pub fn run(long: bool, debug: bool, wine_10: bool, filter: Option<&str>) -> Result<ExitCode> {
+    let crts = if wine_10 { vec![crt::newest()] } else { crt::all() };
+    let environment = setup::run(&Request::everything(crts))?;
     let scenarios = Scenarios::find(filter)?;
     let members = Members::read()?;
-    let session = Session { environment, members, scenarios, long, debug, filter };
+    let variant = if debug { Variant::Debug } else { Variant::Usual };
+    let session = Session { environment, members, scenarios, long, variant, filter };
     let mut steps = Steps::default();
+    if wine_10 {
+        session.on_wine_10()?.run_scenarios(&mut steps);
+        return finish(&steps);
+    }
     if filter.is_none() && !debug {
         session.check_source(&mut steps);
     }
@@ -40,10 +47,26 @@ pub fn run(long: bool, debug: bool, filter: Option<&str>) -> Result<ExitCode> {
     }
     session.run_scenarios(&mut steps);
     if filter.is_none() && !debug {
-        // The other scenarios take their time: `--debug` runs them.
-        let scenarios = Scenarios::find(Some(HEAP_SCENARIO))?;
-        Session { scenarios, debug: true, ..session }.run_scenarios(&mut steps);
+        // The other scenarios take their time: `--debug` and `--wine 10` run them.
+        let on_wine_10 = match (cfg!(windows), session.on_wine_10()) {
+            (true, _) => None,
+            (false, Ok(other)) => Some(other),
+            (false, Err(error)) => {
+                steps.skip("scenarios on Wine 10", &format!("{error:#}"));
+                None
+            }
+        };
+        let scenarios = Scenarios::named(&[HEAP_SCENARIO])?;
+        Session { scenarios, variant: Variant::Debug, ..session }.run_scenarios(&mut steps);
+        if let Some(other) = on_wine_10 {
+            let scenarios = Scenarios::named(&ON_BOTH_WINES)?;
+            Session { scenarios, ..other }.run_scenarios(&mut steps);
+        }
     }
+    finish(&steps)
+}
+
+fn finish(steps: &Steps) -> Result<ExitCode> {
     if steps.is_empty() {
         bail!("there is no test and no scenario of that name");
     }
@@ -54,17 +77,61 @@ pub fn run(long: bool, debug: bool, filter: Option<&str>) -> Result<ExitCode> {
 /// The scenario that is run with both variants of the module.
 const HEAP_SCENARIO: &str = "process_heap";
 
+/// The scenarios that are run on Wine 10 too, which is nearer to Windows 11: those whose result
+/// depends most on the system.
+const ON_BOTH_WINES: [&str; 5] = ["contract", "heap_api", "launcher", "module", "takeover"];
+
+/// What the scenarios of a session are run with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Usual,
+    /// The debug variant of the module.
+    Debug,
+    /// Wine 10.
+    Wine10,
+}
+
+impl Variant {
+    /// What is said of it behind the name of a step.
+    fn words(self) -> &'static str {
+        match self {
+            Variant::Usual => "",
+            Variant::Debug => ", debug variant",
+            Variant::Wine10 => ", Wine 10",
+        }
+    }
+
+    /// Where the description of its stage is.
+    fn stage_file(self) -> PathBuf {
+        layout::stage_file(match self {
+            Variant::Usual => "",
+            Variant::Debug => "-debug",
+            Variant::Wine10 => "-wine-10",
+        })
+    }
+}
+
 struct Session<'a> {
     environment: Environment,
     members: Members,
     scenarios: Scenarios,
     long: bool,
-    /// The scenarios are run with the debug variant of the module.
-    debug: bool,
+    variant: Variant,
     filter: Option<&'a str>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// The same scenarios on Wine 10. The error is why it cannot be had.
+    fn on_wine_10(&self) -> Result<Session<'a>> {
+        Ok(Session {
+            environment: setup::on_wine_10(&self.environment)?,
+            members: self.members.clone(),
+            scenarios: self.scenarios.clone(),
+            variant: Variant::Wine10,
+            ..*self
+        })
+    }
+
     fn check_source(&self, steps: &mut Steps) {
         let Members { host, windows, .. } = &self.members;
         let clippy = |mut cargo: Command, members| {
@@ -92,6 +159,7 @@ impl Session<'_> {
         steps.step("documentation, Windows code", || {
             document(self.windows_cargo("doc", &X64), windows)
         });
+        steps.step("workflows and forms, against their schemas", workflows::check);
         steps.step("documents as a site, with its links", || site::build(&site::folder()));
     }
 
@@ -183,11 +251,14 @@ impl Session<'_> {
         if self.scenarios.are_none() {
             return;
         }
-        let variant = if self.debug { ", debug variant" } else { "" };
+        let variant = self.variant.words();
+        let stage_file = self.variant.stage_file();
         let built = steps.step(&format!("building what the scenarios run{variant}"), || {
             let build = WindowsBuild::new(self.environment.rust, &X64);
-            let build = WindowsBuild { quiet: self.filter.is_some(), debug: self.debug, ..build };
-            stage::build_and_write(&self.environment, build, &self.scenarios.parts()?)
+            let debug = self.variant == Variant::Debug;
+            let build = WindowsBuild { quiet: self.filter.is_some(), debug, ..build };
+            let parts = self.scenarios.parts()?;
+            stage::build_and_write(&self.environment, build, &parts, &stage_file)
         });
         if !built {
             steps.skip("scenarios", "nothing to run them on: the build failed");
@@ -203,7 +274,7 @@ impl Session<'_> {
             steps.step(&name, || {
                 let mut cargo = host_cargo("test");
                 cargo.args(arguments).env("ALLOGRAFT_MACHINE", target.machine.to_string());
-                cargo.env("ALLOGRAFT_STAGE", layout::stage_file(self.debug));
+                cargo.env("ALLOGRAFT_STAGE", &stage_file);
                 self.run_tests(&mut cargo, None)
             });
         }
@@ -230,10 +301,10 @@ impl Session<'_> {
         cargo
     }
 
-    fn run_tests<'a>(
+    fn run_tests<'t>(
         &self,
         cargo: &mut Command,
-        arguments: impl IntoIterator<Item = &'a str>,
+        arguments: impl IntoIterator<Item = &'t str>,
     ) -> Result<()> {
         if self.long {
             cargo.env("ALLOGRAFT_LONG", "1");

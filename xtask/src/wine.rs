@@ -21,6 +21,8 @@ pub struct Wine {
     pub server: PathBuf,
     /// It runs 32-bit programs too.
     pub is_whole: bool,
+    /// The folder of its prefixes.
+    pub prefixes: PathBuf,
 }
 
 /// One Wine prefix of the project, with the C runtime it runs programs on.
@@ -34,7 +36,7 @@ pub struct Prefix {
 impl Prefix {
     pub const OWN: &str = "wine";
 
-    /// The prefix called `name`, whether it exists or not.
+    /// The prefix called `name` of the Wine of this machine, whether it exists or not.
     pub fn named(name: &str) -> Prefix {
         Prefix { name: name.to_owned(), folder: layout::prefixes().join(name) }
     }
@@ -80,6 +82,7 @@ impl Wine {
             is_whole: loader.with_file_name("wine").is_file(),
             loader,
             server,
+            prefixes: layout::prefixes(),
         })
     }
 
@@ -92,6 +95,11 @@ impl Wine {
     /// Where set-up puts what it adds.
     pub fn completed_folder() -> Result<PathBuf> {
         Ok(layout::cache()?.join("wine-32-bits"))
+    }
+
+    /// The prefix called `name`, whether it exists or not.
+    pub fn prefix(&self, name: &str) -> Prefix {
+        Prefix { name: name.to_owned(), folder: self.prefixes.join(name) }
     }
 
     pub fn command(&self, prefix: &Prefix, program: impl AsRef<OsStr>) -> Command {
@@ -177,6 +185,18 @@ fn prefix_environment(command: &mut Command, prefix: &Prefix) {
     command.env("WINEPREFIX", &prefix.folder).env("WINEDEBUG", "-all");
     // A prefix is 64-bit because it was made so; a variable that asks for 32 bits would refuse it.
     command.env_remove("WINEARCH");
+}
+
+/// The command that switches off address space randomisation, where the system allows it. Debian's
+/// Wine lacks the loader that reserves the addresses which Windows uses: about one start in a
+/// thousand finds something of the host's there, and ends with the exit code 1 and no message.
+pub fn at_fixed_addresses() -> &'static str {
+    const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
+    let mut trial = Command::new(SETARCH[0]);
+    match step::capture(trial.args(&SETARCH[1..]).arg("true")) {
+        Ok(_) => "setarch x86_64 -R ",
+        Err(_) => "",
+    }
 }
 
 /// Cargo's runner for Windows tests: runs the program of `command` on the C runtime that

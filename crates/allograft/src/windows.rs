@@ -109,9 +109,13 @@ fn install_once() -> Result<Installation, Error> {
     if !is_started() {
         return Err(Error::Failed("there is no memory for mimalloc's page map".to_owned()));
     }
-    let lock = allograft_module::LoaderLock::take();
-    allograft_module::install(own_image());
-    drop(lock);
+    let listed = allograft_module::with_loader_at_rest(|| {
+        allograft_module::install(own_image());
+    });
+    if !listed {
+        let reason = "Windows does not let the modules be listed (LdrEnumerateLoadedModules)";
+        return Err(Error::Failed(reason.to_owned()));
+    }
     outcome(allograft_module::status().ok_or(Error::AlreadyTakenOver)?)
 }
 

@@ -37,7 +37,7 @@ pub fn run(args: &AssistArgs) -> Result<u32, Error> {
         // The path stays in the process: nobody here waits until it has been read.
         Some(thread) => {
             let event = args.event.map(Handle::from_number);
-            queue_load(&Windows, target, thread, &path, event).map(|_path| Ending::Returned)
+            queue_load(&Windows, target, thread, &path, event).map(|()| Ending::Returned)
         }
     };
     ending.map(|ending| ending as u32).map_err(|error| failure(&process, error))

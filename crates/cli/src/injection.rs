@@ -10,8 +10,8 @@ use crate::windows::start::Suspended;
 use crate::windows::{handle, wide_path};
 use allograft_image::Machine;
 use allograft_inject::{
-    Assistant, Ending, LoadedEvent, PATH_UNITS, RemotePath, Route, Step, SystemError, Task,
-    Unreachable, Windows, load_by_thread, queue_load,
+    Assistant, Ending, LoadedEvent, PATH_UNITS, Route, Step, SystemError, Task, Unreachable,
+    Windows, load_by_thread, queue_load,
 };
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -59,8 +59,6 @@ pub struct Injection<'a> {
 pub struct QueuedLoad {
     page: StatusPage,
     event: LoadedEvent<'static, Windows>,
-    /// Where the process reads the module's path, unless an assistant wrote it there.
-    path: Option<RemotePath>,
 }
 
 impl<'a> Injection<'a> {
@@ -83,18 +81,16 @@ impl<'a> Injection<'a> {
         let failed = |error| failure(process, error);
         let event = LoadedEvent::new(&Windows, process.into()).map_err(failed)?;
         let loaded = Some(event.handle_there());
-        let path = match self.route {
+        match self.route {
             Route::Direct => {
                 let module = wide_path(&self.module);
-                let path = queue_load(&Windows, process.into(), thread, &module, loaded);
-                Some(path.map_err(failed)?)
+                queue_load(&Windows, process.into(), thread, &module, loaded).map_err(failed)?;
             }
             Route::Assistant => {
                 self.assist(process, Task::Queue { thread, loaded })?;
-                None
             }
-        };
-        Ok(QueuedLoad { page, event, path })
+        }
+        Ok(QueuedLoad { page, event })
     }
 
     /// Loads the module into a running process, whose `page` tells it the options, and waits until
@@ -153,7 +149,7 @@ impl QueuedLoad {
     /// Waits until the module is loaded in `process`, or has failed to load, or the process has
     /// ended. Returns the status page, which holds the outcome.
     pub fn wait(self, process: &Process) -> Result<(StatusPage, Ending), Error> {
-        let ending = self.event.wait(self.path).map_err(|error| failure(process, error))?;
+        let ending = self.event.wait().map_err(|error| failure(process, error))?;
         Ok((self.page, ending))
     }
 }

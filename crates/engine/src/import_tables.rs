@@ -44,8 +44,8 @@ pub unsafe fn redirect_import(slot: usize, address: usize) -> bool {
 }
 
 /// Replaces the contents of the import slots of `modules` for which `exchange` has another address.
-/// Returns how many were replaced. The caller holds the loader's lock. Nothing is allocated, and no
-/// lock is waited for.
+/// Returns how many were replaced. The loader is at rest ([`crate::loaded_modules`]). Nothing is
+/// allocated, and no lock is waited for.
 pub(crate) fn redirect(
     modules: &mut dyn Iterator<Item = Module>,
     exchange: &dyn Fn(usize) -> Option<usize>,
@@ -63,7 +63,7 @@ pub(crate) fn redirect(
         imports::visit(&module, &region, &mut |slot, address| {
             if let Some(other) = exchange(address)
                 && slot.is_multiple_of(align_of::<usize>())
-                // SAFETY: the slot is in the module, which stays while the loader's lock is held,
+                // SAFETY: the slot is in the module, which stays while the loader is at rest,
                 // and `exchange` returns replacements of the same signature.
                 && unsafe { slots.write(slot, other) }.is_ok()
             {

@@ -59,7 +59,7 @@ pub use {
     foreign::{Census, census},
     import_tables::{leave_import_tables_alone, redirect_import},
     takeover::{Takeover, module_loaded, module_unloaded, take_over, take_over_unproved},
-    windows::{LoaderLock, loaded_modules},
+    windows::{LoaderLock, loaded_modules, with_loader_at_rest},
 };
 
 /// Starts mimalloc, and counts in `counters` from now on. Call it once, before anything else here,
@@ -104,8 +104,8 @@ pub fn is_any_taken_over() -> bool {
     slots::taken_modules().next().is_some()
 }
 
-/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The caller
-/// holds the loader's lock.
+/// The C runtimes that are loaded now and can be taken over, the Universal CRT first. The loader is
+/// at rest, as for [`loaded_modules`].
 #[cfg(windows)]
 pub fn loaded_runtimes() -> impl Iterator<Item = Module> {
     let named = |name: &'static &str| loaded_modules().filter(|module| module.name_is(name));

@@ -6,27 +6,39 @@
 //! cannot be seen. Clean tails cost time in every `malloc`. So each runtime begins to keep them
 //! with the first module that imports one of the functions from it, or with their first call.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, Ordering};
+
+use windows_sys::Win32::Foundation::CloseHandle;
+use windows_sys::Win32::System::Threading::{CreateThread, WaitForSingleObject};
 
 use allograft_detour::{System, Windows};
 use allograft_heap::RUNTIMES;
 
 use crate::module::Module;
 use crate::runtime::Runtime;
-use crate::windows::{LoaderLock, loaded_modules};
+use crate::windows::{loaded_modules, with_loader_at_rest};
 use crate::{import_tables, imports, slots};
 
-/// Whether import slots still lead to entries that do not keep tails clean: another thread held the
-/// loader's lock when they were to be exchanged.
+/// Whether import slots still lead to entries that do not keep tails clean.
 static IMPORTS_LAG: AtomicBool = AtomicBool::new(false);
 
+/// Whether a thread was started that exchanges them, and has not begun.
+static EXCHANGE_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// How long the first call of `_recalloc` waits for that thread, in milliseconds. It must not wait
+/// for ever: its own thread may be the one that the loader waits for.
+const PATIENCE: u32 = 200;
+
 /// Begins to keep tails clean in every runtime from which `module` imports a function of the
-/// `_recalloc` family. To be called for modules that are loaded after the takeover, with the
-/// loader's lock held, before their import tables are changed.
+/// `_recalloc` family. To be called in the loader's notification of a module that is loaded after
+/// the takeover, before its import tables are changed.
 pub(crate) fn module_loaded(module: &Module) {
     for base in slots::taken_modules().filter(|&base| imports_recalloc(module, base)) {
-        keep_clean(base);
+        if keep_clean(base) {
+            exchange_imports();
+        }
     }
 }
 
@@ -56,12 +68,10 @@ pub(crate) fn begin(base: usize) -> bool {
 /// Begins to keep tails clean in the runtime whose function of the family was called in the slot
 /// `number`.
 pub(crate) fn recalloc_was_called(number: usize) {
-    if let Some(base) = slots::base_of(number)
-        && slots::runtime(number).is_some_and(|runtime| !runtime.has_clean_tails())
-    {
-        keep_clean(base);
-    } else if IMPORTS_LAG.load(Ordering::Relaxed) {
-        exchange_imports();
+    let base = slots::base_of(number)
+        .filter(|_| slots::runtime(number).is_some_and(|runtime| !runtime.has_clean_tails()));
+    if base.is_some_and(keep_clean) || IMPORTS_LAG.load(Ordering::Relaxed) {
+        exchange_imports_on_another_thread();
     }
 }
 
@@ -72,29 +82,59 @@ fn imports_recalloc(module: &Module, base: usize) -> bool {
     imports::find_any(module, &region, &NAMES, is_meant).is_some()
 }
 
-fn keep_clean(base: usize) {
+/// Keeps tails clean in what is reached by jumps; false if they are already.
+fn keep_clean(base: usize) -> bool {
     if !begin(base) {
-        return;
+        return false;
     }
     for relays in slots::relays_of(base) {
         // If the system refuses, `_recalloc` stays as exact as mimalloc's own.
         let _ = relays.retarget(&Windows, |entry| clean_counterpart(entry).map(|(_, clean)| clean));
     }
-    exchange_imports();
+    true
 }
 
 /// Points the import slots that lead to entries which leave tails as they are at those that keep
-/// them clean. The calling thread may hold locks of the program's, so it must not wait for the
-/// loader's lock: if another thread holds that, the next call of `_recalloc` tries again.
+/// them clean. The loader is at rest.
 fn exchange_imports() {
-    let lock = LoaderLock::try_take();
-    IMPORTS_LAG.store(lock.is_none(), Ordering::Relaxed);
-    if lock.is_some() {
-        import_tables::redirect(&mut loaded_modules(), &|address| {
-            let (slot, entry) = clean_counterpart(address)?;
-            slots::runtime(slot)?.has_clean_tails().then_some(entry)
-        });
+    import_tables::redirect(&mut loaded_modules(), &|address| {
+        let (slot, entry) = clean_counterpart(address)?;
+        slots::runtime(slot)?.has_clean_tails().then_some(entry)
+    });
+}
+
+/// The same, from a thread of the program's, which may hold locks: it must not wait for the loader.
+/// If the other thread cannot be started, the next call of `_recalloc` tries again.
+fn exchange_imports_on_another_thread() {
+    IMPORTS_LAG.store(true, Ordering::Release);
+    if allograft_heap::process_ends() || EXCHANGE_STARTED.swap(true, Ordering::AcqRel) {
+        return;
     }
+    // SAFETY: the module that the function is in stays until the process ends.
+    let thread =
+        unsafe { CreateThread(null(), 0, Some(exchange_when_at_rest), null(), 0, null_mut()) };
+    if thread.is_null() {
+        EXCHANGE_STARTED.store(false, Ordering::Release);
+        return;
+    }
+    // SAFETY: the handle is this function's own.
+    unsafe {
+        WaitForSingleObject(thread, PATIENCE);
+        CloseHandle(thread);
+    }
+}
+
+unsafe extern "system" fn exchange_when_at_rest(_: *mut c_void) -> u32 {
+    let exchanged = with_loader_at_rest(|| {
+        // In this order: a runtime that is marked from here on has a thread of its own.
+        EXCHANGE_STARTED.store(false, Ordering::Release);
+        IMPORTS_LAG.store(false, Ordering::Release);
+        exchange_imports();
+    });
+    if !exchanged {
+        EXCHANGE_STARTED.store(false, Ordering::Release);
+    }
+    0
 }
 
 /// The slot and the entry that keeps tails clean, for the address of an entry that does not.

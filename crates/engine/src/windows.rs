@@ -26,6 +26,11 @@ windows_link::link!("ntdll.dll" "system" fn LdrLockLoaderLock(
 windows_link::link!("ntdll.dll" "system" fn LdrUnlockLoaderLock(
     flags: u32, cookie: usize
 ) -> NTSTATUS);
+windows_link::link!("ntdll.dll" "system" fn LdrEnumerateLoadedModules(
+    flags: u8, callback: ModuleCallback, context: *mut c_void
+) -> NTSTATUS);
+
+type ModuleCallback = unsafe extern "system" fn(*const LoaderEntry, *mut c_void, *mut u8);
 
 impl Module {
     /// The module that the loader describes by these values.
@@ -119,8 +124,9 @@ struct LoaderData {
 
 /// The modules in the order in which they were loaded.
 ///
-/// The caller holds the loader's lock, as DLL entry points and the loader's notifications do: the
-/// list does not change meanwhile.
+/// The loader must be at rest, so that the list does not change and no module in it is half linked.
+/// It is in DLL entry points, in the loader's notifications of a loaded module, and in
+/// [`with_loader_at_rest`]. Holding [`LoaderLock`] is not enough.
 pub fn loaded_modules() -> impl Iterator<Item = Module> {
     let head = loader_data().map_or(null(), |data| &raw const data.load_order);
     let mut link = match head.is_null() {
@@ -133,7 +139,7 @@ pub fn loaded_modules() -> impl Iterator<Item = Module> {
             return None;
         }
         // SAFETY: every link but the head is the first field of an entry, which stays while the
-        // loader's lock is held.
+        // loader is at rest.
         unsafe {
             let entry = &*link.cast::<LoaderEntry>();
             link = (*link).next;
@@ -212,8 +218,39 @@ pub(crate) fn nanoseconds_since(begin: i64) -> u64 {
     (ticks * 1_000_000_000 / (frequency.max(1) as u128)) as u64
 }
 
-/// The loader's lock, held by this thread until this is dropped: no other thread loads or unloads a
-/// module meanwhile. A thread may hold it more than once.
+/// Calls `act` as the loader calls an entry point: no other thread loads or unloads a module
+/// meanwhile. Waits for a load that is going on. False if the system refuses; nothing was done then.
+///
+/// Since Windows 8 a module is loaded by the thread that owns loading, and by worker threads of its,
+/// under a lock of the module list alone; only initialising and unloading take the loader's lock.
+/// The enumeration waits for the ownership and takes the lock, and gives both back.
+pub fn with_loader_at_rest(act: impl FnOnce()) -> bool {
+    unsafe extern "system" fn called<F: FnOnce()>(
+        _: *const LoaderEntry,
+        act: *mut c_void,
+        stop: *mut u8,
+    ) {
+        // SAFETY: the context is the option below, which outlives the enumeration, and the last
+        // argument can be written.
+        let act = unsafe {
+            *stop = 1;
+            (*act.cast::<Option<F>>()).take()
+        };
+        if let Some(act) = act {
+            act();
+        }
+    }
+    fn enumerate<F: FnOnce()>(mut act: Option<F>) -> bool {
+        // SAFETY: the callback takes the option whose address it is given.
+        let status = unsafe { LdrEnumerateLoadedModules(0, called::<F>, (&raw mut act).cast()) };
+        status == 0 && act.is_none()
+    }
+    enumerate(Some(act))
+}
+
+/// The loader's lock, held by this thread until this is dropped: no other thread runs an entry
+/// point, or unloads a module, meanwhile. Modules may still be added to the loader's list. A thread
+/// may hold it more than once.
 pub struct LoaderLock(usize);
 
 impl LoaderLock {
@@ -223,17 +260,6 @@ impl LoaderLock {
         // SAFETY: the cookie can be written; without flags there is no disposition.
         let status = unsafe { LdrLockLoaderLock(0, null_mut(), &mut cookie) };
         (status == 0).then_some(LoaderLock(cookie))
-    }
-
-    /// Takes the lock unless another thread holds it. For threads that hold locks of their own,
-    /// which must not wait for this one.
-    pub fn try_take() -> Option<LoaderLock> {
-        const ONLY_TRY: u32 = 2;
-        const TAKEN: u32 = 1;
-        let (mut cookie, mut disposition) = (0, 0);
-        // SAFETY: both can be written.
-        let status = unsafe { LdrLockLoaderLock(ONLY_TRY, &mut disposition, &mut cookie) };
-        (status == 0 && disposition == TAKEN).then_some(LoaderLock(cookie))
     }
 }
 
@@ -247,42 +273,80 @@ impl Drop for LoaderLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+    use windows_sys::Win32::Foundation::FreeLibrary;
+    use windows_sys::Win32::System::LibraryLoader::LoadLibraryW;
 
     #[test]
     fn exports_are_those_that_the_loader_finds() {
         let system = ["ntdll.dll", "kernelbase.dll", "kernel32.dll"];
         let names =
             [c"RtlFreeHeap", c"LocalFree", c"HeapFree", c"HeapAlloc", c"GetLastError", c"no"];
-        for module in
-            loaded_modules().filter(|module| system.iter().any(|name| module.name_is(name)))
-        {
-            for name in names {
-                // SAFETY: the module is loaded.
-                let function = unsafe { GetProcAddress(module.handle(), name.as_ptr().cast()) };
-                let expected = function.map(|function| function as *const c_void as usize);
-                assert_eq!(module.export(name), expected, "{name:?}");
+        assert!(with_loader_at_rest(|| {
+            for module in
+                loaded_modules().filter(|module| system.iter().any(|name| module.name_is(name)))
+            {
+                for name in names {
+                    // SAFETY: the module is loaded.
+                    let function = unsafe { GetProcAddress(module.handle(), name.as_ptr().cast()) };
+                    let expected = function.map(|function| function as *const c_void as usize);
+                    assert_eq!(module.export(name), expected, "{name:?}");
+                }
             }
-        }
+        }));
     }
 
     #[test]
-    fn trying_to_take_the_lock_does_not_wait() {
-        let held = LoaderLock::take().expect("the lock");
-        assert!(LoaderLock::try_take().is_some(), "the same thread may");
-        // A thread cannot begin while the lock is held, so the other one begins before.
-        drop(held);
-        let (go, gone) = std::sync::mpsc::channel();
-        let (answer, answered) = std::sync::mpsc::channel();
-        let other = std::thread::spawn(move || {
-            let _ = answer.send(true);
-            let _ = gone.recv();
-            let _ = answer.send(LoaderLock::try_take().is_some());
+    fn modules_that_come_and_go_do_not_disturb_a_walk() {
+        const LOADS: usize = 50;
+        let over = AtomicBool::new(false);
+        let names = ["version.dll", "winmm.dll", "psapi.dll"];
+        let loads = names.map(|_| AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for (name, loads) in names.iter().zip(&loads) {
+                let name: Vec<u16> = name.encode_utf16().chain([0]).collect();
+                let over = &over;
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        // SAFETY: the name ends with a zero, and the handle is this call's.
+                        unsafe {
+                            let module = LoadLibraryW(name.as_ptr());
+                            if !module.is_null() && FreeLibrary(module) != 0 {
+                                loads.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            }
+            let began = Instant::now();
+            let are_busy = || loads.iter().all(|loads| loads.load(Ordering::Relaxed) >= LOADS);
+            while !are_busy() && began.elapsed() < Duration::from_secs(60) {
+                let mut modules = 0;
+                let at_rest = with_loader_at_rest(|| {
+                    for module in loaded_modules() {
+                        // SAFETY: the module is loaded and begins with its headers.
+                        let magic = unsafe { *(module.base() as *const u16) };
+                        modules += usize::from(magic == 0x5A4D && module.name().len() > 4);
+                    }
+                });
+                if !at_rest || modules < 3 {
+                    break;
+                }
+            }
+            let were_busy = are_busy();
+            over.store(true, Ordering::Relaxed);
+            assert!(were_busy, "{loads:?} modules were loaded, or a walk failed");
         });
-        assert_eq!(answered.recv(), Ok(true));
-        let held = LoaderLock::take().expect("the lock");
-        go.send(()).expect("the other waits");
-        assert_eq!(answered.recv(), Ok(false));
-        drop(held);
-        other.join().expect("it ends");
+    }
+
+    #[test]
+    fn a_thread_that_has_the_loader_at_rest_may_use_it() {
+        let mut inner = false;
+        assert!(with_loader_at_rest(|| {
+            let _lock = LoaderLock::take().expect("the lock");
+            assert!(with_loader_at_rest(|| inner = true));
+        }));
+        assert!(inner);
     }
 }

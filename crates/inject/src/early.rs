@@ -27,8 +27,8 @@ use crate::remote_path::RemotePath;
 use crate::system::{Function, Handle, Owned, System};
 
 /// Has `thread`, the first of `process`, load the module at `path` (NUL-terminated) before it
-/// begins, and then set the event that is `loaded` there. Returns where the path is; the thread
-/// reads it later.
+/// begins, and then set the event that is `loaded` there. The path stays in the process's memory: to
+/// free it from outside would race with the process's end, which Wine 10 waits for in vain.
 ///
 /// # Errors
 ///
@@ -40,15 +40,15 @@ pub fn queue_load(
     thread: Handle,
     path: &[u16],
     loaded: Option<Handle>,
-) -> Result<RemotePath, Error> {
+) -> Result<(), Error> {
     let load = |path| system.queue_call(thread, Function::LoadLibrary, path);
-    let (path, ()) = RemotePath::write(system, process, path, Step::QueueCall, load)?;
+    RemotePath::write(system, process, path, Step::QueueCall, load)?;
     if let Some(event) = loaded {
         system
             .queue_call(thread, Function::SetEvent, event.0.cast_unsigned())
             .at(Step::QueueCall)?;
     }
-    Ok(path)
+    Ok(())
 }
 
 /// The event by which a process says that its queued module is loaded. The process loses its handle
@@ -83,19 +83,13 @@ impl<'s, S: System> LoadedEvent<'s, S> {
         Ok(signalled.is_some())
     }
 
-    /// Waits until the module is loaded, or has failed to load, or the process has ended. Frees
-    /// `path`, which is [`queue_load`]'s, unless an assistant has queued the call.
-    pub fn wait(self, path: Option<RemotePath>) -> Result<Ending, Error> {
+    /// Waits until the module is loaded, or has failed to load, or the process has ended.
+    pub fn wait(self) -> Result<Ending, Error> {
         let objects = [self.event.handle, self.process];
-        match self.system.wait(&objects, None).at(Step::Wait)? {
-            Some(0) => {
-                if let Some(path) = path {
-                    path.free(self.system, self.process);
-                }
-                Ok(Ending::Returned)
-            }
-            _ => Ok(Ending::ProcessEnded),
-        }
+        Ok(match self.system.wait(&objects, None).at(Step::Wait)? {
+            Some(0) => Ending::Returned,
+            _ => Ending::ProcessEnded,
+        })
     }
 }
 

@@ -41,7 +41,6 @@ pub use layout::{
 };
 pub use lock::InjectionLock;
 pub use page::StatusPage;
-pub use remote_path::RemotePath;
 pub use route::{Route, Unreachable, machine_of_process};
 pub use security::{Descriptor, Sid};
 pub use system::{Function, Handle, System, SystemError, SystemResult, TokenSid};

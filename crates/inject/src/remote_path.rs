@@ -6,7 +6,7 @@ use crate::system::{Handle, System, SystemResult};
 /// Memory of another process that holds a NUL-terminated path. Dropping this leaves it there: the
 /// code that reads the path may run after this program's end.
 #[derive(Debug)]
-pub struct RemotePath {
+pub(crate) struct RemotePath {
     address: usize,
 }
 

@@ -206,7 +206,7 @@ fn inject_into(
     page.leave_in(process)?;
     match Route::for_module(&Windows, process) {
         // Nobody is told when the path has been read, so it stays in the child.
-        Route::Direct => queue_load(&Windows, process, thread, path, None).map(drop),
+        Route::Direct => queue_load(&Windows, process, thread, path, None),
         Route::Assistant => have_assistant_queue(process, thread, &path[..=backslash]),
     }
 }

@@ -44,7 +44,7 @@ mod watch;
 
 #[cfg(windows)]
 pub use {
-    allograft_engine::{LoaderLock, Module, loaded_modules},
+    allograft_engine::{Module, loaded_modules, with_loader_at_rest},
     entry::{end_of_process, end_of_thread, install, start_heap},
     page::{message, state, status},
 };

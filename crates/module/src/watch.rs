@@ -71,9 +71,9 @@ unsafe extern "system" fn notified(
                     &*notification.path,
                 )
             };
-            // The loader sends notifications with another lock held. A process that ends takes the
-            // loader's lock before it ends its other threads, which must not be in the middle of a
-            // takeover then.
+            // The thread that owns loading sends notifications, so no other module comes or goes.
+            // But it may do so without the loader's lock, which a process that ends takes before it
+            // ends its other threads: these must not be in the middle of a takeover then.
             let _lock = LoaderLock::take();
             (handlers.loaded)(&module);
         }

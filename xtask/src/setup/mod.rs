@@ -4,12 +4,14 @@
 //! installed, a list of it is printed. A step that was interrupted is done again from its
 //! beginning.
 
+mod debian;
 mod downloads;
 mod packages;
 mod real_programs;
 mod rust_target;
 mod site_generator;
 mod windows_prefix;
+mod wine10;
 mod wine32;
 
 use std::env::consts::EXE_SUFFIX;
@@ -194,6 +196,13 @@ fn missing(downloads: Vec<Download>) -> Vec<Download> {
     downloads.into_iter().filter(|download| !download.is_there()).collect()
 }
 
+/// The folder with the schemas of workflows, which is downloaded if it is not there.
+pub fn workflow_schemas() -> Result<PathBuf> {
+    let package = host("check-jsonschema")?;
+    package.fetch()?;
+    Ok(package.file("check_jsonschema/builtin_schemas/vendor"))
+}
+
 fn host(name: &str) -> Result<Download> {
     Download::new(name, Platform::HOST)
 }
@@ -240,11 +249,40 @@ fn prepare_wine(crts: &[&KnownCrt], x86: &mut Result<()>) -> Result<(Option<Wine
         // The prefixes may be made by this one, and would be made anew by another.
         wine = whole;
     }
-    let mut prefixes = vec![windows_prefix::base(&wine)?];
-    for crt in crts {
-        prefixes.push(windows_prefix::with_crt(&wine, crt, &runtimes(crt)?)?);
-    }
+    let prefixes = prefixes_of(&wine, crts)?;
     Ok((Some(wine), prefixes))
+}
+
+/// The prefixes of `wine`, with its own C runtime and with `crts`, made where they are missing.
+fn prefixes_of(wine: &Wine, crts: &[&KnownCrt]) -> Result<Vec<Prefix>> {
+    let mut prefixes = vec![windows_prefix::base(wine)?];
+    for crt in crts {
+        prefixes.push(windows_prefix::with_crt(wine, crt, &runtimes(crt)?)?);
+    }
+    Ok(prefixes)
+}
+
+/// The same environment with Wine 10, on its own C runtime and on the newest of Microsoft's. The
+/// error is why it cannot be had.
+pub fn on_wine_10(environment: &Environment) -> Result<Environment> {
+    if environment.wine.is_none() {
+        bail!("programs run without Wine here");
+    }
+    let wine = wine10::complete()?;
+    let crts = [crt::newest()];
+    let prefixes = prefixes_of(&wine, &crts)?;
+    let x86 = environment.x86.as_ref().map_err(Clone::clone);
+    let x86 =
+        x86.and_then(|_| environment32(&crts, &prefixes).map_err(|error| format!("{error:#}")));
+    Ok(Environment {
+        rust: environment.rust,
+        zig: environment.zig.clone(),
+        cmake: environment.cmake.clone(),
+        wine: Some(wine),
+        prefixes,
+        real: environment.real.clone(),
+        x86,
+    })
 }
 
 /// Microsoft's runtimes of the version `crt`: for 64-bit programs, and for 32-bit ones where they

@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The prefix with Wine's own C runtime, made if there is none or it is of another Wine.
 pub fn base(wine: &Wine) -> Result<Prefix> {
     let made_from = made_from(wine)?;
-    make(Prefix::OWN, &made_from, |partial| {
+    make(wine, Prefix::OWN, &made_from, |partial| {
         fs::create_dir_all(&partial.folder)?;
         boot(wine, partial).context("making the Wine prefix")?;
         add_process_prng("x86_64-w64-mingw32-gcc", "DllMain", &partial.system_folder(&X64))?;
@@ -71,7 +71,7 @@ impl Runtimes {
 /// The prefix with Microsoft's C runtime `crt`, made if need be from the base prefix. `runtimes`
 /// are the files for 64-bit programs, and for 32-bit ones where there are any.
 pub fn with_crt(wine: &Wine, crt: &KnownCrt, runtimes: &[Runtimes]) -> Result<Prefix> {
-    let base = Prefix::named(Prefix::OWN);
+    let base = wine.prefix(Prefix::OWN);
     let has_folder = |one: &&Runtimes| *one.target == X64 || runs_32_bits(&base);
     let runtimes: Vec<_> = runtimes.iter().filter(has_folder).collect();
     let mut made_from = made_from(wine)?;
@@ -81,7 +81,7 @@ pub fn with_crt(wine: &Wine, crt: &KnownCrt, runtimes: &[Runtimes]) -> Result<Pr
             made_from.push_str(&format!("{}\n", file.display()));
         }
     }
-    make(crt.version, &made_from, |partial| {
+    make(wine, crt.version, &made_from, |partial| {
         let mut copy = Command::new("cp");
         copy.args(["--archive", "--reflink=auto"]).arg(&base.folder).arg(&partial.folder);
         step::capture(&mut copy)?;
@@ -91,14 +91,19 @@ pub fn with_crt(wine: &Wine, crt: &KnownCrt, runtimes: &[Runtimes]) -> Result<Pr
 
 /// Makes the prefix `name` by `fill`, which is given a prefix without a folder, unless it was
 /// `made_from` the same before.
-fn make(name: &str, made_from: &str, fill: impl FnOnce(&Prefix) -> Result<()>) -> Result<Prefix> {
-    let prefix = Prefix::named(name);
+fn make(
+    wine: &Wine,
+    name: &str,
+    made_from: &str,
+    fill: impl FnOnce(&Prefix) -> Result<()>,
+) -> Result<Prefix> {
+    let prefix = wine.prefix(name);
     if is_made_from(&prefix, made_from) {
         return Ok(prefix);
     }
-    let step = Step::begin(format!("set-up: making the Wine prefix {name}"));
+    let step = Step::begin(format!("set-up: making the prefix {name} of {}", wine.version()?));
     let partial = Prefix { folder: layout::partial(&prefix.folder), ..prefix.clone() };
-    fs::create_dir_all(layout::prefixes())?;
+    fs::create_dir_all(&wine.prefixes)?;
     fill(&partial)?;
     fs::write(partial.folder.join(MADE_FROM), made_from)?;
     publish(&partial.folder, &prefix.folder, || is_made_from(&prefix, made_from))?;
@@ -141,13 +146,17 @@ fn boot(wine: &Wine, prefix: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// Compiles that DLL by `gcc`; `entry` is its entry point as the linker calls it.
+/// Compiles that DLL by `gcc`, unless Wine has one; `entry` is its entry point as the linker calls it.
 fn add_process_prng(gcc: &str, entry: &str, folder: &Path) -> Result<()> {
+    let dll = folder.join("bcryptprimitives.dll");
+    if dll.is_file() {
+        return Ok(());
+    }
     let mut gcc = Command::new(gcc);
     gcc.args(["-O2", "-s", "-shared", "-nostdlib", "-nostartfiles"])
         // 32-bit names would else be exported with the size of their arguments.
         .args(["-Wl,--kill-at", &format!("-Wl,--entry={entry}"), "-o"])
-        .arg(folder.join("bcryptprimitives.dll"))
+        .arg(dll)
         .arg(layout::own(PROCESS_PRNG))
         .arg("-ladvapi32");
     step::capture(&mut gcc).map(drop).context("compiling bcryptprimitives.dll for the Wine prefix")

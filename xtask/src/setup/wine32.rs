@@ -9,19 +9,18 @@
 //! there it loses calls that are queued to a thread that has not started.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
-use crate::files::{copy, entries, make_folder, publish, write_script};
+use super::debian::Archive;
+use crate::files::{copy, make_folder, publish, write_script};
 use crate::layout;
 use crate::step::{self, Step};
-use crate::wine::Wine;
+use crate::wine::{self, Wine};
 
-/// How long apt may take with its lists, and with 100 MB of packages.
-const APT_LIMIT: Duration = Duration::from_secs(600);
+const ARCHIVE: Archive = Archive { architectures: &["i386"], release: None };
 
 /// Wine's own packages, which must be of the version of the 64-bit half.
 const WINE: [&str; 2] = ["libwine", "wine32"];
@@ -92,18 +91,10 @@ fn debian_version(version: &str) -> Option<&str> {
 }
 
 fn fill(wine: &Wine, version: &str, folder: &Path) -> Result<()> {
-    for tool in ["apt-get", "dpkg-deb"] {
-        if layout::in_path(tool).is_none() {
-            bail!("there is no {tool}");
-        }
-    }
-    let scratch = folder.join("scratch");
     let root = folder.join(ROOT);
-    for package in download(version, &scratch)? {
-        let mut extract = Command::new("dpkg-deb");
-        step::capture(extract.arg("--extract").arg(package).arg(&root))?;
-    }
-    fs::remove_dir_all(scratch)?;
+    let mut packages = WINE.map(|package| format!("{package}={version}")).to_vec();
+    packages.extend(LIBRARIES.map(str::to_owned));
+    ARCHIVE.unpack(&packages, &root, &folder.join("scratch"))?;
     place_loaders(wine, &root)?;
     step::capture(Command::new(root.join(LOADERS).join("wine")).arg("--version"))
         .map(drop)
@@ -121,53 +112,6 @@ fn place_loaders(wine: &Wine, root: &Path) -> Result<()> {
     write_script(&loaders.join("wine"), SCRIPT_32)
 }
 
-/// Downloads the packages by an apt with separate state, as if for an empty 32-bit system.
-fn download(version: &str, folder: &Path) -> Result<Vec<PathBuf>> {
-    for part in ["lists/partial", "cache/archives/partial", "state"] {
-        fs::create_dir_all(folder.join(part))?;
-    }
-    fs::write(folder.join("status"), "")?;
-    let configuration = folder.join("apt.conf");
-    fs::write(&configuration, configuration_of_apt(folder))?;
-    let apt_get = |arguments: &[String]| {
-        let mut command = Command::new("apt-get");
-        command
-            .current_dir(folder)
-            .env("APT_CONFIG", &configuration)
-            .arg("--quiet")
-            .args(arguments);
-        step::capture_within(&mut command, APT_LIMIT)
-    };
-    // Some source may be out of order, and the packages be in another.
-    let lists = apt_get(&["update".to_owned()]);
-    let mut wanted = vec!["download".to_owned()];
-    wanted.extend(WINE.map(|package| format!("{package}={version}")));
-    wanted.extend(LIBRARIES.map(str::to_owned));
-    apt_get(&wanted).map_err(|error| {
-        error.context(match lists {
-            Ok(()) => format!("apt's sources lack Wine {version} for i386"),
-            Err(lists) => format!("apt has no lists of packages for i386 ({lists:#})"),
-        })
-    })?;
-    let mut files = entries(folder)?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    Ok(files)
-}
-
-fn configuration_of_apt(folder: &Path) -> String {
-    let folder = folder.display();
-    format!(
-        "APT::Architecture \"i386\";\n\
-         APT::Architectures {{ \"i386\"; }};\n\
-         APT::Sandbox::User \"root\";\n\
-         Acquire::Languages \"none\";\n\
-         Dir::State \"{folder}/state\";\n\
-         Dir::State::lists \"{folder}/lists\";\n\
-         Dir::State::status \"{folder}/status\";\n\
-         Dir::Cache \"{folder}/cache\";\n"
-    )
-}
-
 fn script(wine: &Wine) -> String {
     format!(
         "#!/bin/sh\n\
@@ -176,20 +120,8 @@ fn script(wine: &Wine) -> String {
          export WINEDLLPATH=\"{HOST_DLLS}:$root/{DLLS}\"\n\
          exec {}\"$root/{LOADERS}/wine64\" \"$@\"\n",
         wine.server.display(),
-        at_fixed_addresses()
+        wine::at_fixed_addresses()
     )
-}
-
-/// The command that switches off address space randomisation, where the system allows it. Debian's
-/// Wine lacks the loader that reserves the addresses which Windows uses: about one start in a
-/// thousand finds something of the host's there, and ends with the exit code 1 and no message.
-fn at_fixed_addresses() -> &'static str {
-    const SETARCH: [&str; 3] = ["setarch", "x86_64", "-R"];
-    let mut trial = Command::new(SETARCH[0]);
-    match step::capture(trial.args(&SETARCH[1..]).arg("true")) {
-        Ok(_) => "setarch x86_64 -R ",
-        Err(_) => "",
-    }
 }
 
 /// Where Debian has the 64-bit half's DLLs.

@@ -14,6 +14,7 @@ use crate::files::files_under;
 const DRIVERS: [&str; 3] = ["xtask", SCENARIOS, BENCH];
 
 /// The packages of the workspace, in groups that overlap.
+#[derive(Clone)]
 pub struct Members {
     /// What builds on any host.
     pub host: Vec<Package>,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use allograft_tests::{Target, X64};
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::members::test_in;
 use crate::cargo::{BENCH, SCENARIOS};
@@ -25,6 +25,7 @@ const ONLY_IN_64_BITS: [&str; 8] = [
     "window",
 ];
 
+#[derive(Clone)]
 struct Scenario {
     package: &'static str,
     file: PathBuf,
@@ -44,6 +45,7 @@ impl Scenario {
     }
 }
 
+#[derive(Clone)]
 pub struct Scenarios {
     chosen: Vec<Scenario>,
     /// What the names of the tests must contain.
@@ -70,6 +72,16 @@ impl Scenarios {
         }
         let filter = (!is_named).then(|| filter.to_owned());
         Ok(Scenarios { chosen: all, filter, are_all: false })
+    }
+
+    /// Those of these names, which all exist.
+    pub fn named(names: &[&str]) -> Result<Scenarios> {
+        let mut all = Scenarios::find(None)?;
+        all.chosen.retain(|one| names.contains(&one.name().as_str()));
+        if all.chosen.len() != names.len() {
+            bail!("some of the scenarios {} do not exist", names.join(", "));
+        }
+        Ok(Scenarios { are_all: false, ..all })
     }
 
     /// Whether a scenario was named, and not tests.
@@ -143,6 +155,13 @@ mod tests {
         assert_eq!(tests, "--package allograft-tests --test module a_log_option_names");
         assert_eq!(arguments("bitness", &X86), "");
         assert!(Scenarios::find(Some("no such test")).unwrap().are_none());
+    }
+
+    #[test]
+    fn a_selection_is_of_scenarios_that_exist() {
+        let selection = Scenarios::named(&["status", "contract"]).unwrap();
+        assert_eq!(selection.arguments(&X86).len(), 2 * 4);
+        assert!(Scenarios::named(&["no_such_scenario"]).is_err());
     }
 
     #[test]
