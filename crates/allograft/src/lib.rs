@@ -27,10 +27,10 @@
 
 mod outcome;
 
-#[cfg(all(windows, target_env = "gnu"))]
+#[cfg(all(windows, any(target_arch = "x86", target_arch = "x86_64")))]
 #[path = "windows.rs"]
 mod system;
-#[cfg(not(all(windows, target_env = "gnu")))]
+#[cfg(not(all(windows, any(target_arch = "x86", target_arch = "x86_64"))))]
 #[path = "elsewhere.rs"]
 mod system;
 
