@@ -12,6 +12,7 @@ mod files;
 mod flags;
 mod layout;
 mod mimalloc;
+mod msvc;
 mod picture;
 mod programs;
 mod redirect;
