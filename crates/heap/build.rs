@@ -81,6 +81,9 @@ fn define_by_features(build: &mut cc::Build) {
     if feature("secure") {
         build.define("MI_SECURE", Some("4"));
     }
+    if feature("stats") {
+        build.define("MI_STAT", Some("2"));
+    }
     if feature("public-api") {
         build.define("ALLOGRAFT_PUBLIC_API", None);
     }

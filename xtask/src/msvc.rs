@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use allograft_tests::{Target, X64, X86};
+use allograft_tests::Target;
 use anyhow::{Context, Result};
 
 use crate::cargo::{Artifacts, built_by};
@@ -36,9 +36,9 @@ pub struct MsvcTarget {
 }
 
 /// 64-bit programs.
-pub static MSVC_X64: MsvcTarget = MsvcTarget {
+pub static X64: MsvcTarget = MsvcTarget {
     rust: "x86_64-pc-windows-msvc",
-    gnu: Some(&X64),
+    gnu: Some(&allograft_tests::X64),
     dlltool: "i386:x86-64",
     lists: &["lib64", "lib-common"],
     helpers: &["__chkstk"],
@@ -46,20 +46,29 @@ pub static MSVC_X64: MsvcTarget = MsvcTarget {
 };
 
 /// 32-bit programs.
-pub static MSVC_X86: MsvcTarget = MsvcTarget {
+pub static X86: MsvcTarget = MsvcTarget {
     rust: "i686-pc-windows-msvc",
-    gnu: Some(&X86),
+    gnu: Some(&allograft_tests::X86),
     dlltool: "i386",
     lists: &["lib32", "lib-common"],
     helpers: &[
-        "_chkstk", "_alldiv", "_alldvrm", "_allmul", "_allrem", "_allshl", "_allshr", "_aulldiv",
-        "_aulldvrm", "_aullrem", "_aullshr",
+        "_chkstk",
+        "_alldiv",
+        "_alldvrm",
+        "_allmul",
+        "_allrem",
+        "_allshl",
+        "_allshr",
+        "_aulldiv",
+        "_aulldvrm",
+        "_aullrem",
+        "_aullshr",
     ],
     options: &["-D_X86_=1"],
 };
 
 /// Programs for ARM64, which are compiled and not run.
-pub static MSVC_ARM64: MsvcTarget = MsvcTarget {
+pub static ARM64: MsvcTarget = MsvcTarget {
     rust: "aarch64-pc-windows-msvc",
     gnu: None,
     dlltool: "arm64",
@@ -210,7 +219,7 @@ impl Kit {
         let mut command = Command::new(zig);
         command.args(["clang", "-E", "-P", "-w", "-x", "c", &format!("--target={gnu}"), "-I"]);
         let text = step::capture(command.arg(folder.join("def-include")).arg(file))?;
-        let is_decorated = self.target.gnu == Some(&X86);
+        let is_decorated = self.target.gnu == Some(&allograft_tests::X86);
         Ok(if is_decorated { text } else { undecorated(&text) })
     }
 

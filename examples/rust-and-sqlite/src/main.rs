@@ -102,7 +102,9 @@ fn run() -> Result<bool, String> {
         Err(error) => println!("SQLite stays on its own heap: {error}"),
     }
     // The database from before goes on, its old blocks among mimalloc's.
-    before.run("INSERT INTO words SELECT word || word FROM words; DELETE FROM words WHERE rowid > 20000;")?;
+    before.run(
+        "INSERT INTO words SELECT word || word FROM words; DELETE FROM words WHERE rowid > 20000;",
+    )?;
     let after = Database::open()?;
     after.fill()?;
     let same = before.run(SUM)? == expected && after.run(SUM)? == expected;

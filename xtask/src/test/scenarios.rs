@@ -95,7 +95,8 @@ impl Scenarios {
         Ok(Parts {
             programs: Some(programs.iter().map(|path| stem(path)).filter(is_in_source).collect()),
             mimalloc: bench || source.contains("developer_files()"),
-            example: source.contains("rust-and-cpp"),
+            example: source.contains("\"rust-and-"),
+            msvc: source.contains("\"msvc"),
             rust_program: source.contains("rust-collections"),
             bench,
             dist: source.contains(".dist()"),
@@ -153,6 +154,7 @@ mod tests {
         assert!(!programs.contains(&"linked".to_owned()));
         assert!(!status.mimalloc && !status.example && !status.bench);
         assert!(parts("routes_linked").mimalloc && parts("routes_rust").example);
+        assert!(parts("routes_msvc").msvc && !parts("routes_rust").msvc);
         assert!(parts("dist").dist && !status.dist);
         // Its programs are named in the harness.
         assert!(parts("stress").programs.unwrap().contains(&"locks".to_owned()));
