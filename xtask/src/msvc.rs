@@ -21,6 +21,7 @@ use crate::step::{self, Step};
 use sha2::{Digest, Sha256};
 
 /// What Rust and the tools of LLVM call a processor type.
+#[derive(PartialEq, Eq)]
 pub struct MsvcTarget {
     pub rust: &'static str,
     /// The other target, whose Wine and whose folder of the stage programs for this one use. None

@@ -71,15 +71,15 @@ impl Parts {
 /// Builds `parts` and returns the description of the stage. The description names all files, also
 /// those of parts that are not built.
 pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<Stage> {
-    build_for_target(environment, build, parts)?;
-    if parts.x86 && environment.x86.is_ok() {
-        build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
-    }
     if parts.msvc {
         build_for_msvc(environment, &msvc::X64)?;
         if parts.x86 && environment.x86.is_ok() {
             build_for_msvc(environment, &msvc::X86)?;
         }
+    }
+    build_for_target(environment, build, parts)?;
+    if parts.x86 && environment.x86.is_ok() {
+        build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
     }
     if parts.dist {
         dist::make(environment, &Commit::read(), &layout::stage().join("dist"))?;

@@ -95,9 +95,9 @@ impl Scenarios {
         Ok(Parts {
             programs: Some(programs.iter().map(|path| stem(path)).filter(is_in_source).collect()),
             mimalloc: bench || source.contains("developer_files()"),
-            example: source.contains("\"rust-and-"),
+            example: source.contains(".program(\"rust-and-"),
             msvc: source.contains("\"msvc"),
-            rust_program: source.contains("rust-collections"),
+            rust_program: source.contains(".program(\"rust-collections"),
             bench,
             dist: source.contains(".dist()"),
             x86: true,
