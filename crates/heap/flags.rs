@@ -43,8 +43,9 @@ fn set_for_gnu(build: &mut cc::Build) {
 
 /// Sets the same for cl and clang-cl, where every choice leaves something that runs by itself; what
 /// it would do is taken out in `native/platform.h`. (On x86, `MI_WIN_INIT_USE_TLS_DLLMAIN` would
-/// even have the C runtime call a function of another signature.) Handlers may raise through the entries without a flag: there
-/// is nothing to clean up, and on x86 no frame that the system would have to know.
+/// even have the C runtime call a function of another signature.) Handlers may raise through the
+/// entries without a flag: there is nothing to clean up, and on x86 no frame that the system would
+/// have to know.
 fn set_for_msvc(build: &mut cc::Build) {
     build
         // mimalloc's atomics are those of C++ there, as in its own build.

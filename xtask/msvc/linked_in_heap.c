@@ -5,25 +5,28 @@
 #include <string.h>
 #include <windows.h>
 
-void* malloc(size_t size) { return HeapAlloc(GetProcessHeap(), 0, size == 0 ? 1 : size); }
+void *malloc(size_t size) { return HeapAlloc(GetProcessHeap(), 0, size == 0 ? 1 : size); }
 
-void* calloc(size_t count, size_t size) {
-  if (size != 0 && count > SIZE_MAX / size) return NULL;
-  const size_t total = count * size;
-  return HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, total == 0 ? 1 : total);
+void *calloc(size_t count, size_t size) {
+    if (size != 0 && count > SIZE_MAX / size)
+        return NULL;
+    const size_t total = count * size;
+    return HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, total == 0 ? 1 : total);
 }
 
-void free(void* block) {
-  if (block != NULL) HeapFree(GetProcessHeap(), 0, block);
+void free(void *block) {
+    if (block != NULL)
+        HeapFree(GetProcessHeap(), 0, block);
 }
 
-void* realloc(void* block, size_t size) {
-  if (block == NULL) return malloc(size);
-  if (size == 0) {
-    free(block);
-    return NULL;
-  }
-  return HeapReAlloc(GetProcessHeap(), 0, block, size);
+void *realloc(void *block, size_t size) {
+    if (block == NULL)
+        return malloc(size);
+    if (size == 0) {
+        free(block);
+        return NULL;
+    }
+    return HeapReAlloc(GetProcessHeap(), 0, block, size);
 }
 
-size_t _msize(void* block) { return HeapSize(GetProcessHeap(), 0, block); }
+size_t _msize(void *block) { return HeapSize(GetProcessHeap(), 0, block); }
