@@ -18,21 +18,37 @@ fn main() {
 
     let mut build = cc::Build::new();
     flags::set(&mut build, &include);
+    let is_msvc = build.get_compiler().is_like_msvc();
     if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86") {
         set_for_x86(&mut build);
+        if !is_msvc {
+            set_for_gnu_x86(&mut build);
+        }
     }
-    build
-        .file("native/entry.c")
-        .include("native")
+    build.file("native/entry.c").include("native");
+    if !is_msvc {
         // Drops what nothing calls: the linker cannot, since the unwind tables name every function.
-        .flag_if_supported("-fwhole-program");
+        build.flag_if_supported("-fwhole-program");
+    }
     define_by_features(&mut build);
     build.compile("allograft_entry");
 }
 
-/// Sets what differs on x86, where addresses are few and nothing can be taken for granted of the
-/// caller's stack.
+/// Sets what differs on x86, where addresses are few.
 fn set_for_x86(build: &mut cc::Build) {
+    build
+        // C runtimes align to 8 bytes here: MEMORY_ALLOCATION_ALIGNMENT.
+        .define("MI_MAX_ALIGN_SIZE", Some("8"))
+        // In KiB: mimalloc takes address space in pieces of this size (twice as large with every
+        // eighth), and does not give it back.
+        .define("MI_DEFAULT_ARENA_RESERVE", Some("32768"))
+        // In KiB: larger blocks than this are the system's, and go back to it when they are freed.
+        .define("MI_DEFAULT_ARENA_MAX_OBJECT_SIZE", Some("8192"));
+}
+
+/// Has GCC do on x86 what cl does by itself: take nothing for granted of the caller's stack, and
+/// make no frame that the system would have to know.
+fn set_for_gnu_x86(build: &mut cc::Build) {
     build
         // As Rust's own target: every processor since the Pentium 4.
         .flag("-march=pentium4")
@@ -43,14 +59,7 @@ fn set_for_x86(build: &mut cc::Build) {
         // The system unwinds by the registrations that frames make, and steps over those without
         // one.
         .flag("-fno-exceptions")
-        .flag("-fno-asynchronous-unwind-tables")
-        // C runtimes align to 8 bytes here: MEMORY_ALLOCATION_ALIGNMENT.
-        .define("MI_MAX_ALIGN_SIZE", Some("8"))
-        // In KiB: mimalloc takes address space in pieces of this size (twice as large with every
-        // eighth), and does not give it back.
-        .define("MI_DEFAULT_ARENA_RESERVE", Some("32768"))
-        // In KiB: larger blocks than this are the system's, and go back to it when they are freed.
-        .define("MI_DEFAULT_ARENA_MAX_OBJECT_SIZE", Some("8192"));
+        .flag("-fno-asynchronous-unwind-tables");
 }
 
 /// What differs between the variants of the modules.
@@ -78,6 +87,9 @@ fn define_by_features(build: &mut cc::Build) {
     }
     if feature("secure") {
         build.define("MI_SECURE", Some("4"));
+    }
+    if feature("stats") {
+        build.define("MI_STAT", Some("2"));
     }
     if feature("public-api") {
         build.define("ALLOGRAFT_PUBLIC_API", None);

@@ -1,4 +1,6 @@
-//! The crate `allograft`: a Rust program with a C++ library inside (`examples/rust-and-cpp`).
+//! The crate `allograft`: Rust programs with a library in C++ inside (`examples/rust-and-cpp`), and
+//! with one in C (`examples/rust-and-sqlite`). Those of Rust's `-msvc` targets are in
+//! `routes_msvc.rs`.
 
 use allograft_tests::{Mode, Stage};
 
@@ -28,4 +30,14 @@ fn a_rust_program_that_may_not_install_says_so_and_runs() {
 fn a_rust_program_under_the_launcher_finds_that_the_module_is_there() {
     let run = Stage::load().program("rust-and-cpp").mode(Mode::Early).run();
     run.expect_output(&["is in the process already"]).expect_taken_over();
+}
+
+#[test]
+fn sqlite_gives_the_same_results_from_mimalloc() {
+    let run = Stage::load().program("rust-and-sqlite").run();
+    run.expect_code(0).expect_output(&[
+        "before: 20000 rows, 171132 letters, 5003 words; SQLite on mimalloc: false",
+        "functions of msvcrt.dll",
+        "after: the same true; SQLite on mimalloc: true",
+    ]);
 }

@@ -74,9 +74,9 @@ fn build_baseline(mimalloc: &Mimalloc) -> Result<[PathBuf; 2]> {
     // Anything but the target has cross compilation's compiler looked for.
     let host = if cfg!(windows) { X64.rust } else { "x86_64-unknown-linux-gnu" };
     let mut build = cc::Build::new();
+    build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     flags::set(&mut build, &mimalloc.sources.headers);
     flags::without_checks(&mut build);
-    build.file(&source).target(X64.rust).host(host).out_dir(&folder).cargo_metadata(false);
     let compiler = build.try_get_compiler()?;
     let library = folder.join("libbaseline.a");
     let recipe = format!("{}\n{}", step::shown(&compiler.to_command()), read(&source)?);

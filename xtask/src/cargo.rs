@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use allograft_tests::Target;
 use anyhow::{Context, Result, bail};
@@ -22,6 +22,10 @@ pub const REDIRECT: &str = "allograft-redirect";
 pub const EXAMPLE: &str = "rust-and-cpp";
 /// A test program, the one that is written in Rust.
 pub const RUST_PROGRAM: &str = "rust-collections";
+/// An example with a library in C that other people's programs use too.
+pub const SQLITE_EXAMPLE: &str = "rust-and-sqlite";
+/// A test program: the crate in a program whose threads panic, start and end.
+pub const THREADS_PROGRAM: &str = "rust-threads";
 pub const SCENARIOS: &str = "allograft-tests";
 pub const BENCH: &str = "allograft-bench";
 
@@ -83,12 +87,7 @@ impl WindowsBuild {
         if self.quiet {
             cargo.arg("--quiet");
         }
-        let output = cargo.stderr(Stdio::inherit()).output();
-        let output = output.with_context(|| step::cannot_start(&cargo))?;
-        if !output.status.success() {
-            bail!("`{}` failed ({})", step::shown(&cargo), output.status);
-        }
-        Ok(Artifacts::parse(&String::from_utf8_lossy(&output.stdout)))
+        built_by(&mut cargo)
     }
 
     /// An option of cargo by which no file says in which folders it was built.
@@ -126,6 +125,16 @@ impl WindowsBuild {
         .map(|(_, feature)| format!("{package}/{feature}"))
         .collect()
     }
+}
+
+/// Runs a build by `cargo`, whose messages are in JSON.
+pub fn built_by(cargo: &mut Command) -> Result<Artifacts> {
+    let output = cargo.stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| step::cannot_start(cargo))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", step::shown(cargo), output.status);
+    }
+    Ok(Artifacts::parse(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// The paths of the files that cargo built.

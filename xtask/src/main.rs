@@ -13,6 +13,7 @@ mod files;
 mod flags;
 mod layout;
 mod mimalloc;
+mod msvc;
 mod picture;
 mod programs;
 mod redirect;

@@ -108,15 +108,17 @@ pub fn write_import_library(zig: &Path, target: &Target, dll: &Path, output: &Pa
     let file = ImageFile::open(dll)?;
     let exports = Image::parse(file.data())?.exports()?;
     let names = exports.into_iter().filter_map(|export| export.name);
-    write_library(zig, target, &definitions(DLL, names), output)
+    write_library(zig, target.dlltool, &definitions(DLL, names), output)
 }
 
-/// Makes the import library that the module definition `text` describes, whose functions are C's.
-pub fn write_library(zig: &Path, target: &Target, text: &str, output: &Path) -> Result<()> {
+/// Makes the import library that the module definition `text` describes, whose functions are C's,
+/// for the processor type that dlltool calls `machine`. Names with the size of their arguments are
+/// without it in the DLL.
+pub fn write_library(zig: &Path, machine: &str, text: &str, output: &Path) -> Result<()> {
     let definitions = layout::beside(output, "def");
     write(&definitions, text)?;
     let mut command = Command::new(zig);
-    command.args(["dlltool", "-m", target.dlltool, "-d"]).arg(&definitions).arg("-l").arg(output);
+    command.args(["dlltool", "-k", "-m", machine, "-d"]).arg(&definitions).arg("-l").arg(output);
     step::capture(&mut command)?;
     fs::remove_file(&definitions).with_context(|| format!("removing {}", definitions.display()))
 }

@@ -98,7 +98,7 @@ pub fn lay_out_kit(
         // mimalloc calls two functions of the module.
         let functions = ["mi_allocator_init", "mi_allocator_done"].map(str::to_owned);
         let definitions = mimalloc::definitions(target.redirection_module, functions);
-        mimalloc::write_library(zig, target, &definitions, &built.with_file_name(IMPORTS))?;
+        mimalloc::write_library(zig, target.dlltool, &definitions, &built.with_file_name(IMPORTS))?;
         programs::run_zig(&mut command)?;
         for name in ["libmimalloc.dll.a", "mimalloc.dll.lib"] {
             let library = built.with_file_name(name);

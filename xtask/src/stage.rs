@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use allograft_tests::{Crt, Stage, Stage32, Target, X64, X86};
 use anyhow::{Context, Result};
 
-use crate::cargo::{EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, WindowsBuild};
+use crate::cargo::{
+    EXAMPLE, LAUNCHER, MODULE, RUST_PROGRAM, SQLITE_EXAMPLE, THREADS_PROGRAM, WindowsBuild,
+};
 use crate::commit::Commit;
 use crate::dist;
 use crate::files::put;
 use crate::layout;
 use crate::mimalloc::{self, Mimalloc};
+use crate::msvc::{self, MsvcTarget, Runtime};
 use crate::redirect::{self, KitOptions};
 use crate::setup::Environment;
 use crate::wine::Prefix;
@@ -32,8 +35,10 @@ pub struct Parts {
     pub programs: Option<Vec<String>>,
     /// `mimalloc.dll` and the kits.
     pub mimalloc: bool,
-    /// The example that mixes Rust and C++.
+    /// The examples that mix Rust with C++ and C.
     pub example: bool,
+    /// Those, and test programs, for Rust's `-msvc` targets.
+    pub msvc: bool,
     /// The test program that is written in Rust.
     pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
@@ -52,6 +57,7 @@ impl Parts {
         programs: None,
         mimalloc: true,
         example: true,
+        msvc: true,
         rust_program: true,
         bench: true,
         checking: true,
@@ -68,6 +74,12 @@ impl Parts {
 /// Builds `parts` and returns the description of the stage. The description names all files, also
 /// those of parts that are not built.
 pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> Result<Stage> {
+    if parts.msvc {
+        build_for_msvc(environment, &msvc::X64)?;
+        if parts.x86 && environment.x86.is_ok() {
+            build_for_msvc(environment, &msvc::X86)?;
+        }
+    }
     build_for_target(environment, build, parts)?;
     if parts.x86 && environment.x86.is_ok() {
         build_for_target(environment, WindowsBuild { target: &X86, ..build }, parts)?;
@@ -76,6 +88,15 @@ pub fn build(environment: &Environment, build: WindowsBuild, parts: &Parts) -> R
         dist::make(environment, &Commit::read(), &layout::stage().join("dist"))?;
     }
     Ok(Stage { bin: bin(build.debug), ..describe(environment) })
+}
+
+/// Builds the examples with C and C++ inside, and test programs in Rust, with either kind of
+/// runtime.
+fn build_for_msvc(environment: &Environment, target: &'static MsvcTarget) -> Result<()> {
+    let programs = [RUST_PROGRAM, THREADS_PROGRAM, EXAMPLE, SQLITE_EXAMPLE];
+    msvc::build_programs(environment, target, Runtime::Dynamic, &programs)?;
+    // Compiling SQLite once more would show nothing else.
+    msvc::build_programs(environment, target, Runtime::LinkedIn, &programs[..3])
 }
 
 /// The folder of the modules and launchers. Those of the debug variant have one of their own.
@@ -104,8 +125,10 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
         }
     }
     if parts.example {
-        let example = build.packages(&[EXAMPLE])?.file("rust-and-cpp.exe")?;
-        put(&example, &programs.join("rust-and-cpp.exe"))?;
+        let built = build.packages(&[EXAMPLE, SQLITE_EXAMPLE])?;
+        for name in ["rust-and-cpp.exe", "rust-and-sqlite.exe"] {
+            put(&built.file(name)?, &programs.join(name))?;
+        }
     }
     if parts.rust_program {
         let program = build.packages(&[RUST_PROGRAM])?.file("rust-collections.exe")?;

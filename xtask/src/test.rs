@@ -14,6 +14,7 @@ use cargo_metadata::Package;
 
 use crate::cargo::{BENCH, SCENARIOS, WindowsBuild};
 use crate::files::{entries, files_under};
+use crate::msvc::{self, MsvcTarget, Runtime};
 use crate::setup::{self, Environment, Request, Rust};
 use crate::tools::exit_code;
 use crate::wine::{Prefix, Servers};
@@ -73,6 +74,10 @@ fn finish(steps: &Steps) -> Result<ExitCode> {
     steps.close();
     Ok(exit_code(!steps.failed()))
 }
+
+/// The crate for Rust programs.
+const CRATE: &str = "allograft";
+const HEAP: &str = "allograft-heap";
 
 /// The scenario that is run with both variants of the module.
 const HEAP_SCENARIO: &str = "process_heap";
@@ -155,12 +160,30 @@ impl<'a> Session<'a> {
                 "the toolchain with clippy has no standard library for Windows; `rustup target add x86_64-pc-windows-gnu` gives it one",
             );
         }
+        if self.environment.rust == Rust::Usual {
+            // For ARM64 this is all that is done: there is nothing to run it on.
+            for target in [&msvc::X64, &msvc::X86, &msvc::ARM64] {
+                steps.step(&format!("clippy, {}", target.rust), || {
+                    let mut cargo = self.msvc_cargo(target, "clippy")?;
+                    cargo.args(["--package", CRATE, "--", "--deny", "warnings"]);
+                    step::run(&mut cargo)
+                });
+            }
+        }
         steps.step("documentation, host code", || document(host_cargo("doc"), host));
         steps.step("documentation, Windows code", || {
             document(self.windows_cargo("doc", &X64), windows)
         });
         steps.step("workflows and forms, against their schemas", workflows::check);
         steps.step("documents as a site, with its links", || site::build(&site::folder()));
+        steps.step("packages as they would be published", || self.check_packages());
+    }
+
+    /// Packs what is published, and compiles it for Windows from the packages alone.
+    fn check_packages(&self) -> Result<()> {
+        let mut cargo = self.windows_cargo("package", &X64);
+        cargo.args(["--quiet", "--offline", "--allow-dirty"]);
+        step::run(cargo.args(packages(&self.members.published)))
     }
 
     /// By the `clang-format.exe` of the scenarios.
@@ -226,7 +249,6 @@ impl<'a> Session<'a> {
                 self.run_windows_tests(&X64, &windows, crt)
             });
         }
-        const HEAP: &str = "allograft-heap";
         if windows.iter().any(|member| member.name.as_str() == HEAP) {
             steps.step("unit tests of the secure variant's heap", || {
                 let mut cargo = self.windows_cargo("test", &X64);
@@ -234,6 +256,19 @@ impl<'a> Session<'a> {
                 cargo.env("ALLOGRAFT_CRT", Prefix::OWN);
                 self.run_tests(&mut cargo, self.filter)
             });
+        }
+        if windows.iter().any(|member| [CRATE, HEAP].contains(&member.name.as_str())) {
+            for target in [&msvc::X64, &msvc::X86] {
+                let name = format!("unit tests of code for {}", target.rust);
+                if *target == msvc::X86 && !self.is_in_32_bits(steps, &name) {
+                    continue;
+                }
+                steps.step(&name, || {
+                    let mut cargo = self.msvc_cargo(target, "test")?;
+                    cargo.args(["--lib", "--tests", "--package", CRATE, "--package", HEAP]);
+                    self.run_tests(&mut cargo, self.filter)
+                });
+            }
         }
         let name = "unit tests of 32-bit code";
         if !dlls.is_empty() && self.is_in_32_bits(steps, name) {
@@ -299,6 +334,12 @@ impl<'a> Session<'a> {
         self.environment.rust.apply(&mut cargo);
         cargo.args([command, "--target", target.rust]);
         cargo
+    }
+
+    fn msvc_cargo(&self, target: &'static MsvcTarget, command: &str) -> Result<Command> {
+        let mut cargo = msvc::cargo(&self.environment, target, Runtime::Dynamic, command)?;
+        cargo.env("ALLOGRAFT_CRT", Prefix::OWN);
+        Ok(cargo)
     }
 
     fn run_tests<'t>(

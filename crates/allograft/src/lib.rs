@@ -1,36 +1,11 @@
-//! mimalloc for a Rust program and for the C and C++ libraries in its process.
-//!
-//! [`Mimalloc`] is a global allocator for the Rust code. [`install`] takes over the heaps of the C
-//! runtimes of the process, and what the program itself allocates from the process's heap
-//! (`HeapAlloc`), so that the same mimalloc serves everything else in it: libraries in C and C++,
-//! linked in or loaded as DLLs, now or later, and Rust code on its default allocator. Blocks of the
-//! old heap stay valid, and move when they are reallocated.
-//!
-//! ```no_run
-//! #[global_allocator]
-//! static HEAP: allograft::Mimalloc = allograft::Mimalloc;
-//!
-//! fn main() {
-//!     match allograft::install() {
-//!         Ok(installed) => println!("{installed}"),
-//!         Err(error) => eprintln!("the C parts stay on their own heap: {error}"),
-//!     }
-//! }
-//! ```
-//!
-//! [`install`] works on Windows (x86-64, for Rust's `-gnu` targets). Elsewhere it returns
-//! [`Error::NotSupported`], and [`Mimalloc`] works there too. After a failure the process runs on
-//! as before.
-//!
-//! The settings are those of the module: `ALLOGRAFT_LOG`, `ALLOGRAFT_REPORT`, `MIMALLOC_*`, or an
-//! `allograft.ini` beside the program.
+#![doc = include_str!("../README.md")]
 
 mod outcome;
 
-#[cfg(all(windows, target_env = "gnu"))]
+#[cfg(all(windows, any(target_arch = "x86", target_arch = "x86_64")))]
 #[path = "windows.rs"]
 mod system;
-#[cfg(not(all(windows, target_env = "gnu")))]
+#[cfg(not(all(windows, any(target_arch = "x86", target_arch = "x86_64"))))]
 #[path = "elsewhere.rs"]
 mod system;
 

@@ -29,7 +29,7 @@ pub struct TakenRuntime {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The program is not for Windows, or not for a `-gnu` target of Rust.
+    /// The program is not for Windows on x86 or x86-64.
     NotSupported,
     /// The environment or `allograft.ini` disables the takeover (`MIMALLOC_DISABLE_REDIRECT`).
     Disabled,
@@ -62,9 +62,9 @@ impl fmt::Display for Installation {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotSupported => {
-                f.write_str("C runtimes are taken over on Windows, in programs for the -gnu targets of Rust only")
-            }
+            Error::NotSupported => f.write_str(
+                "C runtimes are taken over on Windows only, in programs for x86 and x86-64",
+            ),
             Error::Disabled => f.write_str("disabled by MIMALLOC_DISABLE_REDIRECT"),
             Error::AlreadyTakenOver => {
                 f.write_str("another copy of allograft's module is in the process already")

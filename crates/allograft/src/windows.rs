@@ -170,6 +170,25 @@ fn own_image() -> HMODULE {
 #[unsafe(link_section = ".CRT$XLY")]
 static AT_END: extern "system" fn(*const c_void, u32, *const c_void) = at_end;
 
+/// What makes a table of such functions part of an image, in Microsoft's C runtimes. (MinGW's link
+/// it always.)
+#[cfg(target_env = "msvc")]
+mod tls_directory {
+    unsafe extern "C" {
+        static _tls_used: u8;
+    }
+
+    /// A pointer that may be shared.
+    #[repr(transparent)]
+    struct Reference(*const u8);
+
+    // SAFETY: nothing is read or written through it.
+    unsafe impl Sync for Reference {}
+
+    #[used]
+    static DIRECTORY: Reference = Reference(&raw const _tls_used);
+}
+
 extern "system" fn at_end(_image: *const c_void, reason: u32, _reserved: *const c_void) {
     match reason {
         DLL_THREAD_DETACH => allograft_module::end_of_thread(),

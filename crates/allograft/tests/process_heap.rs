@@ -1,7 +1,7 @@
 //! `install()` in a Rust program on its default allocator, which calls `HeapAlloc`: as a C runtime
 //! that is linked in does.
 
-#![cfg(all(windows, target_env = "gnu"))]
+#![cfg(all(windows, any(target_arch = "x86", target_arch = "x86_64")))]
 
 use windows_sys::Win32::System::Memory::{
     GetProcessHeap, HEAP_ZERO_MEMORY, HeapAlloc, HeapFree, HeapReAlloc, HeapSize,

@@ -133,7 +133,7 @@ HOT void* allocate_many(size_t count, size_t size, bool clean, unsigned crt) {
 // harm: an aligned load of a pointer's size is atomic on these processors, and GCC and clang do not
 // split it, nor repeat it, as the value is used once. Elsewhere a relaxed load costs nothing.
 HOT bool is_own_page(const mi_page_t* page) {
-#if defined(__x86_64__) || defined(__i386__)
+#if MI_ARCH_X64 || MI_ARCH_X86
   return _mi_prim_thread_id() == *(const mi_threadid_t*)&page->xthread_id;
 #else
   return _mi_prim_thread_id() == mi_atomic_load_relaxed(&page->xthread_id);
@@ -354,7 +354,7 @@ HOT void* allocate_aligned_exact_for(size_t size, size_t alignment, unsigned crt
 
 // All entries lie together, and each begins a cache line: at the places that the linker chose,
 // their time differed by up to 5% between builds.
-#define ENTRY static __attribute__((aligned(64), section(".text$entries")))
+#define ENTRY static CACHE_LINE_ALIGNED_CODE IN_CODE_SECTION(".text$entries")
 
 // One set of entries for each C runtime that can be taken over at once: errno, the new handler and
 // the old heap are the runtime's own, and a jump cannot carry an argument that says which. `clean`

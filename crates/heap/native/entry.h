@@ -3,6 +3,11 @@
 
 #include <stddef.h>
 #include <stdbool.h>
+#include "compiler.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
 
 #define ALLOGRAFT_RUNTIMES 8
 
@@ -66,17 +71,10 @@ typedef struct allograft_figures_s {
 // Whether the process is ending (Rust).
 bool allograft_process_ends(void);
 
-// The compiler drops every other function that nothing here calls: most of mimalloc's interface.
-#if defined(__clang__)
-  #define VISIBLE
-#else
-  #define VISIBLE __attribute__((externally_visible))
-#endif
-
-extern const allograft_entries_t allograft_entries[ALLOGRAFT_RUNTIMES] VISIBLE;
-extern const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES] VISIBLE;
-extern const allograft_entries_t allograft_exact_entries[ALLOGRAFT_RUNTIMES] VISIBLE;
-extern const allograft_heap_api_entries_t allograft_heap_api_entries VISIBLE;
+extern VISIBLE const allograft_entries_t allograft_entries[ALLOGRAFT_RUNTIMES];
+extern VISIBLE const allograft_entries_t allograft_clean_entries[ALLOGRAFT_RUNTIMES];
+extern VISIBLE const allograft_entries_t allograft_exact_entries[ALLOGRAFT_RUNTIMES];
+extern VISIBLE const allograft_heap_api_entries_t allograft_heap_api_entries;
 
 VISIBLE bool allograft_heap_start(const allograft_cold_t* cold_paths);
 VISIBLE void allograft_heap_thread_done(void);
@@ -119,8 +117,12 @@ VISIBLE bool allograft_heap_api_start(const allograft_heap_api_cold_t* cold_path
                                       void* process_heap);
 VISIBLE void allograft_heap_api_serve_second(void* handle, void* heap);
 
-VISIBLE void* mi_malloc(size_t size);
-VISIBLE void* mi_zalloc(size_t size);
-VISIBLE void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset);
-VISIBLE size_t mi_usable_size(const void* p);
-VISIBLE int mi_version(void);
+VISIBLE void* mi_malloc(size_t size) mi_attr_noexcept;
+VISIBLE void* mi_zalloc(size_t size) mi_attr_noexcept;
+VISIBLE void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset) mi_attr_noexcept;
+VISIBLE size_t mi_usable_size(const void* p) mi_attr_noexcept;
+VISIBLE int mi_version(void) mi_attr_noexcept;
+
+#if defined(__cplusplus)
+}
+#endif

@@ -95,7 +95,7 @@ HOT void* allocate_small_exact(mi_theap_t* theap, size_t size, size_t alignment,
     return NULL;
   void* const p = mi_page_malloc_zero(theap, page, with_number(size) + MI_PADDING_SIZE, zero, NULL);
   // Small blocks have less than TELLS_BY_WORD bytes of room more than was asked for.
-  const size_t room = mi_page_usable_size_of(page, p, false);
+  const size_t room = mi_page_usable_size_of(page, (mi_block_t*)p, false);
   ((uint8_t*)p)[room - 1] = (uint8_t)(room - size);
   return p;
 }

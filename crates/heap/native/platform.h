@@ -3,11 +3,40 @@
 // read.
 #pragma once
 
+#include "compiler.h"
+
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <errno.h>
+#if defined(__cplusplus)
+  // mimalloc's; read before the names in them are redefined below.
+  #include <atomic>
+  #include <new>
+  // Without the C++ library, which a program need not link: no handler for `mi_new`.
+  #define get_new_handler() new_handler()
+#endif
+
+#if defined(_MSC_VER)
+  // mimalloc registers callbacks by which it would start and end by itself. GCC ignores the pragmas
+  // that do it. Here the callbacks stay and find nothing to do: the calls in them are told from
+  // declarations and definitions by `void`, which these have for a parameter list.
+  #define _mi_auto_process_init(parameters) SELF_START_##parameters
+  #define SELF_START_void _mi_auto_process_init(void)
+  #define SELF_START_ ((void)0)
+  #define _mi_auto_process_done(parameters) SELF_END_##parameters
+  #define SELF_END_void _mi_auto_process_done(void)
+  #define SELF_END_ ((void)0)
+  // Another module ends the threads, as far as it knows.
+  #define _mi_is_redirected(parameters) REDIRECTED_##parameters
+  #define REDIRECTED_void _mi_is_redirected(void)
+  #define REDIRECTED_ true
+#endif
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
 
 // mimalloc writes to the standard error handle itself and falls back on these where there is none.
 #undef fputs
@@ -22,7 +51,7 @@
 
 // mimalloc aborts only where memory is corrupt. There is no runtime to say so with: stop where a
 // debugger sees it.
-#define abort() __builtin_trap()
+#define abort() TRAP()
 
 // mimalloc's own errno is not the program's; the engine sets the program's, in the program's C
 // runtime.
@@ -65,6 +94,10 @@ long allograft_parse_long(const char* text, char** end, int base);
 // mimalloc's options come from the environment, and then from the module's configuration file.
 DWORD allograft_get_option(LPCSTR name, LPSTR value, DWORD size);
 #define GetEnvironmentVariableA allograft_get_option
+
+#if defined(__cplusplus)
+}
+#endif
 
 #define wcslen(text) allograft_wcslen(text)
 static inline size_t allograft_wcslen(const wchar_t* text) {

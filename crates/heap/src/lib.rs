@@ -14,7 +14,7 @@
 
 #[cfg(windows)]
 mod allocator;
-#[cfg(all(windows, feature = "own"))]
+#[cfg(all(windows, target_env = "gnu", feature = "own"))]
 mod emulated_tls;
 #[cfg(windows)]
 mod heap_api;

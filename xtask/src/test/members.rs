@@ -24,6 +24,8 @@ pub struct Members {
     pub windows_tests: Vec<Package>,
     /// What of that is linked into the DLLs, and so runs in programs of either bitness.
     pub dll_tests: Vec<Package>,
+    /// What users can depend on: the crate `allograft`, and its parts.
+    pub published: Vec<Package>,
 }
 
 impl Members {
@@ -46,6 +48,7 @@ impl Members {
             dll_tests: group(&|package| {
                 is_tested(package) && linked.contains(&package.name.as_str())
             }),
+            published: group(&|package| package.publish.is_none()),
         })
     }
 }
@@ -119,6 +122,19 @@ mod tests {
         let dll_tests = names(&members.dll_tests);
         assert!(dll_tests.contains(&"allograft-heap") && dll_tests.contains(&"allograft-detour"));
         assert!(!dll_tests.contains(&"allograft-cli") && !dll_tests.contains(&"allograft-image"));
+    }
+
+    #[test]
+    fn the_crate_is_published_with_all_that_it_is_made_of() {
+        let members = Members::read().unwrap();
+        let published = names(&members.published);
+        assert!(published.contains(&"allograft") && !published.contains(&"allograft-cli"));
+        for package in &members.published {
+            let needed = package.dependencies.iter().filter(|needed| needed.path.is_some());
+            for needed in needed {
+                assert!(published.contains(&needed.name.as_str()), "{}", needed.name);
+            }
+        }
     }
 
     #[test]

@@ -107,8 +107,9 @@ impl Scenarios {
         Ok(Parts {
             programs: Some(programs.iter().map(|path| stem(path)).filter(is_in_source).collect()),
             mimalloc: bench || source.contains("developer_files()"),
-            example: source.contains("rust-and-cpp"),
-            rust_program: source.contains("rust-collections"),
+            example: source.contains(".program(\"rust-and-"),
+            msvc: source.contains("\"msvc"),
+            rust_program: source.contains(".program(\"rust-collections"),
             bench,
             checking: source.contains("--check-frees"),
             dist: source.contains(".dist()"),
@@ -173,6 +174,7 @@ mod tests {
         assert!(!programs.contains(&"linked".to_owned()));
         assert!(!status.mimalloc && !status.example && !status.bench);
         assert!(parts("routes_linked").mimalloc && parts("routes_rust").example);
+        assert!(parts("routes_msvc").msvc && !parts("routes_rust").msvc);
         assert!(parts("dist").dist && !status.dist);
         // Its programs are named in the harness.
         assert!(parts("stress").programs.unwrap().contains(&"locks".to_owned()));
