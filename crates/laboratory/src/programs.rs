@@ -4,5 +4,14 @@
 pub const PROGRAM_FOLDER: &str = "verify";
 
 /// The files in each of them.
-pub const PROGRAMS: &[&str] =
-    &["conformance.exe", "conformance_heap.exe", "early.exe", "exit_paths.exe", "family.exe"];
+pub const PROGRAMS: &[&str] = &[
+    "conformance.exe",
+    "conformance_heap.exe",
+    "early.exe",
+    "exit_paths.exe",
+    "family.exe",
+    "patched.exe",
+    "proxied.exe",
+    "runtime_maker.exe",
+    "stand_in.exe",
+];
