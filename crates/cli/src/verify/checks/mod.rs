@@ -1,0 +1,7 @@
+//! What is checked: a file for each check, or for several that judge the same programs.
+
+pub mod children;
+pub mod conformance;
+pub mod early;
+pub mod patch;
+pub mod proxy;

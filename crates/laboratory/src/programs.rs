@@ -1,0 +1,17 @@
+//! The test programs that come with the distribution.
+
+/// The folder beside the launcher that has a folder of programs for each machine.
+pub const PROGRAM_FOLDER: &str = "verify";
+
+/// The files in each of them.
+pub const PROGRAMS: &[&str] = &[
+    "conformance.exe",
+    "conformance_heap.exe",
+    "early.exe",
+    "exit_paths.exe",
+    "family.exe",
+    "patched.exe",
+    "proxied.exe",
+    "runtime_maker.exe",
+    "stand_in.exe",
+];
