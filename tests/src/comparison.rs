@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::launch::{Launch, Mode};
-use crate::report::ModuleReport;
+use allograft_laboratory::{Mode, ModuleReport};
+
+use crate::launch::Launch;
 use crate::run::ProgramRun;
 
 /// What a run leaves that can be compared: exit code, standard output, standard error, and the

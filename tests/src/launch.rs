@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use allograft_laboratory::{Mode, ModuleReport, READY};
+
 use crate::process::BoundedProcess;
-use crate::report::ModuleReport;
 use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
 
@@ -14,22 +15,6 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an injection may take.
 const INJECTION_LIMIT: Duration = Duration::from_secs(30);
-
-/// What a test program prints, with its process id, when it waits for the harness.
-const READY: &str = "ready ";
-
-/// When the module comes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    /// Never: the untouched C runtime.
-    Plain,
-    /// Before the program's own code, by `allograft run`.
-    Early,
-    /// While the program waits for the harness, by `allograft inject`.
-    Injected,
-    /// This many milliseconds after the start, by `allograft run --late`.
-    Late(u32),
-}
 
 impl Stage {
     /// A launch of the test program `name` on [`Stage::newest_crt`].

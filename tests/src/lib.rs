@@ -23,16 +23,15 @@ pub mod conformance;
 pub mod inputs;
 mod launch;
 mod process;
-mod report;
 mod run;
 mod screen;
 mod stage;
 pub mod stress;
 mod target;
 
+pub use allograft_laboratory::{Mode, ModuleReport};
 pub use comparison::Comparison;
-pub use launch::{Launch, Mode};
-pub use report::ModuleReport;
+pub use launch::Launch;
 pub use run::ProgramRun;
 pub use screen::Screen;
 pub use stage::{Crt, RealPrograms, Stage, Stage32};

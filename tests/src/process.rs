@@ -1,10 +1,12 @@
 //! One host process with bounded waits: it is started, read line by line, and ended by its own id.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use allograft_laboratory::lines_of;
 
 /// How often to ask whether a process has ended.
 const POLL: Duration = Duration::from_millis(5);
@@ -29,8 +31,8 @@ impl BoundedProcess {
         let mut child = command.spawn().map_err(|error| {
             format!("{} cannot be started: {error}", command.get_program().display())
         })?;
-        let lines = line_reader(child.stdout.take().expect("standard output is piped"));
-        let errors = line_reader(child.stderr.take().expect("standard error is piped"));
+        let lines = lines_of(child.stdout.take().expect("standard output is piped"));
+        let errors = lines_of(child.stderr.take().expect("standard error is piped"));
         Ok(BoundedProcess {
             input: child.stdin.take(),
             child,
@@ -106,24 +108,6 @@ impl Drop for BoundedProcess {
             let _ = self.child.wait();
         }
     }
-}
-
-/// Reads lines in a thread of its own; bytes that are no UTF-8 are replaced, and carriage returns
-/// at line ends dropped.
-fn line_reader(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut stream = BufReader::new(stream);
-        let mut bytes = Vec::new();
-        while stream.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
-            let line = String::from_utf8_lossy(&bytes);
-            if sender.send(line.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
-                break;
-            }
-            bytes.clear();
-        }
-    });
-    receiver
 }
 
 /// Makes the process the leader of a group of its own, so that what it starts can be ended with it.

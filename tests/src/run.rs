@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::report::ModuleReport;
+use allograft_laboratory::ModuleReport;
 
 /// The outcome of one launch.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::mimalloc::{self, Mimalloc};
 use crate::setup::{self, Environment, Request};
 use crate::site;
 use crate::step::{self, Step};
-use crate::{crt, redirect};
+use crate::{crt, programs, redirect};
 use licences::copy_licences;
 use sbom::Toolchain;
 
@@ -109,7 +109,7 @@ fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) ->
     let module = folder.join(target.folder).join(target.redirection_module);
     copy(&redirect::build(ordinary)?, &module)?;
     step.done();
-    Ok(())
+    programs::lay_out_for_verify(&environment.zig, target, folder)
 }
 
 fn build(what: &str, build: WindowsBuild) -> Result<Artifacts> {

@@ -12,10 +12,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::SystemTime;
 
+use allograft_laboratory::{PROGRAM_FOLDER, PROGRAMS};
 use allograft_tests::Target;
 use anyhow::{Result, anyhow, bail};
 
-use crate::files::{files_under, is_made_by, make_once, read};
+use crate::files::{files_under, is_made_by, make_once, put, read};
 use crate::layout;
 use crate::step::{self, Step};
 
@@ -69,6 +70,28 @@ pub fn build(zig: &Path, folder: &Folder) -> Result<()> {
     compile_all(zig, folder, programs, &step)?;
     step.done();
     Ok(())
+}
+
+/// Compiles with `zig` the programs of `allograft verify` for `target`, and lays them out in
+/// `folder`, where the launcher looks for them.
+pub fn lay_out_for_verify(zig: &Path, target: &Target, folder: &Path) -> Result<()> {
+    let stem = |file: &&str| file.rsplit_once('.').map_or(*file, |(stem, _)| stem).to_owned();
+    let names: Vec<String> = PROGRAMS.iter().map(stem).collect();
+    let output = layout::stage().join(target.folder).join("programs");
+    build(
+        zig,
+        &Folder {
+            what: "the programs of `allograft verify`",
+            target,
+            sources: &layout::root().join("tests/programs"),
+            only: Some(&names),
+            output: &output,
+            flags: &[],
+            linked: &[],
+        },
+    )?;
+    let place = folder.join(PROGRAM_FOLDER).join(target.machine.to_string());
+    PROGRAMS.iter().try_for_each(|file| put(&output.join(file), &place.join(file)))
 }
 
 /// Compiles as many at a time as there are processors.

@@ -40,6 +40,8 @@ pub struct Parts {
     pub bench: bool,
     /// What `cargo xtask dist` makes.
     pub dist: bool,
+    /// The programs of `allograft verify`, beside the launchers.
+    pub verify: bool,
     /// All of that in 32 bits too, where that is possible.
     pub x86: bool,
 }
@@ -53,6 +55,7 @@ impl Parts {
         rust_program: true,
         bench: true,
         dist: false,
+        verify: true,
         x86: true,
     };
 
@@ -111,7 +114,11 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
         flags: &[],
         linked: &[],
     };
-    programs::build(&environment.zig, &folder)
+    programs::build(&environment.zig, &folder)?;
+    if parts.verify {
+        programs::lay_out_for_verify(&environment.zig, target, &bin)?;
+    }
+    Ok(())
 }
 
 /// Builds what programs link with that use `mimalloc.dll`, and the kits of an unmodified one with

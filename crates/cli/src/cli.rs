@@ -9,6 +9,7 @@ use crate::check::{CHECK_MANUAL, CheckArgs};
 use crate::completions::{COMPLETIONS_MANUAL, CompletionsArgs};
 use crate::patch::{PATCH_MANUAL, PatchArgs};
 use crate::proxy::{PROXY_MANUAL, ProxyArgs};
+use crate::verify::{VERIFY_MANUAL, VerifyArgs};
 use allograft_image::Machine;
 use allograft_inject::MIMALLOC_VERSION;
 use clap::{Parser, Subcommand};
@@ -111,6 +112,12 @@ pub enum Command {
     /// whether the differences are larger than the noise.
     #[command(after_long_help = BENCH_MANUAL)]
     Bench(BenchArgs),
+    /// Prove that allograft works on this machine.
+    ///
+    /// Runs programs of its own, without and with mimalloc, and compares what they do. Ends with a
+    /// table, and one line that says whether allograft works here.
+    #[command(after_long_help = VERIFY_MANUAL)]
+    Verify(VerifyArgs),
     /// Print a script that completes the commands and options of allograft in a shell.
     #[command(after_long_help = COMPLETIONS_MANUAL)]
     Completions(CompletionsArgs),
@@ -216,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_manual_has_examples_and_exit_codes() {
-        for command in ["run", "inject", "status", "bench"] {
+        for command in ["run", "inject", "status", "bench", "verify"] {
             let manual = parse(&format!("allograft {command} --help")).unwrap_err();
             let text = manual.render().to_string();
             assert!(text.contains(&format!("allograft {command} --")), "{text}");

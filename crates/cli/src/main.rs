@@ -23,6 +23,7 @@ mod page_text;
 mod patch;
 mod proxy;
 mod search_path;
+mod verify;
 mod window;
 
 #[cfg(windows)]
@@ -93,6 +94,8 @@ fn dispatch(command: Command) -> Result<u32, Error> {
         Command::Status(args) => status::run(&args),
         #[cfg(windows)]
         Command::Bench(args) => bench::run(&args),
+        #[cfg(windows)]
+        Command::Verify(args) => verify::run(&args),
         #[cfg(windows)]
         Command::Assist(args) => assist::run(&args),
         // The other commands need Windows processes. The first argument names the command.

@@ -2,27 +2,26 @@
 //! untouched C runtime, or on the untouched heap API, and under the takeover, which comes early or
 //! in the middle of the sequence. The transcripts must be equal.
 //!
-//! The programs `conformance` and `conformance_heap` perform a [`Sequence`]. Operation number i
-//! depends only on the seed and on i, so a sequence that fails can be shortened by leaving
-//! operations out.
+//! The programs `conformance` and `conformance_heap` perform a [`Sequence`].
 
-mod compare;
 mod reduce;
-mod sequence;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-pub use compare::Deviation;
-use compare::compare;
+use allograft_laboratory::compare;
+pub use allograft_laboratory::{Deviation, Sequence, Subject};
 use reduce::reduce;
-pub use sequence::{Sequence, Subject};
 
-use crate::launch::Mode;
 use crate::run::ProgramRun;
 use crate::stage::{Crt, Stage};
+use allograft_laboratory::Mode;
 
 /// Operations of one run of the program. A larger test is several runs.
 const OPERATIONS_OF_A_RUN: usize = 50_000;
+
+/// How long one run may take.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The most runs that shorten one failing sequence.
 const MOST_REDUCTIONS: usize = 150;
@@ -105,7 +104,7 @@ fn run_mode(
     };
     for (seed, start) in (seed..).zip((0..operations).step_by(OPERATIONS_OF_A_RUN)) {
         let count = (operations - start).min(OPERATIONS_OF_A_RUN as u64);
-        let sequence = Sequence::new(subject, crt, seed, count, mode);
+        let sequence = Sequence::new(subject, crt.is_wine(), seed, count, mode);
         let deviations = deviations_of(stage, crt, &sequence);
         row.deviations += deviations.len() as u64;
         if !deviations.is_empty() {
@@ -138,7 +137,7 @@ fn shortened(
 /// the newest of Microsoft's.
 fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation> {
     let untouched = untouched_run(stage, crt, sequence);
-    let taken_over = sequence.run(stage, crt, sequence.mode);
+    let taken_over = perform(sequence, stage, crt, sequence.mode);
     let mut deviations = compare(&untouched.stdout, &taken_over.stdout);
     if !ended_well(&taken_over, sequence.subject) {
         deviations.push(Deviation {
@@ -152,7 +151,29 @@ fn deviations_of(stage: &Stage, crt: &Crt, sequence: &Sequence) -> Vec<Deviation
 fn untouched_run(stage: &Stage, crt: &Crt, sequence: &Sequence) -> ProgramRun {
     let has_measure = !crt.is_wine() || sequence.subject == Subject::HeapApi;
     let measure = if has_measure { crt } else { stage.newest_crt() };
-    sequence.run(stage, measure, Mode::Plain)
+    perform(sequence, stage, measure, Mode::Plain)
+}
+
+/// Performs `sequence` on `crt`.
+///
+/// # Panics
+///
+/// If the file that names the kept operations cannot be written.
+fn perform(sequence: &Sequence, stage: &Stage, crt: &Crt, mode: Mode) -> ProgramRun {
+    let program = stage.program(sequence.subject.program());
+    let mut launch = program.on(crt).mode(mode).limit(LIMIT);
+    for argument in sequence.arguments() {
+        launch = launch.arg(argument);
+    }
+    if let Some((name, value)) = sequence.variable() {
+        launch = launch.env(name, value);
+    }
+    let mut file = tempfile::NamedTempFile::new().expect("a scratch file can be made");
+    if let Some(kept) = sequence.kept() {
+        file.write_all(kept.as_bytes()).expect("the scratch file can be written");
+        launch = launch.path_arg(file.path());
+    }
+    launch.run()
 }
 
 fn ended_well(run: &ProgramRun, subject: Subject) -> bool {

@@ -99,6 +99,7 @@ impl Scenarios {
             rust_program: source.contains("rust-collections"),
             bench,
             dist: source.contains(".dist()"),
+            verify: source.contains("\"verify\""),
             x86: true,
         })
     }

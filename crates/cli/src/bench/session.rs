@@ -135,7 +135,8 @@ impl<'a> BenchSession<'a> {
         let input = open(input, OpenOptions::new().read(true))?;
         let hide = || open(Path::new(NULL_DEVICE), OpenOptions::new().write(true));
         let output = (!self.args.show_output).then(hide).transpose()?;
-        let streams = Streams { input: Some(&input), output: output.as_ref() };
+        let streams =
+            Streams { input: Some(&input), output: output.as_ref(), errors: output.as_ref() };
         let Subject { path, name, arguments } = self.subject;
         let program = Suspended::start(path, name, arguments, &streams)
             .map_err(|error| diagnosis::start_failure(path, name, &error))?;

@@ -2,6 +2,8 @@
 //! `command_line` and the pages of `window::page` only, and leaves it to its callers to explain a
 //! refusal.
 
+pub mod about;
+pub mod bounded;
 pub mod console;
 pub mod job;
 mod library;

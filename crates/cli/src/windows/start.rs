@@ -20,8 +20,9 @@ use windows_sys::Win32::System::Console::{
     GetStdHandle, STD_ERROR_HANDLE, STD_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_SUSPENDED, CreateProcessW, GetStartupInfoW, PROCESS_INFORMATION, ResumeThread,
-    STARTF_USESHOWWINDOW, STARTF_USESTDHANDLES, STARTUPINFOW, TerminateProcess,
+    CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, GetStartupInfoW,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESHOWWINDOW, STARTF_USESTDHANDLES, STARTUPINFOW,
+    TerminateProcess,
 };
 
 /// Longest command line that the system takes, in UTF-16 units, with the terminating NUL.
@@ -31,8 +32,27 @@ const MAX_COMMAND_LINE: usize = 32767;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Streams<'a> {
     pub input: Option<&'a File>,
-    /// Standard output and standard error.
     pub output: Option<&'a File>,
+    pub errors: Option<&'a File>,
+}
+
+/// The variables of a program's environment, as the system takes them.
+#[derive(Debug, Clone)]
+pub struct Environment(Vec<u16>);
+
+impl Environment {
+    pub fn new<'a>(variables: impl IntoIterator<Item = &'a (OsString, OsString)>) -> Environment {
+        let mut block = Vec::new();
+        for (name, value) in variables {
+            block.extend(name.encode_wide());
+            block.push(u16::from(b'='));
+            block.extend(value.encode_wide());
+            block.push(0);
+        }
+        // An empty block ends with two zeros as well.
+        block.resize(block.len().max(1) + 1, 0);
+        Environment(block)
+    }
 }
 
 /// A process whose first thread is suspended. Dropped, it ends without having run any code.
@@ -54,10 +74,22 @@ impl Suspended {
         arguments: &[OsString],
         streams: &Streams<'_>,
     ) -> io::Result<Suspended> {
-        let created = create(&wide_path(path), name, arguments, streams).or_else(|error| {
+        Suspended::start_in(path, name, arguments, streams, None)
+    }
+
+    /// As [`Suspended::start`], in another environment.
+    pub fn start_in(
+        path: &Path,
+        name: &OsStr,
+        arguments: &[OsString],
+        streams: &Streams<'_>,
+        environment: Option<&Environment>,
+    ) -> io::Result<Suspended> {
+        let create = |path: &[u16]| create(path, name, arguments, streams, environment);
+        let created = create(&wide_path(path)).or_else(|error| {
             // Wine takes no long path here, with or without a prefix.
             let short = short_folder(path).filter(|_| is_not_found(&error)).ok_or(error)?;
-            create(&short, name, arguments, streams)
+            create(&short)
         })?;
         // SAFETY: the call has opened both handles for this function alone.
         let (process, thread) = unsafe {
@@ -102,12 +134,14 @@ fn create(
     name: &OsStr,
     arguments: &[OsString],
     streams: &Streams<'_>,
+    environment: Option<&Environment>,
 ) -> io::Result<PROCESS_INFORMATION> {
     let mut command_line = command_line(name, arguments)?;
     let startup = startup_information(streams);
     let mut created = PROCESS_INFORMATION::default();
-    // SAFETY: both strings are NUL-terminated, the second may be written to, and `startup` has its
-    // size in `cb`.
+    let block = environment.map_or(ptr::null(), |Environment(block)| block.as_ptr().cast());
+    // SAFETY: both strings are NUL-terminated, the second may be written to, `startup` has its size
+    // in `cb`, and the block of variables ends with two zeros.
     let started = unsafe {
         CreateProcessW(
             application.as_ptr(),
@@ -115,8 +149,8 @@ fn create(
             ptr::null(),
             ptr::null(),
             TRUE,
-            CREATE_SUSPENDED,
-            ptr::null(),
+            CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT,
+            block,
             ptr::null(),
             &startup,
             &mut created,
@@ -175,7 +209,7 @@ fn startup_information(streams: &Streams<'_>) -> STARTUPINFOW {
         wShowWindow: ours.wShowWindow,
         hStdInput: inheritable(streams.input, STD_INPUT_HANDLE),
         hStdOutput: inheritable(streams.output, STD_OUTPUT_HANDLE),
-        hStdError: inheritable(streams.output, STD_ERROR_HANDLE),
+        hStdError: inheritable(streams.errors, STD_ERROR_HANDLE),
         ..Default::default()
     }
 }

@@ -1,11 +1,10 @@
 //! Memory and CPU time that a process has used.
 
+use super::about;
 use super::process::Process;
 use windows_sys::Win32::Foundation::{FALSE, FILETIME};
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::GetProcessTimes;
-use windows_sys::{s, w};
 
 /// The peaks of a process's memory, in bytes. Windows knows them until the process has ended and
 /// after that. Wine reports what is in use now, so the peaks are those of the moments noted.
@@ -37,7 +36,8 @@ fn above_zero(bytes: usize) -> Option<u64> {
 /// it is less than one tick of the system's clock (1/64 s).
 pub fn cpu_seconds(process: &Process) -> Option<f64> {
     const PER_SECOND: f64 = 1e7;
-    if is_wine() {
+    // Wine reports the caller's CPU time for every process (up to 8.0 at least).
+    if about::wine_version().is_some() {
         return None;
     }
     let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
@@ -48,11 +48,4 @@ pub fn cpu_seconds(process: &Process) -> Option<f64> {
     let [kernel, user] = [kernel, user]
         .map(|time| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime));
     (is_known && kernel + user > 0).then(|| (kernel + user) as f64 / PER_SECOND)
-}
-
-/// Whether the system is Wine, which reports the caller's CPU time for every process (up to 8.0 at
-/// least).
-fn is_wine() -> bool {
-    // SAFETY: both names are NUL-terminated, and ntdll is never unloaded.
-    unsafe { GetProcAddress(GetModuleHandleW(w!("ntdll.dll")), s!("wine_get_version")).is_some() }
 }

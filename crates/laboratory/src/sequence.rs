@@ -1,13 +1,12 @@
-//! A sequence of calls: what gives it, and how it is run.
+//! A random sequence of calls, and the command line by which a program performs it.
+//!
+//! Operation number i depends only on the seed and on i, so a sequence that fails can be shortened
+//! by leaving operations out.
 
 use std::fmt;
-use std::io::Write;
 use std::str::FromStr;
-use std::time::Duration;
 
-use crate::launch::Mode;
-use crate::run::ProgramRun;
-use crate::stage::{Crt, Stage};
+use crate::mode::Mode;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +23,8 @@ impl Subject {
     /// All that is compared.
     pub const ALL: [Subject; 3] = [Subject::Runtime, Subject::ExactSizes, Subject::HeapApi];
 
-    fn program(self) -> &'static str {
+    /// The test program that performs the calls.
+    pub fn program(self) -> &'static str {
         match self {
             Subject::Runtime | Subject::ExactSizes => "conformance",
             Subject::HeapApi => "conformance_heap",
@@ -54,20 +54,18 @@ impl FromStr for Subject {
     }
 }
 
-/// How long one run may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
 /// A sequence of calls, and when the module comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    pub(super) subject: Subject,
+    /// What is compared.
+    pub subject: Subject,
     seed: u64,
     /// Number of operations, before any are left out.
     operations: u64,
     /// The operation before which the module is injected, in [`Mode::Injected`].
     stop: u64,
     /// [`Mode::Early`] or [`Mode::Injected`].
-    pub(super) mode: Mode,
+    pub mode: Mode,
     /// For a C runtime that deviates without a takeover, where the runtime is compared: only
     /// operations that work under the takeover, and before the injection only those that work
     /// without.
@@ -77,8 +75,10 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// The whole sequence of `seed` on `crt`. The module comes somewhere in its middle half.
-    pub fn new(subject: Subject, crt: &Crt, seed: u64, operations: u64, mode: Mode) -> Sequence {
+    /// The whole sequence of `seed`. The module comes somewhere in its middle half. `tame` is for
+    /// a C runtime that deviates without a takeover: where the runtime is compared, only what works
+    /// on it is called.
+    pub fn new(subject: Subject, tame: bool, seed: u64, operations: u64, mode: Mode) -> Sequence {
         let quarter = operations / 4;
         let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         Sequence {
@@ -87,7 +87,7 @@ impl Sequence {
             operations,
             stop: quarter + spread % (2 * quarter + 1),
             mode,
-            tame: crt.is_wine() && subject != Subject::HeapApi,
+            tame: tame && subject != Subject::HeapApi,
             kept: None,
         }
     }
@@ -111,29 +111,21 @@ impl Sequence {
         self.kept.clone().unwrap_or_else(|| (0..self.operations).collect())
     }
 
-    /// Performs it on `crt`.
-    ///
-    /// # Panics
-    ///
-    /// If the file that names the kept operations cannot be written.
-    pub fn run(&self, stage: &Stage, crt: &Crt, mode: Mode) -> ProgramRun {
-        let mut launch =
-            stage.program(self.subject.program()).on(crt).mode(mode).limit(LIMIT).args(&[
-                &self.seed.to_string(),
-                &self.operations.to_string(),
-                &self.stop.to_string(),
-                self.operation_set(),
-            ]);
-        if self.subject == Subject::ExactSizes {
-            // For the program too, which records the sizes then.
-            launch = launch.env("ALLOGRAFT_EXACT_SIZES", "1");
-        }
-        let mut file = tempfile::NamedTempFile::new().expect("a scratch file can be made");
-        if let Some(numbers) = &self.kept {
-            file.write_all(ranges(numbers).as_bytes()).expect("the scratch file can be written");
-            launch = launch.path_arg(file.path());
-        }
-        launch.run()
+    /// The arguments with which the program performs it. If operations were left out, it takes the
+    /// path of a file with [`Sequence::kept`] behind them.
+    pub fn arguments(&self) -> [String; 4] {
+        let set = self.operation_set().to_owned();
+        [self.seed.to_string(), self.operations.to_string(), self.stop.to_string(), set]
+    }
+
+    /// The variable that the program and the module find in the environment, if there is one.
+    pub fn variable(&self) -> Option<(&'static str, &'static str)> {
+        (self.subject == Subject::ExactSizes).then_some(("ALLOGRAFT_EXACT_SIZES", "1"))
+    }
+
+    /// The operations that are performed, if any were left out: the text of a file.
+    pub fn kept(&self) -> Option<String> {
+        self.kept.as_deref().map(ranges)
     }
 }
 
@@ -170,9 +162,7 @@ mod tests {
     use super::*;
 
     fn sequence(seed: u64, operations: u64, mode: Mode) -> Sequence {
-        let (version, prefix, overrides) = (None, None, String::new());
-        let crt = Crt { name: "wine".to_owned(), version, prefix, overrides };
-        Sequence::new(Subject::Runtime, &crt, seed, operations, mode)
+        Sequence::new(Subject::Runtime, true, seed, operations, mode)
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Reads the report that the module writes when the program ends.
+//! The report that the module writes at the takeover and when the program ends.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-/// The fields of the module's report that the scenarios, the benches and the demo look at.
+/// The fields of the module's report that the scenarios, the benches, the demo and `allograft
+/// verify` look at.
 #[derive(Deserialize, Debug, Clone)]
 pub struct ModuleReport {
     /// `active`, `no-runtime`, `failed` or `disabled`.

@@ -1,0 +1,8 @@
+//! The test programs that come with the distribution.
+
+/// The folder beside the launcher that has a folder of programs for each machine.
+pub const PROGRAM_FOLDER: &str = "verify";
+
+/// The files in each of them.
+pub const PROGRAMS: &[&str] =
+    &["conformance.exe", "conformance_heap.exe", "early.exe", "exit_paths.exe", "family.exe"];
