@@ -28,6 +28,16 @@ static void check_hooks(void) {
     }
 }
 
+/* One thread holds the lock of the process's heap most of the time, as it does in large requests. */
+static void hold_heap(void) {
+    HANDLE heap = GetProcessHeap();
+    HeapLock(heap);
+    void *block = HeapAlloc(heap, HEAP_ZERO_MEMORY, 100000);
+    HeapFree(heap, 0, block);
+    HeapUnlock(heap);
+}
+
+#define OTHER_WORK(random) ((void)(random), hold_heap())
 #define main storm
 #include "storm.c"
 #undef main

@@ -47,6 +47,9 @@ pub struct Context<'a> {
     pub scratch: &'a Path,
     /// The folder of the system's DLLs for `machine`.
     pub system: &'a Path,
+    pub is_wine: bool,
+    /// What the checks before this one have found.
+    pub earlier: &'a [Finding],
     /// How many reports were asked for: each has a file of its own.
     pub reports: Cell<u32>,
 }
