@@ -28,7 +28,8 @@ static void check_hooks(void) {
     }
 }
 
-/* One thread holds the lock of the process's heap most of the time, as it does in large requests. */
+/* One thread holds the lock of the process's heap most of the time, as it does in large requests.
+ */
 static void hold_heap(void) {
     HANDLE heap = GetProcessHeap();
     HeapLock(heap);

@@ -4,5 +4,20 @@
 pub const PROGRAM_FOLDER: &str = "verify";
 
 /// The files in each of them.
-pub const PROGRAMS: &[&str] =
-    &["conformance.exe", "conformance_heap.exe", "early.exe", "exit_paths.exe", "family.exe"];
+pub const PROGRAMS: &[&str] = &[
+    "conformance.exe",
+    "conformance_heap.exe",
+    "early.exe",
+    "exit_paths.exe",
+    "family.exe",
+    "foreign_modules.exe",
+    "heap_exit_paths.exe",
+    "heap_storm.exe",
+    "heap_user.dll",
+    "hooked_storm.exe",
+    "library_storm.exe",
+    "runtime_user.dll",
+    "security_hooks.dll",
+    "storm.exe",
+    "surroundings.exe",
+];

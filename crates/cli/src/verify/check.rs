@@ -189,9 +189,9 @@ impl Context<'_> {
                 if let Mode::Late(milliseconds) = mode {
                     run = run.arg("--late").arg(milliseconds.to_string());
                 }
-                let Launch { program, arguments, variables, meeting, limit } = launch;
+                let Launch { program, arguments, .. } = &launch;
                 let run = run.args(options).arg("--").arg(program).args(arguments);
-                Launch { variables, meeting, limit, ..run }
+                Launch { program: run.program, arguments: run.arguments, ..launch }
             }
         };
         let run = self.runner.run(&wrapped)?;

@@ -24,6 +24,10 @@ pub struct Launch {
     /// What is run when the program says that it waits; it gets the program's process id as its
     /// last argument. Without one, the program goes on at once.
     pub meeting: Option<Box<Launch>>,
+    /// How long the program works before that.
+    pub pause: Duration,
+    /// How long after the beginning of the meeting the program goes on; if not given, at the end.
+    pub head_start: Option<Duration>,
     pub limit: Duration,
 }
 
@@ -34,6 +38,8 @@ impl Launch {
             arguments: Vec::new(),
             variables: Vec::new(),
             meeting: None,
+            pause: Duration::ZERO,
+            head_start: None,
             limit: Duration::from_secs(60),
         }
     }
@@ -50,6 +56,16 @@ impl Launch {
 
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Launch {
         self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn pause(mut self, pause: Duration) -> Launch {
+        self.pause = pause;
+        self
+    }
+
+    pub fn head_start(mut self, head_start: Duration) -> Launch {
+        self.head_start = Some(head_start);
         self
     }
 

@@ -171,24 +171,16 @@ mod tests {
 
     #[test]
     fn a_program_that_can_do_nothing_is_not_tried_and_never_passed() {
-        let storm = Storm {
-            subject: "",
-            program: "storm.exe",
-            arguments: seed_and_time,
-            saw: |_| Ok(()),
-        };
+        let storm =
+            Storm { subject: "", program: "storm.exe", arguments: seed_and_time, saw: |_| Ok(()) };
         let run = run("not tried: NtX cannot be hooked\npassed\n");
         assert_eq!(storm.judge(run).unwrap_err(), Outcome::not_tried("NtX cannot be hooked"));
     }
 
     #[test]
     fn a_run_without_a_takeover_or_a_word_has_failed() {
-        let storm = Storm {
-            subject: "",
-            program: "storm.exe",
-            arguments: seed_and_time,
-            saw: |_| Ok(()),
-        };
+        let storm =
+            Storm { subject: "", program: "storm.exe", arguments: seed_and_time, saw: |_| Ok(()) };
         for output in ["passed\n", ""] {
             assert!(storm.judge(run(output)).unwrap_err().is_failure(), "{output}");
         }

@@ -81,9 +81,11 @@ fn enter_container(context: &Context<'_>) -> Result<String, Shortfall> {
     // All packages may read and execute what is in the folder. Where the tool fails there are no
     // AppContainers, which the program finds out itself.
     const ALL_PACKAGES: &str = "*S-1-15-2-1:(OI)(CI)(RX)";
-    let _ = context
-        .runner
-        .run(&Launch::new("icacls.exe").arg(&folder).args(["/grant", ALL_PACKAGES, "/q"]));
+    let _ = context.runner.run(&Launch::new("icacls.exe").arg(&folder).args([
+        "/grant",
+        ALL_PACKAGES,
+        "/q",
+    ]));
     let program = copied(&context.program(PROGRAM))?;
     let module = context.machine.module_name().unwrap_or_default();
     let module = copied(&context.launcher.with_file_name(module))?;
@@ -149,11 +151,8 @@ mod tests {
     use super::*;
 
     fn run(exit_code: Option<u32>, output: &str, injection: (u32, &str)) -> Run {
-        let meeting = Run {
-            exit_code: Some(injection.0),
-            errors: injection.1.to_owned(),
-            ..Run::default()
-        };
+        let meeting =
+            Run { exit_code: Some(injection.0), errors: injection.1.to_owned(), ..Run::default() };
         Run {
             exit_code,
             output: output.to_owned(),
