@@ -42,17 +42,30 @@ static int public_new(size_t size) { return new_in(0, size); }
 
 static int private_new(size_t size) { return new_in(1, size); }
 
+static HMODULE runtime;
+
+/* A function of the runtime that is tested: the Universal CRT, or the one that the variable
+ * ALLOGRAFT_TEST_RUNTIME names. */
+static void *runtime_function(const char *name) {
+    static char file[64] = "ucrtbase.dll";
+    if (!runtime) {
+        GetEnvironmentVariableA("ALLOGRAFT_TEST_RUNTIME", file, sizeof file);
+        runtime = LoadLibraryA(file);
+    }
+    return exported(runtime, name);
+}
+
 static void *named(const char *prefix, const char *name, const char *suffix) {
     char whole[64];
     snprintf(whole, sizeof whole, "%s%s%s", prefix, name, suffix);
-    return crt_function(whole);
+    return runtime_function(whole);
 }
 
 static void resolve(enum function function, bool portable) {
     const char *name = function_names[function];
     bool underscore = name[0] == '_';
     void **of = addresses[function];
-    of[PUBLIC_NAME] = crt_function(name);
+    of[PUBLIC_NAME] = runtime_function(name);
     of[BASE_NAME] = named(underscore ? "" : "_", name, "_base");
     of[O_NAME] = portable ? NULL : named("_o_", name, "");
     of[O_BASE_NAME] = portable ? NULL : named(underscore ? "_o_" : "_o__", name, "_base");
@@ -67,8 +80,13 @@ static void prepare_state(int state, const char *prefix, _invalid_parameter_hand
         named(prefix, "_set_invalid_parameter_handler", "");
     _PNH (*set_new)(_PNH) = named(prefix, "_set_new_handler", "");
     states[state].error = named(prefix, "_errno", "");
-    set_invalid(invalid);
-    set_new(handler);
+    /* The oldest runtimes have no handlers, or export them as C++ functions. */
+    if (set_invalid) {
+        set_invalid(invalid);
+    }
+    if (set_new) {
+        set_new(handler);
+    }
 }
 
 static void prepare(bool portable) {

@@ -46,9 +46,9 @@ static void drop(struct slot *slot) { *slot = (struct slot){0}; }
 static void release(struct slot *slot) {
     verify(slot, slot->address, slot->size, "before it is freed");
     if (slot->alignment) {
-        _aligned_free(slot->address);
+        ((block_fn)addresses[ALIGNED_FREE][PUBLIC_NAME])(slot->address);
     } else {
-        free(slot->address);
+        ((block_fn)addresses[FREE][PUBLIC_NAME])(slot->address);
     }
     drop(slot);
 }
@@ -346,7 +346,7 @@ static void perform_environment(const struct operation *operation, struct slot *
                block ? (wchar_t *)copy : L"none", size, effects.text);
     }
     if (block) {
-        free(copy);
+        ((block_fn)addresses[FREE][PUBLIC_NAME])(copy);
     }
 }
 

@@ -16,8 +16,12 @@ pub const PROGRAMS: &[&str] = &[
     "heap_user.dll",
     "hooked_storm.exe",
     "library_storm.exe",
+    "patched.exe",
+    "proxied.exe",
+    "runtime_maker.exe",
     "runtime_user.dll",
     "security_hooks.dll",
+    "stand_in.exe",
     "storm.exe",
     "surroundings.exe",
 ];

@@ -70,6 +70,8 @@ pub struct Sequence {
     /// operations that work under the takeover, and before the injection only those that work
     /// without.
     tame: bool,
+    /// The runtime is not the Universal CRT: it has the public names only.
+    is_older: bool,
     /// The numbers of the operations that are performed, ascending; all, if there is no list.
     kept: Option<Vec<u64>>,
 }
@@ -88,13 +90,20 @@ impl Sequence {
             stop: quarter + spread % (2 * quarter + 1),
             mode,
             tame: tame && subject != Subject::HeapApi,
+            is_older: false,
             kept: None,
         }
+    }
+
+    /// The same for a C runtime that is older than the Universal CRT.
+    pub fn on_older_runtime(self) -> Sequence {
+        Sequence { is_older: true, ..self }
     }
 
     /// What the program calls the operations that it may draw.
     fn operation_set(&self) -> &'static str {
         match (self.tame, self.mode) {
+            (false, _) if self.is_older => "portable",
             (false, _) => "all",
             (true, Mode::Injected) => "tame",
             (true, _) => "portable",

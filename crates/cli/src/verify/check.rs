@@ -43,11 +43,11 @@ pub struct Context<'a> {
     pub launcher: &'a Path,
     /// The folder of the programs for `machine`.
     pub programs: &'a Path,
+    /// The folder of the programs of the other bitness, or why they cannot be run.
+    pub other_programs: Result<&'a Path, &'a str>,
+    pub is_wine: bool,
     /// A folder for the check alone.
     pub scratch: &'a Path,
-    /// The folder of the system's DLLs for `machine`.
-    pub system: &'a Path,
-    pub is_wine: bool,
     /// What the checks before this one have found.
     pub earlier: &'a [Finding],
     /// How many reports were asked for: each has a file of its own.

@@ -11,7 +11,6 @@ use crate::output::{notify, pretty_json, print};
 use crate::windows::about;
 use crate::windows::bounded::Bounded;
 use crate::windows::console;
-use crate::windows::process::system_folder;
 use allograft_image::Machine;
 use allograft_laboratory::{PROGRAM_FOLDER, READY};
 use std::cell::Cell;
@@ -92,7 +91,7 @@ impl Session {
                     vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]
                 }
                 Some(why) => vec![Finding::new("", Err(Outcome::not_tried(why.clone())))],
-                None => self.try_check(check, machine, number, &rows)?,
+                None => self.try_check(check, machine, number, &obstacles, &rows)?,
             };
             let row = Row { check, machine, seconds: began.elapsed().as_secs_f64(), findings };
             notify(format_args!(
@@ -112,6 +111,7 @@ impl Session {
         check: &'static Check,
         machine: Machine,
         number: usize,
+        obstacles: &[Option<String>; 2],
         earlier: &[Row],
     ) -> Result<Vec<Finding>, Error> {
         let programs = self.programs_for(machine);
@@ -123,7 +123,8 @@ impl Session {
             )));
         }
         let scratch = self.scratch.folder(number)?;
-        let system = system_folder(machine).unwrap_or_default();
+        let other = MACHINES[usize::from(machine == MACHINES[0])];
+        let other_programs = self.programs_for(other);
         let earlier: Vec<Finding> =
             earlier.iter().flat_map(|row| row.findings.iter().cloned()).collect();
         let context = Context {
@@ -133,9 +134,12 @@ impl Session {
             seed: self.seed,
             launcher: &self.launcher,
             programs: &programs,
-            scratch: &scratch,
-            system: &system,
+            other_programs: match &obstacles[usize::from(other == MACHINES[1])] {
+                Some(why) => Err(why),
+                None => Ok(&other_programs),
+            },
             is_wine: about::wine_version().is_some(),
+            scratch: &scratch,
             earlier: &earlier,
             reports: Cell::new(0),
         };
