@@ -1,6 +1,6 @@
 //! Programs that end while their threads are busy, with the module or while it comes.
 
-use crate::verify::check::{Context, Finding, Outcome, Shortfall, expect_taken_over};
+use crate::verify::check::{Context, Finding, Outcome, Shortfall, expect_code, expect_taken_over};
 use crate::verify::runner::{Launch, Run};
 use allograft_laboratory::{ENDINGS, Ending, Mode};
 use std::time::Duration;
@@ -36,6 +36,9 @@ fn ends(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
         let ending = ENDINGS[(context.seed as usize + number) % ENDINGS.len()];
         let launch = busy(context, program, ending);
         let run = context.run_with_module(launch, Mode::Injected, &[])?;
+        if let Some(injection) = &run.meeting {
+            expect_code(injection, 0)?;
+        }
         expect_taken_over(&run)?;
         expect_ending(&run, ending)?;
     }
