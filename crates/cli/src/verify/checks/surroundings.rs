@@ -46,6 +46,7 @@ pub fn sandboxes(context: &Context<'_>) -> Vec<Finding> {
     let accounts = ACCOUNTS.iter();
     let mut findings: Vec<_> =
         accounts.map(|&(name, meaning)| Finding::new(meaning, enter(context, name))).collect();
+    findings.push(Finding::new("elevated, from below", reach_from_below(context)));
     findings.push(Finding::new(CONTAINER.1, enter_container(context)));
     findings
 }
@@ -67,7 +68,20 @@ fn start(program: &Path, name: &str, inject: Launch) -> Launch {
     Launch { meeting: Some(Box::new(inject)), ..Launch::new(program).arg(name) }
 }
 
-/// The same in an AppContainer, with copies of the files in a folder that its processes may read.
+/// Has a launcher that is not elevated try to reach an elevated program. It is told what to do.
+fn reach_from_below(context: &Context<'_>) -> Result<String, Shortfall> {
+    let program = context.program(PROGRAM);
+    let inject = Launch::new(&program).arg("medium-integrity").arg(context.launcher);
+    let inject = inject.args(["inject", "--timeout", PATIENCE, "--pid"]);
+    let run = context.runner.run(&start(&program, "elevated", inject))?;
+    let outcome = judge(&run)?;
+    match is_taken_over(&run) {
+        false => Ok(outcome),
+        true => Err(Outcome::failed_in(&run, "a launcher that is not elevated reached it")),
+    }
+}
+
+/// As [`enter`], in an AppContainer, with copies of the files in a folder that its processes may read.
 fn enter_container(context: &Context<'_>) -> Result<String, Shortfall> {
     let folder = context.scratch.join("container");
     let copied = |file: &Path| -> Result<PathBuf, Shortfall> {
