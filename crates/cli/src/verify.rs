@@ -10,11 +10,16 @@ mod check;
 mod checks;
 mod runner;
 mod table;
+#[cfg(test)]
+mod tests;
 
 #[cfg(windows)]
 mod scratch;
 #[cfg(windows)]
 mod session;
+
+/// The program that shows whether programs of a machine can be run at all.
+const PROBE: &str = "exit_paths.exe";
 
 pub use args::{VERIFY_MANUAL, VerifyArgs};
 #[cfg(windows)]

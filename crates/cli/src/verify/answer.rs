@@ -1,6 +1,7 @@
 //! The answer: a table and a verdict for a terminal, JSON, and a page for a bug report.
 
 use super::check::{Check, Effort, Finding, Outcome};
+use crate::output::counted;
 use allograft_image::Machine;
 use allograft_measure::document::{Chapter, Document};
 use allograft_measure::table::Table;
@@ -50,7 +51,12 @@ fn as_text<S: Serializer>(machine: &Machine, serializer: S) -> Result<S::Ok, S::
 }
 
 impl Row {
-    /// The worst that was found: a failure before what was not tried only if nothing passed.
+    /// Whether one of the subjects was not tried.
+    fn is_partial(&self) -> bool {
+        self.findings.iter().any(|one| matches!(one.outcome, Outcome::NotTried { .. }))
+    }
+
+    /// The worst that was found; "not tried" only if nothing was.
     pub fn word(&self) -> &'static str {
         let has = |word: &str| self.findings.iter().any(|finding| finding.outcome.word() == word);
         let words = ["FAILED", "passed", "not tried"];
@@ -146,7 +152,8 @@ impl Answer {
 /// Whether allograft works on this machine, in one line.
 pub fn verdict(rows: &[Row], is_wine: bool) -> String {
     let count = |word: &str| rows.iter().filter(|row| row.word() == word).count();
-    let (failed, passed, untried) = (count("FAILED"), count("passed"), count("not tried"));
+    let (failed, passed) = (count("FAILED"), count("passed"));
+    let untried = rows.iter().filter(|row| row.is_partial()).count();
     let machine = if is_wine { "this Wine, which is not Windows" } else { "this machine" };
     if failed > 0 {
         let names: Vec<String> =
@@ -162,8 +169,7 @@ pub fn verdict(rows: &[Row], is_wine: bool) -> String {
     }
     let rest = match untried {
         0 => String::new(),
-        1 => ", 1 not tried".to_owned(),
-        more => format!(", {more} not tried"),
+        count => format!(", {} not or partly tried", counted(count as u64, "check")),
     };
-    format!("allograft works on {machine}: {passed} checks passed{rest}")
+    format!("allograft works on {machine}: {} passed{rest}", counted(passed as u64, "check"))
 }

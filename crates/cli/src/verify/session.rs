@@ -1,5 +1,6 @@
 //! Runs the checks one after the other, and prints the answer.
 
+use super::PROBE;
 use super::answer::{About, Answer, Row};
 use super::args::VerifyArgs;
 use super::check::{Check, Context, Effort, Finding, Outcome};
@@ -161,7 +162,7 @@ impl Session {
         if !programs.is_dir() {
             return Some(format!("this copy of allograft has no programs for {machine}"));
         }
-        let probe = Launch::new(programs.join("exit_paths.exe")).arg("return");
+        let probe = Launch::new(programs.join(PROBE)).arg("return");
         match self.run_bounded(&probe) {
             Ok(_) => None,
             Err(error) => Some(format!("this system does not run programs for {machine}: {error}")),
