@@ -91,8 +91,7 @@ static bool confirm(const struct surroundings *wanted) {
     if (!confirmed && wanted->integrity == HIGH && !is_wine()) {
         say("not tried: this is not an elevated command prompt");
     } else if (!confirmed) {
-        say("not tried: this system does not put the program into %s (policy %lx, integrity %lx)",
-            wanted->name, flags, level);
+        say("not tried: the system does not confirm it (policy %lx, integrity %lx)", flags, level);
     }
     return confirmed;
 }
@@ -225,7 +224,7 @@ static int start(const struct surroundings *wanted) {
     DWORD error = create(wanted, line, &created);
     DWORD code = FAILED;
     if (error) {
-        code = (DWORD)not_tried("this system starts no program so", error);
+        code = (DWORD)not_tried("the system starts no program so", error);
     } else {
         WaitForSingleObject(created.hProcess, INFINITE);
         GetExitCodeProcess(created.hProcess, &code);

@@ -14,7 +14,7 @@ use crate::stage::Parts;
 
 /// Those that are not run with 32-bit programs: they are about the host, about both bitnesses, or
 /// about the documents, or about programs that are there in 64 bits.
-const ONLY_IN_64_BITS: [&str; 10] = [
+const ONLY_IN_64_BITS: [&str; 9] = [
     "bench_command",
     "bitness",
     "dist",
@@ -23,7 +23,6 @@ const ONLY_IN_64_BITS: [&str; 10] = [
     "real_large_programs",
     "smoke",
     "verify",
-    "verify_hostile",
     "window",
 ];
 
