@@ -86,7 +86,8 @@ fn fails(distribution: &TempDir, checks: &[&str], expected: &[(&str, &str)]) -> 
     let json = distribution.path().join("found.json");
     let launch = verify(distribution, stage.newest_crt(), checks);
     let run = launch.arg("--json").path_arg(&json).run();
-    run.expect_code(1).expect_output(&["allograft does not work on this Wine", "seen by: "]);
+    run.expect_code(1)
+        .expect_output(&["allograft does not work as it should on this Wine", "seen by: "]);
     let found = found(&json);
     for (check, words) in expected {
         let is_expected = |(name, _, outcome, what): &&(String, String, String, String)| {
@@ -114,7 +115,8 @@ fn every_check_passes_or_says_why_it_was_not_tried() {
         let [json, html] = ["found.json", "found.html"].map(|name| distribution.path().join(name));
         let launch = verify(&distribution, crt, checks).arg("--json").path_arg(&json);
         let run = launch.arg("--html").path_arg(&html).run();
-        run.expect_code(0).expect_output(&["allograft works on this Wine, which is not Windows: "]);
+        run.expect_code(0)
+            .expect_output(&["allograft works on this Wine (which is not Windows): "]);
         let found = found(&json);
         let failed: Vec<_> = found.iter().filter(|one| one.2 == "failed").collect();
         assert!(failed.is_empty(), "{failed:?}");

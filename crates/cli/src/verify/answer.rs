@@ -109,8 +109,11 @@ impl Answer {
         let shown = |(row, finding): (&Row, &Finding)| match &finding.outcome {
             Outcome::Failed { what, advice, command } => {
                 let command = command.as_ref().map(|one| format!("; seen by: {one}"));
-                let name = row.name();
-                Some(format!("{name}: {what}; {advice}{}", command.unwrap_or_default()))
+                let subject = match &*finding.subject {
+                    "" => row.name(),
+                    subject => format!("{}, {subject}", row.name()),
+                };
+                Some(format!("{subject}: {what}; {advice}{}", command.unwrap_or_default()))
             }
             _ => None,
         };
@@ -154,12 +157,12 @@ pub fn verdict(rows: &[Row], is_wine: bool) -> String {
     let count = |word: &str| rows.iter().filter(|row| row.word() == word).count();
     let (failed, passed) = (count("FAILED"), count("passed"));
     let untried = rows.iter().filter(|row| row.is_partial()).count();
-    let machine = if is_wine { "this Wine, which is not Windows" } else { "this machine" };
+    let machine = if is_wine { "this Wine (which is not Windows)" } else { "this machine" };
     if failed > 0 {
         let names: Vec<String> =
             rows.iter().filter(|row| row.word() == "FAILED").map(Row::name).collect();
         return format!(
-            "allograft does not work on {machine} as it should: {}; {}",
+            "allograft does not work as it should on {machine}: {}; {}",
             names.join("; "),
             super::check::REPORT_IT
         );

@@ -95,7 +95,7 @@ impl Outcome {
 
     /// A failure that `run` shows.
     pub fn failed_in(run: &Run, what: impl Display) -> Outcome {
-        let words = match run.last_words() {
+        let words = match run.telling_line() {
             Some(words) if !words.is_empty() => format!(": {}", crate::output::printable(words)),
             _ => String::new(),
         };

@@ -104,10 +104,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// The last line that it printed on standard error, or else on standard output.
-    pub fn last_words(&self) -> Option<&str> {
-        let mut lines = self.output.lines().chain(self.errors.lines()).map(str::trim);
-        lines.rfind(|line| !line.is_empty())
+    /// The line that tells most about a failure: the first that names one, or else the last.
+    pub fn telling_line(&self) -> Option<&str> {
+        let lines = || self.output.lines().chain(self.errors.lines()).map(str::trim);
+        let named = lines().find(|line| line.starts_with("FAILED"));
+        named.or_else(|| lines().rfind(|line| !line.is_empty()))
     }
 }
 

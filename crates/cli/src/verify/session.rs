@@ -240,8 +240,11 @@ fn about() -> About {
     }
 }
 
-/// This program's environment without the user's settings of the module, and with `variables`.
+/// This program's environment without the user's settings of the module, and with `variables` in
+/// the place of those of the same names.
 fn environment(variables: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
-    let inherited = std::env::vars_os().filter(|(name, _)| !is_setting(name));
+    let is_replaced =
+        |name: &OsString| variables.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    let inherited = std::env::vars_os().filter(|(name, _)| !is_setting(name) && !is_replaced(name));
     inherited.chain(variables.iter().cloned()).collect()
 }

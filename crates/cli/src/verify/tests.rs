@@ -237,13 +237,13 @@ fn what_was_not_tried_never_counts_as_passed() {
         (vec![], "nothing could be tried on this machine"),
         (
             vec![row(first, [passed(), Outcome::failed("it crashed")]), row(second, [passed()])],
-            "allograft does not work on this machine as it should: early, x86-64; report it",
+            "allograft does not work as it should on this machine: early, x86-64; report it",
         ),
     ] {
         let line = verdict(&rows, false);
         assert!(line.starts_with(words), "{line}");
     }
-    assert!(verdict(&[row(first, [passed()])], true).contains("Wine, which is not Windows"));
+    assert!(verdict(&[row(first, [passed()])], true).contains("Wine (which is not Windows)"));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn the_answer_names_the_machine_and_every_failure_in_full() {
     assert!(answer.has_failed() && answer.has_tried());
     let text = answer.text();
     let last = text.lines().last().unwrap();
-    assert!(last.starts_with("allograft does not work on this machine"), "{text}");
+    assert!(last.starts_with("allograft does not work as it should on this machine"), "{text}");
     assert!(text.contains("seen by: allograft.exe run -- early.exe"), "{text}");
     let html = answer.html();
     for words in ["26100.1742 (24H2)", "A &lt;fast&gt; one", "seen by", "ucrtbase.dll 10.0"] {

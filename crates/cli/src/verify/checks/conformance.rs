@@ -45,6 +45,7 @@ pub fn run(context: &Context<'_>) -> Vec<Finding> {
             let sequence = Sequence::new(Subject::HeapApi, false, seed, operations, mode);
             compare_runs(context, &sequence, &Launch::new(&program))
         });
+        let result = result.map(|seen| format!("{seen} answered as without mimalloc"));
         findings.push(Finding::new(format!("heap API, {when}"), result));
     }
     findings
@@ -115,7 +116,7 @@ fn compare_runs(
         return Err(Outcome::failed_in(
             &taken_over,
             format_args!(
-                "{sequence}: `{}` was expected, and `{}` is what mimalloc answers; the last line",
+                "{sequence}: `{}` was expected, and `{}` is what mimalloc answers; it printed",
                 deviation.expected, deviation.got
             ),
         ));
