@@ -31,9 +31,10 @@ pub fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// The module is there, eight threads are busy, and the program ends.
 fn ends(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
-    let count = context.effort.pick(2, ENDINGS.len(), 4 * ENDINGS.len());
+    let endings = orderly_endings();
+    let count = context.effort.pick(2, endings.len(), 4 * endings.len());
     for number in 0..count {
-        let ending = ENDINGS[(context.seed as usize + number) % ENDINGS.len()];
+        let ending = endings[(context.seed as usize + number) % endings.len()];
         let launch = busy(context, program, ending);
         let run = context.run_with_module(launch, Mode::Injected, &[])?;
         if let Some(injection) = &run.meeting {
@@ -42,7 +43,7 @@ fn ends(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
         expect_taken_over(&run)?;
         expect_ending(&run, ending)?;
     }
-    Ok(format!("{count} programs ended as without allograft, in {} ways", count.min(ENDINGS.len())))
+    Ok(format!("{count} programs ended as without allograft, in {} ways", count.min(endings.len())))
 }
 
 /// The program ends while the launcher works on it. The launcher may succeed or fail, but must end;
@@ -52,12 +53,12 @@ fn ends(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
 /// (Windows takes the heap's lock first). So a program that ends with busy threads sometimes hangs
 /// there without the module too.
 fn races(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
-    let orderly: Vec<_> = ENDINGS.iter().filter(|ending| ending.is_orderly).collect();
+    let endings = orderly_endings();
     let count = context.effort.pick(2, 10, 60);
     let mut hangs = 0;
     for number in 0..count {
         let seed = context.seed as usize + number as usize;
-        let ending = *orderly[seed % orderly.len()];
+        let ending = endings[seed % endings.len()];
         let head_start = Duration::from_millis(seed as u64 * 67 % 250);
         let launch = busy(context, program, ending).head_start(head_start);
         let run = context.run_with_module(launch, Mode::Injected, &["--timeout", PATIENCE])?;
@@ -72,6 +73,11 @@ fn races(context: &Context<'_>, program: &str) -> Result<String, Shortfall> {
         _ => format!("; Wine let {hangs} more hang"),
     };
     Ok(format!("{} programs ended as without allograft{left_out}", count - hangs))
+}
+
+/// The others may hang without allograft too.
+fn orderly_endings() -> Vec<Ending> {
+    ENDINGS.iter().copied().filter(|ending| ending.is_orderly).collect()
 }
 
 fn busy(context: &Context<'_>, program: &str, ending: Ending) -> Launch {

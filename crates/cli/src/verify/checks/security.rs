@@ -8,10 +8,12 @@ use crate::verify::runner::{Launch, Run};
 /// without a signature, a policy, and Smart App Control.
 const BLOCKING: [u32; 5] = [225, 226, 577, 1260, 4551];
 
-/// What those errors are called where the launcher has words for them, and what is refused to nobody
-/// who starts a program and injects into it.
-const WORDS: [&str; 5] =
-    ["virus scanner", "AppLocker", "Smart App Control", "denied: run allograft as", "(os error 5)"];
+/// What those errors are called where the launcher has words for them.
+const WORDS: [&str; 3] = ["virus scanner", "AppLocker", "Smart App Control"];
+
+/// What the system itself refuses to nobody who starts a program and injects into it. Where it
+/// restricts the program, a check has passed with such words.
+const DENIALS: [&str; 2] = ["denied: run allograft as", "(os error 5)"];
 
 const ADVICE: &str = "allow the folder of allograft in your security software, or ask whoever runs \
                       it; its page on security says why scanners suspect such programs";
@@ -24,9 +26,9 @@ fn look(context: &Context<'_>) -> Result<String, Shortfall> {
     let module = context.machine.module_name().unwrap_or_default();
     let module = context.launcher.with_file_name(module);
     let unloadable = why_nobody_loads(&module);
-    let met = context.earlier.iter().map(|finding| finding.outcome.text().to_owned());
-    let steps: Vec<String> =
-        unloadable.into_iter().chain(met.filter(|text| is_blocked(text))).collect();
+    let met = context.earlier.iter().filter(|finding| is_blocked(&finding.outcome));
+    let met = met.map(|finding| finding.outcome.text().to_owned());
+    let steps: Vec<String> = unloadable.into_iter().chain(met).collect();
     if let Some(first) = steps.first() {
         let what = match steps.len() {
             1 => first.clone(),
@@ -59,13 +61,17 @@ fn judge(run: &Run, virus_scanner: Option<&str>) -> Result<String, Shortfall> {
 }
 
 /// Whether what a check has found says that a step was blocked.
-fn is_blocked(text: &str) -> bool {
+fn is_blocked(outcome: &Outcome) -> bool {
+    let text = outcome.text();
     let has_code = |code| {
         [format!("(os error {code})"), format!("(error {code})"), format!("system error {code}")]
             .iter()
             .any(|words| text.contains(words.as_str()))
     };
-    WORDS.iter().any(|words| text.contains(words)) || BLOCKING.into_iter().any(has_code)
+    let has_passed = matches!(outcome, Outcome::Passed { .. });
+    WORDS.iter().any(|words| text.contains(words))
+        || BLOCKING.into_iter().any(has_code)
+        || !has_passed && DENIALS.iter().any(|words| text.contains(words))
 }
 
 /// What the system says of its virus scanner.
@@ -90,14 +96,15 @@ mod tests {
             "access to storm.exe denied: run allograft as the same user or as administrator",
             "cannot write to storm.exe: system error 1260",
         ] {
-            assert!(is_blocked(blocked), "{blocked}");
+            assert!(is_blocked(&Outcome::not_tried(blocked)), "{blocked}");
         }
         for other in [
             "2 runs, up to 12 threads suspended",
             "refused: it admits modules signed by Microsoft or the Store only",
+            "refused: cannot share memory with it: access is denied (os error 5)",
             "cannot start storm.exe: no such file (os error 2)",
         ] {
-            assert!(!is_blocked(other), "{other}");
+            assert!(!is_blocked(&Outcome::Passed { what: other.to_owned() }), "{other}");
         }
     }
 

@@ -83,6 +83,10 @@ fn reach_from_below(context: &Context<'_>) -> Result<String, Shortfall> {
     let run = context.runner.run(&start(&program, "elevated", inject))?;
     let outcome = judge(&run)?;
     match is_taken_over(&run) {
+        // The words are those for a program that is out of reach, whoever is to blame for it.
+        false if outcome.contains("denied: run allograft as") => {
+            Ok("refused: the launcher asks for administrator rights".to_owned())
+        }
         false => Ok(outcome),
         true => Err(Outcome::failed_in(&run, "a launcher that is not elevated reached it")),
     }
