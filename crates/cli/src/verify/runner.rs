@@ -74,7 +74,7 @@ impl Launch {
         self
     }
 
-    /// As a user types it in a console.
+    /// As a user types it in a console; if the program waits for another command, with that.
     pub fn shown(&self) -> String {
         let words = self.arguments.iter().map(OsString::as_os_str);
         let words = [self.program.as_os_str()].into_iter().chain(words);
@@ -82,7 +82,10 @@ impl Launch {
         let variables = self.variables.iter().map(|(name, value)| {
             format!("set {}={}&& ", name.to_string_lossy(), value.to_string_lossy())
         });
-        variables.collect::<String>() + &command.join(" ")
+        let meeting = self.meeting.as_ref().map_or(String::new(), |meeting| {
+            format!("   (and, when it says `ready` and its id: {} ID)", meeting.shown())
+        });
+        variables.collect::<String>() + &command.join(" ") + &meeting
     }
 }
 

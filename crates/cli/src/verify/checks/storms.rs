@@ -142,8 +142,9 @@ impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} runs, up to {} threads suspended, takeovers of up to {:.1} ms",
+            "{} {}, up to {} threads suspended, takeovers of up to {:.1} ms",
             self.runs,
+            if self.runs == 1 { "run" } else { "runs" },
             self.most_threads,
             self.longest_microseconds / 1000.0
         )
