@@ -85,6 +85,8 @@ fn busy(context: &Context<'_>, program: &str, ending: Ending) -> Launch {
 }
 
 fn expect_ending(run: &Run, ending: Ending) -> Result<(), Shortfall> {
+    let code = run.exit_code.map_or("nothing".to_owned(), |code| format!("{code:#x}"));
+    let functions_ran = run.output.contains("exit functions ran");
     match ending.is_seen_in(run.exit_code, &run.output) {
         true => Ok(()),
         false => Err(Outcome::failed_in(
@@ -92,8 +94,8 @@ fn expect_ending(run: &Run, ending: Ending) -> Result<(), Shortfall> {
             format_args!(
                 "a program that ends by {} ended with {}, {} its exit functions",
                 ending.name,
-                run.exit_code.map_or("nothing".to_owned(), |code| format!("{code:#x}")),
-                if run.output.contains("exit functions ran") { "after" } else { "without" }
+                code,
+                if functions_ran { "after" } else { "without" }
             ),
         )),
     }
