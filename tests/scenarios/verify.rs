@@ -36,6 +36,21 @@ fn replace(distribution: &TempDir, place: &str, name: &str) {
     fs::copy(Stage::load().programs.join(name), distribution.path().join(place)).unwrap();
 }
 
+/// Puts a program in the place of one of the distribution's that does what `told` says.
+fn replace_by_impostor(distribution: &TempDir, name: &str, told: &str) {
+    let place = format!("verify/x86-64/{name}");
+    replace(distribution, &place, "impostor.exe");
+    fs::write(distribution.path().join(place).with_extension("txt"), told).unwrap();
+}
+
+/// The distribution with programs for one machine only, which takes half the time.
+fn distribution_for(machine: &str) -> TempDir {
+    let distribution = distribution();
+    let other = if machine == "x86" { "x86-64" } else { "x86" };
+    let _ = fs::remove_dir_all(distribution.path().join("verify").join(other));
+    distribution
+}
+
 fn verify<'a>(distribution: &TempDir, crt: &'a Crt, checks: &[&str]) -> Launch<'a> {
     let mut launch = Launch::new(Stage::load(), distribution.path().join("allograft.exe"))
         .on(crt)
@@ -112,11 +127,21 @@ fn every_check_passes_or_says_why_it_was_not_tried() {
                 one.0 == early && one.2 == "passed" && one.3.contains("3 starts")
             };
             assert!(found.iter().any(has_passed), "{early}: {found:#?}");
+            for check in ["storms", "hooks", "exits", "libraries"] {
+                let name = format!("{check} {machine}");
+                let of_it = found.iter().filter(|one| one.0 == name);
+                let outcomes: Vec<_> = of_it.map(|one| &*one.2).collect();
+                assert!(
+                    checks != all || outcomes.iter().all(|one| *one == "passed"),
+                    "{name}: {outcomes:?}"
+                );
+            }
         }
         let page = fs::read_to_string(&html).unwrap();
         assert!(page.contains("Wine 8") && page.contains("ucrtbase.dll"), "{page}");
         assert!(leftovers(crt).is_empty(), "{:?}", leftovers(crt));
-        assert_eq!(run.stderr.matches("programs: passed").count(), run.stderr.lines().count());
+        let is_good = |line: &str| line.ends_with(": passed") || line.ends_with(": not tried");
+        assert!(run.stderr.lines().all(is_good), "{run}");
     }
 }
 
@@ -144,6 +169,11 @@ fn a_module_without_effect_fails_every_check() {
         ("patch x86-64", "not on mimalloc"),
         ("proxy x86-64", "1 instead of 0"),
         ("children x86-64", "no report"),
+        ("storms x86-64", "no module of allograft"),
+        ("hooks x86-64", "no module of allograft"),
+        ("policies x86-64", "no module of allograft"),
+        ("exits x86-64", "no module of allograft"),
+        ("libraries x86-64", "no module of allograft"),
     ];
     let run = fails(&distribution, &[], &expected);
     assert!(run.stderr.contains("early, x86 programs: not tried"), "{run}");
@@ -190,4 +220,65 @@ fn an_incomplete_download_and_an_unknown_check_are_refused_in_one_line() {
     fs::remove_dir_all(distribution.path().join("verify")).unwrap();
     let run = verify(&distribution, stage.newest_crt(), &[]).run();
     run.expect_code(125).expect_error_line(&["no folder", "unpack the download again"]);
+}
+
+#[test]
+fn storms_that_lose_a_block_or_crash_fail() {
+    let distribution = distribution_for("x86-64");
+    let told = "meet\nprint FAILED line 7: block 3 changed\nexit 1\n";
+    replace_by_impostor(&distribution, "storm.exe", told);
+    replace_by_impostor(&distribution, "library_storm.exe", "meet\ncrash\n");
+    // Hooks that are not called prove nothing.
+    let told = format!("meet\nprint passed\n{}", "print hooked NtX: 5 calls\n".repeat(4));
+    replace_by_impostor(&distribution, "hooked_storm.exe", &told);
+    let expected = [
+        ("storms x86-64", "1 instead of 0: FAILED line 7: block 3 changed"),
+        ("libraries x86-64", "0xc0000005 instead of 0"),
+        ("hooks x86-64", "through 4 of the 5 hooks"),
+    ];
+    fails(&distribution, &["storms", "libraries", "hooks"], &expected);
+}
+
+#[test]
+fn crashes_and_refusals_without_a_reason_in_restricted_surroundings_fail() {
+    let distribution = distribution_for("x86-64");
+    let told = "print confirmed: here\nmeet\ncrash\n";
+    replace_by_impostor(&distribution, "surroundings.exe", told);
+    let words = "0xc0000005 instead of 0";
+    let expected = [("policies x86-64", words), ("sandboxes x86-64", words)];
+    fails(&distribution, &["policies", "sandboxes"], &expected);
+    // The launcher reports a takeover of which the program knows nothing.
+    let told = "print confirmed: here\nmeet\nprint on its own heap\nprint passed\n";
+    replace_by_impostor(&distribution, "surroundings.exe", told);
+    let words = "did not say that the program is on its own heap";
+    fails(&distribution, &["policies"], &[("policies x86-64", words)]);
+}
+
+#[test]
+fn another_exit_code_fails() {
+    let distribution = distribution_for("x86-64");
+    let told = "meet\nprint exit functions ran\nexit 9\n";
+    replace_by_impostor(&distribution, "exit_paths.exe", told);
+    let words = "ended with 0x9, after its exit functions";
+    fails(&distribution, &["exits"], &[("exits x86-64", words)]);
+}
+
+/// A damaged module is refused by the system, as one that a scanner blocks is.
+#[test]
+fn a_module_that_the_system_refuses_fails_the_check_of_security_software() {
+    for (machine, module) in [("x86-64", "allograft.dll"), ("x86", "allograft32.dll")] {
+        let distribution = distribution_for(machine);
+        fs::write(distribution.path().join(module), "MZ").unwrap();
+        let run = verify(&distribution, Stage::load().newest_crt(), &["security"]).run();
+        run.expect_code(1).expect_output(&["Windows did not load", "the file is damaged"]);
+    }
+}
+
+#[test]
+fn a_program_that_can_do_nothing_here_is_not_tried() {
+    let distribution = distribution_for("x86-64");
+    let told = "print not tried: no room for hooks\nexit 2\n";
+    replace_by_impostor(&distribution, "hooked_storm.exe", told);
+    let run = verify(&distribution, Stage::load().newest_crt(), &["hooks"]).run();
+    run.expect_code(125).expect_output(&["not tried", "no room for hooks"]);
 }

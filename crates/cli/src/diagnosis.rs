@@ -92,6 +92,11 @@ pub fn why_on_own_heap(
     }
 }
 
+/// Why the system lets no program load `module`; none if it lets this one.
+pub fn why_nobody_loads(module: &Path) -> Option<String> {
+    refusal_of(module).map(|code| why_not_loaded(module, Some(code), None))
+}
+
 /// The system's error code, if it does not let any program load `module`.
 fn refusal_of(module: &Path) -> Option<u32> {
     #[cfg(windows)]

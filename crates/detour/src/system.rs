@@ -115,7 +115,8 @@ pub struct ThreadState {
 
 /// The operating system. While threads are suspended, only these are called: `next_thread`,
 /// `has_ended`, `identity`, `own_thread_id`, `suspend`, `resume`, `state`, `pause` and
-/// `milliseconds`. They may neither allocate from a heap nor wait for a lock.
+/// `milliseconds`. They may not wait for a lock, nor allocate from any heap but the process's, which
+/// is locked then.
 pub trait System {
     /// The pages around `address`, or none for an address outside user space.
     fn region(&self, address: usize) -> Option<Region>;
@@ -144,6 +145,11 @@ pub trait System {
     fn thread_count(&self) -> Option<usize>;
     /// The calling thread's id.
     fn own_thread_id(&self) -> u32;
+    /// Takes the lock of the process's heap. The calling thread can allocate from the heap then, and
+    /// no other can.
+    fn lock_heap(&self);
+    /// Gives the lock of the process's heap back.
+    fn unlock_heap(&self);
     /// Requests the suspension of the thread, without waiting for it.
     fn suspend(&self, thread: Thread) -> Result<(), SystemCode>;
     /// Undoes one [`System::suspend`].

@@ -3,7 +3,9 @@
 //! While any thread is suspended, nothing here may allocate from a heap or wait for a lock: the
 //! list of threads is in pages from the system, got before the first one is suspended. Security
 //! software hooks many functions of the system and allocates in its hooks, so no function is called
-//! then but those that list, suspend and resume threads and read their registers.
+//! then but those that list, suspend and resume threads and read their registers. These are hooked
+//! too, so the calling thread holds the lock of the process's heap: a thread that was suspended with
+//! it would make such a hook wait for ever.
 
 use crate::error::Error;
 use crate::jump::{Detour, JUMP_SIZE};
@@ -44,6 +46,7 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
         let size = MOST_THREADS * size_of::<ListedThread>();
         let list = system.allocate(None, size).ok_or(Error::NoMemory)? as *mut ListedThread;
         let deadline = system.milliseconds() + PATIENCE;
+        system.lock_heap();
         let mut threads = SuspendedThreads { system, list, count: 0, deadline };
         loop {
             let before = threads.count;
@@ -177,12 +180,15 @@ impl<'s, S: System> SuspendedThreads<'s, S> {
         unsafe { (*self.list.add(index)).suspended = suspended };
     }
 
-    /// Lets the other threads run for a moment; fails with `obstacle` once the time is up.
+    /// Lets the other threads run for a moment; fails with `obstacle` once the time is up. A thread
+    /// that is not suspended may need the heap to get on. None of those that are has its lock.
     fn wait_or(&self, obstacle: Error) -> Result<(), Error> {
         if self.system.milliseconds() >= self.deadline {
             return Err(obstacle);
         }
+        self.system.unlock_heap();
         self.system.pause();
+        self.system.lock_heap();
         Ok(())
     }
 }
@@ -237,6 +243,7 @@ impl<S: System> Drop for SuspendedThreads<'_, S> {
         for thread in self.list().iter().filter(|thread| thread.suspended) {
             self.system.resume(thread.handle);
         }
+        self.system.unlock_heap();
         // Closing a handle may be hooked too, so not before all threads run.
         for thread in self.list() {
             self.system.close(thread.handle);

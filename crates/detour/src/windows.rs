@@ -12,8 +12,9 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
     CONTEXT, FlushInstructionCache, GetThreadContext,
 };
 use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEM_FREE, MEM_RELEASE, MEM_RESERVE, MEMORY_BASIC_INFORMATION, PAGE_READWRITE,
-    VirtualAlloc, VirtualFree, VirtualProtect, VirtualQuery,
+    GetProcessHeap, HeapLock, HeapUnlock, MEM_COMMIT, MEM_FREE, MEM_RELEASE, MEM_RESERVE,
+    MEMORY_BASIC_INFORMATION, PAGE_READWRITE, VirtualAlloc, VirtualFree, VirtualProtect,
+    VirtualQuery,
 };
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 use windows_sys::Win32::System::Threading::{
@@ -139,6 +140,16 @@ impl System for Windows {
     fn own_thread_id(&self) -> u32 {
         // SAFETY: the call only reads the calling thread's TEB.
         unsafe { GetCurrentThreadId() }
+    }
+
+    fn lock_heap(&self) {
+        // SAFETY: the process's heap always exists, and the lock may be taken more than once.
+        unsafe { HeapLock(GetProcessHeap()) };
+    }
+
+    fn unlock_heap(&self) {
+        // SAFETY: `SuspendedThreads` has taken the lock on this thread.
+        unsafe { HeapUnlock(GetProcessHeap()) };
     }
 
     fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {

@@ -52,6 +52,8 @@ struct Simulated {
     allocated: Cell<usize>,
     freed: Cell<usize>,
     handles_closed: Cell<usize>,
+    /// Whether the process's heap is locked.
+    heap_locked: Cell<bool>,
     /// The protection that no pages get any more.
     refused_protection: Cell<Option<u32>>,
     clock: Cell<u64>,
@@ -67,7 +69,7 @@ impl Simulated {
     }
 
     fn all_resumed(&self) -> bool {
-        self.threads.borrow().iter().all(|thread| thread.suspended == 0)
+        !self.heap_locked.get() && self.threads.borrow().iter().all(|thread| thread.suspended == 0)
     }
 
     /// For calls that security software hooks. Its hooks allocate, and a suspended thread may hold
@@ -158,7 +160,14 @@ impl System for Simulated {
     fn own_thread_id(&self) -> u32 {
         OWN_THREAD
     }
+    fn lock_heap(&self) {
+        assert!(!self.heap_locked.replace(true), "the heap is locked already");
+    }
+    fn unlock_heap(&self) {
+        assert!(self.heap_locked.replace(false), "the heap is not locked");
+    }
     fn suspend(&self, thread: Thread) -> Result<(), SystemCode> {
+        assert!(self.heap_locked.get(), "a thread may be suspended while it holds the heap's lock");
         let thread = &mut self.threads.borrow_mut()[thread.0 as usize];
         thread.suspended += 1;
         thread.times_suspended += 1;
@@ -184,6 +193,7 @@ impl System for Simulated {
         self.handles_closed.set(self.handles_closed.get() + 1);
     }
     fn pause(&self) {
+        assert!(!self.heap_locked.get(), "a thread that should get on may need the heap");
         self.clock.set(self.clock.get() + 1);
     }
     fn milliseconds(&self) -> u64 {

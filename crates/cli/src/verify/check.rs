@@ -48,6 +48,8 @@ pub struct Context<'a> {
     pub is_wine: bool,
     /// A folder for the check alone.
     pub scratch: &'a Path,
+    /// What the checks before this one have found.
+    pub earlier: &'a [Finding],
     /// How many reports were asked for: each has a file of its own.
     pub reports: Cell<u32>,
 }
@@ -187,9 +189,9 @@ impl Context<'_> {
                 if let Mode::Late(milliseconds) = mode {
                     run = run.arg("--late").arg(milliseconds.to_string());
                 }
-                let Launch { program, arguments, variables, meeting, limit } = launch;
+                let Launch { program, arguments, .. } = &launch;
                 let run = run.args(options).arg("--").arg(program).args(arguments);
-                Launch { variables, meeting, limit, ..run }
+                Launch { program: run.program, arguments: run.arguments, ..launch }
             }
         };
         let run = self.runner.run(&wrapped)?;

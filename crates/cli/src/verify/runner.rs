@@ -24,6 +24,10 @@ pub struct Launch {
     /// What is run when the program says that it waits; it gets the program's process id as its
     /// last argument. Without one, the program goes on at once.
     pub meeting: Option<Box<Launch>>,
+    /// How long the program works before that.
+    pub pause: Duration,
+    /// How long after the beginning of the meeting the program goes on; if not given, at the end.
+    pub head_start: Option<Duration>,
     pub limit: Duration,
 }
 
@@ -34,6 +38,8 @@ impl Launch {
             arguments: Vec::new(),
             variables: Vec::new(),
             meeting: None,
+            pause: Duration::ZERO,
+            head_start: None,
             limit: Duration::from_secs(60),
         }
     }
@@ -53,12 +59,22 @@ impl Launch {
         self
     }
 
+    pub fn pause(mut self, pause: Duration) -> Launch {
+        self.pause = pause;
+        self
+    }
+
+    pub fn head_start(mut self, head_start: Duration) -> Launch {
+        self.head_start = Some(head_start);
+        self
+    }
+
     pub fn limit(mut self, limit: Duration) -> Launch {
         self.limit = limit;
         self
     }
 
-    /// As a user types it in a console.
+    /// As a user types it in a console; if the program waits for another command, with that.
     pub fn shown(&self) -> String {
         let words = self.arguments.iter().map(OsString::as_os_str);
         let words = [self.program.as_os_str()].into_iter().chain(words);
@@ -66,7 +82,10 @@ impl Launch {
         let variables = self.variables.iter().map(|(name, value)| {
             format!("set {}={}&& ", name.to_string_lossy(), value.to_string_lossy())
         });
-        variables.collect::<String>() + &command.join(" ")
+        let meeting = self.meeting.as_ref().map_or(String::new(), |meeting| {
+            format!("   (and, when it says `ready` and its id: {} ID)", meeting.shown())
+        });
+        variables.collect::<String>() + &command.join(" ") + &meeting
     }
 }
 

@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::windows::io::BorrowedHandle;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Instant;
 
 /// Runs the checks and prints what they found. Returns the exit code.
@@ -91,7 +92,7 @@ impl Session {
                     vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]
                 }
                 Some(why) => vec![Finding::new("", Err(Outcome::not_tried(why.clone())))],
-                None => self.try_check(check, machine, number, &obstacles)?,
+                None => self.try_check(check, machine, number, &obstacles, &rows)?,
             };
             let row = Row { check, machine, seconds: began.elapsed().as_secs_f64(), findings };
             notify(format_args!(
@@ -112,6 +113,7 @@ impl Session {
         machine: Machine,
         number: usize,
         obstacles: &[Option<String>; 2],
+        earlier: &[Row],
     ) -> Result<Vec<Finding>, Error> {
         let programs = self.programs_for(machine);
         let missing = check.programs.iter().find(|name| !programs.join(name).is_file());
@@ -124,6 +126,8 @@ impl Session {
         let scratch = self.scratch.folder(number)?;
         let other = MACHINES[usize::from(machine == MACHINES[0])];
         let other_programs = self.programs_for(other);
+        let earlier: Vec<Finding> =
+            earlier.iter().flat_map(|row| row.findings.iter().cloned()).collect();
         let context = Context {
             runner: self,
             machine,
@@ -137,6 +141,7 @@ impl Session {
             },
             is_wine: about::wine_version().is_some(),
             scratch: &scratch,
+            earlier: &earlier,
             reports: Cell::new(0),
         };
         let findings = (check.run)(&context);
@@ -165,6 +170,10 @@ impl Session {
     }
 
     fn run_bounded(&self, launch: &Launch) -> Result<Run, Error> {
+        self.follow(self.start(launch)?, launch)
+    }
+
+    fn start(&self, launch: &Launch) -> Result<Bounded, Error> {
         let mut process = Bounded::start(
             &launch.program,
             &launch.arguments,
@@ -172,24 +181,40 @@ impl Session {
             launch.limit,
             self.interruption,
         )?;
-        let mut run = Run { command: launch.shown(), ..Run::default() };
         if launch.meeting.is_none() {
             process.close_input();
         }
+        Ok(process)
+    }
+
+    /// Reads what the program prints until it has ended, and has it meet whom it waits for.
+    fn follow(&self, mut process: Bounded, launch: &Launch) -> Result<Run, Error> {
+        let mut run = Run { command: launch.shown(), ..Run::default() };
+        let mut begun = None;
         while let Some(line) = process.next_line()? {
             let Some(id) = line.strip_prefix(READY) else {
                 run.output.push_str(&line);
                 run.output.push('\n');
                 continue;
             };
-            if let Some(meeting) = &launch.meeting {
-                let meeting = meeting.as_ref().clone().arg(id.trim());
-                run.meeting = Some(Box::new(self.run_bounded(&meeting)?));
-                process.write("go\n");
+            let Some(meeting) = &launch.meeting else { continue };
+            let meeting = meeting.as_ref().clone().arg(id.trim());
+            thread::sleep(launch.pause);
+            let started = self.start(&meeting)?;
+            match launch.head_start {
+                None => run.meeting = Some(Box::new(self.follow(started, &meeting)?)),
+                Some(head_start) => {
+                    thread::sleep(head_start);
+                    begun = Some((started, meeting));
+                }
             }
+            process.write("go\n");
         }
         run.exit_code = process.wait()?;
         run.errors = process.errors();
+        if let Some((started, meeting)) = begun {
+            run.meeting = Some(Box::new(self.follow(started, &meeting)?));
+        }
         self.was_interrupted.set(self.was_interrupted.get() || process.was_interrupted());
         Ok(run)
     }

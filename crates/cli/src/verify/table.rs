@@ -1,7 +1,9 @@
 //! The checks, in the order in which they are run.
 
 use super::check::Check;
-use super::checks::{children, conformance, early, patch, proxy};
+use super::checks::{
+    children, conformance, early, exits, patch, proxy, security, storms, surroundings,
+};
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -23,6 +25,24 @@ pub const CHECKS: &[Check] = &[
         run: conformance::run_older,
     },
     Check {
+        name: "storms",
+        title: "busy threads keep all their blocks when the module comes",
+        programs: &["storm.exe", "heap_storm.exe", "heap_user.dll"],
+        run: storms::injected,
+    },
+    Check {
+        name: "hooks",
+        title: "the same where functions of the system are hooked, as security software does",
+        programs: &["hooked_storm.exe", "security_hooks.dll"],
+        run: storms::hooked,
+    },
+    Check {
+        name: "policies",
+        title: "programs that the system restricts are taken over, or the launcher says why not",
+        programs: &["surroundings.exe"],
+        run: surroundings::policies,
+    },
+    Check {
         name: "patch",
         title: "patched programs come up on mimalloc, or are refused, whatever DependentLoadFlags say",
         programs: &["patched.exe"],
@@ -39,5 +59,29 @@ pub const CHECKS: &[Check] = &[
         title: "programs that a program starts are on mimalloc, of either bitness",
         programs: &["family.exe"],
         run: children::run,
+    },
+    Check {
+        name: "exits",
+        title: "programs end as without allograft, also while the module comes",
+        programs: &["exit_paths.exe", "heap_exit_paths.exe"],
+        run: exits::run,
+    },
+    Check {
+        name: "libraries",
+        title: "threads load and free DLLs that use the C runtime while the module comes",
+        programs: &["library_storm.exe", "runtime_user.dll"],
+        run: storms::libraries,
+    },
+    Check {
+        name: "sandboxes",
+        title: "programs with fewer or more rights are taken over, or the launcher says why not",
+        programs: &["surroundings.exe"],
+        run: surroundings::sandboxes,
+    },
+    Check {
+        name: "security",
+        title: "no security software has blocked a step of the checks before this one",
+        programs: &["foreign_modules.exe"],
+        run: security::run,
     },
 ];

@@ -66,6 +66,7 @@ fn findings(
         programs: scratch.path(),
         other_programs: Err("there are none"),
         is_wine: false,
+        earlier: &[],
         scratch: scratch.path(),
         reports: Cell::new(0),
     })

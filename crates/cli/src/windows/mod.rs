@@ -10,6 +10,7 @@ mod library;
 pub mod process;
 pub mod process_list;
 pub mod refusal;
+pub mod security_center;
 pub mod shell;
 pub mod start;
 pub mod task_dialog;

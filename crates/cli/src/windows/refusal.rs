@@ -2,8 +2,9 @@
 //! that should have loaded it.
 
 use super::process::Process;
-use super::wide;
+use super::{handle, wide};
 use allograft_image::Machine;
+use allograft_inject::{System, Windows};
 use std::fs::File;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
@@ -12,8 +13,8 @@ use windows_sys::Win32::Foundation::{FALSE, FreeLibrary, GetLastError};
 use windows_sys::Win32::System::LibraryLoader::{DONT_RESOLVE_DLL_REFERENCES, LoadLibraryExW};
 use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_EXECUTE_READ, SEC_IMAGE};
 use windows_sys::Win32::System::Threading::{
-    GetProcessMitigationPolicy, PROCESS_MITIGATION_POLICY, ProcessImageLoadPolicy,
-    ProcessSignaturePolicy,
+    GetProcessMitigationPolicy, PROCESS_MITIGATION_POLICY, ProcessControlFlowGuardPolicy,
+    ProcessImageLoadPolicy, ProcessSignaturePolicy, ProcessUserShadowStackPolicy,
 };
 
 /// The system's error code, if it does not even let this program load `module`.
@@ -57,6 +58,9 @@ pub fn policy_of(process: &Process) -> Option<&'static str> {
     const STORE_SIGNED_ONLY: u32 = 2;
     const NO_REMOTE_IMAGES: u32 = 1;
     const NO_LOW_LABEL_IMAGES: u32 = 2;
+    const STRICT_CONTROL_FLOW_GUARD: u32 = 4;
+    /// `BlockNonCetBinaries` and `BlockNonCetBinariesNonEhcont`.
+    const SHADOW_STACK_IMAGES_ONLY: u32 = 0x20 | 0x40;
 
     let has = |policy, bit| flags_of(process, policy) & bit != 0;
     if has(ProcessSignaturePolicy, MICROSOFT_SIGNED_ONLY | STORE_SIGNED_ONLY) {
@@ -65,6 +69,15 @@ pub fn policy_of(process: &Process) -> Option<&'static str> {
         Some("it admits no modules from network folders: copy allograft to a local disk")
     } else if has(ProcessImageLoadPolicy, NO_LOW_LABEL_IMAGES) {
         Some("it admits no modules of low integrity: copy allograft to another folder")
+    } else if has(ProcessControlFlowGuardPolicy, STRICT_CONTROL_FLOW_GUARD) {
+        Some("it admits only modules built with Control Flow Guard (its strict mode)")
+    } else if has(ProcessUserShadowStackPolicy, SHADOW_STACK_IMAGES_ONLY) {
+        Some("it admits only modules built for shadow stacks (CET)")
+    } else if Windows.container(handle(&process.handle())).is_some() {
+        Some(
+            "it runs in an AppContainer, which may read few folders: \
+             copy allograft to one below Program Files",
+        )
     } else {
         None
     }

@@ -86,6 +86,8 @@ impl<S: System> System for Refusing<S> {
         has_ended(thread: Thread) -> bool;
         thread_count() -> Option<usize>;
         own_thread_id() -> u32;
+        lock_heap();
+        unlock_heap();
         resume(thread: Thread);
         close(thread: Thread);
         pause();

@@ -180,6 +180,8 @@ mod tests {
         fn own_thread_id(&self) -> u32 {
             unreachable!("no thread is looked for")
         }
+        fn lock_heap(&self) {}
+        fn unlock_heap(&self) {}
         fn suspend(&self, _thread: Thread) -> Result<(), SystemCode> {
             unreachable!("no thread is suspended")
         }

@@ -3,5 +3,9 @@
 pub mod children;
 pub mod conformance;
 pub mod early;
+pub mod exits;
 pub mod patch;
 pub mod proxy;
+pub mod security;
+pub mod storms;
+pub mod surroundings;
