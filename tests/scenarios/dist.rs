@@ -92,9 +92,15 @@ fn the_files_for_every_machine_are_there_with_their_documents() {
     let mut expected = vec!["allograft.exe", "allograft.dll", "allograft-avx2.dll", "mimalloc.dll"];
     expected.extend(["docs/index.html", "docs/docs/guide.html", "docs/docs/limits.html"]);
     expected.extend(["LICENSE", "licences/mimalloc/LICENSE", "include/mimalloc.h"]);
-    expected.extend(["mimalloc-redirect.dll", "include/allograft.h", "lib/mimalloc.dll.lib"]);
+    expected.extend([
+        "allograft-check.dll",
+        "mimalloc-redirect.dll",
+        "include/allograft.h",
+        "lib/mimalloc.dll.lib",
+    ]);
     if Stage::load().x86.is_some() {
         expected.extend(["allograft32.exe", "allograft32.dll", "allograft32-sse42.dll"]);
+        expected.push("allograft32-check.dll");
         expected.extend(["x86/mimalloc.dll", "x86/mimalloc-redirect32.dll"]);
     }
     for name in expected {
@@ -159,8 +165,8 @@ fn every_program_and_dll_names_itself_and_not_where_it_was_built() {
         let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
         let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let file = name.rsplit('/').next().unwrap();
-        // The variants for newer processors take the place of the ordinary ones.
-        let file = file.replace("-avx2", "").replace("-sse42", "");
+        // The variants take the place of the ordinary ones.
+        let file = file.replace("-avx2", "").replace("-sse42", "").replace("-check", "");
         assert!(contains(&wide(&file)), "{name} is not called {file}");
         assert!(contains(&wide("The allograft authors")), "{name}");
         for place in [checkout.as_str(), "registry/src", "registry\\src", ".cargo"] {
