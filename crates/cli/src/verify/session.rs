@@ -9,9 +9,11 @@ use super::scratch::Scratch;
 use crate::error::Error;
 use crate::module::beside_this_program;
 use crate::output::{notify, pretty_json, print};
+use crate::verify::runtimes::{installed, name_and_version};
 use crate::windows::about;
 use crate::windows::bounded::Bounded;
 use crate::windows::console;
+use crate::windows::process::system_folder;
 use allograft_image::Machine;
 use allograft_laboratory::{PROGRAM_FOLDER, READY};
 use std::cell::Cell;
@@ -135,6 +137,7 @@ impl Session {
                 Some(why) => Err(why),
                 None => Ok(&other_programs),
             },
+            system: &system_folder(machine).unwrap_or_default(),
             is_wine: about::wine_version().is_some(),
             scratch: &scratch,
             reports: Cell::new(0),
@@ -211,8 +214,15 @@ fn about() -> About {
         is_wine: about::wine_version().is_some(),
         processor: about::processor(),
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
-        runtimes: about::runtimes(),
+        runtimes: MACHINES.into_iter().flat_map(runtimes).collect(),
     }
+}
+
+/// The C runtimes for programs of `machine`, with their versions.
+fn runtimes(machine: Machine) -> Vec<String> {
+    let files = system_folder(machine).map(|system| installed(&system, machine));
+    let shown = |path: &PathBuf| format!("{} ({machine})", name_and_version(path));
+    files.iter().flatten().map(shown).collect()
 }
 
 /// This program's environment without the user's settings of the module, and with `variables` in

@@ -1,9 +1,15 @@
 //! The checks, in the order in which they are run.
 
 use super::check::Check;
-use super::checks::{children, conformance, early, patch, proxy};
+use super::checks::{children, conformance, early, patch, proxy, scan};
 
 pub const CHECKS: &[Check] = &[
+    Check {
+        name: "scan",
+        title: "no C runtime that is installed can give a block of mimalloc's to the system's heap",
+        programs: &[],
+        run: scan::run,
+    },
     Check {
         name: "early",
         title: "the module comes before the program's own code, and its runtime's first blocks live on",

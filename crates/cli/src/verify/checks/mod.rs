@@ -5,3 +5,4 @@ pub mod conformance;
 pub mod early;
 pub mod patch;
 pub mod proxy;
+pub mod scan;
