@@ -24,7 +24,7 @@ fn a_byte_too_many_is_found_when_the_block_is_freed() {
     let found = run("overrun", true);
     found.expect_code(0).expect_transcript("passed\n");
     assert_eq!(found.expect_taken_over().mistakes, Some(1), "{found}");
-    assert!(found.stderr.contains("mimalloc: buffer overflow in heap block"), "{found}");
+    assert!(found.stderr.contains("mimalloc: buffer overflow in theap block"), "{found}");
 }
 
 #[test]

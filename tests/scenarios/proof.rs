@@ -23,7 +23,8 @@ fn microsofts_runtime(crt: &Crt) -> Option<Vec<u8>> {
 fn with_a_call_of_heap_free(mut file: Vec<u8>) -> (Vec<u8>, u32) {
     let image = Image::parse(&file).unwrap();
     let headers = image.headers();
-    let (is_64, base) = (headers.is_64, headers.image_base as u32);
+    let is_64 = headers.machine.is_64() == Some(true);
+    let base = headers.image_base as u32;
     let slots = image.import_slots().unwrap();
     let (_, slot) = slots.into_iter().find(|(name, _)| *name == b"HeapFree").unwrap();
     let text = headers.sections.iter().find(|section| section.name() == ".text").unwrap();

@@ -18,7 +18,8 @@ pub(crate) fn begin() {
 extern "C" fn print(text: *const c_char, _: *mut c_void) {
     // SAFETY: mimalloc passes NUL-terminated text.
     let text = unsafe { CStr::from_ptr(text) }.to_bytes();
-    if let Some(message) = text.strip_suffix(b"\n") {
+    // mimalloc first passes on what it has printed so far: nothing, and a line feed.
+    if let Some(message) = text.strip_suffix(b"\n").filter(|message| !message.is_empty()) {
         let message = str::from_utf8(message).unwrap_or("?");
         log::line_and_standard_error(format_args!("mimalloc: {message}"));
     }
