@@ -1,7 +1,7 @@
 //! Runs the checks one after the other, and prints the answer.
 
 use super::PROBE;
-use super::answer::{About, Answer, Row};
+use super::answer::{About, Answer, INTERRUPTED, Row};
 use super::args::VerifyArgs;
 use super::check::{Check, Context, Effort, Finding, Outcome};
 use super::runner::{Launch, Run, Runner, is_setting};
@@ -90,7 +90,7 @@ impl Session {
             let obstacle = &obstacles[usize::from(machine == MACHINES[1])];
             let findings = match obstacle {
                 _ if self.was_interrupted.get() => {
-                    vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]
+                    vec![Finding::new("", Err(Outcome::not_tried(INTERRUPTED)))]
                 }
                 Some(why) => vec![Finding::new("", Err(Outcome::not_tried(why.clone())))],
                 None => self.try_check(check, machine, number, &obstacles)?,
@@ -145,7 +145,7 @@ impl Session {
         let findings = (check.run)(&context);
         if self.was_interrupted.get() {
             // What the interruption ended has not failed.
-            return Ok(vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]);
+            return Ok(vec![Finding::new("", Err(Outcome::not_tried(INTERRUPTED)))]);
         }
         Ok(findings)
     }

@@ -1,6 +1,6 @@
 //! The checks with programs that are made up, on any host: what passes, and what does not.
 
-use super::answer::{About, Answer, Row, verdict};
+use super::answer::{About, Answer, INTERRUPTED, Row, verdict};
 use super::check::{Check, Context, Effort, Finding, Outcome};
 use super::checks::{children, conformance, early, proxy};
 use super::runner::{Launch, Run, Runner};
@@ -240,6 +240,10 @@ fn what_was_not_tried_never_counts_as_passed() {
         (vec![row(first, [untried()])], "nothing could be tried on this machine"),
         (vec![row(first, [])], "nothing could be tried on this machine"),
         (vec![], "nothing could be tried on this machine"),
+        (
+            vec![row(first, [passed()]), row(second, [Outcome::not_tried(INTERRUPTED)])],
+            "interrupted on this machine: 1 check passed until then",
+        ),
         (
             vec![row(first, [passed(), Outcome::failed("it crashed")]), row(second, [passed()])],
             "allograft does not work as it should on this machine: early, x86-64; report it",
