@@ -60,6 +60,13 @@ fn define_by_features(build: &mut cc::Build) {
             .define("MI_DEBUG", Some("2"))
             .define("MI_SHOW_ERRORS", Some("1"))
             .define("MI_GUARDED", Some("0"));
+    } else if feature("check-frees") {
+        // Freed and fresh blocks are filled, encoded free lists show double frees, and padding shows
+        // overruns. Guard pages would cost more than all of these.
+        build
+            .define("MI_DEBUG", Some("1"))
+            .define("MI_GUARDED", Some("0"))
+            .define("ALLOGRAFT_CHECK_FREES", None);
     } else {
         flags::without_checks(build);
     }

@@ -1,7 +1,7 @@
 // Loads an unmodified mimalloc.dll with a mimalloc-redirect.dll beside it while it has blocks of
 // the old heap. As its first argument `late` says that those are to move to mimalloc, `untouched`
 // that nothing is to be redirected, and `switched` that the redirection is to be switched off and
-// on again.
+// on again. A second argument is the name of the DLL in place of mimalloc.dll.
 
 #include <stdlib.h>
 
@@ -131,8 +131,9 @@ int main(int count, char **arguments) {
         old[i] = malloc((size_t)i + 1);
         fill(old[i], (size_t)i + 1, (uint64_t)i);
     }
-    HMODULE module = LoadLibraryA("mimalloc.dll");
-    CHECK(module && find(module), "mimalloc.dll cannot be loaded, or is none");
+    const char *name = count > 2 ? arguments[2] : "mimalloc.dll";
+    HMODULE module = LoadLibraryA(name);
+    CHECK(module && find(module), "%s cannot be loaded, or is none", name);
     CHECK(mimalloc.is_redirected() == !untouched, "mi_is_redirected() says the opposite");
     CHECK(!late || !mimalloc.is_in_heap_region(old[0]),
           "a block from before is mimalloc's already");

@@ -116,6 +116,7 @@ static struct {
 /* Looks for the module anew. */
 static inline void look_for_module(void) {
     HMODULE module = GetModuleHandleA(MODULE_NAME);
+    module = module ? module : GetModuleHandleA(CHECKING_MODULE_NAME);
     module_face.active = (int (*)(void))exported(module, "allograft_active");
     module_face.owns = (int (*)(const void *))exported(module, "allograft_owns");
     module_face.known = true;

@@ -25,7 +25,7 @@ const CALLS: [&str; 9] = [
 ];
 
 /// The same, of names that others have too: a path and a name.
-const QUALIFIED_CALLS: [(&str, &str); 7] = [
+const QUALIFIED_CALLS: [(&str, &str); 8] = [
     ("Error", "new"),
     ("Error", "system"),
     ("Error", "file"),
@@ -33,14 +33,16 @@ const QUALIFIED_CALLS: [(&str, &str); 7] = [
     ("Outcome", "failed_in"),
     ("Outcome", "not_tried"),
     ("log", "line"),
+    ("log", "line_and_standard_error"),
 ];
 
 /// Files whose texts of more than a word are messages or parts of them.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "crates/cli/src/diagnosis.rs",
     "crates/cli/src/error.rs",
     "crates/detour/src/error.rs",
     "crates/engine/src/error.rs",
+    "crates/engine/src/proof.rs",
     "crates/image/src/check.rs",
     "crates/image/src/error.rs",
     "crates/inject/src/error.rs",

@@ -43,6 +43,17 @@ fn a_mimalloc_that_is_loaded_late_has_the_heap_redirected_and_old_blocks_moved()
     }
 }
 
+/// A `mimalloc.dll` beside it, which is not loaded, must not be taken for it either.
+#[test]
+fn a_mimalloc_of_another_name_is_the_one_whose_heap_is_used() {
+    const NAME: &str = "mimalloc-secure.dll";
+    let folder = folder_with("redirected");
+    std::fs::copy(folder.path().join("mimalloc.dll"), folder.path().join(NAME)).unwrap();
+    let run = launch(folder.path(), "redirected").args(&["late", NAME]).report_by_variable().run();
+    let report = run.expect_code(0).expect_transcript("passed\n").expect_taken_over();
+    assert!(report.foreign.migrated_blocks >= 500, "{report:?}\n{run}");
+}
+
 #[test]
 fn the_redirection_can_be_switched_off_and_on_while_blocks_of_both_heaps_live() {
     let stage = Stage::load();

@@ -61,6 +61,11 @@ impl Target {
         self.machine.module_name().expect("there is a module for both targets")
     }
 
+    /// The file name of the module that checks every free.
+    pub fn checking_module(&self) -> &'static str {
+        self.machine.checking_module_name().expect("there is one for both targets")
+    }
+
     /// The file name of the launcher.
     pub fn launcher(&self) -> &'static str {
         self.machine.launcher_name().expect("there is a launcher for both targets")

@@ -35,6 +35,8 @@ pub struct WindowsBuild {
     pub newer: bool,
     /// With mimalloc's mitigations.
     pub secure: bool,
+    /// With mimalloc's checks of every free.
+    pub check_frees: bool,
     pub quiet: bool,
     /// For users: the launcher says if files differ from the commit that it names.
     pub released: bool,
@@ -48,6 +50,7 @@ impl WindowsBuild {
             debug: false,
             newer: false,
             secure: false,
+            check_frees: false,
             quiet: true,
             released: false,
         }
@@ -111,11 +114,17 @@ impl WindowsBuild {
             return Vec::new();
         }
         let newer = self.target.newer_feature;
-        [(self.debug, "debug"), (self.newer, newer), (self.secure, "secure")]
-            .into_iter()
-            .filter(|(wanted, _)| *wanted)
-            .map(|(_, feature)| format!("{package}/{feature}"))
-            .collect()
+        let module_only = self.check_frees && package == MODULE;
+        [
+            (self.debug, "debug"),
+            (self.newer, newer),
+            (self.secure, "secure"),
+            (module_only, "check-frees"),
+        ]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, feature)| format!("{package}/{feature}"))
+        .collect()
     }
 }
 

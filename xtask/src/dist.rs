@@ -100,6 +100,9 @@ fn lay_out(environment: &Environment, target: &'static Target, folder: &Path) ->
     let newer = WindowsBuild { newer: true, ..ordinary };
     let newer = build("the module for newer processors,", newer)?;
     copy(&newer.file("allograft.dll")?, &folder.join(target.newer_module))?;
+    let checking = WindowsBuild { check_frees: true, ..ordinary };
+    let checking = build("the module that checks frees,", checking)?;
+    copy(&checking.file("allograft.dll")?, &folder.join(target.checking_module()))?;
     let built = build("the module and the launcher", ordinary)?;
     copy(&built.file("allograft.dll")?, &folder.join(target.module()))?;
     copy(&built.file("allograft.exe")?, &folder.join(target.launcher()))?;

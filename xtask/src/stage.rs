@@ -38,6 +38,8 @@ pub struct Parts {
     pub rust_program: bool,
     /// The programs of the bench, in 64 bits.
     pub bench: bool,
+    /// The module that checks every free.
+    pub checking: bool,
     /// What `cargo xtask dist` makes.
     pub dist: bool,
     /// The programs of `allograft verify`, beside the launchers.
@@ -54,6 +56,7 @@ impl Parts {
         example: true,
         rust_program: true,
         bench: true,
+        checking: true,
         dist: false,
         verify: true,
         x86: true,
@@ -88,6 +91,12 @@ fn build_for_target(environment: &Environment, build: WindowsBuild, parts: &Part
     let stage = layout::stage().join(target.folder);
     let programs = stage.join("programs");
     let bin = bin(build.debug);
+    if parts.checking {
+        // Before the ordinary one, which stays in cargo's folder.
+        let checking = WindowsBuild { check_frees: true, debug: false, ..build };
+        let checking = checking.packages(&[MODULE])?;
+        put(&checking.file("allograft.dll")?, &bin.join(target.checking_module()))?;
+    }
     let built = build.packages(&[MODULE, LAUNCHER])?;
     put(&built.file("allograft.dll")?, &bin.join(target.module()))?;
     put(&built.file("allograft.exe")?, &bin.join(target.launcher()))?;

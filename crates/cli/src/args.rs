@@ -32,6 +32,10 @@ pub struct ModuleArgs {
     /// start
     #[arg(long)]
     pub follow_children: bool,
+    /// Look for mistakes of the program's: blocks that are freed twice or written past their end;
+    /// the program is slower then
+    #[arg(long, conflicts_with = "module")]
+    pub check_frees: bool,
     #[command(flatten)]
     pub heap: HeapArgs,
 }

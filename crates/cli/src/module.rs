@@ -21,6 +21,7 @@ pub struct Request {
     follow: bool,
     heap: HeapScope,
     exact_sizes: bool,
+    check_frees: bool,
 }
 
 impl Request {
@@ -33,6 +34,7 @@ impl Request {
             follow: args.follow_children,
             heap: args.heap.heap.unwrap_or_default(),
             exact_sizes: args.heap.exact_sizes,
+            check_frees: args.check_frees,
         })
     }
 
@@ -54,7 +56,10 @@ impl Request {
         let (path, made_for) = match &self.module {
             Some(module) => module.clone(),
             None => {
-                let name = machine.module_name();
+                let name = match self.check_frees {
+                    true => machine.checking_module_name(),
+                    false => machine.module_name(),
+                };
                 let name = name.expect("a program for which there is no module is refused before");
                 module_at(beside_this_program(name)?)?
             }

@@ -6,7 +6,9 @@
 
 use crate::output::printable;
 use allograft_image::FileVersion;
-use allograft_inject::{HeapRecord, HeapState, MAX_RUNTIMES, Page, RuntimeRecord, State};
+use allograft_inject::{
+    HeapRecord, HeapState, MAX_RUNTIMES, Page, RuntimeProof, RuntimeRecord, State,
+};
 use serde::{Serialize, Serializer};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,6 +36,8 @@ pub struct PageReading {
     pub process_heap: ProcessHeapReading,
     /// Whether the blocks of the C runtimes keep the sizes that were asked for.
     pub exact_sizes: bool,
+    /// Mistakes of the program's that mimalloc found, if it checks every free.
+    pub mistakes: Option<u32>,
     /// What the old heap held at the takeover, if it was counted.
     pub old_heap: Option<HeapBlocks>,
     /// Blocks of the old heap that a reallocation moved to mimalloc.
@@ -64,6 +68,9 @@ pub struct RuntimeReading {
     /// File version; all zero if the file has none.
     pub version: FileVersion,
     pub functions: u32,
+    /// None if the page holds a number that is none.
+    #[serde(serialize_with = "serialize_proof")]
+    pub proof: Option<RuntimeProof>,
 }
 
 /// The process's heap, which `HeapAlloc` and its kin serve.
@@ -132,6 +139,8 @@ impl PageReading {
             runtimes: status.runtimes[..runtime_count].iter().map(runtime_reading).collect(),
             process_heap: process_heap_reading(&status.heap),
             exact_sizes: status.heap.exact_sizes.load(Relaxed) != 0,
+            mistakes: (status.checks_frees.load(Relaxed) == 1)
+                .then(|| status.heap_mistakes.load(Relaxed)),
             old_heap,
             migrated,
             freed,
@@ -186,7 +195,12 @@ fn runtime_reading(runtime: &RuntimeRecord) -> RuntimeReading {
         name: printable(&String::from_utf16_lossy(name)),
         version: FileVersion(runtime.version),
         functions: runtime.functions.load(Relaxed),
+        proof: RuntimeProof::from_u32(runtime.proof.load(Relaxed)),
     }
+}
+
+fn serialize_proof<S: Serializer>(proof: &Option<RuntimeProof>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(proof.map_or("unknown", RuntimeProof::name))
 }
 
 fn serialize_state<S: Serializer>(state: &Option<State>, to: S) -> Result<S::Ok, S::Error> {

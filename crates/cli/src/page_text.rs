@@ -2,7 +2,7 @@
 
 use crate::output::{Palette, counted, size};
 use crate::page_reading::{HeapBlocks, PageReading, ProcessHeapReading, RuntimeReading};
-use allograft_inject::{HeapState, State};
+use allograft_inject::{HeapState, RuntimeProof, State};
 use std::fmt::Write;
 
 /// Width of the bar, in characters.
@@ -55,6 +55,9 @@ pub fn details(reading: &PageReading, palette: &Palette) -> String {
         }
         let (migrated, freed) = (blocks(reading.migrated), blocks(reading.freed));
         line("since then", format!("{migrated} moved to mimalloc, {freed} freed"));
+    }
+    if let Some(mistakes) = reading.mistakes {
+        line("mistakes", format!("{} found (--check-frees)", counted(mistakes.into(), "mistake")));
     }
     if reading.state == Some(State::Active) && !reading.message.is_empty() {
         line("note", reading.message.clone());
@@ -135,9 +138,13 @@ fn whose_heap(heap: &ProcessHeapReading) -> Option<&'static str> {
 /// `41 functions of ucrtbase.dll 10.0.26100.1742`
 fn functions_of(runtime: &RuntimeReading) -> String {
     let functions = counted(runtime.functions.into(), "function");
+    let unproved = match runtime.proof {
+        Some(RuntimeProof::Missing) => " (unproved)",
+        _ => "",
+    };
     match runtime.version.0 {
-        [0, 0, 0, 0] => format!("{functions} of {}", runtime.name),
-        _ => format!("{functions} of {} {}", runtime.name, runtime.version),
+        [0, 0, 0, 0] => format!("{functions} of {}{unproved}", runtime.name),
+        _ => format!("{functions} of {} {}{unproved}", runtime.name, runtime.version),
     }
 }
 
@@ -264,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn a_runtime_that_was_taken_over_without_a_proof_is_marked() {
+        let mut page = page();
+        *page.status.runtimes[0].proof.get_mut() = RuntimeProof::Missing as u32;
+        let marked = "46 functions of ucrtbase.dll 10.0.26100.1742 (unproved)";
+        assert!(summary_of(&page).contains(marked) && details_of(&page).contains(marked));
+    }
+
+    #[test]
     fn an_empty_old_heap_is_called_empty() {
         let mut page = page();
         count_old_heap(&mut page, 0, 0);
@@ -281,6 +296,15 @@ mod tests {
              \x20 since then  1 block (512 bytes) moved to mimalloc, 0 blocks (0 bytes) freed\n\
              \x20 mimalloc    2.0 MiB in use of 3.0 MiB committed, 4.0 MiB at most (version 3.3.2)\n"
         );
+    }
+
+    #[test]
+    fn mistakes_are_counted_where_they_are_looked_for() {
+        let mut page = page();
+        assert!(!details_of(&page).contains("mistake"));
+        *page.status.checks_frees.get_mut() = 1;
+        *page.status.heap_mistakes.get_mut() = 2;
+        assert!(details_of(&page).contains("\n  mistakes    2 mistakes found (--check-frees)\n"));
     }
 
     #[test]

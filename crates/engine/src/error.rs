@@ -3,6 +3,8 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use crate::proof::Gap;
+
 /// Why a runtime was not taken over. The process is as it was before.
 #[derive(Clone, Copy, Debug)]
 pub enum TakeoverError {
@@ -17,6 +19,8 @@ pub enum TakeoverError {
     /// Another tool has redirected this function to this address: its blocks may not be in the
     /// runtime's heap.
     AlreadyHooked(&'static CStr, usize),
+    /// Its own code may give blocks of mimalloc's to the system's heap.
+    Unproved(Gap),
     /// The jumps could not be written.
     Detour(allograft_detour::Error),
 }
@@ -36,6 +40,11 @@ impl fmt::Display for TakeoverError {
                 f,
                 "another tool has already redirected its function {} (to {to:#x})",
                 text(name)
+            ),
+            TakeoverError::Unproved(gap) => write!(
+                f,
+                "{gap}, and its imports do not lead to mimalloc: let the process's heap be \
+                 redirected, or set ALLOGRAFT_UNPROVED=1"
             ),
             TakeoverError::Detour(error) => error.fmt(f),
         }

@@ -37,6 +37,21 @@ pub(crate) fn visit(module: &Module, region: RegionOf<'_>, visit: &mut dyn FnMut
     all.for_each(|import| visit(import.slot, import.address));
 }
 
+/// Calls `visit` with the name of the function, the address and the contents of each slot, as
+/// [`visit`] does, where the function is imported by its name.
+pub(crate) fn visit_named(
+    module: &Module,
+    region: RegionOf<'_>,
+    visit: &mut dyn FnMut(&'static CStr, usize, usize),
+) {
+    let image = LoadedImage::new(module, region);
+    imports(&image).chain(delayed_imports(&image)).for_each(|import| {
+        if let Some(name) = import.name_in(&image) {
+            visit(name, import.slot, import.address);
+        }
+    });
+}
+
 /// Whether `module` went through a protector that checks parts of the image while it runs, judging
 /// by its section names: such a program may end itself when its import tables change.
 pub(crate) fn may_check_itself(module: &Module, region: RegionOf<'_>) -> bool {
@@ -208,6 +223,21 @@ mod tests {
             let delayed = [(DELAYED + 0x80, 0xC000), (DELAYED + 0x80 + WORD, 0xC001)];
             assert_eq!(visited[4..], delayed, "{by_offsets}");
         }
+    }
+
+    #[test]
+    fn slots_are_visited_with_the_names_of_their_functions() {
+        let image = image_with_delayed(true);
+        let mut visited = Vec::new();
+        visit_named(&image.module(), &readable, &mut |name, slot, address| {
+            visited.push((name, slot - image.base(), address));
+        });
+        let delayed = (c"malloc", DELAYED + 0x80, 0xC000);
+        assert_eq!(
+            visited[..2],
+            [(c"malloc", ADDRESSES, 0xA000), (c"free", ADDRESSES + 2 * WORD, 0xA002)]
+        );
+        assert_eq!((visited[2], visited.len()), (delayed, 4), "ordinals have no name");
     }
 
     #[test]

@@ -25,7 +25,6 @@ mod error;
 mod exports;
 #[cfg(windows)]
 mod foreign;
-mod functions;
 pub mod heap_api;
 #[cfg(windows)]
 mod import_tables;
@@ -36,6 +35,7 @@ mod module;
 mod old_heap;
 mod once;
 mod plan;
+mod proof;
 mod runtime;
 mod slots;
 #[cfg(windows)]
@@ -45,17 +45,20 @@ mod takeover;
 #[cfg(windows)]
 mod windows;
 
+use allograft_references::functions;
 pub use counters::Counters;
+
+pub use allograft_references::functions::{FUNCTIONS, Function, TakenFunction};
 pub use error::TakeoverError;
-pub use functions::{FUNCTIONS, Function, TakenFunction};
 pub use module::Module;
 pub use plan::SKIP_REASON;
+pub use proof::{Gap, Proof};
 
 #[cfg(windows)]
 pub use {
     foreign::{Census, census},
     import_tables::{leave_import_tables_alone, redirect_import},
-    takeover::{Takeover, module_loaded, module_unloaded, take_over},
+    takeover::{Takeover, module_loaded, module_unloaded, take_over, take_over_unproved},
     windows::{LoaderLock, loaded_modules},
 };
 

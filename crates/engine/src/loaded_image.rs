@@ -28,8 +28,10 @@ pub(crate) struct LoadedImage<'a> {
     pub(crate) base: usize,
     size: usize,
     region: RegionOf<'a>,
-    /// Addresses that are known to be readable.
-    readable: Cell<(usize, usize)>,
+    /// Addresses that are known to be readable: some sections, as tables refer from one to another.
+    readable: [Cell<(usize, usize)>; 4],
+    /// Which of them to give up next.
+    oldest: Cell<usize>,
 }
 
 impl<'a> LoadedImage<'a> {
@@ -38,7 +40,8 @@ impl<'a> LoadedImage<'a> {
             base: module.base(),
             size: module.size(),
             region,
-            readable: Cell::new((0, 0)),
+            readable: Default::default(),
+            oldest: Cell::new(0),
         }
     }
 
@@ -98,10 +101,10 @@ impl<'a> LoadedImage<'a> {
 
     /// The bytes from `offset` to the end of the pages that can be read there with it.
     pub(crate) fn bytes_from(&self, offset: usize) -> Option<&'static [u8]> {
-        if !self.can_read(offset..offset.checked_add(1)?) {
+        if offset >= self.size {
             return None;
         }
-        let (_, end) = self.readable.get();
+        let end = self.end_of_readable(self.base + offset)?;
         let length = end.min(self.base + self.size) - (self.base + offset);
         // SAFETY: the range lies in readable pages of the module, which stays loaded.
         Some(unsafe { core::slice::from_raw_parts((self.base + offset) as *const u8, length) })
@@ -127,21 +130,28 @@ impl<'a> LoadedImage<'a> {
         }
         let end = self.base + offsets.end;
         let mut next = self.base + offsets.start;
-        loop {
-            let (from, to) = self.readable.get();
-            if (from..to).contains(&next) {
-                next = to;
-            }
-            if next >= end {
-                return true;
-            }
-            match (self.region)(next) {
-                Some(region) if region.protection.is_readable() => {
-                    self.readable.set((region.base, region.base + region.size));
-                }
-                _ => return false,
+        while next < end {
+            match self.end_of_readable(next) {
+                Some(end) => next = end,
+                None => return false,
             }
         }
+        true
+    }
+
+    /// Up to where the pages can be read that begin with that of `address`; none if it cannot be.
+    fn end_of_readable(&self, address: usize) -> Option<usize> {
+        let known = self.readable.iter().map(Cell::get);
+        if let Some((_, end)) = known.into_iter().find(|(from, to)| (*from..*to).contains(&address))
+        {
+            return Some(end);
+        }
+        let region = (self.region)(address).filter(|region| region.protection.is_readable())?;
+        let end = region.base + region.size;
+        let oldest = self.oldest.get();
+        self.readable[oldest].set((region.base, end));
+        self.oldest.set((oldest + 1) % self.readable.len());
+        Some(end)
     }
 }
 

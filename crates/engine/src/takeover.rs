@@ -1,16 +1,18 @@
 //! Taking over one runtime: from its exports to jumps that are in place.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use allograft_detour::{MAX_DETOURS, Relays, Windows, install};
+use allograft_detour::{Detour, MAX_DETOURS, Relays, System, Windows, install};
 
 use crate::error::TakeoverError;
 use crate::functions::Function;
 use crate::module::Module;
 use crate::plan::{DetourPlan, Source};
+use crate::proof::{self, Proof};
 use crate::runtime::{CrtState, Runtime};
-use crate::windows::{loaded_modules, nanoseconds_since, ticks};
-use crate::{contract, import_tables, slots, tails};
+use crate::windows::{loaded_modules, nanoseconds_since, ticks, with_scratch};
+use crate::{contract, heap_api, import_tables, slots, tails};
 
 /// A runtime that was taken over.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,8 @@ pub struct Takeover {
     pub threads_suspended: usize,
     /// Threads that could not be suspended because they refuse access.
     pub threads_missed: usize,
+    /// Why none of its blocks can reach the system's heap.
+    pub proof: Proof,
     /// How long it took.
     pub nanoseconds: u64,
     /// Pages of the runtime's code whose protection the system did not restore; 0 except on a
@@ -39,6 +43,14 @@ impl Takeover {
     pub fn skipped(&self) -> impl Iterator<Item = &'static CStr> {
         self.skipped.into_iter().flatten()
     }
+}
+
+static UNPROVED: AtomicBool = AtomicBool::new(false);
+
+/// Has runtimes taken over from now on too whose own code may give blocks of mimalloc's to the
+/// system's heap.
+pub fn take_over_unproved() {
+    UNPROVED.store(true, Ordering::Relaxed);
 }
 
 /// Redirects the heap functions of the runtime `module`, all or none. The caller holds the loader's
@@ -98,6 +110,7 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
     let mut plan = DetourPlan::new(module, &LoadedRuntime { module, public, system, clean_tails })?;
     let skipped = plan.skipped;
     let detours = plan.detours();
+    let proof = prove(module, detours)?;
     let relays = Relays::build(&Windows, detours).map_err(TakeoverError::Detour)?;
     // A suspended thread may be inside the runtime's own aligned functions. It goes on as soon as
     // it is resumed, before `install` returns.
@@ -118,10 +131,32 @@ fn occupy_and_redirect(module: &Module) -> Result<Takeover, TakeoverError> {
         imports,
         threads_suspended: installed.threads_suspended,
         threads_missed: installed.threads_missed,
+        proof,
         nanoseconds: 0,
         pages_left_writable: installed.pages_left_writable,
         skipped,
     })
+}
+
+/// The proof for the runtime `module`, in which `detours` are about to be made.
+fn prove(module: &Module, detours: &[Detour]) -> Result<Proof, TakeoverError> {
+    let mut replaced = [0; MAX_DETOURS];
+    for (offset, detour) in replaced.iter_mut().zip(detours) {
+        *offset = (detour.target - module.base()) as u32;
+    }
+    let proof = proof::find(
+        module,
+        &|address| Windows.region(address),
+        &replaced[..detours.len()],
+        &|address| heap_api::catches(module, address),
+        &with_scratch,
+    );
+    match proof {
+        Proof::Missing(gap) if !UNPROVED.load(Ordering::Relaxed) => {
+            Err(TakeoverError::Unproved(gap))
+        }
+        proof => Ok(proof),
+    }
 }
 
 /// A runtime that has its slots, and is not redirected yet.

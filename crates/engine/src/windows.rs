@@ -8,6 +8,9 @@ use windows_sys::Win32::Foundation::{HMODULE, NTSTATUS, UNICODE_STRING};
 use windows_sys::Win32::System::LibraryLoader::{
     FindResourceW, GetProcAddress, LoadResource, LockResource, SizeofResource,
 };
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+};
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 use windows_sys::Win32::System::SystemInformation::GetSystemWindowsDirectoryW;
 
@@ -174,6 +177,23 @@ pub(crate) fn windows_folder(path: &mut [u16; 260]) -> &[u16] {
     // SAFETY: the buffer is as long as stated.
     let length = unsafe { GetSystemWindowsDirectoryW(path.as_mut_ptr(), path.len() as u32) };
     path.get(..length as usize).unwrap_or_default()
+}
+
+/// Calls `act` with `words` words of memory, all 0; with none if the system has none.
+pub(crate) fn with_scratch(words: usize, act: &mut dyn FnMut(&mut [u32])) {
+    if words == 0 {
+        return act(&mut []);
+    }
+    // SAFETY: new memory overlaps nothing, is zero, and is returned when nobody uses it any more.
+    unsafe {
+        let size = words * size_of::<u32>();
+        let memory = VirtualAlloc(null(), size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+        if memory.is_null() {
+            return act(&mut []);
+        }
+        act(core::slice::from_raw_parts_mut(memory.cast(), words));
+        VirtualFree(memory, 0, MEM_RELEASE);
+    }
 }
 
 /// The reading of the performance counter, in ticks.

@@ -95,6 +95,11 @@ VISIBLE void allograft_heap_print_statistics(void);
 // Whether the calling thread's part of the heap has keys that cannot be guessed.
 VISIBLE bool allograft_heap_keys_are_strong(void);
 #endif
+#if defined(ALLOGRAFT_CHECK_FREES)
+// Passes the text of what mimalloc finds to `print`, in pieces, and then the error to `mistake`.
+VISIBLE void allograft_heap_report_mistakes(void (*print)(const char* text, void* unused),
+                                            void (*mistake)(int error, void* unused));
+#endif
 #if defined(ALLOGRAFT_PUBLIC_API)
 VISIBLE void allograft_heap_set_is_redirected(bool (*is_redirected)(void));
 #endif

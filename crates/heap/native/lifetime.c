@@ -101,6 +101,15 @@ void allograft_heap_free_aligned(void* p) {
   release_in(page, start_of_aligned(page, p));
 }
 
+#if defined(ALLOGRAFT_CHECK_FREES)
+void allograft_heap_report_mistakes(void (*print)(const char* text, void* unused),
+                                    void (*mistake)(int error, void* unused)) {
+  // A handler of errors also keeps mimalloc from ending the process.
+  mi_register_error(mistake, NULL);
+  mi_register_output(print, NULL);
+}
+#endif
+
 #if MI_SECURE
 bool allograft_heap_keys_are_strong(void) {
   const mi_theap_t* const theap = _mi_theap_default();

@@ -158,6 +158,20 @@ pub fn keys_are_strong() -> bool {
     unsafe { native::allograft_heap_keys_are_strong() }
 }
 
+/// Gets the text of a message of mimalloc's, NUL-terminated, in pieces: what precedes it, and the
+/// message, which ends with a line feed. The second argument is NULL.
+#[cfg(feature = "check-frees")]
+pub type MistakeText = extern "C" fn(*const core::ffi::c_char, *mut c_void);
+
+/// Has mimalloc pass the text of what it finds to `print`, and then call `mistake` with an error
+/// number: `EAGAIN` for a double free, `EFAULT` for an overwritten block, `EINVAL` for a pointer
+/// that is none. It does not end the process then.
+#[cfg(all(feature = "check-frees", feature = "own"))]
+pub fn report_mistakes(print: MistakeText, mistake: extern "C" fn(core::ffi::c_int, *mut c_void)) {
+    // SAFETY: function pointers stay valid: the module is never unloaded.
+    unsafe { native::allograft_heap_report_mistakes(print, mistake) }
+}
+
 /// Has `is_redirected` answer for mimalloc's `mi_is_redirected()`; until then the answer is no.
 #[cfg(feature = "public-api")]
 pub fn set_is_redirected(is_redirected: extern "C" fn() -> bool) {

@@ -36,7 +36,7 @@ pub use interface::{
 pub use {
     allocator::*,
     heap_api::*,
-    native::{serve, set_redirected},
+    native::{mimalloc_base, serve, set_redirected, use_mimalloc_at},
     platform::{OptionLookup, look_up_options_with, process_ends},
 };
 

@@ -32,6 +32,11 @@ unsafe extern "C" {
     pub fn allograft_heap_print_statistics();
     #[cfg(feature = "secure")]
     pub fn allograft_heap_keys_are_strong() -> bool;
+    #[cfg(feature = "check-frees")]
+    pub fn allograft_heap_report_mistakes(
+        print: crate::MistakeText,
+        mistake: extern "C" fn(c_int, *mut c_void),
+    );
     #[cfg(feature = "public-api")]
     pub fn allograft_heap_set_is_redirected(is_redirected: extern "C" fn() -> bool);
 
@@ -69,3 +74,14 @@ pub fn serve(_serving: bool) {}
 
 /// Does nothing: there is no other mimalloc that has to know.
 pub fn set_redirected() {}
+
+/// Does nothing: mimalloc is in this module.
+///
+/// # Safety
+/// None is needed here; see the borrowed heap's.
+pub unsafe fn use_mimalloc_at(_base: usize) {}
+
+/// 0: mimalloc is no module of its own.
+pub fn mimalloc_base() -> usize {
+    0
+}

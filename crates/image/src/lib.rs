@@ -42,6 +42,7 @@ mod packers;
 mod proxy;
 mod resources;
 mod rewrite;
+mod runtime;
 
 pub mod check;
 pub mod crt;
@@ -60,6 +61,7 @@ pub use resources::FileVersion;
 pub use rewrite::{
     IMPORTED_FUNCTION, Note, PatchState, Patched, Restored, patch, patch_state, undo,
 };
+pub use runtime::{OutsideReference, RuntimeReferences};
 
 /// Serializes a machine, or none, as its name. `Machine` has no `Serialize` of its own, because the
 /// modules link its crate: a feature that one crate enables would bring serde and `std` into them.

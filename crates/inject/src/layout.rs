@@ -21,7 +21,7 @@ use crate::text::until_nul;
 pub const MAGIC: [u8; 8] = *b"allogrft";
 
 /// Version of the layout. A reader rejects every other one.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The release of mimalloc that allograft is built from. A test of the launcher compares it with
 /// what mimalloc itself reports.
@@ -146,6 +146,39 @@ impl Options {
     }
 }
 
+/// Why no block of mimalloc's reaches the system's heap through a C runtime's own code; the values
+/// of [`RuntimeRecord::proof`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum RuntimeProof {
+    /// The runtime's imports of the heap API lead to mimalloc.
+    Redirected = 0,
+    /// Its code was scanned: only functions that were replaced use them.
+    Scanned = 1,
+    /// It was not scanned: it is Wine's own.
+    Wine = 2,
+    /// There is none: it was taken over because `ALLOGRAFT_UNPROVED` asks for it.
+    Missing = 3,
+}
+
+impl RuntimeProof {
+    /// The proof with the number `value`, if there is one.
+    pub fn from_u32(value: u32) -> Option<RuntimeProof> {
+        use RuntimeProof::*;
+        [Redirected, Scanned, Wine, Missing].into_iter().find(|proof| *proof as u32 == value)
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            RuntimeProof::Redirected => "redirected",
+            RuntimeProof::Scanned => "scanned",
+            RuntimeProof::Wine => "wine",
+            RuntimeProof::Missing => "unproved",
+        }
+    }
+}
+
 /// One C runtime of the process, as the module found it.
 #[repr(C)]
 pub struct RuntimeRecord {
@@ -159,6 +192,8 @@ pub struct RuntimeRecord {
     pub functions: AtomicU32,
     /// Entries that were left alone.
     pub skipped: AtomicU32,
+    /// One of [`RuntimeProof`].
+    pub proof: AtomicU32,
 }
 
 /// What the module reports about its process. All counters are of the cold path.
@@ -202,6 +237,10 @@ pub struct Status {
     pub mimalloc_version: u32,
     /// Import address table entries that point directly at mimalloc.
     pub imports: AtomicU32,
+    /// 1 if mimalloc checks every free.
+    pub checks_frees: AtomicU32,
+    /// Mistakes of the program's that these checks found.
+    pub heap_mistakes: AtomicU32,
     /// The failure in words (UTF-8, NUL-terminated), empty if there is none.
     pub message: [u8; 1024],
     /// The process's heap.

@@ -37,7 +37,7 @@ pub use heap_record::{HeapRecord, HeapScope, HeapState};
 pub use late::{Ending, load_by_thread};
 pub use layout::{
     FILE_PATH_UNITS, Header, MAGIC, MAX_RUNTIMES, MIMALLOC_VERSION, OptionValues, Options,
-    PATH_UNITS, Page, Rejected, RuntimeRecord, State, Status, VERSION,
+    PATH_UNITS, Page, Rejected, RuntimeProof, RuntimeRecord, State, Status, VERSION,
 };
 pub use lock::InjectionLock;
 pub use page::StatusPage;

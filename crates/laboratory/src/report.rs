@@ -28,6 +28,9 @@ pub struct ModuleReport {
     /// What the old heap held at the takeover, if blocks were to be counted.
     #[serde(default)]
     pub old_heap: Option<OldHeap>,
+    /// Mistakes of the program's, if every free was checked.
+    #[serde(default)]
+    pub mistakes: Option<u32>,
     /// What became of the old heap's blocks.
     pub foreign: Foreign,
     /// Duration of the takeover in microseconds.
@@ -48,6 +51,10 @@ pub struct RuntimeReport {
     pub version: Option<String>,
     /// How many functions were redirected.
     pub functions: u32,
+    /// Why none of its blocks reaches the system's heap: `redirected`, `scanned`, `wine`, or
+    /// `unproved`.
+    #[serde(default)]
+    pub proof: String,
 }
 
 /// The process's heap, on which `HeapAlloc` and its kin work.

@@ -50,6 +50,16 @@ impl Machine {
         }
     }
 
+    /// The file name of the module for programs of this machine that checks every free, if there is
+    /// one.
+    pub const fn checking_module_name(self) -> Option<&'static str> {
+        match self {
+            Machine::X86 => Some("allograft32-check.dll"),
+            Machine::X64 => Some("allograft-check.dll"),
+            Machine::Arm64 | Machine::Other(_) => None,
+        }
+    }
+
     /// The file name of the launcher that is itself a program of this machine, if there is one.
     pub const fn launcher_name(self) -> Option<&'static str> {
         match self {

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use allograft_engine::heap_api::{self, HeapObstacle, HeapSlots, HeapTakeover, ServedModules};
 use allograft_engine::{
-    Module, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
+    Module, Proof, SKIP_REASON, is_any_taken_over, is_debug_runtime, is_runtime, is_taken_over,
     loaded_modules, loaded_runtimes, module_loaded, module_unloaded, take_over,
 };
 use allograft_inject::{HeapScope, HeapState, State};
@@ -81,6 +81,9 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
     if !config.imports {
         allograft_engine::leave_import_tables_alone();
     }
+    if config.unproved {
+        allograft_engine::take_over_unproved();
+    }
     allograft_heap::look_up_options_with(ini::mimalloc_option);
     let Some(status) = page::status() else {
         return STAYS_IDLE;
@@ -91,6 +94,8 @@ fn attach_with(config: &Config, module: HINSTANCE) -> AttachOutcome {
         return STAYS_IDLE;
     }
     page::tell_mimalloc_version();
+    #[cfg(feature = "check-frees")]
+    crate::mistakes::begin();
     if config.exact_sizes {
         keep_exact_sizes();
     }
@@ -217,6 +222,18 @@ fn attach_to(runtime: &Module, count: bool) -> bool {
                     takeover.threads_missed
                 ));
             }
+            match takeover.proof {
+                Proof::Redirected => {}
+                Proof::Scanned => log::line(format_args!(
+                    "scanned {name}: only functions that were replaced give blocks to the system's heap"
+                )),
+                Proof::Wine => log::line(format_args!(
+                    "{name} was not scanned: it is Wine's own, which gives the system's heap its own blocks"
+                )),
+                Proof::Missing(gap) => log::line(format_args!(
+                    "took {name} over as ALLOGRAFT_UNPROVED asks, although the program may fail: {gap}"
+                )),
+            }
             for skipped in takeover.skipped() {
                 let name = skipped.to_str().unwrap_or("?");
                 log::line(format_args!("left {name} alone: {SKIP_REASON}"));
@@ -251,6 +268,9 @@ fn loaded_later(module: &Module) {
         }
         if attach_to(module, false) {
             page::set_state(State::Active);
+        } else if page::state() == State::NoRuntime && !heap_api::is_serving() {
+            // The launcher says why, and not that there was none.
+            page::set_state(State::Failed);
         }
         report::write();
     }

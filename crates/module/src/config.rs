@@ -28,6 +28,7 @@ const FOLLOW: &str = "ALLOGRAFT_FOLLOW_CHILDREN";
 const IMPORTS: &str = "ALLOGRAFT_IMPORTS";
 const HEAP: &str = "ALLOGRAFT_HEAP";
 const EXACT_SIZES: &str = "ALLOGRAFT_EXACT_SIZES";
+const UNPROVED: &str = "ALLOGRAFT_UNPROVED";
 const LOG: &str = "ALLOGRAFT_LOG";
 const REPORT: &str = "ALLOGRAFT_REPORT";
 
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) heap: HeapScope,
     /// Have `_msize` answer the size that was asked for.
     pub(crate) exact_sizes: bool,
+    /// Take runtimes over whose own code may give blocks of mimalloc's to the system's heap.
+    pub(crate) unproved: bool,
     /// Stands in place of `heap` where the setting names no scope; NUL-terminated.
     unknown_heap: Word,
 }
@@ -80,6 +83,7 @@ impl Config {
             imports: true,
             heap: HeapScope::Auto,
             exact_sizes: false,
+            unproved: false,
             unknown_heap: [0; 64],
         }
     }
@@ -96,6 +100,7 @@ impl Config {
             imports: switch(true, IMPORTS),
             heap: options.heap,
             exact_sizes: options.exact_sizes || switch(false, EXACT_SIZES),
+            unproved: switch(false, UNPROVED),
             ..Config::nothing()
         };
         if config.heap == HeapScope::Auto {
@@ -215,7 +220,7 @@ mod tests {
         assert!(config.imports);
         assert!(!config.disabled && !config.verbose && !config.count && !config.follow);
         assert!(config.log().is_none() && config.report().is_none());
-        assert!(config.heap == HeapScope::Auto && !config.exact_sizes);
+        assert!(config.heap == HeapScope::Auto && !config.exact_sizes && !config.unproved);
         assert!(config.mistake().is_none());
     }
 
@@ -256,6 +261,7 @@ mod tests {
         assert!(read(None, &[("MIMALLOC_DISABLE_REDIRECT", "1")]).disabled);
         assert!(read(None, &[("ALLOGRAFT_FOLLOW_CHILDREN", "true")]).follow);
         assert!(read(None, &[("ALLOGRAFT_EXACT_SIZES", "1")]).exact_sizes);
+        assert!(read(None, &[("ALLOGRAFT_UNPROVED", "1")]).unproved);
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod first_copy;
 mod ini;
 #[cfg(windows)]
 mod log;
+#[cfg(all(windows, feature = "check-frees"))]
+mod mistakes;
 #[cfg(windows)]
 mod page;
 #[cfg(windows)]
@@ -42,7 +44,7 @@ mod watch;
 
 #[cfg(windows)]
 pub use {
-    allograft_engine::LoaderLock,
+    allograft_engine::{LoaderLock, Module, loaded_modules},
     entry::{end_of_process, end_of_thread, install, start_heap},
     page::{message, state, status},
 };

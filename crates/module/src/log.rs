@@ -53,6 +53,15 @@ pub(crate) fn line(text: Arguments<'_>) {
     }
 }
 
+/// Writes one line to the log, and to standard error unless this process is in a sandbox.
+#[cfg(feature = "check-frees")]
+pub(crate) fn line_and_standard_error(text: Arguments<'_>) {
+    line(text);
+    if !VERBOSE.load(Ordering::Acquire) && !is_sandboxed() {
+        say(text);
+    }
+}
+
 /// Writes one line to standard error.
 fn say(text: Arguments<'_>) {
     let mut line = Buffer::<2048>::new();

@@ -9,9 +9,10 @@ use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use allograft_engine::heap_api::{HeapObstacle, HeapSlots, HeapTakeover};
-use allograft_engine::{Census, Counters, Module, Takeover};
+use allograft_engine::{Census, Counters, Module, Proof, Takeover};
 use allograft_inject::{
-    HeapState, OptionValues, Page, RuntimeRecord, State, Status, StatusPage, Windows, until_nul,
+    HeapState, OptionValues, Page, RuntimeProof, RuntimeRecord, State, Status, StatusPage, Windows,
+    until_nul,
 };
 use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc};
@@ -239,10 +240,20 @@ pub(crate) fn add_runtime(module: &Module, takeover: &Takeover) -> Option<usize>
     }
     runtime.functions.store(takeover.functions as u32, Ordering::Relaxed);
     runtime.skipped.store(takeover.skipped().count() as u32, Ordering::Relaxed);
+    runtime.proof.store(proof_of(takeover) as u32, Ordering::Relaxed);
     status.threads_stopped.fetch_max(takeover.threads_suspended as u32, Ordering::Relaxed);
     add_time(status, takeover.nanoseconds);
     status.runtime_count.store(count.max(index + 1) as u32, Ordering::Release);
     Some(index)
+}
+
+fn proof_of(takeover: &Takeover) -> RuntimeProof {
+    match takeover.proof {
+        Proof::Redirected => RuntimeProof::Redirected,
+        Proof::Scanned => RuntimeProof::Scanned,
+        Proof::Wine => RuntimeProof::Wine,
+        Proof::Missing(_) => RuntimeProof::Missing,
+    }
 }
 
 /// Adds to the number of import table entries that lead straight to mimalloc.

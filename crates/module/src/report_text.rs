@@ -8,7 +8,9 @@ use core::sync::atomic::Ordering;
 
 use allograft_engine::SKIP_REASON;
 use allograft_heap::HeapFigures;
-use allograft_inject::{HeapRecord, HeapState, RuntimeRecord, State, Status, until_nul};
+use allograft_inject::{
+    HeapRecord, HeapState, RuntimeProof, RuntimeRecord, State, Status, until_nul,
+};
 
 use crate::text::Wide;
 
@@ -51,6 +53,13 @@ impl fmt::Display for ReportText<'_> {
         writeln!(f, "  \"process_heap\": {heap},")?;
         let exact_sizes = status.heap.exact_sizes.load(Ordering::Relaxed) != 0;
         writeln!(f, "  \"exact_sizes\": {exact_sizes},")?;
+        match status.checks_frees.load(Ordering::Acquire) {
+            0 => writeln!(f, "  \"mistakes\": null,")?,
+            _ => {
+                let mistakes = status.heap_mistakes.load(Ordering::Relaxed);
+                writeln!(f, "  \"mistakes\": {mistakes},")?;
+            }
+        }
         let microseconds = load(&status.attach_nanoseconds) as f64 / 1000.0;
         writeln!(f, "  \"attach_microseconds\": {microseconds:.1},")?;
         let stopped = status.threads_stopped.load(Ordering::Relaxed);
@@ -160,13 +169,15 @@ impl RuntimeList<'_> {
         runtime: &RuntimeRecord,
     ) -> fmt::Result {
         let [major, minor, build, revision] = runtime.version;
+        let proof = RuntimeProof::from_u32(runtime.proof.load(Ordering::Relaxed));
         write!(
             f,
             "{{\"name\": {}, \"path\": {}, \"version\": \"{major}.{minor}.{build}.{revision}\", \
-             \"functions\": {}, \"skipped\": [",
+             \"functions\": {}, \"proof\": \"{}\", \"skipped\": [",
             Json(Wide(until_nul(&runtime.name))),
             Json(Wide(until_nul(&runtime.path))),
             runtime.functions.load(Ordering::Relaxed),
+            proof.map_or("unknown", RuntimeProof::name),
         )?;
         let mut separator = "";
         for (_, skipped) in self.0.skipped.iter().flatten().filter(|(runtime, _)| *runtime == index)
@@ -234,6 +245,7 @@ mod tests {
             copy_wide(&wide(&format!(r"C:\Windows\{name}")), &mut runtime.path);
             runtime.version = [10, 0, 19041, 3636];
             runtime.functions = AtomicU32::new(40 + index as u32);
+            runtime.proof = AtomicU32::new(3 * index as u32);
         }
         status
     }
@@ -283,6 +295,10 @@ mod tests {
         assert_eq!(text["mimalloc"]["used_bytes"], 2);
         assert_eq!(text["mimalloc"]["threads"], 5);
         assert_eq!(text["old_heap"], Value::Null, "it was not counted");
+        assert_eq!(text["mistakes"], Value::Null, "nothing was checked");
+        status.checks_frees.store(1, Ordering::Relaxed);
+        status.heap_mistakes.store(2, Ordering::Relaxed);
+        assert_eq!(report(&status, 0, &[])["mistakes"], 2);
         status.old_known.store(1, Ordering::Relaxed);
         status.old_blocks.store(7, Ordering::Relaxed);
         assert_eq!(report(&status, 0, &[])["old_heap"], json!({"blocks": 7, "bytes": 0}));
@@ -325,6 +341,8 @@ mod tests {
         assert_eq!(runtimes[0]["skipped"], json!([]));
         assert_eq!(runtimes[1]["path"], r"C:\Windows\msvcrt.dll");
         assert_eq!(runtimes[1]["functions"], 41);
+        assert_eq!(runtimes[0]["proof"], "redirected");
+        assert_eq!(runtimes[1]["proof"], "unproved");
         let expected =
             ["_expand", "_msize"].map(|name| json!({"name": name, "reason": SKIP_REASON}));
         assert_eq!(runtimes[1]["skipped"], json!(expected));

@@ -15,6 +15,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use allograft_inject::State;
+use allograft_module::{Module, loaded_modules};
 use windows_sys::Win32::Foundation::HINSTANCE;
 use windows_sys::Win32::System::SystemServices::{
     DLL_PROCESS_ATTACH, DLL_PROCESS_DETACH, DLL_THREAD_DETACH,
@@ -56,6 +57,10 @@ fn is_redirected() -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool {
     if !TRIED.swap(true, Ordering::AcqRel) {
+        if let Some(base) = calling_mimalloc() {
+            // SAFETY: only a mimalloc imports this function, and it is loaded.
+            unsafe { allograft_heap::use_mimalloc_at(base) };
+        }
         allograft_module::install(SELF.load(Ordering::Acquire));
         if is_redirected() {
             allograft_heap::set_redirected();
@@ -72,6 +77,18 @@ pub unsafe extern "C" fn mi_allocator_init(message: *mut *const c_char) -> bool 
         unsafe { *message = text.as_ptr() };
     }
     is_redirected()
+}
+
+/// The address of the mimalloc that calls [`mi_allocator_init`]: the first module whose import of
+/// that name leads here. Its file may have any name (`mimalloc-secure.dll`, `mimalloc-debug.dll`).
+fn calling_mimalloc() -> Option<usize> {
+    let here = mi_allocator_init as *const () as usize;
+    let imports_this = |module: &Module| {
+        let slot = module.import_slot(c"mi_allocator_init");
+        // SAFETY: the slot is in an import table of a loaded module.
+        slot.is_some_and(|slot| unsafe { *(slot as *const usize) } == here)
+    };
+    loaded_modules().find(imports_this).map(|module| module.base())
 }
 
 /// `mi_allocator_done`: does nothing, since blocks are freed even after mimalloc has ended.

@@ -21,8 +21,18 @@ pub struct MappedImage<'a> {
     is_64: bool,
     /// Where the section table is, and its number of entries.
     section_table: (u32, u32),
-    /// The data directory's table of functions, on x86-64.
-    functions: (u32, u32),
+    entry_point: u32,
+    exports: DataDirectory,
+    /// The table of functions, on x86-64.
+    functions: DataDirectory,
+    relocations: DataDirectory,
+}
+
+/// Where a table of an image is, and its size in bytes. Both are 0 where there is none.
+#[derive(Clone, Copy, Default)]
+struct DataDirectory {
+    start: u32,
+    size: u32,
 }
 
 /// A section of an image.
@@ -59,11 +69,23 @@ impl<'a> MappedImage<'a> {
         const SECTION_COUNT: u32 = 6;
         const OPTIONAL_SIZE: u32 = 20;
         const OPTIONAL: u32 = 24;
-        /// Of the directory's fourth entry, IMAGE_DIRECTORY_ENTRY_EXCEPTION, on x86-64.
-        const EXCEPTIONS: u32 = OPTIONAL + 112 + 3 * 8;
+        const ENTRY_POINT: u32 = OPTIONAL + 16;
+        // IMAGE_DIRECTORY_ENTRY_*.
+        const EXPORT: u32 = 0;
+        const EXCEPTION: u32 = 3;
+        const BASERELOC: u32 = 5;
 
-        let mut image =
-            MappedImage { bytes, base, is_64: false, section_table: (0, 0), functions: (0, 0) };
+        let none = DataDirectory::default();
+        let mut image = MappedImage {
+            bytes,
+            base,
+            is_64: false,
+            section_table: (0, 0),
+            entry_point: 0,
+            exports: none,
+            functions: none,
+            relocations: none,
+        };
         let headers = image.u32_at(NT_HEADERS)?;
         let field = |offset| headers.checked_add(offset);
         if image.u32_at(headers)? != PE {
@@ -77,11 +99,19 @@ impl<'a> MappedImage<'a> {
         let optional_size = u32::from(image.u16_at(field(OPTIONAL_SIZE)?)?);
         let sections = u32::from(image.u16_at(field(SECTION_COUNT)?)?).min(MOST_SECTIONS);
         image.section_table = (field(OPTIONAL)?.checked_add(optional_size)?, sections);
-        if image.is_64 && optional_size >= EXCEPTIONS + 8 - OPTIONAL {
-            image.functions =
-                (image.u32_at(field(EXCEPTIONS)?)?, image.u32_at(field(EXCEPTIONS + 4)?)?);
-        }
-        Some(image)
+        image.entry_point = image.u32_at(field(ENTRY_POINT)?)?;
+        let directory = |number: u32| {
+            let entry = OPTIONAL + if image.is_64 { 112 } else { 96 } + number * 8;
+            if entry + 8 - OPTIONAL > optional_size {
+                return Some(none);
+            }
+            let (start, size) = (field(entry)?, field(entry + 4)?);
+            Some(DataDirectory { start: image.u32_at(start)?, size: image.u32_at(size)? })
+        };
+        let (exports, relocations) = (directory(EXPORT)?, directory(BASERELOC)?);
+        // On x86 the entry has another meaning.
+        let functions = if image.is_64 { directory(EXCEPTION)? } else { none };
+        Some(MappedImage { exports, functions, relocations, ..image })
     }
 
     /// Whether it is an image for x86-64.
@@ -133,8 +163,8 @@ impl<'a> MappedImage<'a> {
     /// The entry of the function table whose function contains `offset`. The table is sorted.
     fn entry_at(&self, offset: u32) -> Option<u32> {
         const ENTRY: u32 = 12;
-        let (table, size) = self.functions;
-        let entry = |index: u32| table.checked_add(index.checked_mul(ENTRY)?);
+        let DataDirectory { start, size } = self.functions;
+        let entry = |index: u32| start.checked_add(index.checked_mul(ENTRY)?);
         let (mut low, mut high) = (0, size / ENTRY);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -166,12 +196,75 @@ impl<'a> MappedImage<'a> {
         Some(Some(unwind.checked_add(4 + 2 * codes)?))
     }
 
+    /// The offset of the function that the system calls first; 0 if there is none.
+    pub(crate) fn entry_point(&self) -> u32 {
+        self.entry_point
+    }
+
+    /// The offsets of what it exports, by name or by number. A forwarded export is the offset of a
+    /// text.
+    pub(crate) fn exports(&self) -> impl Iterator<Item = u32> {
+        const COUNT: u32 = 20;
+        const ADDRESSES: u32 = 28;
+        let table = self.exports.start;
+        let field = |offset| self.u32_at(table.checked_add(offset)?);
+        let fields = if table == 0 { None } else { field(COUNT).zip(field(ADDRESSES)) };
+        let (count, addresses) = fields.unwrap_or((0, 0));
+        (0..count)
+            .map_while(move |index| self.u32_at(addresses.checked_add(index.checked_mul(4)?)?))
+    }
+
+    /// The offsets of the 32-bit pointers that the loader adjusts where the image lies elsewhere
+    /// than it expects.
+    pub(crate) fn relocated_pointers(&self) -> impl Iterator<Item = u32> {
+        const HEADER: u32 = 8;
+        /// IMAGE_REL_BASED_HIGHLOW.
+        const POINTER: u16 = 3;
+        let mut next = self.relocations.start;
+        let end = next.saturating_add(self.relocations.size);
+        let blocks = core::iter::from_fn(move || {
+            let block = next;
+            if block == 0 || block >= end {
+                return None;
+            }
+            let size = self.u32_at(block.checked_add(4)?)?;
+            next = block.checked_add(size.max(HEADER))?;
+            Some((self.u32_at(block)?, block + HEADER..next.min(end)))
+        });
+        blocks.flat_map(move |(page, entries)| {
+            let entries = entries.step_by(2).map_while(|entry| self.u16_at(entry));
+            entries
+                .filter(|entry| entry >> 12 == POINTER)
+                .map(move |entry| page.saturating_add(u32::from(entry & 0xFFF)))
+        })
+    }
+
+    /// The bytes of `range`, in pieces that are contiguous, each with its offset. Pages that cannot
+    /// be read are left out.
+    pub(crate) fn pieces(&self, range: Range<u32>) -> impl Iterator<Item = (u32, &'a [u8])> {
+        let mut next = range.start;
+        core::iter::from_fn(move || {
+            while next < range.end {
+                let start = next;
+                let Some(bytes) = self.bytes(start).filter(|bytes| !bytes.is_empty()) else {
+                    // Nothing is here: go on with the next page.
+                    next = (start | 0xFFF).saturating_add(1);
+                    continue;
+                };
+                let bytes = &bytes[..bytes.len().min((range.end - start) as usize)];
+                next = start.saturating_add(bytes.len() as u32);
+                return Some((start, bytes));
+            }
+            None
+        })
+    }
+
     /// The bytes from `offset` on, as far as they are contiguous.
     pub(crate) fn bytes(&self, offset: u32) -> Option<&'a [u8]> {
         (self.bytes)(offset)
     }
 
-    fn u32_at(&self, offset: u32) -> Option<u32> {
+    pub(crate) fn u32_at(&self, offset: u32) -> Option<u32> {
         self.bytes(offset)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
     }
 

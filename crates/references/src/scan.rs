@@ -1,6 +1,6 @@
 //! The search for instructions that refer to import slots.
 
-use core::ops::Range;
+use core::ops::RangeInclusive;
 
 use crate::MappedImage;
 
@@ -22,41 +22,51 @@ impl MappedImage<'_> {
     ///
     /// What is a reference by accident, in bytes that are no instruction, is reported too: that
     /// takes four bytes which are the exact distance to a slot behind one which is such an
-    /// operand's prefix.
+    /// operand's prefix, or on x86 four bytes which are the exact address of one.
     pub fn references(&self, slots: &[u32], found: &mut dyn FnMut(Reference)) {
+        /// Bytes that are looked at together: most hold no reference.
+        const TOGETHER: usize = 256;
+
         let (Some(&low), Some(&high)) = (slots.iter().min(), slots.iter().max()) else { return };
+        let near = low..=high;
         for section in self.sections().filter(crate::Section::is_executable) {
-            self.operands(section.range, &mut |operand, slot| {
-                if (low..=high).contains(&slot) && slots.contains(&slot) {
-                    found(Reference { operand, slot });
+            for (start, code) in self.pieces(section.range) {
+                for index in (1..code.len()).step_by(TOGETHER) {
+                    let end = code.len().min(index + TOGETHER + OPERAND - 1);
+                    if !self.names_any(start + index as u32, &code[index..end], near.clone()) {
+                        continue;
+                    }
+                    for (operand, window) in
+                        (start + index as u32..).zip(code[index - 1..end].windows(1 + OPERAND))
+                    {
+                        let slot = self.named_by(operand, last(window));
+                        if slots.contains(&slot) && (!self.is_64() || names_memory(window[0])) {
+                            found(Reference { operand, slot });
+                        }
+                    }
                 }
-            });
+            }
         }
     }
 
-    /// Passes the offset of every possible operand in `range` that names memory directly, and the
-    /// offset that it names, to `found`.
-    fn operands(&self, range: Range<u32>, found: &mut dyn FnMut(u32, u32)) {
-        let mut start = range.start;
-        while start < range.end {
-            let Some(bytes) = self.bytes(start).filter(|bytes| !bytes.is_empty()) else {
-                // Nothing is here: go on with the next page.
-                start = (start | 0xFFF).saturating_add(1);
-                continue;
+    /// Whether any four bytes of `code`, which lies at `offset`, name one of the offsets `near`.
+    /// Written so that the compiler takes several at once: all the code of a runtime is read while
+    /// a program starts.
+    fn names_any(&self, offset: u32, code: &[u8], near: RangeInclusive<u32>) -> bool {
+        let distance = near.end() - near.start();
+        (0..OPERAND.min(code.len())).any(|phase| {
+            let (operands, _) = code[phase..].as_chunks::<OPERAND>();
+            let is_near = |(index, &operand): (usize, &[u8; OPERAND])| {
+                let at = offset + (phase + index * OPERAND) as u32;
+                self.named_by(at, operand).wrapping_sub(*near.start()) <= distance
             };
-            let bytes = &bytes[..bytes.len().min((range.end - start) as usize)];
-            for (index, window) in bytes.windows(1 + OPERAND).enumerate() {
-                if names_memory(window[0], self.is_64()) {
-                    let at = start + index as u32 + 1;
-                    found(at, self.named_by(at, [window[1], window[2], window[3], window[4]]));
-                }
-            }
-            start = start.saturating_add(bytes.len() as u32);
-        }
+            operands.iter().enumerate().map(is_near).fold(false, |any, is_near| any | is_near)
+        })
     }
 
     /// The offset that the operand `bytes` at the offset `at` names, if no immediate follows it: a
     /// distance from the next instruction, on x86 an address.
+    #[inline]
     pub(crate) fn named_by(&self, at: u32, bytes: [u8; OPERAND]) -> u32 {
         let value = u32::from_le_bytes(bytes);
         if self.is_64() {
@@ -67,9 +77,13 @@ impl MappedImage<'_> {
     }
 }
 
-/// Whether an operand that names memory directly may follow the byte: a ModRM byte with mod 00 and
-/// r/m 101 (`[rip + disp32]`, on x86 `[disp32]`), or on x86 the opcodes that move between EAX and
-/// memory.
-fn names_memory(byte: u8, is_64: bool) -> bool {
-    byte & 0xC7 == 0x05 || !is_64 && matches!(byte, 0xA1 | 0xA3)
+/// The operand at the end of `window`.
+fn last(window: &[u8]) -> [u8; OPERAND] {
+    window.last_chunk().copied().unwrap_or_default()
+}
+
+/// Whether an operand that is a distance to memory may follow the byte: a ModRM byte with mod 00 and
+/// r/m 101 (`[rip + disp32]`).
+fn names_memory(byte: u8) -> bool {
+    byte & 0xC7 == 0x05
 }

@@ -99,6 +99,7 @@ impl Scenarios {
             example: source.contains("rust-and-cpp"),
             rust_program: source.contains("rust-collections"),
             bench,
+            checking: source.contains("--check-frees"),
             dist: source.contains(".dist()"),
             verify: source.contains("\"verify\""),
             x86: true,

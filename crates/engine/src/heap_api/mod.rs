@@ -41,4 +41,6 @@ pub use table::{HEAP_FUNCTIONS, HeapApiFunction, HeapFunction};
 #[cfg(all(windows, feature = "escapes"))]
 pub use escapes::{EscapesObstacle, count_escapes};
 #[cfg(windows)]
+pub(crate) use takeover::catches;
+#[cfg(windows)]
 pub use takeover::{HeapSlots, HeapTakeover, is_serving, module_loaded, take_over};

@@ -32,15 +32,23 @@ pub enum ServedModules {
 pub(crate) struct Landmarks {
     program: usize,
     own: usize,
+    mimalloc: usize,
     system_folder: [u16; 260],
     folder_length: usize,
 }
 
 impl Landmarks {
-    /// The bases of the program's image and of the image that this code is in, which may be one,
-    /// and the path of the Windows folder.
-    pub(crate) fn new(program: usize, own: usize, system_folder: &[u16]) -> Landmarks {
-        let mut landmarks = Landmarks { program, own, system_folder: [0; 260], folder_length: 0 };
+    /// The bases of the program's image, of the image that this code is in, which may be the same,
+    /// and of mimalloc's where it has one of its own; and the path of the Windows folder.
+    pub(crate) fn new(
+        program: usize,
+        own: usize,
+        mimalloc: usize,
+        system_folder: &[u16],
+    ) -> Landmarks {
+        let system = [0; 260];
+        let mut landmarks =
+            Landmarks { program, own, mimalloc, system_folder: system, folder_length: 0 };
         if let Some(place) = landmarks.system_folder.get_mut(..system_folder.len()) {
             place.copy_from_slice(system_folder);
             landmarks.folder_length = system_folder.len();
@@ -55,14 +63,14 @@ impl Landmarks {
 
 impl ServedModules {
     /// Whether the allocations of `module` are served. C runtimes that are DLLs never are: they
-    /// are taken over by their own functions, or left alone. Neither is a `mimalloc.dll`, which may
-    /// be the heap that serves.
+    /// are taken over by their own functions, or left alone. Neither is the mimalloc that serves,
+    /// nor another `mimalloc.dll`.
     pub(crate) fn include(self, module: &Module, landmarks: &Landmarks) -> bool {
         if module.base() == landmarks.program {
             return self != ServedModules::None;
         }
         self == ServedModules::All
-            && module.base() != landmarks.own
+            && ![landmarks.own, landmarks.mimalloc].contains(&module.base())
             && !is_runtime(module)
             && !is_debug_runtime(module)
             && !module.name_is("mimalloc.dll")
@@ -130,7 +138,7 @@ mod tests {
     #[test]
     fn the_scope_decides_whose_allocations_are_served() {
         let folder = wide(r"C:\Windows");
-        let landmarks = &Landmarks::new(0x10_0000, 0x20_0000, &folder);
+        let landmarks = &Landmarks::new(0x10_0000, 0x20_0000, 0x80_0000, &folder);
         let all = ServedModules::All;
         for (module, program_only, everybody) in [
             (module(0x10_0000, r"C:\game\game.exe"), true, true),
@@ -140,6 +148,7 @@ mod tests {
             (module(0x50_0000, r"C:\game\ucrtbase.dll"), false, false),
             (module(0x60_0000, r"C:\game\msvcr120d.dll"), false, false),
             (module(0x70_0000, r"C:\game\mimalloc.dll"), false, false),
+            (module(0x80_0000, r"C:\game\mimalloc-secure.dll"), false, false),
         ] {
             assert_eq!(ServedModules::Program.include(&module, landmarks), program_only);
             assert_eq!(all.include(&module, landmarks), everybody, "{:#x}", module.base());
@@ -149,7 +158,7 @@ mod tests {
         let notepad = module(0x10_0000, r"C:\Windows\notepad.exe");
         assert!(ServedModules::Program.include(&notepad, landmarks));
         // The Rust crate is a part of the program.
-        let linked = &Landmarks::new(0x10_0000, 0x10_0000, &folder);
+        let linked = &Landmarks::new(0x10_0000, 0x10_0000, 0, &folder);
         assert!(ServedModules::Program.include(&module(0x10_0000, r"C:\a.exe"), linked));
     }
 }

@@ -131,6 +131,17 @@ pub fn module_loaded(module: &Module) -> HeapSlots {
     })
 }
 
+/// Whether calls of `address`, the contents of an import slot of `module` for a function of the
+/// free side, come to mimalloc. Before its first call, a delay-loaded function's slot leads into
+/// the module itself; it will get what ntdll's exports lead to.
+pub(crate) fn catches(module: &Module, address: usize) -> bool {
+    HEAP_API.get().is_some_and(|api| {
+        replacements::is_replacement(address)
+            || api.relays.function_behind(address).is_some()
+            || module.contains(address)
+    })
+}
+
 impl HeapApi {
     /// Redirects the free side in the import tables of `module`. Returns how many slots were
     /// written.
@@ -221,7 +232,8 @@ fn landmarks() -> Landmarks {
     let own = loaded_modules().find(|module| module.contains(here));
     let mut folder = [0; 260];
     let folder = windows_folder(&mut folder);
-    Landmarks::new(program_base(), own.map_or(0, |module| module.base()), folder)
+    let own = own.map_or(0, |module| module.base());
+    Landmarks::new(program_base(), own, allograft_heap::mimalloc_base(), folder)
 }
 
 /// Whose allocations can be served of those that `scope` asks for, and why the program's image is

@@ -1,16 +1,17 @@
-//! The functions of the `mimalloc.dll` that the process has loaded.
+//! The functions of the `mimalloc.dll` that the process has loaded, whatever its name.
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::LibraryLoader::{
-    GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW, GetProcAddress,
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+    GetProcAddress,
 };
-use windows_sys::core::{s, w};
+use windows_sys::core::s;
 
 use crate::interface::{ColdPaths, HeapFigures, PrivateHeap};
 
@@ -130,6 +131,23 @@ unsafe impl Sync for DllCell {}
 
 static DLL: DllCell = DllCell(UnsafeCell::new(None));
 
+/// The address of the mimalloc to use.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+
+/// Uses the mimalloc at the address `base`. Call it before [`crate::start`].
+///
+/// # Safety
+/// A module is loaded there, and it is a mimalloc: what it exports by mimalloc's names has
+/// mimalloc's signatures.
+pub unsafe fn use_mimalloc_at(base: usize) {
+    BASE.store(base, Ordering::Release);
+}
+
+/// The address of the mimalloc that is used; 0 if none is.
+pub fn mimalloc_base() -> usize {
+    BASE.load(Ordering::Acquire)
+}
+
 /// Whether new blocks come from mimalloc.
 static SERVING: AtomicBool = AtomicBool::new(true);
 
@@ -156,13 +174,16 @@ pub fn set_redirected() {
     unsafe { redirect_entry(PROCESS_ATTACH) };
 }
 
-/// Finds `mimalloc.dll`, and keeps it from being unloaded: the program's calls will lead into it.
+/// Finds mimalloc's functions, and keeps its module from being unloaded: the program's calls will
+/// lead into it. False without [`use_mimalloc_at`].
 pub unsafe fn allograft_heap_start(cold: *const ColdPaths) -> bool {
     // SAFETY: `cold` is valid, and this runs with the loader's lock held, once: the entries, which
-    // read the cell, are used only after it. A `mimalloc.dll` is a mimalloc.
+    // read the cell, are used only after it. By the contract of `use_mimalloc_at` the module is a
+    // mimalloc.
     unsafe {
+        const FLAGS: u32 = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
         let mut module: HMODULE = null_mut();
-        if GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN, w!("mimalloc.dll"), &mut module) == 0 {
+        if GetModuleHandleExW(FLAGS, mimalloc_base() as *const u16, &mut module) == 0 {
             return false;
         }
         let dll = find(module, *cold);

@@ -63,14 +63,10 @@ pub const FUNCTIONS: &[TakenFunction] = {
         row(Realloc, &[c"realloc", c"_realloc_base", c"_o_realloc", c"_o__realloc_base"], MIGRATES),
         row(Free, &[c"free", c"_free_base", c"_o_free", c"_o__free_base"], FREED),
         // The runtimes' `operator new` calls their `malloc`, and throws where that fails; `operator
-        // delete` may be given any block.
+        // delete` may be given any block. Pointers have other names in 32-bit runtimes.
         row(
             OperatorDelete,
-            if cfg!(target_pointer_width = "64") {
-                &[c"??3@YAXPEAX@Z", c"??_V@YAXPEAX@Z"]
-            } else {
-                &[c"??3@YAXPAX@Z", c"??_V@YAXPAX@Z"]
-            },
+            &[c"??3@YAXPEAX@Z", c"??_V@YAXPEAX@Z", c"??3@YAXPAX@Z", c"??_V@YAXPAX@Z"],
             FREED,
         ),
         row(Recalloc, &[c"_recalloc", c"_recalloc_base", c"_o__recalloc"], MIGRATES),
@@ -106,10 +102,24 @@ pub const FUNCTIONS: &[TakenFunction] = {
 
 /// A runtime that lacks one of these is left alone: it would hand out blocks that it does not take
 /// back, or the reverse.
-pub(crate) const ESSENTIAL: &[Function] = {
+pub const ESSENTIAL: &[Function] = {
     use Function::*;
     &[Malloc, Calloc, Realloc, Free, Msize]
 };
+
+/// The functions of the system's heap, by the names in kernel32 and ntdll, that free, resize or size
+/// a block: those by which a runtime could give a block of mimalloc's to the system.
+pub const RELEASING: [&CStr; 6] = [
+    c"HeapFree",
+    c"HeapReAlloc",
+    c"HeapSize",
+    c"RtlFreeHeap",
+    c"RtlReAllocateHeap",
+    c"RtlSizeHeap",
+];
+
+/// What Wine writes behind the DOS header of its own DLLs, and where.
+pub const WINE_MARK: (u32, &[u8]) = (0x40, b"Wine builtin DLL\0");
 
 #[cfg(test)]
 mod tests {
@@ -147,7 +157,6 @@ mod tests {
             let system = format!("_o_{}", row.names[0].to_str().unwrap());
             assert!(row.names.iter().any(|name| name.to_str() == Ok(system.as_str())), "{system}");
         }
-        assert!(names().count() < allograft_detour::MAX_DETOURS);
     }
 
     #[test]
