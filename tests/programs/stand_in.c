@@ -11,11 +11,12 @@ static const char *const callable[][2] = {
     {"dinput8.dll", "DllCanUnloadNow"},
 };
 
-static HMODULE of_the_system(const char *name) {
-    char path[MAX_PATH + 100];
+/* The path of the system's DLL of this name. */
+static const char *of_the_system(const char *name) {
+    static char path[MAX_PATH + 100];
     UINT length = GetSystemDirectoryA(path, MAX_PATH);
     snprintf(path + length, 100, "\\%s", name);
-    return LoadLibraryA(path);
+    return path;
 }
 
 static void compare_names(HMODULE proxy, HMODULE system) {
@@ -49,20 +50,22 @@ int main(int count, char **arguments) {
         return 2;
     }
     const char *dll = arguments[1];
-    HMODULE system = of_the_system(dll);
-    if (!system) {
+    if (GetFileAttributesA(of_the_system(dll)) == INVALID_FILE_ATTRIBUTES) {
         say("absent");
         return 3;
     }
     void *before = malloc(1000);
+    /* The proxy first: the loader gives a name to the DLL that has it already. */
     HMODULE proxy = LoadLibraryA(dll);
+    HMODULE system = LoadLibraryA(of_the_system(dll));
+    CHECK(system, "the system's %s cannot be loaded: error %lu", dll, GetLastError());
     CHECK(proxy && proxy != system, "the system's %s was loaded and not the one beside it", dll);
     look_for_module();
     void *block = malloc(100);
     CHECK(owned(block), "a block is not mimalloc's");
     free(block);
     free(realloc(before, 5000));
-    if (proxy && proxy != system) {
+    if (proxy && system && proxy != system) {
         compare_names(proxy, system);
         compare_call(dll, proxy, system);
     }

@@ -66,6 +66,13 @@ fn code() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// Those that users run and link, without the test programs of `allograft verify`.
+fn own_code() -> BTreeMap<String, Vec<u8>> {
+    let mut files = code();
+    files.retain(|name, _| !name.starts_with("verify/"));
+    files
+}
+
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -91,6 +98,7 @@ fn the_files_for_every_machine_are_there_with_their_documents() {
     let files = files_in(unpacked());
     let mut expected = vec!["allograft.exe", "allograft.dll", "allograft-avx2.dll", "mimalloc.dll"];
     expected.extend(["docs/index.html", "docs/docs/guide.html", "docs/docs/limits.html"]);
+    expected.extend(["docs/docs/verify.html", "verify/x86-64/early.exe"]);
     expected.extend(["LICENSE", "licences/mimalloc/LICENSE", "include/mimalloc.h"]);
     expected.extend([
         "allograft-check.dll",
@@ -101,7 +109,11 @@ fn the_files_for_every_machine_are_there_with_their_documents() {
     if Stage::load().x86.is_some() {
         expected.extend(["allograft32.exe", "allograft32.dll", "allograft32-sse42.dll"]);
         expected.push("allograft32-check.dll");
-        expected.extend(["x86/mimalloc.dll", "x86/mimalloc-redirect32.dll"]);
+        expected.extend([
+            "x86/mimalloc.dll",
+            "x86/mimalloc-redirect32.dll",
+            "verify/x86/early.exe",
+        ]);
     }
     for name in expected {
         assert!(files.contains_key(name), "{name} is not in {:?}", files.keys());
@@ -204,7 +216,7 @@ fn resources(bytes: &[u8]) -> BTreeMap<u16, Vec<u16>> {
 fn every_program_and_dll_has_a_version_an_icon_and_a_manifest() {
     let own = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse().unwrap());
     let own: Vec<u16> = own.chain([0]).collect();
-    for (name, bytes) in code() {
+    for (name, bytes) in own_code() {
         let image = Image::parse(&bytes).unwrap();
         let FileVersion(version) = image.file_version().unwrap_or_else(|| panic!("{name}"));
         assert_eq!(version[..], own[..], "{name}");
@@ -232,7 +244,7 @@ fn every_program_and_dll_has_a_version_an_icon_and_a_manifest() {
 #[test]
 fn every_program_and_dll_names_itself_and_not_where_it_was_built() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
-    for (name, bytes) in code() {
+    for (name, bytes) in own_code() {
         let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
         let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let file = name.rsplit('/').next().unwrap();
@@ -283,6 +295,12 @@ fn both_launchers_name_their_commit_mimalloc_and_processor() {
         let run = launcher("allograft32.exe").on(&x86.crts[0]).arg("--version").run();
         run.expect_code(0).expect_output(&[&format!("allograft {own} (commit "), ", x86)"]);
     }
+}
+
+#[test]
+fn verify_runs_from_the_download_alone() {
+    let run = launcher("allograft.exe").args(&["verify", "--quick", "--only", "early"]).run();
+    run.expect_code(0).expect_output(&["allograft works on this Wine", "3 starts"]);
 }
 
 #[test]

@@ -141,7 +141,9 @@ fn every_check_passes_or_says_why_it_was_not_tried() {
         assert!(page.contains("Wine 8") && page.contains("ucrtbase.dll"), "{page}");
         assert!(leftovers(crt).is_empty(), "{:?}", leftovers(crt));
         let is_good = |line: &str| line.ends_with(": passed") || line.ends_with(": not tried");
-        assert!(run.stderr.lines().all(is_good), "{run}");
+        // Wine itself writes there too.
+        let mut progress = run.stderr.lines().filter(|line| line.starts_with("allograft: "));
+        assert!(progress.all(is_good), "{run}");
     }
 }
 
@@ -165,7 +167,7 @@ fn a_module_without_effect_fails_every_check() {
     let expected = [
         ("early x86-64", "1 instead of 0"),
         ("conformance x86-64", "no report"),
-        ("old-runtimes x86-64", "no report"),
+        ("old-runtimes x86-64", "125 instead of 0"),
         ("patch x86-64", "not on mimalloc"),
         ("proxy x86-64", "1 instead of 0"),
         ("children x86-64", "no report"),

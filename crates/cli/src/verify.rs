@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod checks;
 mod runner;
+mod runtimes;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,9 @@ use allograft_measure::document::{Chapter, Document};
 use allograft_measure::table::Table;
 use serde::{Serialize, Serializer};
 
+/// Why a check was not tried, if the user did not want to wait.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// The machine that was checked.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct About {
@@ -51,6 +54,10 @@ fn as_text<S: Serializer>(machine: &Machine, serializer: S) -> Result<S::Ok, S::
 }
 
 impl Row {
+    fn was_interrupted(&self) -> bool {
+        self.findings.iter().any(|one| one.outcome == Outcome::not_tried(INTERRUPTED))
+    }
+
     /// Whether one of the subjects was not tried.
     fn is_partial(&self) -> bool {
         self.findings.iter().any(|one| matches!(one.outcome, Outcome::NotTried { .. }))
@@ -166,6 +173,10 @@ pub fn verdict(rows: &[Row], is_wine: bool) -> String {
             names.join("; "),
             super::check::REPORT_IT
         );
+    }
+    if rows.iter().any(Row::was_interrupted) {
+        let passed = counted(passed as u64, "check");
+        return format!("interrupted on {machine}: {passed} passed until then");
     }
     if passed == 0 {
         return format!("nothing could be tried on {machine}: nothing is proved");

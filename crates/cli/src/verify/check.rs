@@ -45,6 +45,8 @@ pub struct Context<'a> {
     pub programs: &'a Path,
     /// The folder of the programs of the other bitness, or why they cannot be run.
     pub other_programs: Result<&'a Path, &'a str>,
+    /// The folder of the system's DLLs for `machine`.
+    pub system: &'a Path,
     pub is_wine: bool,
     /// A folder for the check alone.
     pub scratch: &'a Path,

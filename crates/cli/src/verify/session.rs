@@ -1,7 +1,7 @@
 //! Runs the checks one after the other, and prints the answer.
 
 use super::PROBE;
-use super::answer::{About, Answer, Row};
+use super::answer::{About, Answer, INTERRUPTED, Row};
 use super::args::VerifyArgs;
 use super::check::{Check, Context, Effort, Finding, Outcome};
 use super::runner::{Launch, Run, Runner, is_setting};
@@ -9,9 +9,11 @@ use super::scratch::Scratch;
 use crate::error::Error;
 use crate::module::beside_this_program;
 use crate::output::{notify, pretty_json, print};
+use crate::verify::runtimes::{installed, name_and_version};
 use crate::windows::about;
 use crate::windows::bounded::Bounded;
 use crate::windows::console;
+use crate::windows::process::system_folder;
 use allograft_image::Machine;
 use allograft_laboratory::{PROGRAM_FOLDER, READY};
 use std::cell::Cell;
@@ -89,7 +91,7 @@ impl Session {
             let obstacle = &obstacles[usize::from(machine == MACHINES[1])];
             let findings = match obstacle {
                 _ if self.was_interrupted.get() => {
-                    vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]
+                    vec![Finding::new("", Err(Outcome::not_tried(INTERRUPTED)))]
                 }
                 Some(why) => vec![Finding::new("", Err(Outcome::not_tried(why.clone())))],
                 None => self.try_check(check, machine, number, &obstacles, &rows)?,
@@ -139,6 +141,7 @@ impl Session {
                 Some(why) => Err(why),
                 None => Ok(&other_programs),
             },
+            system: &system_folder(machine).unwrap_or_default(),
             is_wine: about::wine_version().is_some(),
             scratch: &scratch,
             earlier: &earlier,
@@ -147,7 +150,7 @@ impl Session {
         let findings = (check.run)(&context);
         if self.was_interrupted.get() {
             // What the interruption ended has not failed.
-            return Ok(vec![Finding::new("", Err(Outcome::not_tried("interrupted")))]);
+            return Ok(vec![Finding::new("", Err(Outcome::not_tried(INTERRUPTED)))]);
         }
         Ok(findings)
     }
@@ -236,8 +239,15 @@ fn about() -> About {
         is_wine: about::wine_version().is_some(),
         processor: about::processor(),
         processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
-        runtimes: about::runtimes(),
+        runtimes: MACHINES.into_iter().flat_map(runtimes).collect(),
     }
+}
+
+/// The C runtimes for programs of `machine`, with their versions.
+fn runtimes(machine: Machine) -> Vec<String> {
+    let files = system_folder(machine).map(|system| installed(&system, machine));
+    let shown = |path: &PathBuf| format!("{} ({machine})", name_and_version(path));
+    files.iter().flatten().map(shown).collect()
 }
 
 /// This program's environment without the user's settings of the module, and with `variables` in

@@ -2,10 +2,16 @@
 
 use super::check::Check;
 use super::checks::{
-    children, conformance, early, exits, patch, proxy, security, storms, surroundings,
+    children, conformance, early, exits, patch, proxy, scan, security, storms, surroundings,
 };
 
 pub const CHECKS: &[Check] = &[
+    Check {
+        name: "scan",
+        title: "no C runtime that is installed can give a block of mimalloc's to the system's heap",
+        programs: &[],
+        run: scan::run,
+    },
     Check {
         name: "early",
         title: "the module comes before the program's own code, and its runtime's first blocks live on",

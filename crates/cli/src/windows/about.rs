@@ -1,12 +1,9 @@
 //! What the machine is: for reports, and for questions that have another answer under Wine.
 
 use super::library::system_function;
-use super::process::system_folder;
 use super::wide;
-use allograft_image::{Image, ImageFile, Machine};
+use allograft_image::Machine;
 use std::ffi::{CStr, OsStr, c_char};
-use std::fs;
-use std::path::Path;
 use std::ptr;
 use windows_sys::Win32::Foundation::ERROR_SUCCESS;
 use windows_sys::Win32::System::Diagnostics::Debug::{
@@ -67,48 +64,6 @@ fn windows_version() -> String {
 pub fn processor() -> String {
     let name = text_of(PROCESSOR_KEY, "ProcessorNameString");
     name.map_or_else(|| Machine::OWN.to_string(), |name| name.trim().to_owned())
-}
-
-/// The C runtimes in the system's folders, with their versions.
-pub fn runtimes() -> Vec<String> {
-    let mut found = Vec::new();
-    for machine in [Machine::X64, Machine::X86] {
-        let Some(folder) = system_folder(machine) else { continue };
-        let mut names: Vec<String> = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().to_lowercase())
-            .filter(|name| is_runtime(name))
-            .collect();
-        names.sort();
-        let versioned = names
-            .iter()
-            .map(|name| format!("{name} {} ({machine})", version_of(&folder.join(name))));
-        found.extend(versioned);
-    }
-    found
-}
-
-/// Whether a file of this name is a C runtime that allograft takes over.
-fn is_runtime(name: &str) -> bool {
-    let rest = name.strip_suffix(".dll").unwrap_or_default();
-    let number = rest.strip_prefix("msvcr").unwrap_or("-");
-    ["ucrtbase", "msvcrt"].contains(&rest)
-        || !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The version of the DLL at `path`, and whether it is Wine's own.
-pub fn version_of(path: &Path) -> String {
-    let read = || {
-        let file = ImageFile::open(path).ok()?;
-        let image = Image::parse(file.data()).ok()?;
-        let version = image.file_version();
-        let version = version.map_or_else(|| "no version".to_owned(), |one| one.to_string());
-        let is_wine = file.data().get(0x40..).is_some_and(|rest| rest.starts_with(b"Wine builtin"));
-        Some(if is_wine { format!("Wine's own, {version}") } else { version })
-    };
-    read().unwrap_or_else(|| "unreadable".to_owned())
 }
 
 fn text_of(key: &str, name: &str) -> Option<String> {

@@ -6,6 +6,7 @@ pub mod early;
 pub mod exits;
 pub mod patch;
 pub mod proxy;
+pub mod scan;
 pub mod security;
 pub mod storms;
 pub mod surroundings;
