@@ -67,7 +67,7 @@ impl Row {
     pub fn word(&self) -> &'static str {
         let has = |word: &str| self.findings.iter().any(|finding| finding.outcome.word() == word);
         let words = ["FAILED", "passed", "not tried"];
-        words.into_iter().find(|word| has(*word)).unwrap_or("not tried")
+        words.into_iter().find(|word| has(word)).unwrap_or("not tried")
     }
 
     fn name(&self) -> String {
