@@ -72,7 +72,7 @@ fn found(json: &Path) -> Vec<(String, String, String, String)> {
         let check = format!("{} {}", text(&row["check"]), text(&row["machine"]));
         let findings = row["findings"].as_array().unwrap().clone();
         findings.into_iter().map(move |one| {
-            let words = [&one["what"], &one["why"]].map(|words| text(words)).concat();
+            let words = [&one["what"], &one["why"]].map(text).concat();
             (check.clone(), text(&one["subject"]), text(&one["outcome"]), words)
         })
     })
