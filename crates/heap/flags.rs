@@ -14,6 +14,10 @@ pub fn set(build: &mut cc::Build, include: &Path) {
         set_for_msvc(build);
     } else {
         set_for_gnu(build);
+        // mimalloc's checks name their source file, which is not to say where it was built.
+        if let Some(root) = include.parent() {
+            build.flag(format!("-fmacro-prefix-map={}=mimalloc", root.display()));
+        }
     }
     if !compiler.is_like_msvc() || compiler.is_like_clang_cl() {
         build

@@ -18,7 +18,7 @@ use allograft_heap::RUNTIMES;
 
 use crate::module::Module;
 use crate::runtime::Runtime;
-use crate::windows::{loaded_modules, with_loader_at_rest};
+use crate::windows::{holds_loader_lock, loaded_modules, with_loader_at_rest};
 use crate::{import_tables, imports, slots};
 
 /// Whether import slots still lead to entries that do not keep tails clean.
@@ -28,8 +28,8 @@ static IMPORTS_LAG: AtomicBool = AtomicBool::new(false);
 static EXCHANGE_STARTED: AtomicBool = AtomicBool::new(false);
 
 /// How long the first call of `_recalloc` waits for that thread, in milliseconds. It must not wait
-/// for ever: its own thread may be the one that the loader waits for.
-const PATIENCE: u32 = 200;
+/// for ever: another thread may have the loader, and wait for what this one holds.
+const PATIENCE: u32 = 1000;
 
 /// Begins to keep tails clean in every runtime from which `module` imports a function of the
 /// `_recalloc` family. To be called in the loader's notification of a module that is loaded after
@@ -71,7 +71,10 @@ pub(crate) fn recalloc_was_called(number: usize) {
     let base = slots::base_of(number)
         .filter(|_| slots::runtime(number).is_some_and(|runtime| !runtime.has_clean_tails()));
     if base.is_some_and(keep_clean) || IMPORTS_LAG.load(Ordering::Relaxed) {
-        exchange_imports_on_another_thread();
+        // The thread has the loader already in an entry point, where another would wait for it.
+        if !(holds_loader_lock() && with_loader_at_rest(exchange_imports)) {
+            exchange_imports_on_another_thread();
+        }
     }
 }
 
@@ -97,6 +100,8 @@ fn keep_clean(base: usize) -> bool {
 /// Points the import slots that lead to entries which leave tails as they are at those that keep
 /// them clean. The loader is at rest.
 fn exchange_imports() {
+    // Before the exchange: what is marked from here on is exchanged once more.
+    IMPORTS_LAG.store(false, Ordering::Release);
     import_tables::redirect(&mut loaded_modules(), &|address| {
         let (slot, entry) = clean_counterpart(address)?;
         slots::runtime(slot)?.has_clean_tails().then_some(entry)
@@ -128,7 +133,6 @@ unsafe extern "system" fn exchange_when_at_rest(_: *mut c_void) -> u32 {
     let exchanged = with_loader_at_rest(|| {
         // In this order: a runtime that is marked from here on has a thread of its own.
         EXCHANGE_STARTED.store(false, Ordering::Release);
-        IMPORTS_LAG.store(false, Ordering::Release);
         exchange_imports();
     });
     if !exchanged {

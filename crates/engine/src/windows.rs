@@ -13,6 +13,7 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 use windows_sys::Win32::System::SystemInformation::GetSystemWindowsDirectoryW;
+use windows_sys::Win32::System::Threading::GetCurrentThreadId;
 
 use allograft_detour::{System, Windows};
 
@@ -120,6 +121,15 @@ struct LoaderData {
     initialized: u32,
     handle: usize,
     load_order: ListEntry,
+}
+
+/// The beginning of `RTL_CRITICAL_SECTION`.
+#[repr(C)]
+struct CriticalSection {
+    debug: usize,
+    lock_count: i32,
+    recursion_count: i32,
+    owner: usize,
 }
 
 /// The modules in the order in which they were loaded.
@@ -248,6 +258,17 @@ pub fn with_loader_at_rest(act: impl FnOnce()) -> bool {
     enumerate(Some(act))
 }
 
+/// Whether the calling thread holds the loader's lock, as it does in entry points of DLLs.
+pub(crate) fn holds_loader_lock() -> bool {
+    const LOADER_LOCK: usize = if cfg!(target_pointer_width = "64") { 0x110 } else { 0xA0 };
+    // SAFETY: the PEB has the address of the critical section at this offset since Windows XP; the
+    // process has it as long as it lives. Another thread may change the owner, but not to this one.
+    unsafe {
+        let lock = peb().add(LOADER_LOCK).cast::<*const CriticalSection>().read();
+        (&raw const (*lock).owner).read_volatile() == GetCurrentThreadId() as usize
+    }
+}
+
 /// The loader's lock, held by this thread until this is dropped: no other thread runs an entry
 /// point, or unloads a module, meanwhile. Modules may still be added to the loader's list. A thread
 /// may hold it more than once.
@@ -343,8 +364,10 @@ mod tests {
     #[test]
     fn a_thread_that_has_the_loader_at_rest_may_use_it() {
         let mut inner = false;
+        assert!(!holds_loader_lock());
         assert!(with_loader_at_rest(|| {
             let _lock = LoaderLock::take().expect("the lock");
+            assert!(holds_loader_lock());
             assert!(with_loader_at_rest(|| inner = true));
         }));
         assert!(inner);

@@ -18,9 +18,10 @@ pub fn run(context: &Context<'_>) -> Vec<Finding> {
 
 /// A program that loads `dll` while it runs.
 fn stand_in(context: &Context<'_>, dll: &str) -> Result<String, Shortfall> {
+    expect_loaded_from_beside(context, dll)?;
     let folder = context.scratch.join(dll);
     let program = proxied(context, &folder, "stand_in.exe", dll)?;
-    let run = context.runner.run(&launch(context, &program, dll).arg(dll))?;
+    let run = context.runner.run(&Launch::new(&program).arg(dll))?;
     if run.exit_code == Some(IS_ABSENT) {
         return Err(Outcome::not_tried(format!("this system has no {dll}")));
     }
@@ -32,9 +33,10 @@ fn stand_in(context: &Context<'_>, dll: &str) -> Result<String, Shortfall> {
 
 /// A program that imports version.dll, and compares what its functions answer.
 fn imported(context: &Context<'_>) -> Result<String, Shortfall> {
+    expect_loaded_from_beside(context, "version.dll")?;
     let folder = context.scratch.join("imported");
     let program = proxied(context, &folder, "proxied.exe", "version.dll")?;
-    let run = context.runner.run(&launch(context, &program, "version.dll").arg("with-module"))?;
+    let run = context.runner.run(&Launch::new(&program).arg("with-module"))?;
     expect_code(&run, 0)?;
     Ok("its functions answer as the system's, on mimalloc".to_owned())
 }
@@ -56,13 +58,34 @@ fn proxied(
     Ok(program)
 }
 
-/// Wine gives a program the DLL beside it only if told so.
-fn launch(context: &Context<'_>, program: &Path, dll: &str) -> Launch {
-    let launch = Launch::new(program);
-    if !context.is_wine {
-        return launch;
-    }
-    let own = dll.trim_end_matches(".dll").to_owned() + "=n,b";
+/// Wine takes a DLL of its own before the one beside the program, unless it was told otherwise
+/// before it started: a program cannot tell it for another one.
+fn expect_loaded_from_beside(context: &Context<'_>, dll: &str) -> Result<(), Shortfall> {
+    let name = dll.trim_end_matches(".dll");
     let overrides = std::env::var("WINEDLLOVERRIDES").unwrap_or_default();
-    launch.env("WINEDLLOVERRIDES", [overrides, own].join(";"))
+    if context.is_wine && !is_native_first(&overrides, name) {
+        return Err(Outcome::not_tried(format!(
+            "Wine takes its own {dll} unless it is started with WINEDLLOVERRIDES={name}=n,b"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether Wine's `overrides` (`version,winmm=n,b;other=d`) give a program its own `name` first.
+fn is_native_first(overrides: &str, name: &str) -> bool {
+    overrides.split(';').filter_map(|entry| entry.split_once('=')).any(|(names, order)| {
+        order.starts_with('n') && names.split(',').any(|one| one.eq_ignore_ascii_case(name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_native_first;
+
+    #[test]
+    fn overrides_name_several_libraries_and_an_order() {
+        let overrides = "ucrtbase,winmm=n,b;winedbg.exe=d;version=b,n";
+        assert!(is_native_first(overrides, "winmm") && is_native_first(overrides, "ucrtbase"));
+        assert!(!is_native_first(overrides, "version") && !is_native_first("", "version"));
+    }
 }
