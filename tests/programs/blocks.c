@@ -91,6 +91,10 @@ static void check_size(int kind, int index) {
         return; /* Wine's own CRT leaves other rests behind these blocks, and answers with other
                    numbers. */
     }
+    if (kind == RESIZED && on_wine_crt() && sizeof(void *) == 4) {
+        return; /* The 32-bit heap of Wine 10 answers 17 for some blocks that grew to 9 bytes, in
+                   the untouched program too. */
+    }
     size_t size = kind == ALIGNED ? _aligned_msize(block->address, block->alignment, 0)
                   : kind == OFFSET_ALIGNED
                       ? _aligned_msize(block->address, block->alignment, block->offset)

@@ -78,6 +78,9 @@ fn a_log_that_cannot_be_opened_is_one_line_on_standard_error() {
 #[test]
 fn a_loader_of_plug_ins_takes_the_module_under_the_name_of_one() {
     let stage = Stage::load();
+    if stage.microsoft_crts().next().is_none() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let plugins = folder.path().join("plugins");
     std::fs::create_dir(&plugins).unwrap();
