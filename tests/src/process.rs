@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use allograft_laboratory::lines_of;
+use allograft_laboratory::{lines_of, text_of};
 
 /// How often to ask whether a process has ended.
 const POLL: Duration = Duration::from_millis(5);
@@ -84,15 +84,7 @@ impl BoundedProcess {
 
     /// The text of standard error. Call it after the end.
     pub(crate) fn errors(&self) -> String {
-        let until = Instant::now() + LAST_WORDS;
-        let mut text = String::new();
-        while let Ok(line) =
-            self.errors.recv_timeout(until.saturating_duration_since(Instant::now()))
-        {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text
+        text_of(&self.errors, LAST_WORDS)
     }
 
     fn remaining(&self) -> Duration {

@@ -23,7 +23,7 @@ pub fn lay_out(environment: &Environment, mimalloc: &Mimalloc, redirected: &Path
     // Microsoft's compiler keeps no frame pointers in the runtime's functions.
     let flags = ["-DBENCH_RUNTIME_LINKED_IN", "-fomit-frame-pointer"];
     build_programs(environment, "linked-in", Some(&with_runtime), &flags, &[])?;
-    let flags = [flags[0], flags[1], "-DBENCH_LAYERED"];
+    let flags = [&flags[..], &["-DBENCH_LAYERED"]].concat();
     build_programs(environment, "layered", Some(&with_runtime), &flags, &baseline)?;
     // A flag, not an input: it is copied anew each time, and the programs need nothing of it but
     // its names.

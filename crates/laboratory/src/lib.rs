@@ -15,7 +15,7 @@ mod sequence;
 
 pub use compare::{Deviation, compare};
 pub use endings::{ENDINGS, Ending};
-pub use lines::lines_of;
+pub use lines::{lines_of, text_of};
 pub use mode::{Mode, READY};
 pub use programs::{PROGRAM_FOLDER, PROGRAMS};
 pub use report::{

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The lines of `stream`, read in a thread of its own. Bytes that are no UTF-8 are replaced, and
 /// carriage returns at line ends dropped.
@@ -20,4 +21,16 @@ pub fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
+}
+
+/// All of `lines` that come within `patience`, each with a line end. Something that outlives a
+/// program may hold its pipes open, so their end need not come.
+pub fn text_of(lines: &Receiver<String>, patience: Duration) -> String {
+    let until = Instant::now() + patience;
+    let mut text = String::new();
+    while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }

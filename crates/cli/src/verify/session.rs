@@ -80,6 +80,11 @@ struct Session {
 /// The machines whose programs are run, if the system runs them.
 const MACHINES: [Machine; 2] = [Machine::X64, Machine::X86];
 
+/// The place of `machine` among them.
+fn index(machine: Machine) -> usize {
+    usize::from(machine == MACHINES[1])
+}
+
 impl Session {
     fn run(&self, checks: &[&'static Check]) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
@@ -88,7 +93,7 @@ impl Session {
         let obstacles = MACHINES.map(|machine| self.obstacle(machine));
         for (number, &(check, machine)) in pairs.iter().enumerate() {
             let began = Instant::now();
-            let obstacle = &obstacles[usize::from(machine == MACHINES[1])];
+            let obstacle = &obstacles[index(machine)];
             let findings = match obstacle {
                 _ if self.was_interrupted.get() => {
                     vec![Finding::new("", Err(Outcome::not_tried(INTERRUPTED)))]
@@ -126,7 +131,7 @@ impl Session {
             )));
         }
         let scratch = self.scratch.folder(number)?;
-        let other = MACHINES[usize::from(machine == MACHINES[0])];
+        let other = MACHINES[1 - index(machine)];
         let other_programs = self.programs_for(other);
         let earlier: Vec<Finding> =
             earlier.iter().flat_map(|row| row.findings.iter().cloned()).collect();
@@ -137,7 +142,7 @@ impl Session {
             seed: self.seed,
             launcher: &self.launcher,
             programs: &programs,
-            other_programs: match &obstacles[usize::from(other == MACHINES[1])] {
+            other_programs: match &obstacles[index(other)] {
                 Some(why) => Err(why),
                 None => Ok(&other_programs),
             },

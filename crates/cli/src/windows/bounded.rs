@@ -5,7 +5,7 @@ use super::process::Process;
 use super::start::{Environment, Streams, Suspended};
 use super::wait_for_first;
 use crate::error::Error;
-use allograft_laboratory::lines_of;
+use allograft_laboratory::{lines_of, text_of};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeWriter, Write};
@@ -107,15 +107,7 @@ impl Bounded {
 
     /// The text of standard error. Call it after the end.
     pub fn errors(&self) -> String {
-        let until = Instant::now() + LAST_WORDS;
-        let mut text = String::new();
-        while let Ok(line) =
-            self.errors.recv_timeout(until.saturating_duration_since(Instant::now()))
-        {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text
+        text_of(&self.errors, LAST_WORDS)
     }
 
     pub fn was_interrupted(&self) -> bool {
